@@ -1,0 +1,2 @@
+//! Embeds the web client (being written).
+fn main() {}

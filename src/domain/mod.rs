@@ -1,0 +1,8 @@
+//! The rules, pure: no I/O, no async runtime, nothing of HTTP or SQL.
+
+pub mod audio;
+pub mod chat;
+pub mod clock;
+pub mod person;
+pub mod retention;
+pub mod session;
