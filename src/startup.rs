@@ -1,1 +1,280 @@
-//! (being written)
+//! The composition root: builds everything once, binds, runs, drains.
+
+use std::net::{TcpListener, ToSocketAddrs};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App as Actix, HttpServer, middleware::from_fn, web};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::adapters::backup_writer::{self, BackupError};
+use crate::adapters::data_dir::{DataDir, DataDirError, Lock, remove_leftovers};
+use crate::adapters::database::{Database, Prepare};
+use crate::adapters::offline::OfflineCompanion;
+use crate::adapters::sqlite::{self, Access, DbError};
+use crate::adapters::{disk::DiskError, reserve};
+use crate::app::{App, Parts};
+use crate::config::ServerConfig;
+use crate::domain::chat::ChatModel;
+use crate::domain::clock::{Clock, SystemClock};
+use crate::web::middleware::{
+    cache_headers::cache_headers, payload_limit::payload_limit, person_cookie::person_cookie,
+    request_id::request_id, security_headers::security_headers,
+};
+use crate::web::proxies::TrustedProxies;
+use crate::web::routes;
+
+/// Why the server does not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum StartupError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {host}:{port}: {source}{hint}")]
+    Bind {
+        /// `HOST`.
+        host: String,
+        /// `PORT`.
+        port: u16,
+        /// Why.
+        source: std::io::Error,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Something that has to run for good has ended.
+    #[error("{0} has stopped")]
+    Died(&'static str),
+    /// Serving failed.
+    #[error("serving failed: {0}")]
+    Serve(#[from] std::io::Error),
+}
+
+/// What tests put in the place of the real thing.
+pub struct Substitutes {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Who answers.
+    pub model: Arc<dyn ChatModel>,
+}
+
+impl Default for Substitutes {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), model: Arc::new(OfflineCompanion) }
+    }
+}
+
+/// A server that is bound and ready to run.
+pub struct Application {
+    app: Arc<App>,
+    database: Database,
+    server: Server,
+    url: String,
+    drain: Duration,
+    prepared: oneshot::Receiver<Result<(), DbError>>,
+    database_ended: oneshot::Receiver<()>,
+    _lock: Lock,
+}
+
+impl Application {
+    /// Opens the data directory and the database, takes the lock, binds. Must run inside a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`StartupError`]; each is one clear line.
+    pub fn build(config: ServerConfig, substitutes: Substitutes) -> Result<Self, StartupError> {
+        let data_dir = DataDir::create_or_open(&config.storage)?;
+        let lock = data_dir.lock("server")?;
+        clean_up(&data_dir)?;
+        let prepare = open_database(&data_dir, substitutes.clock.clone())?;
+        let listener = bind(&config.host, config.port)?;
+        let started = Database::start(data_dir.database().to_owned(), prepare)?;
+        let parts = Parts {
+            clock: substitutes.clock,
+            database: started.database.clone(),
+            data_dir,
+            model: substitutes.model,
+            persona: Arc::new(config.persona.clone()),
+            retention: config.retention.clone(),
+            limits: config.limits.clone(),
+        };
+        let app = Arc::new(App::new(parts, tokio::runtime::Handle::current()));
+        let url = format!("http://{}", listener.local_addr()?);
+        let server = serve(app.clone(), listener, &config)?;
+        Ok(Self {
+            app,
+            database: started.database,
+            server,
+            url,
+            drain: config.drain,
+            prepared: started.prepared,
+            database_ended: started.ended,
+            _lock: lock,
+        })
+    }
+
+    /// Where the server listens: `http://127.0.0.1:8000`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Serves until `shutdown` resolves, then drains: running turns get the drain time, new ones are refused. When
+    /// `cut` resolves, draining ends at once.
+    ///
+    /// # Errors
+    /// When something that has to run for good has ended.
+    pub async fn run_until_stopped(
+        self,
+        shutdown: impl Future<Output = ()>,
+        cut: impl Future<Output = ()>,
+    ) -> Result<(), StartupError> {
+        let handle = self.server.handle();
+        let serving = tokio::spawn(self.server);
+        let outcome = tokio::select! {
+            () = shutdown => Ok(()),
+            failed = preparation(self.prepared, &self.url) => failed,
+            _ = self.database_ended => Err(StartupError::Died("the database")),
+        };
+        if outcome.is_ok() {
+            tracing::info!(event = "server_stopping", "Stopping: running turns are finished, new ones refused");
+            tokio::select! {
+                () = drain(&self.app, &handle, self.drain) => {}
+                () = cut => tracing::warn!("Stopping at once"),
+            }
+        }
+        handle.stop(false).await;
+        let served = serving.await.map_err(|_| StartupError::Died("the HTTP server"))?;
+        let database = self.database.clone();
+        drop(tokio::task::spawn_blocking(move || database.close()).await);
+        tracing::info!(event = "server_stopped", clean = outcome.is_ok(), "The server has stopped");
+        outcome.and(served.map_err(Into::into))
+    }
+}
+
+/// Reports the end of the preparation; resolves only when it failed.
+async fn preparation(
+    prepared: oneshot::Receiver<Result<(), DbError>>,
+    url: &str,
+) -> Result<(), StartupError> {
+    match prepared.await {
+        Ok(Ok(())) => {
+            tracing::info!(event = "server_started", url, version = env!("CARGO_PKG_VERSION"), "The server is ready");
+            std::future::pending().await
+        }
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(StartupError::Died("the database")),
+    }
+}
+
+async fn drain(app: &App, handle: &ServerHandle, longest: Duration) {
+    app.stop_turns();
+    let ended = async {
+        app.drain_turns().await;
+        handle.stop(true).await;
+    };
+    if tokio::time::timeout(longest, ended).await.is_err() {
+        tracing::warn!(event = "drain_timed_out", "Some turns did not end within DRAIN_SECONDS and were cut off");
+    }
+}
+
+fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
+    let database_dir = dir.database().parent().unwrap_or(dir.root());
+    for place in [dir.root(), database_dir] {
+        for leftover in remove_leftovers(place)? {
+            tracing::info!(path = %leftover.display(), "Removed what an interrupted write had left");
+        }
+    }
+    // Whoever holds the lock is writing there now and cleans up after itself.
+    if let Ok(_lock) = dir.lock("backup-db") {
+        remove_leftovers(dir.backups())?;
+    }
+    if let Err(error) = reserve::restore(dir) {
+        tracing::warn!(error = %error, "There is no room for the reserve; cleanup may not work on a full disk");
+    }
+    Ok(())
+}
+
+/// Makes the database if there is none, and says what has to be done to it before it can be used.
+fn open_database(dir: &DataDir, clock: Arc<dyn Clock>) -> Result<Prepare, StartupError> {
+    if !dir.database().exists() {
+        sqlite::create(dir)?;
+    }
+    let path = dir.database().to_owned();
+    let (_, found) = sqlite::open(&path, Access::ReadWrite)?;
+    let known = sqlite::schema_version();
+    if found > known {
+        return Err(DbError::Newer { path, found, known }.into());
+    }
+    if found == known {
+        return Ok(Box::new(|_| Ok(())));
+    }
+    let dir = dir.clone();
+    Ok(Box::new(move |connection| upgrade(connection, &dir, clock.as_ref(), found)))
+}
+
+/// Takes a verified backup, then brings the schema up to date.
+fn upgrade(connection: &mut Connection, dir: &DataDir, clock: &dyn Clock, found: i64) -> Result<(), DbError> {
+    tracing::info!(event = "migration_started", from = found, to = sqlite::schema_version(), "Backing up, then upgrading the database");
+    let backup = back_up(dir, dir.backups(), clock)
+        .map_err(|error| DbError::BackupFirst { source: Box::new(error) })?;
+    sqlite::migrate(connection)?;
+    tracing::info!(event = "migration_completed", backup = %backup.display(), "The database is upgraded");
+    Ok(())
+}
+
+fn back_up(dir: &DataDir, into: &Path, clock: &dyn Clock) -> Result<std::path::PathBuf, BackupError> {
+    let _lock = dir.lock("backup-db")?;
+    let go_on = &mut |_, _, _| std::ops::ControlFlow::Continue(());
+    let proven = backup_writer::prove(dir, into, go_on)?;
+    Ok(backup_writer::keep(proven, dir, into, clock.now(), go_on)?.path)
+}
+
+fn bind(host: &str, port: u16) -> Result<TcpListener, StartupError> {
+    let failed = |source: std::io::Error| {
+        let hint = match source.kind() {
+            std::io::ErrorKind::AddrInUse => "; another program uses it: stop that, or set PORT to a free one",
+            std::io::ErrorKind::PermissionDenied => "; ports below 1024 need privileges: set PORT higher",
+            _ => "; check HOST and PORT",
+        };
+        StartupError::Bind { host: host.to_owned(), port, source, hint }
+    };
+    let addresses: Vec<_> = (host, port).to_socket_addrs().map_err(failed)?.collect();
+    TcpListener::bind(addresses.as_slice()).map_err(failed)
+}
+
+fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<Server, StartupError> {
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let shared = web::Data::from(app);
+    let proxies = web::Data::new(TrustedProxies::new(config.trusted_proxies.clone()));
+    let factory = move || {
+        Actix::new()
+            .app_data(shared.clone())
+            .app_data(proxies.clone())
+            .configure(routes)
+            .wrap(from_fn(payload_limit))
+            .wrap(from_fn(person_cookie))
+            .wrap(from_fn(cache_headers))
+            .wrap(from_fn(security_headers))
+            .wrap(from_fn(request_id))
+    };
+    let server = HttpServer::new(factory)
+        .workers(workers)
+        .max_connections(config.limits.max_connections.div_ceil(workers))
+        .shutdown_timeout(config.drain.as_secs())
+        // Small answers on a kept-alive connection would otherwise wait 40 ms for the other side's acknowledgement.
+        .tcp_nodelay(true)
+        // A client that goes away is noticed at once, so that its turn can be dropped.
+        .h1_allow_half_closed(false)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}

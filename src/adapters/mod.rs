@@ -1,1 +1,16 @@
-//! (being written)
+//! One outside thing per file: SQLite, the data directory, audio files, backups, the offline companion.
+
+pub mod audio_store;
+pub mod backup_store;
+pub mod backup_writer;
+pub mod data_dir;
+pub mod database;
+pub mod disk;
+pub mod erasure_ledger;
+pub mod offline;
+pub mod person_store;
+pub mod reserve;
+pub mod run_store;
+pub mod session_store;
+pub mod snapshot;
+pub mod sqlite;

@@ -1,1 +1,86 @@
-//! (being written)
+//! The use cases: the order of steps, what is fatal, what degrades.
+
+use std::sync::Arc;
+
+use crate::adapters::data_dir::DataDir;
+use crate::adapters::database::Database;
+use crate::config::{LimitsConfig, RetentionConfig};
+use crate::domain::chat::{ChatModel, Persona};
+use crate::domain::clock::Clock;
+
+pub mod audio;
+pub mod error;
+pub mod export;
+pub mod health;
+pub mod persons;
+pub mod sessions;
+pub mod turn;
+
+pub use error::AppError;
+
+/// Everything the server shares: built once, used by every request.
+pub struct App {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) database: Database,
+    pub(crate) data_dir: DataDir,
+    pub(crate) model: Arc<dyn ChatModel>,
+    pub(crate) persona: Arc<Persona>,
+    pub(crate) retention: RetentionConfig,
+    pub(crate) limits: LimitsConfig,
+    pub(crate) turns: turn::Turns,
+    pub(crate) probe: health::Probe,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// The started database.
+    pub database: Database,
+    /// The data directory.
+    pub data_dir: DataDir,
+    /// Who answers.
+    pub model: Arc<dyn ChatModel>,
+    /// Who the companion is.
+    pub persona: Arc<Persona>,
+    /// How long things are kept.
+    pub retention: RetentionConfig,
+    /// The bounds.
+    pub limits: LimitsConfig,
+}
+
+impl App {
+    /// Puts the parts together. Turns run on `runtime`, whichever thread asked for them.
+    #[must_use]
+    pub fn new(parts: Parts, runtime: tokio::runtime::Handle) -> Self {
+        let turns = turn::Turns::new(runtime, parts.limits.max_turns);
+        Self {
+            clock: parts.clock,
+            database: parts.database,
+            data_dir: parts.data_dir,
+            model: parts.model,
+            persona: parts.persona,
+            retention: parts.retention,
+            limits: parts.limits,
+            turns,
+            probe: health::Probe::default(),
+        }
+    }
+
+    /// How long things are kept, as the page announces it.
+    #[must_use]
+    pub fn retention(&self) -> &RetentionConfig {
+        &self.retention
+    }
+
+    /// The bounds of what a request may bring.
+    #[must_use]
+    pub fn limits(&self) -> &LimitsConfig {
+        &self.limits
+    }
+
+    /// Refuses what grows the store while the disk is low.
+    fn room_to_grow(&self) -> Result<(), AppError> {
+        if self.data_dir.is_low() { Err(AppError::DiskFull) } else { Ok(()) }
+    }
+}

@@ -1,2 +1,83 @@
-//! The server.
-fn main() {}
+//! The server: reads the settings, starts the logs, runs until it is told to stop.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use companion::config::{Flags, LogFormat, ServerConfig};
+use companion::startup::{Application, Substitutes};
+use companion::telemetry::logs;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A companion to talk with, on your own machine. Settings come from the environment and a .env file; with none at all
+/// it listens on <http://127.0.0.1:8000> and keeps everything in ./data.
+#[derive(Parser)]
+#[command(name = "companion", version)]
+struct Arguments {
+    /// The .env file [default: ./.env, if there is one]
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Where everything is kept (DATA_DIR)
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Listen address (HOST)
+    #[arg(long)]
+    host: Option<String>,
+    /// Listen port (PORT); 0 lets the system choose
+    #[arg(long)]
+    port: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let given = [("DATA_DIR", arguments.data_dir), ("HOST", arguments.host), ("PORT", arguments.port)];
+    let overrides = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let config = match ServerConfig::load(Flags { env_file: arguments.env_file, overrides }) {
+        Ok(config) => config,
+        Err(problems) => return tell(&problems, 2),
+    };
+    let format = match config.log.format {
+        LogFormat::Console => logs::Format::Console,
+        LogFormat::Json => logs::Format::Json,
+    };
+    logs::init(config.log.level, format);
+    if !config.ignored.is_empty() {
+        tracing::info!(names = config.ignored.join(" "), "These names in the .env file mean nothing here and are ignored");
+    }
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => tell(&format!("{error:#}"), 1),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one line that says why there is no server")]
+fn tell(message: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    eprintln!("companion: {message}");
+    ExitCode::from(code)
+}
+
+fn run(config: ServerConfig) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+        let mut again_terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let mut again_interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+        let application = Application::build(config, Substitutes::default())?;
+        announce(application.url());
+        let stop = async move { tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () } };
+        let cut = async move {
+            // These hear the first signal too.
+            tokio::select! { _ = again_terminate.recv() => (), _ = again_interrupt.recv() => () }
+            tokio::select! { _ = again_terminate.recv() => (), _ = again_interrupt.recv() => () }
+        };
+        Ok(application.run_until_stopped(stop, cut).await?)
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "where to point the browser")]
+fn announce(url: &str) {
+    println!("Listening on {url}");
+}

@@ -1,1 +1,3 @@
-//! (being written)
+//! What the program tells about itself.
+
+pub mod logs;

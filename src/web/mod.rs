@@ -1,1 +1,62 @@
-//! (being written)
+//! HTTP only: shapes, status codes, headers. Here stands THE list of addresses.
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, Resource, guard};
+
+pub mod assets;
+pub mod audio;
+pub mod body;
+pub mod chat;
+pub mod error;
+pub mod health;
+pub mod me;
+pub mod middleware;
+pub mod person;
+pub mod proxies;
+pub mod sessions;
+
+use error::ApiError;
+
+/// Every address and what answers there. A known address answers a wrong method with 405, an unknown one is 404.
+pub fn routes(config: &mut ServiceConfig) {
+    let api = web::scope("/api/v1")
+        .service(at("/session/start", "POST").route(web::post().to(sessions::start)))
+        .service(at("/sessions", "GET").route(web::get().to(sessions::list)))
+        .service(
+            at("/sessions/{id}", "GET, PATCH, DELETE")
+                .route(web::get().to(sessions::one))
+                .route(web::patch().to(sessions::change))
+                .route(web::delete().to(sessions::delete)),
+        )
+        .service(at("/chat", "POST").route(web::post().to(chat::chat)))
+        .service(at("/voice/audio/{audio_id}", READ).route(read().to(audio::audio)))
+        .service(
+            at("/me", "GET, DELETE").route(web::get().to(me::me)).route(web::delete().to(me::erase)),
+        )
+        .service(at("/me/export", "GET").route(web::get().to(me::export)))
+        .service(at("/health", READ).route(read().to(health::health)));
+    config
+        .service(api)
+        .service(at("/livez", READ).route(read().to(health::livez)))
+        .service(at("/readyz", READ).route(read().to(health::readyz)))
+        .service(at("/", READ).route(read().to(assets::page)))
+        .service(at("/index.html", READ).route(read().to(assets::page)))
+        .service(at("/static/{name:.*}", READ).route(read().to(assets::asset)))
+        .default_service(web::to(nothing_here));
+}
+
+const READ: &str = "GET, HEAD";
+
+fn read() -> actix_web::Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// An address that answers the `allowed` methods.
+fn at(path: &str, allowed: &'static str) -> Resource {
+    web::resource(path)
+        .default_service(web::to(move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed(allowed)) }))
+}
+
+async fn nothing_here() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::NotFound)
+}

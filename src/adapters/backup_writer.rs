@@ -1,0 +1,204 @@
+//! Making one backup: snapshot, proof, compression, and only then its name.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::adapters::backup_store::{self, Manifest, Written};
+use crate::adapters::data_dir::{DataDir, DataDirError, remove_leftovers};
+use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::snapshot::{self, Contents, SnapshotError};
+use crate::domain::clock::Timestamp;
+
+/// Why there is no backup. Older ones are untouched and nothing half-made is left.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The copy could not be made or does not verify.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// Making it would leave less free space than `MIN_FREE_DISK_BYTES`.
+    #[error("not enough space in {path}: {free} bytes are free, {needed} are needed to keep MIN_FREE_DISK_BYTES free", path = path.display())]
+    NoSpace {
+        /// Where the backup should go.
+        path: PathBuf,
+        /// Free bytes there.
+        free: u64,
+        /// Bytes it takes.
+        needed: u64,
+    },
+    /// The caller wanted to stop.
+    #[error("stopped before the backup was complete")]
+    Stopped,
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+}
+
+impl BackupError {
+    fn from_io(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::Interrupted => Self::Stopped,
+            _ => DiskError { operation, path: path.to_owned(), source }.into(),
+        }
+    }
+}
+
+/// What is being done, for a progress bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Copying the database.
+    Copying,
+    /// Checking the copy.
+    Checking,
+    /// Compressing the copy.
+    Compressing,
+}
+
+/// Hears how far the backup is, in bytes done and in all, and says whether to go on.
+pub type Observer<'a> = &'a mut dyn FnMut(Stage, u64, u64) -> ControlFlow<()>;
+
+/// How long each stage took.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+pub struct StageTimes {
+    /// Copying the database, in milliseconds.
+    pub snapshot_ms: u64,
+    /// Checking the copy, in milliseconds.
+    pub verify_ms: u64,
+    /// Compressing the copy, in milliseconds.
+    pub compress_ms: u64,
+}
+
+/// A proven copy that is not compressed yet; gone when dropped.
+pub struct Proven {
+    scratch: Scratch,
+    contents: Contents,
+    times: StageTimes,
+}
+
+/// A finished backup.
+pub struct Backup {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// How long it took.
+    pub times: StageTimes,
+}
+
+/// A temporary file that goes away with this value, unless it was given another name.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = disk::remove_if_there(&self.0) {
+            tracing::warn!(error = %error, "A temporary file could not be removed");
+        }
+    }
+}
+
+/// Copies the database into `into` and proves the copy. The caller holds the backup lock.
+///
+/// # Errors
+/// See [`BackupError`].
+pub fn prove(dir: &DataDir, into: &Path, observe: Observer<'_>) -> Result<Proven, BackupError> {
+    remove_leftovers(into)?;
+    backup_store::remove_lone_manifests(into)?;
+    let size = std::fs::metadata(dir.database()).map_or(0, |meta| meta.len());
+    ensure_room(dir, into, size)?;
+    let scratch = Scratch(DataDir::temporary_in(into));
+    drop(disk::create_private(&scratch.0)?);
+    let mut times = StageTimes::default();
+    let began = Instant::now();
+    let mut full = Ok(());
+    let taken = snapshot::take(dir.database(), &scratch.0, &mut |progress| {
+        full = ensure_room(dir, into, 0);
+        if full.is_err() { ControlFlow::Break(()) } else { observe(Stage::Copying, progress.done, progress.total) }
+    });
+    full?;
+    match taken {
+        Err(SnapshotError::Stopped) => return Err(BackupError::Stopped),
+        other => other?,
+    }
+    times.snapshot_ms = millis(began.elapsed());
+    if observe(Stage::Checking, 0, size).is_break() {
+        return Err(BackupError::Stopped);
+    }
+    let began = Instant::now();
+    let contents = snapshot::verify(&scratch.0)?;
+    times.verify_ms = millis(began.elapsed());
+    Ok(Proven { scratch, contents, times })
+}
+
+/// Compresses a proven copy to `to` instead of into a file.
+///
+/// # Errors
+/// See [`BackupError`].
+pub fn stream(mut proven: Proven, at: Timestamp, to: impl Write, observe: Observer<'_>) -> Result<Backup, BackupError> {
+    let written = compress(&mut proven, to, &mut |_| Ok(()), observe)?;
+    let manifest = Manifest::new(at, proven.contents, &written);
+    Ok(Backup { path: PathBuf::from("-"), manifest, times: proven.times })
+}
+
+/// Compresses a proven copy into `into` and gives it its name.
+///
+/// # Errors
+/// See [`BackupError`].
+pub fn keep(
+    mut proven: Proven,
+    dir: &DataDir,
+    into: &Path,
+    at: Timestamp,
+    observe: Observer<'_>,
+) -> Result<Backup, BackupError> {
+    let packed = Scratch(DataDir::temporary_in(into));
+    let mut out = BufWriter::new(disk::create_private(&packed.0)?);
+    let room = &mut |_| ensure_room(dir, into, 0);
+    let written = compress(&mut proven, &mut out, room, observe)?;
+    flush(out, &packed.0)?;
+    let manifest = Manifest::new(at, proven.contents, &written);
+    let path = backup_store::publish(into, &packed.0, at, &manifest, dir.owner())?;
+    Ok(Backup { path, manifest, times: proven.times })
+}
+
+fn flush(out: BufWriter<File>, path: &Path) -> Result<(), DiskError> {
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error).naming("write", path)?;
+    file.sync_all().naming("flush", path)
+}
+
+fn compress(
+    proven: &mut Proven,
+    to: impl Write,
+    room: &mut dyn FnMut(u64) -> Result<(), BackupError>,
+    observe: Observer<'_>,
+) -> Result<Written, BackupError> {
+    let began = Instant::now();
+    let total = proven.contents.bytes;
+    let mut refused = Ok(());
+    let written = backup_store::compress(&proven.scratch.0, to, &mut |done| {
+        refused = room(done);
+        let stop = refused.is_err() || observe(Stage::Compressing, done, total).is_break();
+        if stop { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+    });
+    refused?;
+    let written = written.map_err(|error| BackupError::from_io("compress", &proven.scratch.0, error))?;
+    proven.times.compress_ms = millis(began.elapsed());
+    Ok(written)
+}
+
+fn ensure_room(dir: &DataDir, into: &Path, bytes: u64) -> Result<(), BackupError> {
+    let free = disk::free_bytes(into)?;
+    let needed = bytes.saturating_add(dir.min_free_bytes());
+    if free < needed {
+        return Err(BackupError::NoSpace { path: into.to_owned(), free, needed });
+    }
+    Ok(())
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

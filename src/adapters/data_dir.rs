@@ -1,0 +1,259 @@
+//! The data directory: its paths, its owner, and the kernel locks under `locks/`.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Gid, Uid};
+
+use crate::adapters::disk::{self, DiskError, Naming};
+use crate::config::StorageConfig;
+
+/// Every temporary file of ours begins with this, in whatever directory it is made.
+pub const TEMPORARY_PREFIX: &str = ".companion-tmp-";
+
+/// Why the data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// There is none.
+    #[error("there is no data directory at {path}: start the server once, or set DATA_DIR to where it is", path = .0.display())]
+    Missing(PathBuf),
+    /// Something else has its name.
+    #[error("{path} is not a directory; set DATA_DIR to the data directory", path = .0.display())]
+    NotADirectory(PathBuf),
+    /// It belongs to someone else.
+    #[error("{path} belongs to user {owner}, not to you: run this as that user (sudo -u '#{owner}' ...) or as root", path = path.display())]
+    WrongUser {
+        /// The directory.
+        path: PathBuf,
+        /// The user it belongs to.
+        owner: u32,
+    },
+    /// `SQLite`'s locks do not hold there.
+    #[error("{path} is on a network file system ({kind}), where SQLite's locks do not hold; use a local disk", path = path.display())]
+    Network {
+        /// What lies there.
+        path: PathBuf,
+        /// What the file system is called.
+        kind: &'static str,
+    },
+    /// Someone else holds the lock.
+    #[error("{what} is already running on {path}", path = path.display())]
+    Locked {
+        /// Who holds it.
+        what: String,
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// Who owns the data directory; files we make are given to them.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner {
+    uid: u32,
+    gid: u32,
+}
+
+impl Owner {
+    /// Gives the file or directory to the owner, when root made it.
+    ///
+    /// # Errors
+    /// When the change of owner is refused.
+    pub fn adopt(self, path: &Path) -> Result<(), DiskError> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+        rustix::fs::chown(path, Some(uid), Some(gid)).naming("change the owner of", path)
+    }
+
+    /// Makes a directory (0700) that belongs to the owner, if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be made or given away.
+    pub fn create_dir(self, path: &Path) -> Result<(), DiskError> {
+        if disk::create_private_dir(path)? {
+            self.adopt(path)?;
+        }
+        Ok(())
+    }
+}
+
+/// A data directory that is there, is ours to use, and is on a local disk.
+#[derive(Debug, Clone)]
+pub struct DataDir {
+    config: StorageConfig,
+    owner: Owner,
+}
+
+impl DataDir {
+    /// Opens it, making what is missing: what the server does.
+    ///
+    /// # Errors
+    /// See [`DataDirError`].
+    pub fn create_or_open(config: &StorageConfig) -> Result<Self, DataDirError> {
+        if !config.data_dir.exists() {
+            disk::create_private_dir(&config.data_dir)?;
+        }
+        let dir = Self::open(config)?;
+        for path in [&dir.config.audio_dir, &dir.config.backup_dir, &dir.locks()] {
+            dir.owner.create_dir(path)?;
+        }
+        if let Some(parent) = dir.config.database.parent() {
+            dir.owner.create_dir(parent)?;
+        }
+        Ok(dir)
+    }
+
+    /// Opens an existing one: what maintenance does.
+    ///
+    /// # Errors
+    /// See [`DataDirError`].
+    pub fn open(config: &StorageConfig) -> Result<Self, DataDirError> {
+        let path = &config.data_dir;
+        let meta = match fs::metadata(path).naming("look at", path) {
+            Ok(meta) => meta,
+            Err(error) if error.is_missing() => return Err(DataDirError::Missing(path.clone())),
+            Err(error) => return Err(error.into()),
+        };
+        if !meta.is_dir() {
+            return Err(DataDirError::NotADirectory(path.clone()));
+        }
+        let euid = rustix::process::geteuid();
+        if !euid.is_root() && euid.as_raw() != meta.uid() {
+            return Err(DataDirError::WrongUser { path: path.clone(), owner: meta.uid() });
+        }
+        refuse_network(path)?;
+        if let Some(parent) = config.database.parent().filter(|parent| parent.exists()) {
+            refuse_network(parent)?;
+        }
+        Ok(Self { config: config.clone(), owner: Owner { uid: meta.uid(), gid: meta.gid() } })
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.config.data_dir
+    }
+
+    /// The `SQLite` file.
+    #[must_use]
+    pub fn database(&self) -> &Path {
+        &self.config.database
+    }
+
+    /// Where audio replies lie.
+    #[must_use]
+    pub fn audio(&self) -> &Path {
+        &self.config.audio_dir
+    }
+
+    /// Where backups lie.
+    #[must_use]
+    pub fn backups(&self) -> &Path {
+        &self.config.backup_dir
+    }
+
+    /// The space kept back so that cleanup works on a full disk.
+    #[must_use]
+    pub fn reserve(&self) -> PathBuf {
+        self.root().join("reserve")
+    }
+
+    /// The random ids of erased people.
+    #[must_use]
+    pub fn erasures(&self) -> PathBuf {
+        self.root().join("erasures")
+    }
+
+    /// Below this many free bytes, what grows the store stops.
+    #[must_use]
+    pub fn min_free_bytes(&self) -> u64 {
+        self.config.min_free_disk_bytes
+    }
+
+    /// Whom the files belong to.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// True when the data directory's disk has less room than `MIN_FREE_DISK_BYTES`. A disk that cannot be asked
+    /// counts as one with room: the write itself will tell.
+    #[must_use]
+    pub fn is_low(&self) -> bool {
+        let place = self.config.database.parent().unwrap_or(self.root());
+        disk::free_bytes(place).is_ok_and(|free| free < self.min_free_bytes())
+    }
+
+    /// True when files can be made in the data directory and the database is still there.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        rustix::fs::access(self.root(), access).is_ok() && self.database().is_file()
+    }
+
+    /// A path for a temporary file in `dir`, unlike any other.
+    #[must_use]
+    pub fn temporary_in(dir: &Path) -> PathBuf {
+        dir.join(format!("{TEMPORARY_PREFIX}{}", uuid::Uuid::new_v4().simple()))
+    }
+
+    /// Takes the kernel lock `locks/<name>.lock` without waiting. It goes with the process, however that ends.
+    ///
+    /// # Errors
+    /// [`DataDirError::Locked`] when another process (or thread) holds it.
+    pub fn lock(&self, name: &str) -> Result<Lock, DataDirError> {
+        let dir = self.locks();
+        self.owner.create_dir(&dir)?;
+        let path = dir.join(format!("{name}.lock"));
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.naming("open", &path)?;
+        self.owner.adopt(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => {
+                Err(DataDirError::Locked { what: format!("a {name}"), path: self.root().to_owned() })
+            }
+            Err(TryLockError::Error(error)) => Err(error).naming("lock", &path).map_err(Into::into),
+        }
+    }
+
+    fn locks(&self) -> PathBuf {
+        self.root().join("locks")
+    }
+}
+
+fn refuse_network(path: &Path) -> Result<(), DataDirError> {
+    match disk::network_file_system(path)? {
+        Some(kind) => Err(DataDirError::Network { path: path.to_owned(), kind }),
+        None => Ok(()),
+    }
+}
+
+/// A held lock; dropping it lets go.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Removes what interrupted writes left in `dir`: regular files with our temporary prefix. Call it only while holding
+/// the lock of whoever writes there. Returns the paths that went.
+///
+/// # Errors
+/// When the directory cannot be read or a leftover cannot be removed.
+pub fn remove_leftovers(dir: &Path) -> Result<Vec<PathBuf>, DiskError> {
+    let mut removed = Vec::new();
+    for entry in fs::read_dir(dir).naming("list", dir)? {
+        let entry = entry.naming("list", dir)?;
+        let ours = entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
+        if ours && entry.file_type().is_ok_and(|kind| kind.is_file()) && disk::remove_if_there(&entry.path())? {
+            removed.push(entry.path());
+        }
+    }
+    Ok(removed)
+}

@@ -1,0 +1,268 @@
+//! The server's database: one writer thread that flushes many commits at once, and a few readers.
+//!
+//! Bounds: 1024 writes may wait, 4 reads run at once; whoever waits longer than 5 s is told `Overloaded`. At most
+//! 64 writes share one flush.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::adapters::sqlite::{self, Access, DbError, During};
+
+const WAITING_WRITES: usize = 1024;
+const WRITES_PER_FLUSH: usize = 64;
+const READERS: usize = 4;
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Told to a writer once its transaction is on disk, or is not.
+type Finish = Box<dyn FnOnce(Result<(), DbError>) + Send>;
+type Write = Box<dyn FnOnce(Result<&Connection, DbError>) -> Finish + Send>;
+
+enum Job {
+    Write(Write),
+    Scrub(oneshot::Sender<Result<bool, DbError>>),
+}
+
+/// The handle that everything in the server shares.
+#[derive(Clone)]
+pub struct Database {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: PathBuf,
+    writes: Mutex<Option<mpsc::Sender<Job>>>,
+    idle_readers: Mutex<Vec<Connection>>,
+    reader_places: Arc<Semaphore>,
+    ready: AtomicBool,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Work to do on the database before anyone else may use it.
+pub type Prepare = Box<dyn FnOnce(&mut Connection) -> Result<(), DbError> + Send>;
+
+/// What a started database reports.
+pub struct Started {
+    /// The handle.
+    pub database: Database,
+    /// Resolves once the preparation is done, with how it went.
+    pub prepared: oneshot::Receiver<Result<(), DbError>>,
+    /// Resolves when the writer thread has ended, for whatever reason.
+    pub ended: oneshot::Receiver<()>,
+}
+
+impl Database {
+    /// Opens the database at `path` and starts its writer, which first runs `prepare` (a migration, say); until that
+    /// is done every use is answered [`DbError::Migrating`].
+    ///
+    /// # Errors
+    /// When the database cannot be opened or no thread can be started.
+    pub fn start(path: PathBuf, prepare: Prepare) -> Result<Started, DbError> {
+        let (connection, _) = sqlite::open(&path, Access::ReadWrite)?;
+        let (writes, waiting) = mpsc::channel(WAITING_WRITES);
+        let (prepared_tx, prepared) = oneshot::channel();
+        let (ended_tx, ended) = oneshot::channel();
+        let shared = Arc::new(Shared {
+            path,
+            writes: Mutex::new(Some(writes)),
+            idle_readers: Mutex::default(),
+            reader_places: Arc::new(Semaphore::new(READERS)),
+            ready: AtomicBool::new(false),
+            writer: Mutex::default(),
+        });
+        let weak = Arc::downgrade(&shared);
+        let run = move || {
+            let _ended = ended_tx;
+            let mut connection = connection;
+            let outcome = prepare(&mut connection);
+            let ok = outcome.is_ok();
+            if let (true, Some(shared)) = (ok, weak.upgrade()) {
+                shared.ready.store(true, Ordering::Release);
+            }
+            drop(prepared_tx.send(outcome));
+            if ok {
+                serve(&mut connection, waiting);
+            }
+        };
+        let thread = std::thread::Builder::new().name("database".into()).spawn(run).map_err(|source| {
+            crate::adapters::disk::DiskError { operation: "start a thread for", path: shared.path.clone(), source }
+        })?;
+        *lock(&shared.writer) = Some(thread);
+        Ok(Started { database: Self { shared }, prepared, ended })
+    }
+
+    /// True once the preparation is done.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.shared.ready.load(Ordering::Acquire)
+    }
+
+    /// Runs `work` in a transaction and returns once that is on disk. When `work` fails, or the commit does, nothing
+    /// of it stays.
+    ///
+    /// # Errors
+    /// What `work` or the commit says, or that too many wait.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, DbError> {
+        if !self.is_ready() {
+            return Err(DbError::Migrating);
+        }
+        let (reply, answer) = oneshot::channel();
+        let job: Write = Box::new(move |connection| {
+            let result = connection.and_then(|connection| in_savepoint(connection, work).during(operation));
+            Box::new(move |committed| {
+                // The work's own failure says more than that of the commit it was part of.
+                drop(reply.send(result.and_then(|value| committed.map(|()| value))));
+            })
+        });
+        self.submit(Job::Write(job)).await?;
+        answer.await.unwrap_or(Err(DbError::Closed))
+    }
+
+    /// Gives freed pages back to the file system and empties the write-ahead log, so that deleted words are in no
+    /// file any more. False when a reader was in the way; then it is worth trying again.
+    ///
+    /// # Errors
+    /// What `SQLite` says, or that too much waits.
+    pub async fn scrub(&self) -> Result<bool, DbError> {
+        if !self.is_ready() {
+            return Err(DbError::Migrating);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.submit(Job::Scrub(reply)).await?;
+        answer.await.unwrap_or(Err(DbError::Closed))
+    }
+
+    async fn submit(&self, job: Job) -> Result<(), DbError> {
+        let writes = lock(&self.shared.writes).clone().ok_or(DbError::Closed)?;
+        match writes.send_timeout(job, LONGEST_WAIT).await {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(DbError::Overloaded),
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(DbError::Closed),
+        }
+    }
+
+    /// Runs `work` on a read-only connection.
+    ///
+    /// # Errors
+    /// What `work` says, or that too many wait.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, DbError> {
+        if !self.is_ready() {
+            return Err(DbError::Migrating);
+        }
+        let place = tokio::time::timeout(LONGEST_WAIT, self.shared.reader_places.clone().acquire_owned());
+        let place = place.await.map_err(|_| DbError::Overloaded)?.map_err(|_| DbError::Closed)?;
+        let shared = self.shared.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let connection = shared.reader()?;
+            let result = work(&connection).during(operation);
+            lock(&shared.idle_readers).push(connection);
+            result
+        });
+        task.await.unwrap_or(Err(DbError::Closed))
+    }
+
+    /// Waits for what was already accepted to be on disk, then closes the database.
+    pub fn close(&self) {
+        self.shared.reader_places.close();
+        drop(lock(&self.shared.writes).take());
+        lock(&self.shared.idle_readers).clear();
+        if let Some(thread) = lock(&self.shared.writer).take() {
+            drop(thread.join());
+        }
+    }
+}
+
+impl Shared {
+    fn reader(&self) -> Result<Connection, DbError> {
+        match lock(&self.idle_readers).pop() {
+            Some(connection) => Ok(connection),
+            None => sqlite::open_current(&self.path, Access::ReadOnly),
+        }
+    }
+}
+
+/// A thread that panicked holding the lock left nothing half-done in it.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn serve(connection: &mut Connection, mut waiting: mpsc::Receiver<Job>) {
+    let mut next = waiting.blocking_recv();
+    while let Some(job) = next {
+        let left_over = match job {
+            Job::Write(write) => commit_together(connection, write, &mut waiting),
+            Job::Scrub(reply) => {
+                drop(reply.send(sqlite::scrub(connection)));
+                None
+            }
+        };
+        next = left_over.or_else(|| waiting.blocking_recv());
+    }
+}
+
+/// One transaction, one flush, for all writes that wait. Returns the job that could not be part of it.
+fn commit_together(connection: &mut Connection, first: Write, waiting: &mut mpsc::Receiver<Job>) -> Option<Job> {
+    let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+        Ok(transaction) => transaction,
+        Err(error) => {
+            first(Err(DbError::from_sqlite("begin a transaction", error)))(Ok(()));
+            return None;
+        }
+    };
+    let mut left_over = None;
+    let mut finishes = vec![first(Ok(&transaction))];
+    // SQLite may undo the whole transaction when the disk fails; what comes after must not run outside of one.
+    while finishes.len() < WRITES_PER_FLUSH && !transaction.is_autocommit() {
+        match waiting.try_recv() {
+            Ok(Job::Write(next)) => finishes.push(next(Ok(&transaction))),
+            Ok(other) => {
+                left_over = Some(other);
+                break;
+            }
+            Err(_) => break,
+        }
+    }
+    let outcome = if transaction.is_autocommit() { Err(None) } else { transaction.commit().map_err(Some) };
+    for finish in finishes {
+        finish(match &outcome {
+            Ok(()) => Ok(()),
+            Err(Some(error)) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+                Err(DbError::Full("commit"))
+            }
+            Err(cause) => Err(DbError::RolledBack(cause.as_ref().map_or_else(String::new, ToString::to_string))),
+        });
+    }
+    left_over
+}
+
+/// Runs `work` so that its failure undoes only its own changes.
+fn in_savepoint<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.execute_batch("SAVEPOINT work")?;
+    match work(connection) {
+        Ok(value) => connection.execute_batch("RELEASE work").map(|()| value),
+        Err(error) => {
+            // Where SQLite has already undone the whole transaction there is no savepoint left to go back to.
+            if !connection.is_autocommit() {
+                connection.execute_batch("ROLLBACK TO work; RELEASE work")?;
+            }
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The file system beneath: free space, its kind, atomic publishing, flushing.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{RenameFlags, renameat_with};
+
+/// What went wrong with a file or directory.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {path}: {source}", path = path.display())]
+pub struct DiskError {
+    /// What was tried, as a verb: `create`, `rename`.
+    pub operation: &'static str,
+    /// What it was tried on.
+    pub path: PathBuf,
+    /// Why it failed.
+    pub source: io::Error,
+}
+
+impl DiskError {
+    /// True when the file system has no room.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
+    /// True when the path does not exist.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+}
+
+/// Names the operation and the path of a failed call.
+pub(crate) trait Naming<T> {
+    /// `self`, with its error telling what was tried on what.
+    fn naming(self, operation: &'static str, path: &Path) -> Result<T, DiskError>;
+}
+
+impl<T, E: Into<io::Error>> Naming<T> for Result<T, E> {
+    fn naming(self, operation: &'static str, path: &Path) -> Result<T, DiskError> {
+        self.map_err(|source| DiskError { operation, path: path.to_owned(), source: source.into() })
+    }
+}
+
+/// Bytes that may still be written to the file system that holds `path`.
+///
+/// # Errors
+/// When the path does not exist or cannot be asked.
+pub fn free_bytes(path: &Path) -> Result<u64, DiskError> {
+    let stat = rustix::fs::statvfs(path).naming("measure the free space of", path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Bytes the file takes on disk; 0 when there is none.
+#[must_use]
+pub fn allocated_bytes(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    fs::symlink_metadata(path).map_or(0, |meta| meta.blocks() * 512)
+}
+
+/// The name of the network file system that holds `path`, if it is one: `SQLite`'s locks do not hold there.
+/// The numbers are those of Linux's `magic.h`.
+///
+/// # Errors
+/// When the path does not exist or cannot be asked.
+pub fn network_file_system(path: &Path) -> Result<Option<&'static str>, DiskError> {
+    let stat = rustix::fs::statfs(path).naming("ask for the file system of", path)?;
+    // The width and sign of the field differ between platforms; the low 32 bits carry the number.
+    let kind = (stat.f_type as u64) & 0xFFFF_FFFF;
+    Ok(match kind {
+        0x6969 => Some("NFS"),
+        0x517B | 0xFF53_4D42 | 0xFE53_4D42 => Some("SMB"),
+        0x0102_1997 => Some("9p"),
+        0x6573_5546 => Some("FUSE"),
+        _ => None,
+    })
+}
+
+/// True when both paths lie on the same file system.
+#[must_use]
+pub fn same_file_system(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    matches!((fs::metadata(a), fs::metadata(b)), (Ok(a), Ok(b)) if a.dev() == b.dev())
+}
+
+/// A new file, mode 0600, that must not exist yet.
+///
+/// # Errors
+/// When it exists or cannot be made.
+pub fn create_private(path: &Path) -> Result<File, DiskError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(0o600).open(path).naming("create", path)
+}
+
+/// A directory with mode 0700, if there is none. True when it was made.
+///
+/// # Errors
+/// When it cannot be made, or something else has its name.
+pub fn create_private_dir(path: &Path) -> Result<bool, DiskError> {
+    if path.is_dir() {
+        return Ok(false);
+    }
+    fs::create_dir_all(path).naming("create directory", path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).naming("set permissions of", path)?;
+    Ok(true)
+}
+
+/// Flushes the entries of a directory, so that a rename in it survives a power cut.
+///
+/// # Errors
+/// When the directory cannot be opened or flushed.
+pub fn flush_dir(path: &Path) -> Result<(), DiskError> {
+    File::open(path).and_then(|dir| dir.sync_all()).naming("flush directory", path)
+}
+
+/// Gives a finished, flushed file its final name. Never replaces a file that has it.
+///
+/// # Errors
+/// `AlreadyExists` when the name is taken; otherwise what the file system says.
+pub fn publish(temporary: &Path, name: &Path) -> Result<(), DiskError> {
+    let cwd = rustix::fs::CWD;
+    renameat_with(cwd, temporary, cwd, name, RenameFlags::NOREPLACE).naming("rename to", name)?;
+    name.parent().map_or(Ok(()), flush_dir)
+}
+
+/// Removes a file; one that is not there is success. True when there was one.
+///
+/// # Errors
+/// When it is there and cannot be removed.
+pub fn remove_if_there(path: &Path) -> Result<bool, DiskError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).naming("remove", path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn publishing_never_replaces() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        fs::write(&a, "new").unwrap();
+        fs::write(&b, "old").unwrap();
+        assert!(publish(&a, &b).is_err());
+        assert_eq!(fs::read_to_string(&b).unwrap(), "old");
+        fs::remove_file(&b).unwrap();
+        publish(&a, &b).unwrap();
+        assert_eq!(fs::read_to_string(&b).unwrap(), "new");
+    }
+}

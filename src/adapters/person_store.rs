@@ -1,0 +1,88 @@
+//! SQL for persons: who holds which token, who was seen when.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use sha2::{Digest, Sha256};
+
+use crate::adapters::session_store::{self, Deleted, public_id, timestamp};
+use crate::domain::clock::Timestamp;
+use crate::domain::person::{Person, PersonId, PersonToken};
+
+fn person(row: &Row<'_>) -> rusqlite::Result<Person> {
+    Ok(Person {
+        key: row.get(0)?,
+        id: public_id(row, 1)?,
+        created_at: timestamp(row, 2)?,
+        last_seen_at: timestamp(row, 3)?,
+    })
+}
+
+/// Only the hash of a token is kept: whoever reads the database cannot become anyone.
+fn hash(token: &PersonToken) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// A new person who holds `token`; returns the key.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn insert(connection: &Connection, token: &PersonToken, at: Timestamp) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            "INSERT INTO persons (public_id, token_hash, created_at, last_seen_at) VALUES (?1, ?2, ?3, ?3)",
+        )?
+        .execute(params![PersonId::random().as_bytes(), hash(token), at.as_millis()])?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// The person who holds `token`.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn find(connection: &Connection, token: &PersonToken) -> rusqlite::Result<Option<Person>> {
+    connection
+        .prepare_cached(
+            "SELECT id, public_id, created_at, last_seen_at FROM persons WHERE token_hash = ?1",
+        )?
+        .query_row([hash(token)], person)
+        .optional()
+}
+
+/// Notes that a person was seen.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn touch(connection: &Connection, key: i64, at: Timestamp) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE persons SET last_seen_at = max(last_seen_at, ?2) WHERE id = ?1")?
+        .execute([key, at.as_millis()])?;
+    Ok(())
+}
+
+/// Up to `limit` people not seen since `cutoff` and with no session active since then.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn unseen_since(connection: &Connection, cutoff: Timestamp, limit: usize) -> rusqlite::Result<Vec<Person>> {
+    connection
+        .prepare_cached(
+            "SELECT id, public_id, created_at, last_seen_at FROM persons WHERE last_seen_at < ?1
+             AND NOT EXISTS (SELECT 1 FROM sessions WHERE person_id = persons.id AND last_active_at >= ?1)
+             ORDER BY last_seen_at LIMIT ?2",
+        )?
+        .query_map(params![cutoff.as_millis(), limit], person)?
+        .collect()
+}
+
+/// Deletes a person with every session, checkpoint and audio row of theirs, and takes them off the totals.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn erase(connection: &Connection, key: i64) -> rusqlite::Result<Deleted> {
+    let mut deleted = Deleted::default();
+    for session in session_store::keys_of(connection, key)? {
+        session_store::delete(connection, session, &mut deleted)?;
+    }
+    session_store::subtract_from_totals(connection, &deleted)?;
+    connection.prepare_cached("DELETE FROM persons WHERE id = ?1")?.execute([key])?;
+    Ok(deleted)
+}

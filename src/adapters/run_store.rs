@@ -1,0 +1,97 @@
+//! SQL for the record of maintenance runs. Of each job the last 1000 are kept.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::adapters::session_store::timestamp;
+use crate::domain::clock::Timestamp;
+
+const KEPT_RUNS: u32 = 1000;
+
+/// One recorded run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The job's name: `cleanup-sessions`.
+    pub job: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; `None` while it runs, or when it was killed.
+    pub ended_at: Option<Timestamp>,
+    /// `running`, `succeeded`, `partial`, `failed` or `refused`.
+    pub outcome: String,
+}
+
+/// Records that a run has begun; returns its key.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn begin(connection: &Connection, job: &str, at: Timestamp) -> rusqlite::Result<i64> {
+    connection.execute(
+        "INSERT INTO maintenance_runs (job, started_at, outcome) VALUES (?1, ?2, 'running')",
+        params![job, at.as_millis()],
+    )?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// Records how a run ended, with its report as JSON, and forgets the oldest runs of the job.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn finish(
+    connection: &Connection,
+    run: i64,
+    at: Timestamp,
+    outcome: &str,
+    report: &str,
+) -> rusqlite::Result<()> {
+    connection.execute(
+        "UPDATE maintenance_runs SET ended_at = ?2, outcome = ?3, report = ?4 WHERE id = ?1",
+        params![run, at.as_millis(), outcome, report],
+    )?;
+    connection.execute(
+        "DELETE FROM maintenance_runs WHERE id IN (
+             SELECT id FROM maintenance_runs
+             WHERE job = (SELECT job FROM maintenance_runs WHERE id = ?1)
+             ORDER BY started_at DESC, id DESC LIMIT -1 OFFSET ?2)",
+        params![run, KEPT_RUNS],
+    )?;
+    Ok(())
+}
+
+/// When the job last succeeded. Runs that were refused or only looked do not count.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn last_success(connection: &Connection, job: &str) -> rusqlite::Result<Option<Timestamp>> {
+    connection
+        .query_row(
+            "SELECT started_at FROM maintenance_runs WHERE job = ?1 AND outcome = 'succeeded'
+             ORDER BY started_at DESC LIMIT 1",
+            [job],
+            |row| timestamp(row, 0),
+        )
+        .optional()
+}
+
+/// The last run of a job, whatever became of it.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn last_run(connection: &Connection, job: &str) -> rusqlite::Result<Option<Run>> {
+    let run = |row: &Row<'_>| {
+        let ended: Option<i64> = row.get(2)?;
+        Ok(Run {
+            job: row.get(0)?,
+            started_at: timestamp(row, 1)?,
+            ended_at: ended.map(Timestamp::from_millis),
+            outcome: row.get(3)?,
+        })
+    };
+    connection
+        .query_row(
+            "SELECT job, started_at, ended_at, outcome FROM maintenance_runs WHERE job = ?1
+             ORDER BY started_at DESC, id DESC LIMIT 1",
+            [job],
+            run,
+        )
+        .optional()
+}

@@ -1,0 +1,368 @@
+//! SQL for sessions and their checkpoints.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+use crate::domain::audio::{AudioFormat, AudioId};
+use crate::domain::chat::Exchange;
+use crate::domain::clock::Timestamp;
+use crate::domain::session::{Checkpoint, PublicId, Session, SessionId, TurnId};
+
+/// A session with its internal keys.
+#[derive(Debug, Clone)]
+pub struct StoredSession {
+    /// The row.
+    pub key: i64,
+    /// The row of the person it belongs to.
+    pub person: i64,
+    /// What the person sees of it.
+    pub session: Session,
+}
+
+/// What a deletion took with it.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Deleted {
+    /// Sessions.
+    pub sessions: u64,
+    /// Their checkpoints.
+    pub checkpoints: u64,
+    /// Audio replies whose files are now to be removed.
+    pub audio: Vec<(AudioId, AudioFormat)>,
+}
+
+/// How many there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Sessions.
+    pub sessions: u64,
+    /// Checkpoints.
+    pub checkpoints: u64,
+}
+
+/// What became of a turn.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Committed {
+    /// It is kept.
+    New,
+    /// A turn with the same turn id was kept before; this is it.
+    Before(Checkpoint),
+    /// The session is gone; nothing was kept.
+    SessionGone,
+}
+
+const SESSION: &str =
+    "id, person_id, public_id, title, created_at, last_active_at, pinned, remembered, checkpoints";
+const CHECKPOINT: &str = "c.public_id, c.said, c.answered, c.said_at, c.answered_at, a.public_id";
+
+/// Reads a public id from column `index`.
+pub(crate) fn public_id(row: &Row<'_>, index: usize) -> rusqlite::Result<PublicId> {
+    Ok(PublicId::from_bytes(row.get(index)?))
+}
+
+/// Reads a moment from column `index`.
+pub(crate) fn timestamp(row: &Row<'_>, index: usize) -> rusqlite::Result<Timestamp> {
+    row.get(index).map(Timestamp::from_millis)
+}
+
+fn session(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
+    Ok(StoredSession {
+        key: row.get(0)?,
+        person: row.get(1)?,
+        session: Session {
+            id: public_id(row, 2)?,
+            title: row.get(3)?,
+            created_at: timestamp(row, 4)?,
+            last_active_at: timestamp(row, 5)?,
+            pinned: row.get(6)?,
+            remembered: row.get(7)?,
+            checkpoints: row.get(8)?,
+        },
+    })
+}
+
+fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
+    let audio: Option<[u8; 16]> = row.get(5)?;
+    Ok(Checkpoint {
+        id: public_id(row, 0)?,
+        said: row.get(1)?,
+        answered: row.get(2)?,
+        said_at: timestamp(row, 3)?,
+        answered_at: timestamp(row, 4)?,
+        audio: audio.map(PublicId::from_bytes),
+    })
+}
+
+/// Keeps a new session of `person`.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn insert(connection: &Connection, person: i64, session: &Session) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO sessions (public_id, person_id, title, pinned, remembered, created_at, last_active_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    statement.execute(params![
+        session.id.as_bytes(),
+        person,
+        session.title,
+        session.pinned,
+        session.remembered,
+        session.created_at.as_millis(),
+        session.last_active_at.as_millis(),
+    ])?;
+    add_to_totals(connection, 1, 0)
+}
+
+/// The session with this id.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn find(connection: &Connection, id: SessionId) -> rusqlite::Result<Option<StoredSession>> {
+    let sql = format!("SELECT {SESSION} FROM sessions WHERE public_id = ?1");
+    connection.prepare_cached(&sql)?.query_row([id.as_bytes()], session).optional()
+}
+
+/// Up to `limit` sessions of `person`, the last active first, those after `(last_active_at, id)` in that order.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn list(
+    connection: &Connection,
+    person: i64,
+    after: Option<(Timestamp, SessionId)>,
+    limit: usize,
+) -> rusqlite::Result<Vec<StoredSession>> {
+    let (at, id) = after.map_or((i64::MAX, [0xFF; 16]), |(at, id)| (at.as_millis(), *id.as_bytes()));
+    let sql = format!(
+        "SELECT {SESSION} FROM sessions WHERE person_id = ?1 AND (last_active_at, public_id) < (?2, ?3)
+         ORDER BY last_active_at DESC, public_id DESC LIMIT ?4"
+    );
+    connection.prepare_cached(&sql)?.query_map(params![person, at, id, limit], session)?.collect()
+}
+
+/// The checkpoints of a session from the `from`-th on, at most `limit`, in order.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn checkpoints(
+    connection: &Connection,
+    session: i64,
+    from: u64,
+    limit: u64,
+) -> rusqlite::Result<Vec<Checkpoint>> {
+    let sql = format!(
+        "SELECT {CHECKPOINT} FROM checkpoints c LEFT JOIN audio a ON a.id = c.audio_id
+         WHERE c.session_id = ?1 ORDER BY c.id LIMIT ?2 OFFSET ?3"
+    );
+    connection.prepare_cached(&sql)?.query_map(params![session, limit, from], checkpoint)?.collect()
+}
+
+/// The last `limit` turns of a session, oldest first.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn recent_exchanges(connection: &Connection, session: i64, limit: u32) -> rusqlite::Result<Vec<Exchange>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT said, answered FROM checkpoints WHERE session_id = ?1 ORDER BY id DESC LIMIT ?2",
+    )?;
+    let exchange = |row: &Row<'_>| Ok(Exchange { said: row.get(0)?, answered: row.get(1)? });
+    let mut exchanges: Vec<_> =
+        statement.query_map(params![session, limit], exchange)?.collect::<rusqlite::Result<_>>()?;
+    exchanges.reverse();
+    Ok(exchanges)
+}
+
+/// The checkpoint that was kept for this turn id.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn find_turn(connection: &Connection, session: i64, turn: TurnId) -> rusqlite::Result<Option<Checkpoint>> {
+    let sql = format!(
+        "SELECT {CHECKPOINT} FROM checkpoints c LEFT JOIN audio a ON a.id = c.audio_id
+         WHERE c.session_id = ?1 AND c.turn_id = ?2"
+    );
+    connection.prepare_cached(&sql)?.query_row(params![session, turn.as_bytes()], checkpoint).optional()
+}
+
+/// Keeps one turn and marks its session active; the first turn gives an untitled session its title.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn commit_turn(
+    connection: &Connection,
+    session: i64,
+    turn: Option<TurnId>,
+    checkpoint: &Checkpoint,
+    title: &str,
+) -> rusqlite::Result<Committed> {
+    if let Some(turn) = turn
+        && let Some(before) = find_turn(connection, session, turn)?
+    {
+        return Ok(Committed::Before(before));
+    }
+    let touched = connection
+        .prepare_cached(
+            "UPDATE sessions SET checkpoints = checkpoints + 1, last_active_at = max(last_active_at, ?2),
+             title = coalesce(title, ?3) WHERE id = ?1",
+        )?
+        .execute(params![session, checkpoint.answered_at.as_millis(), title])?;
+    if touched == 0 {
+        return Ok(Committed::SessionGone);
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO checkpoints (session_id, public_id, turn_id, said, answered, said_at, answered_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            session,
+            checkpoint.id.as_bytes(),
+            turn.as_ref().map(PublicId::as_bytes),
+            checkpoint.said,
+            checkpoint.answered,
+            checkpoint.said_at.as_millis(),
+            checkpoint.answered_at.as_millis(),
+        ])?;
+    add_to_totals(connection, 0, 1)?;
+    Ok(Committed::New)
+}
+
+/// Changes what a person may change; `None` leaves a thing as it is.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn update(
+    connection: &Connection,
+    session: i64,
+    title: Option<&str>,
+    pinned: Option<bool>,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE sessions SET title = coalesce(?2, title), pinned = coalesce(?3, pinned) WHERE id = ?1",
+        )?
+        .execute(params![session, title, pinned])?;
+    Ok(())
+}
+
+/// Deletes one session with all that hangs on it and adds what went to `deleted`.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn delete(connection: &Connection, session: i64, deleted: &mut Deleted) -> rusqlite::Result<()> {
+    let checkpoints =
+        connection.prepare_cached("DELETE FROM checkpoints WHERE session_id = ?1")?.execute([session])?;
+    let mut audio =
+        connection.prepare_cached("DELETE FROM audio WHERE session_id = ?1 RETURNING public_id, format")?;
+    for file in audio.query_map([session], audio_file)? {
+        deleted.audio.push(file?);
+    }
+    let sessions = connection.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([session])?;
+    deleted.sessions += sessions as u64;
+    deleted.checkpoints += checkpoints as u64;
+    Ok(())
+}
+
+fn audio_file(row: &Row<'_>) -> rusqlite::Result<(AudioId, AudioFormat)> {
+    let format: String = row.get(1)?;
+    let known = AudioFormat::from_extension(&format);
+    let known = known.ok_or_else(|| rusqlite::Error::InvalidColumnType(1, format, Type::Text))?;
+    Ok((public_id(row, 0)?, known))
+}
+
+/// The keys of all sessions of a person.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn keys_of(connection: &Connection, person: i64) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = connection.prepare_cached("SELECT id FROM sessions WHERE person_id = ?1")?;
+    statement.query_map([person], |row| row.get(0))?.collect()
+}
+
+/// Which sessions have outlived their retention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cutoffs {
+    /// Sessions idle since before this go; `None` keeps them.
+    pub idle_since: Option<Timestamp>,
+    /// Unremembered sessions idle since before this go.
+    pub unremembered_since: Timestamp,
+}
+
+/// The keys of up to `limit` expired sessions, the longest idle first.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn expired(connection: &Connection, cutoffs: Cutoffs, limit: usize) -> rusqlite::Result<Vec<i64>> {
+    let mut by_age = connection.prepare_cached(
+        "SELECT id FROM sessions WHERE pinned = 0 AND last_active_at < ?1 ORDER BY last_active_at LIMIT ?2",
+    )?;
+    let idle_since = cutoffs.idle_since.map_or(i64::MIN, Timestamp::as_millis);
+    let keys: Vec<i64> =
+        by_age.query_map(params![idle_since, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    if !keys.is_empty() {
+        return Ok(keys);
+    }
+    let mut unremembered = connection.prepare_cached(
+        "SELECT id FROM sessions WHERE pinned = 0 AND remembered = 0 AND last_active_at < ?1
+         ORDER BY last_active_at LIMIT ?2",
+    )?;
+    let since = cutoffs.unremembered_since.as_millis();
+    unremembered.query_map(params![since, limit], |row| row.get(0))?.collect()
+}
+
+/// How many sessions and checkpoints [`expired`] would yield in all.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn count_expired(connection: &Connection, cutoffs: Cutoffs) -> rusqlite::Result<Totals> {
+    let idle_since = cutoffs.idle_since.map_or(i64::MIN, Timestamp::as_millis);
+    connection.query_row(
+        "SELECT count(*), coalesce(sum(checkpoints), 0) FROM (
+             SELECT checkpoints FROM sessions WHERE pinned = 0 AND last_active_at < :idle
+             UNION ALL
+             SELECT checkpoints FROM sessions WHERE pinned = 0 AND remembered = 0
+                 AND last_active_at < :unremembered AND last_active_at >= :idle)",
+        named_params! {":idle": idle_since, ":unremembered": cutoffs.unremembered_since.as_millis()},
+        |row| Ok(Totals { sessions: row.get(0)?, checkpoints: row.get(1)? }),
+    )
+}
+
+/// When any session was last active.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn newest_activity(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let newest: Option<i64> = connection.query_row(
+        "SELECT max(at) FROM (SELECT max(last_active_at) AS at FROM sessions WHERE pinned = 0
+         UNION ALL SELECT max(last_active_at) FROM sessions WHERE pinned = 1)",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(newest.map(Timestamp::from_millis))
+}
+
+/// How many sessions and checkpoints there are, without counting them.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn totals(connection: &Connection) -> rusqlite::Result<Totals> {
+    connection.query_row("SELECT sessions, checkpoints FROM totals", [], |row| {
+        Ok(Totals { sessions: row.get(0)?, checkpoints: row.get(1)? })
+    })
+}
+
+/// Takes what a transaction deleted off the totals; the same transaction must do so.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn subtract_from_totals(connection: &Connection, deleted: &Deleted) -> rusqlite::Result<()> {
+    let negative = |count: u64| i64::try_from(count).map_or(i64::MIN, |count| -count);
+    add_to_totals(connection, negative(deleted.sessions), negative(deleted.checkpoints))
+}
+
+fn add_to_totals(connection: &Connection, sessions: i64, checkpoints: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE totals SET sessions = sessions + ?1, checkpoints = checkpoints + ?2")?
+        .execute([sessions, checkpoints])?;
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! A consistent copy of a database that is being written, and the proof that it is whole.
+
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use rusqlite::Connection;
+use rusqlite::backup::{Backup, StepResult};
+
+use crate::adapters::disk::Naming;
+use crate::adapters::sqlite::{self, Access, DbError, During};
+
+/// Pages copied between two looks at the disk and at whether to stop: 8 MiB of 4 KiB pages.
+const PAGES_PER_STEP: i32 = 2048;
+
+/// Why there is no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The database or the disk said no.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// The caller wanted to stop.
+    #[error("stopped before the copy was complete")]
+    Stopped,
+    /// The copy is not a whole database.
+    #[error("the copy does not verify: {0}")]
+    Broken(String),
+}
+
+/// How far a copy is.
+#[derive(Debug, Clone, Copy)]
+pub struct CopyProgress {
+    /// Bytes copied.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// What a verified copy holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contents {
+    /// Its schema version.
+    pub schema_version: i64,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Persons in it.
+    pub persons: u64,
+    /// Sessions in it.
+    pub sessions: u64,
+    /// Checkpoints in it.
+    pub checkpoints: u64,
+}
+
+/// Copies the database at `source` to the empty file `copy`, as it is at one moment. Writers go on meanwhile: the copy
+/// is read from one snapshot, which holds nobody up. The copy is flushed and needs no other file beside it.
+///
+/// # Errors
+/// See [`SnapshotError`]; what is in `copy` is then worth nothing.
+pub fn take(
+    source: &Path,
+    copy: &Path,
+    observe: &mut dyn FnMut(CopyProgress) -> ControlFlow<()>,
+) -> Result<(), SnapshotError> {
+    let (from, _) = sqlite::open(source, Access::ReadOnly)?;
+    // Holding one read transaction throughout keeps SQLite from starting over whenever someone writes.
+    from.execute_batch("BEGIN").during("begin reading")?;
+    from.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).during("begin reading")?;
+    let mut to = sqlite::open_scratch(copy)?;
+    copy_pages(&from, &mut to, observe)?;
+    // The copy says it has a write-ahead log, as its source does; without one it can be read on its own.
+    to.pragma_update(None, "journal_mode", "DELETE").during("finish the copy")?;
+    to.close().map_err(|(_, error)| error).during("close the copy")?;
+    File::open(copy).and_then(|file| file.sync_all()).naming("flush", copy).map_err(DbError::from)?;
+    Ok(())
+}
+
+fn copy_pages(
+    from: &Connection,
+    to: &mut Connection,
+    observe: &mut dyn FnMut(CopyProgress) -> ControlFlow<()>,
+) -> Result<(), SnapshotError> {
+    let page_bytes: u64 =
+        from.pragma_query_value(None, "page_size", |row| row.get(0)).during("read the page size")?;
+    let backup = Backup::new(from, to).during("begin the copy")?;
+    loop {
+        let step = backup.step(PAGES_PER_STEP).during("copy the database")?;
+        let progress = backup.progress();
+        let pages = |count: i32| u64::try_from(count).unwrap_or(0) * page_bytes;
+        let total = pages(progress.pagecount);
+        if observe(CopyProgress { done: total - pages(progress.remaining), total }).is_break() {
+            return Err(SnapshotError::Stopped);
+        }
+        if matches!(step, StepResult::Done) {
+            return Ok(());
+        }
+    }
+}
+
+/// Proves that the file at `path` is a whole database of ours that this program can read, and says what it holds.
+///
+/// # Errors
+/// [`SnapshotError::Broken`] with the first thing that is wrong.
+pub fn verify(path: &Path) -> Result<Contents, SnapshotError> {
+    let (connection, schema_version) = sqlite::open(path, Access::ReadOnly)?;
+    if schema_version > sqlite::schema_version() {
+        return Err(SnapshotError::Broken(format!("its schema {schema_version} is newer than this program")));
+    }
+    let finding: String = connection
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .during("check the copy's integrity")?;
+    if finding != "ok" {
+        return Err(SnapshotError::Broken(finding));
+    }
+    if let Some(table) = dangling_reference(&connection).during("check the copy's references")? {
+        return Err(SnapshotError::Broken(format!("a row of {table} refers to one that is not there")));
+    }
+    let count = |table: &str| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
+    let contents = Contents {
+        schema_version,
+        bytes: std::fs::metadata(path).naming("look at", path).map_err(DbError::from)?.len(),
+        persons: count("persons").during("count persons")?,
+        sessions: count("sessions").during("count sessions")?,
+        checkpoints: count("checkpoints").during("count checkpoints")?,
+    };
+    Ok(contents)
+}
+
+fn dangling_reference(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    rows.next()?.map(|row| row.get(0)).transpose()
+}

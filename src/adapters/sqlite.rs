@@ -1,0 +1,362 @@
+//! Opening `SQLite` files: whose they are, the pragmas, the migrations.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+
+use crate::adapters::data_dir::DataDir;
+use crate::adapters::disk::{self, DiskError};
+
+/// Marks a file as ours: `COMP` in ASCII.
+pub const APPLICATION_ID: i64 = 0x434F_4D50;
+
+const MIGRATION_LIST: &[M<'static>] = &[
+    M::up(include_str!("migrations/0001_conversations.sql")),
+    M::up(include_str!("migrations/0002_audio.sql")),
+];
+const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
+
+/// The schema this program reads and writes.
+#[must_use]
+pub fn schema_version() -> i64 {
+    i64::try_from(MIGRATION_LIST.len()).unwrap_or(i64::MAX)
+}
+
+/// What went wrong with a database.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// There is no file.
+    #[error("there is no database at {path}: start the server once, or set DATA_DIR or SHORT_TERM_MEMORY_DB_PATH to where it is", path = .0.display())]
+    Missing(PathBuf),
+    /// The file is there and is not a database of ours.
+    #[error("{path} {why}; it was not touched", path = path.display())]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        why: String,
+    },
+    /// The file was written by a newer release.
+    #[error("{path} has schema {found}, this program knows up to {known}: use the release that wrote it, or restore the backup taken before that upgrade", path = path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The file has a schema that only the server may bring up to date.
+    #[error("{path} has schema {found}, this program needs {known}: start the server once, it upgrades the database after a backup", path = path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The disk is full.
+    #[error("no space left on the disk: {0}")]
+    Full(&'static str),
+    /// The schema is being brought up to date.
+    #[error("the database is being upgraded")]
+    Migrating,
+    /// Too much is waiting for the database.
+    #[error("too many requests are waiting for the database")]
+    Overloaded,
+    /// The transaction this was part of was undone.
+    #[error("the transaction was undone: {0}")]
+    RolledBack(String),
+    /// The database's thread has ended.
+    #[error("the database is closed")]
+    Closed,
+    /// `SQLite` said no.
+    #[error("cannot {operation}: {source}")]
+    Sqlite {
+        /// What was tried.
+        operation: &'static str,
+        /// Why it failed.
+        source: rusqlite::Error,
+    },
+    /// A migration failed; the database is as it was.
+    #[error("the upgrade of the database failed: {0}")]
+    Migration(#[source] rusqlite_migration::Error),
+    /// There is no backup, so the upgrade was not begun.
+    #[error("the database was not upgraded, because it could not be backed up first: {source}")]
+    BackupFirst {
+        /// Why there is no backup.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+impl DbError {
+    /// `source`, with a full disk told apart.
+    #[must_use]
+    pub fn from_sqlite(operation: &'static str, source: rusqlite::Error) -> Self {
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full(operation),
+            _ => Self::Sqlite { operation, source },
+        }
+    }
+
+    /// True when the disk is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Full(_) => true,
+            Self::Disk(error) => error.is_full(),
+            Self::Missing(_)
+            | Self::NotOurs { .. }
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Migrating
+            | Self::Overloaded
+            | Self::Closed
+            | Self::RolledBack(_)
+            | Self::Sqlite { .. }
+            | Self::BackupFirst { .. }
+            | Self::Migration(_) => false,
+        }
+    }
+}
+
+/// Names the operation of a failed `SQLite` call.
+pub(crate) trait During<T> {
+    /// `self`, with its error telling what was tried.
+    fn during(self, operation: &'static str) -> Result<T, DbError>;
+}
+
+impl<T> During<T> for rusqlite::Result<T> {
+    fn during(self, operation: &'static str) -> Result<T, DbError> {
+        self.map_err(|source| DbError::from_sqlite(operation, source))
+    }
+}
+
+/// How a connection will be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reads and writes.
+    ReadWrite,
+    /// Reads only, of a database someone may be writing.
+    ReadOnly,
+}
+
+/// Opens an existing database of ours, whatever its schema version, and returns that version with it.
+///
+/// # Errors
+/// Missing, a directory, empty, not a database, of another program: each its own sentence.
+pub fn open(path: &Path, access: Access) -> Result<(Connection, i64), DbError> {
+    refuse_other_things(path)?;
+    let flags = match access {
+        Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Access::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    let connection = connect(path, flags)?;
+    let version = identify(&connection, path)?;
+    set_pragmas(&connection).during("set up the database connection")?;
+    Ok((connection, version))
+}
+
+/// Opens an existing database whose schema is exactly ours.
+///
+/// # Errors
+/// As [`open`], and [`DbError::Newer`] or [`DbError::Older`].
+pub fn open_current(path: &Path, access: Access) -> Result<Connection, DbError> {
+    let (connection, found) = open(path, access)?;
+    let known = schema_version();
+    match found.cmp(&known) {
+        std::cmp::Ordering::Equal => Ok(connection),
+        std::cmp::Ordering::Less => Err(DbError::Older { path: path.to_owned(), found, known }),
+        std::cmp::Ordering::Greater => Err(DbError::Newer { path: path.to_owned(), found, known }),
+    }
+}
+
+/// Makes a new, empty database with the current schema under a temporary name and publishes it.
+///
+/// # Errors
+/// When it cannot be made; nothing is left under the final name.
+pub fn create(dir: &DataDir) -> Result<(), DbError> {
+    let path = dir.database();
+    refuse_orphaned_log(path)?;
+    let parent = path.parent().unwrap_or(dir.root());
+    let temporary = DataDir::temporary_in(parent);
+    drop(disk::create_private(&temporary)?);
+    let made = build(&temporary).and_then(|()| {
+        dir.owner().adopt(&temporary)?;
+        let file = fs::File::open(&temporary).and_then(|file| file.sync_all());
+        file.map_err(|source| DiskError { operation: "flush", path: temporary.clone(), source })?;
+        disk::publish(&temporary, path).map_err(Into::into)
+    });
+    if made.is_err() {
+        disk::remove_if_there(&temporary)?;
+    }
+    made
+}
+
+fn build(path: &Path) -> Result<(), DbError> {
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Has to be set before the first page is written; in a database that has pages it would stay off.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").during("set auto_vacuum")?;
+    MIGRATIONS.to_latest(&mut connection).map_err(DbError::Migration)?;
+    connection.close().map_err(|(_, error)| error).during("close the new database")
+}
+
+/// Opens the empty file a copy will be written to. Nothing is flushed or journalled on the way: the copy is flushed
+/// once when it is complete, and thrown away when it is not.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_scratch(path: &Path) -> Result<Connection, DbError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "journal_mode", "OFF").during("open the copy")?;
+    connection.pragma_update(None, "synchronous", "OFF").during("open the copy")?;
+    Ok(connection)
+}
+
+/// Brings an older schema up to date in one transaction per step. The caller has taken a backup.
+///
+/// # Errors
+/// [`DbError::Migration`]; the failed step is undone.
+pub fn migrate(connection: &mut Connection) -> Result<(), DbError> {
+    MIGRATIONS.to_latest(connection).map_err(DbError::Migration)
+}
+
+/// Gives up to 1 MiB of freed pages back and empties the write-ahead log without waiting for anyone. False when a
+/// reader was in the way.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn scrub(connection: &Connection) -> Result<bool, DbError> {
+    give_back_pages(connection, 256)?;
+    connection.busy_handler(None).during("stop waiting")?;
+    let emptied = empty_log(connection);
+    connection.busy_handler(Some(wait_for_writer)).during("wait again")?;
+    emptied
+}
+
+/// Gives up to `pages` freed pages back to the file system, in one short transaction.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn give_back_pages(connection: &Connection, pages: u32) -> Result<(), DbError> {
+    // The pragma frees one page per row it returns, so it has to be read to its end.
+    let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})")).during("vacuum")?;
+    let mut rows = statement.query([]).during("vacuum")?;
+    while rows.next().during("vacuum")?.is_some() {}
+    Ok(())
+}
+
+/// Copies the write-ahead log into the database and truncates it. False when a reader or writer was in the way.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn empty_log(connection: &Connection) -> Result<bool, DbError> {
+    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    match busy {
+        Ok(busy) => Ok(busy == 0),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
+        Err(error) => Err(DbError::from_sqlite("empty the write-ahead log", error)),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that opens connections")]
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_PRIVATE_CACHE;
+    Connection::open_with_flags(path, flags).during("open the database")
+}
+
+fn set_pragmas(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_handler(Some(wait_for_writer))?;
+    if !connection.is_readonly("main")? {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
+    }
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+const BUSY_STEP: Duration = Duration::from_micros(500);
+const BUSY_STEPS: i32 = 20_000;
+
+/// Waits up to 10 s for another process's transaction, looking twice a millisecond: `SQLite`'s own handler sleeps up
+/// to 100 ms at a time, so that a short transaction of cleanup would cost a conversation a tenth of a second.
+#[expect(clippy::disallowed_methods, reason = "runs on the database's own thread, for at most 10 s in all")]
+fn wait_for_writer(tries: i32) -> bool {
+    std::thread::sleep(BUSY_STEP);
+    tries < BUSY_STEPS
+}
+
+fn refuse_other_things(path: &Path) -> Result<(), DbError> {
+    let not_ours = |why: &str| DbError::NotOurs { path: path.to_owned(), why: why.to_owned() };
+    match fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(DbError::Missing(path.to_owned())),
+        Err(source) => Err(DiskError { operation: "look at", path: path.to_owned(), source }.into()),
+        Ok(meta) if meta.is_dir() => Err(not_ours("is a directory, not a database")),
+        Ok(meta) if meta.len() == 0 => {
+            Err(not_ours("is empty: restore a backup over it, or remove it to start with nothing"))
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+fn refuse_orphaned_log(path: &Path) -> Result<(), DbError> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if fs::metadata(&log).is_ok_and(|meta| meta.len() > 0) {
+        let why = "is gone, but its write-ahead log is still there: put the database back, or move the -wal file away".to_owned();
+        return Err(DbError::NotOurs { path: path.to_owned(), why });
+    }
+    Ok(())
+}
+
+fn identify(connection: &Connection, path: &Path) -> Result<i64, DbError> {
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let found = match pragma("application_id") {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            let why = "is not a SQLite database".to_owned();
+            return Err(DbError::NotOurs { path: path.to_owned(), why });
+        }
+        other => other.during("read the database's application id")?,
+    };
+    if found != APPLICATION_ID {
+        let why = "is a database of another program".to_owned();
+        return Err(DbError::NotOurs { path: path.to_owned(), why });
+    }
+    pragma("user_version").during("read the database's schema version")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_migration_applies() {
+        assert!(MIGRATIONS.validate().is_ok());
+    }
+
+    #[test]
+    fn a_new_database_shrinks_and_is_ours() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = crate::adapters::data_dir::DataDir::create_or_open(
+            &crate::config::ServerConfig::for_testing(root.path()).storage,
+        )
+        .unwrap();
+        create(&dir).unwrap();
+        let connection = open_current(dir.database(), Access::ReadWrite).unwrap();
+        let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(pragma("auto_vacuum"), 2);
+        assert_eq!(pragma("secure_delete"), 1);
+        assert_eq!(pragma("synchronous"), 2);
+        assert_eq!(pragma("foreign_keys"), 1);
+    }
+}

@@ -1,0 +1,71 @@
+//! What can go wrong in a use case, by what the caller could do about it.
+
+use crate::adapters::disk::DiskError;
+use crate::adapters::sqlite::DbError;
+use crate::domain::chat::ChatError;
+
+/// Why a use case failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Unknown, expired, or someone else's: all the same from outside.
+    #[error("no such session")]
+    SessionNotFound,
+    /// Unknown or expired.
+    #[error("no such audio reply")]
+    AudioNotFound,
+    /// No person holds the token that was sent.
+    #[error("no person holds this token")]
+    Unauthorized,
+    /// Something in the request is not valid; the text is for its sender.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// The disk is low or full; what grows the store has to wait.
+    #[error("the disk is full")]
+    DiskFull,
+    /// A bound was reached; it is worth trying again soon.
+    #[error("too busy")]
+    Busy,
+    /// The server is starting, stopping or upgrading its database.
+    #[error("not available: {0}")]
+    Unavailable(&'static str),
+    /// The model does not answer; nothing was kept.
+    #[error(transparent)]
+    Model(#[from] ChatError),
+    /// Nobody's fault outside; the cause is for the log.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<DbError> for AppError {
+    fn from(error: DbError) -> Self {
+        if error.is_full() {
+            return Self::DiskFull;
+        }
+        match error {
+            DbError::Migrating => Self::Unavailable("migrating"),
+            DbError::Overloaded => Self::Busy,
+            DbError::RolledBack(_) => Self::Unavailable("the transaction was undone"),
+            DbError::Missing(_)
+            | DbError::NotOurs { .. }
+            | DbError::Newer { .. }
+            | DbError::Older { .. }
+            | DbError::Full(_)
+            | DbError::Closed
+            | DbError::Sqlite { .. }
+            | DbError::Migration(_)
+            | DbError::BackupFirst { .. }
+            | DbError::Disk(_) => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<DiskError> for AppError {
+    fn from(error: DiskError) -> Self {
+        if error.is_full() { Self::DiskFull } else { Self::Internal(Box::new(error)) }
+    }
+}

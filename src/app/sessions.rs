@@ -1,0 +1,217 @@
+//! Sessions: start, list, look at, rename, pin, delete.
+
+use rusqlite::Connection;
+
+use crate::adapters::session_store::{self, Deleted, StoredSession};
+use crate::adapters::{person_store, reserve};
+use crate::app::{App, AppError};
+use crate::domain::clock::Timestamp;
+use crate::domain::person::{Person, PersonToken};
+use crate::domain::session::{Checkpoint, PublicId, Session, SessionId};
+
+/// The longest title, in characters.
+pub const MAX_TITLE_CHARS: usize = 200;
+
+/// A session that has just begun.
+pub struct Started {
+    /// Its id: the capability for the conversation.
+    pub id: SessionId,
+    /// What the companion says first.
+    pub greeting: String,
+    /// The token of a person made on this occasion.
+    pub new_token: Option<PersonToken>,
+}
+
+/// What a person changes about a session; `None` leaves a thing as it is.
+#[derive(Debug, Clone, Default)]
+pub struct SessionChange {
+    /// The new title.
+    pub title: Option<String>,
+    /// Whether it stays for good.
+    pub pinned: Option<bool>,
+}
+
+impl App {
+    /// Starts a session for whoever holds `token`; makes a new person when nobody does.
+    ///
+    /// # Errors
+    /// [`AppError::DiskFull`] when there is no room.
+    pub async fn start_session(&self, token: Option<PersonToken>, remembered: bool) -> Result<Started, AppError> {
+        self.room_to_grow()?;
+        let now = self.clock.now();
+        let id = SessionId::random();
+        let fresh = Self::new_token()?;
+        let session = Session {
+            id,
+            title: None,
+            created_at: now,
+            last_active_at: now,
+            pinned: false,
+            remembered,
+            checkpoints: 0,
+        };
+        let start = move |db: &Connection| {
+            let known = token.map(|token| person_store::find(db, &token)).transpose()?.flatten();
+            let (person, new_token) = match known {
+                Some(person) => (person.key, None),
+                None => (person_store::insert(db, &fresh, now)?, Some(fresh)),
+            };
+            if new_token.is_none() {
+                person_store::touch(db, person, now)?;
+            }
+            session_store::insert(db, person, &session)?;
+            Ok(new_token)
+        };
+        let new_token = self.database.write("start a session", start).await?;
+        tracing::info!(
+            event = "session_started",
+            session = id.short(),
+            new_person = new_token.is_some(),
+            remembered,
+            "A session was started"
+        );
+        Ok(Started { id, greeting: self.greeting(id), new_token })
+    }
+
+    fn greeting(&self, id: SessionId) -> String {
+        let greetings = &self.persona.greetings;
+        let chosen = usize::from(id.as_bytes()[0]) % greetings.len().max(1);
+        greetings.get(chosen).cloned().unwrap_or_default()
+    }
+
+    /// Up to `limit` sessions of a person, the last active first, and whether there are more.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn sessions(
+        &self,
+        person: Person,
+        after: Option<(Timestamp, SessionId)>,
+        limit: usize,
+    ) -> Result<(Vec<Session>, bool), AppError> {
+        let list = move |db: &Connection| session_store::list(db, person.key, after, limit + 1);
+        let mut stored = self.database.read("list sessions", list).await?;
+        let more = stored.len() > limit;
+        stored.truncate(limit);
+        Ok((stored.into_iter().map(|stored| stored.session).collect(), more))
+    }
+
+    /// One session of a person and the last `limit` of its first `before` turns (of all, if `None`), in order; with
+    /// them how many turns lie before those.
+    ///
+    /// # Errors
+    /// [`AppError::SessionNotFound`] when it is not this person's.
+    pub async fn session(
+        &self,
+        person: Person,
+        id: SessionId,
+        before: Option<u64>,
+        limit: u64,
+    ) -> Result<(Session, Vec<Checkpoint>, u64), AppError> {
+        let read = move |db: &Connection| {
+            let Some(stored) = owned(db, person, id)? else { return Ok(None) };
+            let until = before.map_or(stored.session.checkpoints, |n| n.min(stored.session.checkpoints));
+            let from = until.saturating_sub(limit);
+            let turns = session_store::checkpoints(db, stored.key, from, until - from)?;
+            Ok(Some((stored.session, turns, from)))
+        };
+        self.database.read("read a session", read).await?.ok_or(AppError::SessionNotFound)
+    }
+
+    /// Renames or pins a session.
+    ///
+    /// # Errors
+    /// [`AppError::SessionNotFound`]; [`AppError::Invalid`] for an empty or too long title or when nothing is changed.
+    pub async fn change_session(
+        &self,
+        person: Person,
+        id: SessionId,
+        change: SessionChange,
+    ) -> Result<Session, AppError> {
+        let title = change.title.as_deref().map(valid_title).transpose()?;
+        if title.is_none() && change.pinned.is_none() {
+            let message = "give a title, or pinned as true or false".to_owned();
+            return Err(AppError::Invalid { field: "title", message });
+        }
+        let update = move |db: &Connection| {
+            let Some(stored) = owned(db, person, id)? else { return Ok(None) };
+            session_store::update(db, stored.key, title.as_deref(), change.pinned)?;
+            owned(db, person, id)
+        };
+        let changed = self.database.write("change a session", update).await?;
+        changed.map(|stored| stored.session).ok_or(AppError::SessionNotFound)
+    }
+
+    /// Deletes a session with its checkpoints and audio.
+    ///
+    /// # Errors
+    /// [`AppError::SessionNotFound`] when it is not this person's.
+    pub async fn delete_session(&self, person: Person, id: SessionId) -> Result<(), AppError> {
+        let delete = move |db: &Connection| {
+            let mut deleted = Deleted::default();
+            if let Some(stored) = owned(db, person, id)? {
+                session_store::delete(db, stored.key, &mut deleted)?;
+                session_store::subtract_from_totals(db, &deleted)?;
+            }
+            Ok(deleted)
+        };
+        let deleted = self.delete_rows("delete a session", delete).await?;
+        if deleted.sessions == 0 {
+            return Err(AppError::SessionNotFound);
+        }
+        tracing::info!(event = "session_deleted", session = id.short(), "A session was deleted by its person");
+        self.forget_files(deleted).await
+    }
+
+    /// Runs a deletion; on a full disk once more with the reserve's space, because even deleting needs some.
+    pub(crate) async fn delete_rows(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<Deleted> + Clone + Send + 'static,
+    ) -> Result<Deleted, AppError> {
+        match self.database.write(operation, work.clone()).await {
+            Err(error) if error.is_full() => {}
+            other => return other.map_err(Into::into),
+        }
+        let dir = self.data_dir.clone();
+        self.blocking(move || reserve::release(&dir)).await??;
+        let deleted = self.database.write(operation, work).await;
+        let dir = self.data_dir.clone();
+        if let Err(error) = self.blocking(move || reserve::restore(&dir)).await? {
+            tracing::warn!(error = %error, "The reserve could not be restored; cleanup will try again");
+        }
+        Ok(deleted?)
+    }
+}
+
+fn owned(db: &Connection, person: Person, id: SessionId) -> rusqlite::Result<Option<StoredSession>> {
+    Ok(session_store::find(db, id)?.filter(|stored| stored.person == person.key))
+}
+
+fn valid_title(title: &str) -> Result<String, AppError> {
+    let title = title.trim();
+    let wrong = |message: &str| AppError::Invalid { field: "title", message: message.to_owned() };
+    if title.is_empty() {
+        return Err(wrong("must not be empty"));
+    }
+    if title.chars().count() > MAX_TITLE_CHARS {
+        return Err(wrong("must have at most 200 characters"));
+    }
+    if title.chars().any(char::is_control) {
+        return Err(wrong("must not contain control characters"));
+    }
+    Ok(title.to_owned())
+}
+
+/// A session's cursor: the place after it in the list. Reads what [`cursor_after`] wrote.
+#[must_use]
+pub fn parse_cursor(text: &str) -> Option<(Timestamp, SessionId)> {
+    let (at, id) = text.split_once('_')?;
+    Some((Timestamp::from_millis(at.parse().ok()?), id.parse::<PublicId>().ok()?))
+}
+
+/// The cursor that continues a list after `session`.
+#[must_use]
+pub fn cursor_after(session: &Session) -> String {
+    format!("{}_{}", session.last_active_at.as_millis(), session.id)
+}

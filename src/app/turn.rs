@@ -1,0 +1,384 @@
+//! One turn: read what was said before, let the model answer, commit.
+//!
+//! | what happens | what becomes of the turn |
+//! |---|---|
+//! | the model is unavailable or too slow | fatal: an error, nothing is kept |
+//! | the disk is low or full | fatal: 507, nothing is kept |
+//! | the session is deleted meanwhile | fatal: 404, nothing is kept |
+//! | the client goes away, no turn id | cancelled: the model's work is dropped, nothing is kept |
+//! | the client goes away, with a turn id | finished and kept, if that takes no more than 10 s |
+//! | the same turn id again | the answer that was kept, or will be once the running turn ends |
+//! | the server stops | running turns get `DRAIN_SECONDS`, new ones are refused |
+//!
+//! Bounds: `MAX_TURNS` turns run at once, 32 events wait for a slow reader, the model sees the last 20 turns.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::adapters::session_store::{self, Committed, StoredSession};
+use crate::app::{App, AppError};
+use crate::domain::chat::{Exchange, Pace, Prompt};
+use crate::domain::clock::Timestamp;
+use crate::domain::session::{Checkpoint, CheckpointId, SessionId, TurnId};
+
+const WAITING_EVENTS: usize = 32;
+const HISTORY_TURNS: u32 = 20;
+const FINISH_ALONE: Duration = Duration::from_secs(10);
+const TITLE_CHARS: usize = 60;
+
+/// What a client asks for.
+#[derive(Clone)]
+pub struct TurnRequest {
+    /// In which conversation.
+    pub session: SessionId,
+    /// What the person said.
+    pub message: String,
+    /// The client's name for this turn, which makes it safe to send again.
+    pub turn: Option<TurnId>,
+    /// Whether the reply is watched as it appears.
+    pub pace: Pace,
+}
+
+/// What a turn tells while it runs; the last event is `Done` or `Failed`.
+pub enum TurnEvent {
+    /// The next piece of the reply.
+    Token(String),
+    /// The turn is kept.
+    Done(TurnReply),
+    /// The turn failed; nothing is kept.
+    Failed(AppError),
+}
+
+/// A kept turn.
+#[derive(Clone)]
+pub struct TurnReply {
+    /// In which conversation.
+    pub session: SessionId,
+    /// What the turn is called.
+    pub checkpoint: CheckpointId,
+    /// The whole reply.
+    pub text: String,
+    /// How long what took.
+    pub timings: Timings,
+}
+
+/// Milliseconds of each stage; all zero when the answer had been kept before.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+pub struct Timings {
+    /// Until the model's first piece.
+    pub first_token_ms: f64,
+    /// Until the model's last piece.
+    pub llm_generation_ms: f64,
+    /// Until the turn was on disk, after the model's last piece.
+    pub commit_ms: f64,
+    /// All of it.
+    pub total_ms: f64,
+}
+
+/// The events of one turn. Dropping it is how a client goes away.
+pub type TurnEvents = mpsc::Receiver<TurnEvent>;
+
+type RunningTurns = Arc<Mutex<HashMap<(SessionId, TurnId), watch::Receiver<()>>>>;
+
+/// The turns that run now.
+pub struct Turns {
+    runtime: tokio::runtime::Handle,
+    tracker: TaskTracker,
+    places: Arc<Semaphore>,
+    running: RunningTurns,
+}
+
+impl Turns {
+    pub(crate) fn new(runtime: tokio::runtime::Handle, most: usize) -> Self {
+        let places = Arc::new(Semaphore::new(most));
+        Self { runtime, tracker: TaskTracker::new(), places, running: RunningTurns::default() }
+    }
+
+    /// Runs what is not a turn, but has to end before the server does.
+    pub(crate) fn spawn_beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn_on(work, &self.runtime);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.tracker.is_closed()
+    }
+}
+
+/// Takes a turn off the list of running ones when it ends, however it ends.
+struct Running {
+    turns: RunningTurns,
+    key: (SessionId, TurnId),
+    _ended: watch::Sender<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+enum Registered {
+    Alone,
+    First(Running),
+    Joins(watch::Receiver<()>),
+}
+
+struct Work {
+    app: Arc<App>,
+    request: TurnRequest,
+    stored: StoredSession,
+    history: Vec<Exchange>,
+    events: mpsc::Sender<TurnEvent>,
+    began: Instant,
+    said_at: Timestamp,
+}
+
+impl App {
+    /// Begins a turn. What is wrong from the start is told here, what goes wrong later by [`TurnEvent::Failed`].
+    ///
+    /// # Errors
+    /// An invalid message, an unknown session, a low disk, too many turns.
+    pub async fn begin_turn(self: &Arc<Self>, request: TurnRequest) -> Result<TurnEvents, AppError> {
+        let began = Instant::now();
+        if self.turns.is_draining() {
+            return Err(AppError::Unavailable("stopping"));
+        }
+        self.check_message(&request.message)?;
+        let (id, turn) = (request.session, request.turn);
+        let look = move |db: &rusqlite::Connection| look_up(db, id, turn);
+        let found = self.database.read("read a conversation", look).await?;
+        let (stored, before, history) = found.ok_or(AppError::SessionNotFound)?;
+        let (events, receiver) = mpsc::channel(WAITING_EVENTS);
+        if let Some(before) = before {
+            replay(&events, &request, before).await;
+            return Ok(receiver);
+        }
+        let registered = self.register(&request);
+        if let Registered::Joins(ended) = registered {
+            let app = self.clone();
+            self.spawn(async move { app.join(request, stored.key, ended, events).await })?;
+            return Ok(receiver);
+        }
+        self.room_to_grow()?;
+        let place = self.turns.places.clone().try_acquire_owned().map_err(|_| AppError::Busy)?;
+        let said_at = self.clock.now();
+        let work = Work { app: self.clone(), request, stored, history, events, began, said_at };
+        self.spawn(async move {
+            let _place = place;
+            let _registered = registered;
+            work.run().await;
+        })?;
+        Ok(receiver)
+    }
+
+    /// Refuses new turns and waits for the running ones.
+    pub async fn drain_turns(&self) {
+        self.turns.tracker.close();
+        self.turns.tracker.wait().await;
+    }
+
+    /// Refuses new turns.
+    pub fn stop_turns(&self) {
+        self.turns.tracker.close();
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), AppError> {
+        if self.turns.is_draining() {
+            return Err(AppError::Unavailable("stopping"));
+        }
+        self.turns.tracker.spawn_on(work.in_current_span(), &self.turns.runtime);
+        Ok(())
+    }
+
+    fn check_message(&self, message: &str) -> Result<(), AppError> {
+        let wrong = |message: String| AppError::Invalid { field: "message", message };
+        if message.trim().is_empty() {
+            return Err(wrong("must not be empty".to_owned()));
+        }
+        let most = self.limits.max_message_chars;
+        if message.chars().count() > most {
+            return Err(wrong(format!("must have at most {most} characters")));
+        }
+        Ok(())
+    }
+
+    fn register(&self, request: &TurnRequest) -> Registered {
+        let Some(turn) = request.turn else { return Registered::Alone };
+        let key = (request.session, turn);
+        let mut running = self.turns.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ended) = running.get(&key) {
+            return Registered::Joins(ended.clone());
+        }
+        let (sender, ended) = watch::channel(());
+        running.insert(key, ended);
+        Registered::First(Running { turns: self.turns.running.clone(), key, _ended: sender })
+    }
+
+    /// Waits for the same turn, asked for before, and tells what became of it.
+    async fn join(
+        self: Arc<Self>,
+        request: TurnRequest,
+        session: i64,
+        mut ended: watch::Receiver<()>,
+        events: mpsc::Sender<TurnEvent>,
+    ) {
+        // The channel never changes; it closes when the turn ends.
+        while ended.changed().await.is_ok() {}
+        let Some(turn) = request.turn else { return };
+        let look = move |db: &rusqlite::Connection| session_store::find_turn(db, session, turn);
+        match self.database.read("find a turn", look).await {
+            Ok(Some(before)) => replay(&events, &request, before).await,
+            Ok(None) => {
+                let failed = AppError::Unavailable("the same turn failed");
+                drop(events.send(TurnEvent::Failed(failed)).await);
+            }
+            Err(error) => drop(events.send(TurnEvent::Failed(error.into())).await),
+        }
+    }
+}
+
+type LookedUp = Option<(StoredSession, Option<Checkpoint>, Vec<Exchange>)>;
+
+fn look_up(db: &rusqlite::Connection, id: SessionId, turn: Option<TurnId>) -> rusqlite::Result<LookedUp> {
+    let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
+    let before = turn.map(|turn| session_store::find_turn(db, stored.key, turn)).transpose()?.flatten();
+    let history = session_store::recent_exchanges(db, stored.key, HISTORY_TURNS)?;
+    Ok(Some((stored, before, history)))
+}
+
+async fn replay(events: &mpsc::Sender<TurnEvent>, request: &TurnRequest, before: Checkpoint) {
+    let reply = TurnReply {
+        session: request.session,
+        checkpoint: before.id,
+        text: before.answered.clone(),
+        timings: Timings::default(),
+    };
+    // Two events fit the channel; a client that has gone away needs neither.
+    if request.pace == Pace::Live {
+        drop(events.send(TurnEvent::Token(before.answered)).await);
+    }
+    drop(events.send(TurnEvent::Done(reply)).await);
+}
+
+impl Work {
+    async fn run(self) {
+        let events = self.events.clone();
+        let outcome = if self.request.turn.is_some() {
+            let alone = async {
+                events.closed().await;
+                tokio::time::sleep(FINISH_ALONE).await;
+            };
+            tokio::select! { outcome = self.answer_and_commit() => Some(outcome), () = alone => None }
+        } else {
+            tokio::select! { biased; outcome = self.answer_and_commit() => Some(outcome), () = events.closed() => None }
+        };
+        match outcome {
+            Some(Ok(reply)) => drop(events.send(TurnEvent::Done(reply)).await),
+            Some(Err(error)) => drop(events.send(TurnEvent::Failed(error)).await),
+            None => tracing::info!(event = "chat_cancelled", "The client went away; nothing was kept"),
+        }
+    }
+
+    async fn answer_and_commit(&self) -> Result<TurnReply, AppError> {
+        let mut timings = Timings::default();
+        let text = self.answer(&mut timings).await?;
+        timings.llm_generation_ms = millis(self.began);
+        let checkpoint = Checkpoint {
+            id: CheckpointId::random(),
+            said: self.request.message.clone(),
+            answered: text,
+            said_at: self.said_at,
+            answered_at: self.app.clock.now(),
+            audio: None,
+        };
+        let kept = self.commit(checkpoint).await?;
+        timings.total_ms = millis(self.began);
+        timings.commit_ms = timings.total_ms - timings.llm_generation_ms;
+        tracing::info!(
+            event = "chat_completed",
+            session = self.request.session.short(),
+            chars_said = self.request.message.chars().count(),
+            chars_answered = kept.answered.chars().count(),
+            first_token_ms = timings.first_token_ms,
+            total_ms = timings.total_ms,
+            "A turn was completed"
+        );
+        Ok(TurnReply { session: self.request.session, checkpoint: kept.id, text: kept.answered, timings })
+    }
+
+    async fn answer(&self, timings: &mut Timings) -> Result<String, AppError> {
+        let prompt = Prompt {
+            persona: self.app.persona.clone(),
+            history: self.history.clone(),
+            said: self.request.message.clone(),
+            pace: self.request.pace,
+        };
+        let mut pieces = self.app.model.reply(prompt);
+        let mut text = String::new();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece?;
+            if text.is_empty() {
+                timings.first_token_ms = millis(self.began);
+            }
+            text.push_str(&piece);
+            if self.request.pace == Pace::Live {
+                // A reader that has gone away is noticed by `run`.
+                drop(self.events.send(TurnEvent::Token(piece)).await);
+            }
+        }
+        Ok(text)
+    }
+
+    async fn commit(&self, checkpoint: Checkpoint) -> Result<Checkpoint, AppError> {
+        let (session, turn) = (self.stored.key, self.request.turn);
+        let title = title_of(&self.request.message);
+        let kept = checkpoint.clone();
+        let write = move |db: &rusqlite::Connection| {
+            session_store::commit_turn(db, session, turn, &checkpoint, &title)
+        };
+        match self.app.database.write("keep a turn", write).await? {
+            Committed::New => Ok(kept),
+            Committed::Before(before) => Ok(before),
+            Committed::SessionGone => Err(AppError::SessionNotFound),
+        }
+    }
+}
+
+fn millis(since: Instant) -> f64 {
+    // To the microsecond; more digits would only be noise in a log.
+    (since.elapsed().as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// The first words of a message, cut at a word's end.
+fn title_of(message: &str) -> String {
+    let mut title = String::new();
+    for word in message.split_whitespace() {
+        if !title.is_empty() && title.chars().count() + word.chars().count() >= TITLE_CHARS {
+            title.push('…');
+            break;
+        }
+        if !title.is_empty() {
+            title.push(' ');
+        }
+        title.extend(word.chars().filter(|c| !c.is_control()).take(TITLE_CHARS));
+    }
+    title
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_short_and_on_one_line() {
+        assert_eq!(title_of("  hello\n there "), "hello there");
+        assert!(title_of(&"word ".repeat(100)).chars().count() <= TITLE_CHARS + 1);
+        assert_eq!(title_of(&"x".repeat(500)).chars().count(), TITLE_CHARS);
+    }
+}

@@ -1,0 +1,111 @@
+//! A turn over HTTP: whole, or streamed as server-sent events.
+
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::app::turn::{Timings, TurnEvent, TurnEvents, TurnReply, TurnRequest};
+use crate::app::{App, AppError};
+use crate::domain::chat::Pace;
+use crate::domain::session::{CheckpointId, SessionId, TurnId};
+use crate::web::body::JsonBody;
+use crate::web::error::{ApiError, report};
+use crate::web::middleware::request_id::RequestId;
+
+/// The body of `POST /chat`.
+#[derive(Deserialize)]
+pub struct ChatBody {
+    session_id: SessionId,
+    message: String,
+    #[serde(default)]
+    speak: bool,
+    turn_id: Option<TurnId>,
+}
+
+#[derive(Serialize)]
+struct ReplyBody {
+    session_id: SessionId,
+    checkpoint_id: CheckpointId,
+    text: String,
+    degraded: Vec<&'static str>,
+    timings: Timings,
+}
+
+/// `POST /chat`
+pub async fn chat(
+    app: web::Data<App>,
+    request: HttpRequest,
+    body: JsonBody<ChatBody>,
+) -> Result<HttpResponse, ApiError> {
+    let ChatBody { session_id, message, speak, turn_id } = body.0;
+    let streamed = wants_events(&request);
+    let pace = if streamed { Pace::Live } else { Pace::Whole };
+    // There is no speech in this release: whoever asks for it gets the text and is told.
+    let degraded = if speak { vec!["speech"] } else { Vec::new() };
+    let turn = TurnRequest { session: session_id, message, turn: turn_id, pace };
+    let events = app.into_inner().begin_turn(turn).await?;
+    if !streamed {
+        let reply = whole(events).await?;
+        return Ok(HttpResponse::Ok().json(reply_body(reply, degraded)));
+    }
+    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let body = stream::unfold((events, id, degraded), |(mut events, id, degraded)| async move {
+        let event = events.recv().await?;
+        let frame = frame(event, &id, &degraded);
+        Some((Ok::<_, std::convert::Infallible>(frame), (events, id, degraded)))
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        // Proxies that buffer would hold the words back until the last one.
+        .insert_header(("X-Accel-Buffering", "no"))
+        .streaming(body))
+}
+
+fn wants_events(request: &HttpRequest) -> bool {
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.split(',').any(|kind| {
+        kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+    })
+}
+
+async fn whole(mut events: TurnEvents) -> Result<TurnReply, ApiError> {
+    while let Some(event) = events.recv().await {
+        match event {
+            TurnEvent::Token(_) => {}
+            TurnEvent::Done(reply) => return Ok(reply),
+            TurnEvent::Failed(error) => return Err(error.into()),
+        }
+    }
+    Err(AppError::Unavailable("stopping").into())
+}
+
+fn reply_body(reply: TurnReply, degraded: Vec<&'static str>) -> ReplyBody {
+    ReplyBody {
+        session_id: reply.session,
+        checkpoint_id: reply.checkpoint,
+        text: reply.text,
+        degraded,
+        timings: reply.timings,
+    }
+}
+
+fn frame(event: TurnEvent, request_id: &str, degraded: &[&'static str]) -> Bytes {
+    let (name, data) = match event {
+        TurnEvent::Token(text) => ("token", json!({"text": text}).to_string()),
+        TurnEvent::Done(reply) => ("done", json!(reply_body(reply, degraded.to_vec())).to_string()),
+        TurnEvent::Failed(error) => ("error", failure(error, request_id)),
+    };
+    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+}
+
+fn failure(error: AppError, request_id: &str) -> String {
+    let (status, told) = report(&error.into());
+    if status.is_server_error() {
+        let cause = told.cause.as_deref().unwrap_or_default();
+        tracing::error!(event = "request_failed", request_id, code = told.code, cause, "A streamed turn failed");
+    }
+    told.body(request_id)
+}

@@ -1,0 +1,219 @@
+//! The only file that maps a failure to a status, a code and a body.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::{Value, json};
+
+use crate::app::AppError;
+use crate::domain::chat::ChatError;
+
+/// Why a request is not answered with what it asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// No such thing at this address.
+    #[error("nothing is at this address")]
+    NotFound,
+    /// The address is right, the method is not; these are.
+    #[error("this method is not allowed here")]
+    MethodNotAllowed(&'static str),
+    /// The body is larger than `MAX_REQUEST_SIZE`.
+    #[error("the request body is too large")]
+    TooLarge {
+        /// The limit in bytes.
+        max_bytes: u64,
+    },
+    /// The body did not come whole.
+    #[error("the request body did not arrive whole")]
+    BrokenBody,
+    /// The body is of a kind that is not understood here.
+    #[error("the request body has to be JSON (Content-Type: application/json)")]
+    UnsupportedMediaType,
+    /// Something in the request is not valid.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Which part of it.
+        field: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// A use case failed.
+    #[error(transparent)]
+    App(#[from] AppError),
+}
+
+/// What is told of an error; `middleware::request_id` turns it into the body, because that needs the request's id.
+#[derive(Debug, Clone)]
+pub struct ErrorReport {
+    /// `snake_case`, for programs.
+    pub code: &'static str,
+    /// For a person.
+    pub message: String,
+    /// Further members of the body.
+    pub extra: Vec<(&'static str, Value)>,
+    /// For the log only.
+    pub cause: Option<String>,
+}
+
+impl ErrorReport {
+    fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), extra: Vec::new(), cause: None }
+    }
+
+    fn with(mut self, name: &'static str, value: Value) -> Self {
+        self.extra.push((name, value));
+        self
+    }
+
+    fn because(mut self, cause: &dyn std::error::Error) -> Self {
+        let mut chain = cause.to_string();
+        let mut next = cause.source();
+        while let Some(deeper) = next {
+            chain = format!("{chain}: {deeper}");
+            next = deeper.source();
+        }
+        self.cause = Some(chain);
+        self
+    }
+
+    /// What an orchestrator is told that asks too early or too late.
+    #[must_use]
+    pub fn not_ready(reasons: &[&'static str]) -> Self {
+        Self::new("service_unavailable", "Not ready").with("reasons", json!(reasons))
+    }
+
+    /// What is told when something answered an error of its own making.
+    #[must_use]
+    pub fn for_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => report(&ApiError::NotFound).1,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new("request_too_large", "Request body too large"),
+            StatusCode::REQUEST_TIMEOUT => Self::new("request_timeout", "The request took too long to arrive"),
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                Self::new("range_not_satisfiable", "The requested range lies outside of the content")
+            }
+            other if other.is_client_error() => Self::new("validation_error", "The request is not valid"),
+            _ => Self::new("internal_error", "Something went wrong here; please try again"),
+        }
+    }
+
+    /// The body, given the request's id.
+    #[must_use]
+    pub fn body(&self, request_id: &str) -> String {
+        let mut body = format!(r#"{{"error":{},"message":{}"#, json!(self.code), json!(self.message));
+        for (name, value) in &self.extra {
+            body.push_str(&format!(r#",{}:{value}"#, json!(name)));
+        }
+        body.push_str(&format!(r#","request_id":{}}}"#, json!(request_id)));
+        body
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        report(self).0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (status, told) = report(self);
+        let mut response = HttpResponse::build(status);
+        if let Self::MethodNotAllowed(allowed) = self {
+            response.insert_header((ALLOW, HeaderValue::from_static(allowed)));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((RETRY_AFTER, HeaderValue::from_static("2")));
+        }
+        if matches!(self, Self::TooLarge { .. }) {
+            // The rest of the body is not read, so the connection cannot be used again.
+            response.force_close();
+        }
+        let mut response = response.finish();
+        response.extensions_mut().insert(told);
+        response
+    }
+}
+
+/// THE map: every failure, its status and what is told of it.
+#[must_use]
+pub fn report(error: &ApiError) -> (StatusCode, ErrorReport) {
+    match error {
+        ApiError::NotFound => {
+            (StatusCode::NOT_FOUND, ErrorReport::new("not_found", "There is nothing at this address"))
+        }
+        ApiError::MethodNotAllowed(allowed) => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            ErrorReport::new("method_not_allowed", format!("This address answers {allowed} only")),
+        ),
+        ApiError::TooLarge { max_bytes } => (StatusCode::PAYLOAD_TOO_LARGE, too_large(*max_bytes)),
+        ApiError::BrokenBody => {
+            (StatusCode::BAD_REQUEST, ErrorReport::new("validation_error", "The request body did not arrive whole"))
+        }
+        ApiError::UnsupportedMediaType => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorReport::new("unsupported_media_type", error.to_string()))
+        }
+        ApiError::Invalid { field, message } => (StatusCode::BAD_REQUEST, invalid(field, message)),
+        ApiError::App(failed) => report_app(failed),
+    }
+}
+
+fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
+    match error {
+        AppError::SessionNotFound => (
+            StatusCode::NOT_FOUND,
+            ErrorReport::new("session_not_found", "This conversation does not exist or has expired; start a new one"),
+        ),
+        AppError::AudioNotFound => {
+            (StatusCode::NOT_FOUND, ErrorReport::new("audio_not_found", "This audio does not exist or has expired"))
+        }
+        AppError::Unauthorized => (
+            StatusCode::UNAUTHORIZED,
+            ErrorReport::new("unauthorized", "Start a session first, or send the token of an existing person"),
+        ),
+        AppError::Invalid { field, message } => (StatusCode::BAD_REQUEST, invalid(field, message)),
+        AppError::DiskFull => (
+            StatusCode::INSUFFICIENT_STORAGE,
+            ErrorReport::new("insufficient_storage", "There is no room to keep this now; please try again later")
+                .because(error),
+        ),
+        AppError::Busy => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorReport::new("server_busy", "Too busy now; please try again in a moment").because(error),
+        ),
+        AppError::Unavailable(why) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorReport::new("service_unavailable", "Not available now; please try again in a moment")
+                .with("details", json!({"reason": why})),
+        ),
+        AppError::Model(failed) => report_model(failed),
+        AppError::Internal(cause) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorReport::new("internal_error", "Something went wrong here; please try again").because(cause.as_ref()),
+        ),
+    }
+}
+
+fn report_model(error: &ChatError) -> (StatusCode, ErrorReport) {
+    match error {
+        ChatError::Unavailable(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorReport::new("service_unavailable", "The companion cannot answer now; please try again in a moment")
+                .because(error),
+        ),
+        ChatError::TimedOut => (
+            StatusCode::GATEWAY_TIMEOUT,
+            ErrorReport::new("upstream_timeout", "The companion took too long to answer; please try again")
+                .because(error),
+        ),
+    }
+}
+
+fn invalid(field: &str, message: &str) -> ErrorReport {
+    ErrorReport::new("validation_error", format!("{field}: {message}")).with("details", json!({"field": field}))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the size is shown with one decimal")]
+fn too_large(max_bytes: u64) -> ErrorReport {
+    let mebibytes = max_bytes as f64 / (1024.0 * 1024.0);
+    let message = format!("Request body too large. Maximum size is {mebibytes:.1}MB");
+    ErrorReport::new("request_too_large", message).with("max_size_bytes", json!(max_bytes))
+}

@@ -1,0 +1,67 @@
+//! What a person can ask about themselves: who am I here, give me everything, forget me.
+
+use actix_web::http::header::CONTENT_DISPOSITION;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use futures_util::stream;
+use serde::Serialize;
+
+use crate::app::{App, AppError};
+use crate::domain::clock::Timestamp;
+use crate::domain::retention::RetentionDays;
+use crate::web::error::ApiError;
+use crate::web::middleware::person_cookie::CookieChange;
+use crate::web::person::CurrentPerson;
+
+#[derive(Serialize)]
+struct MeBody {
+    created_at: Timestamp,
+    last_seen_at: Timestamp,
+    retention: RetentionBody,
+}
+
+/// What is announced; `null` where things are kept for good.
+#[derive(Serialize)]
+struct RetentionBody {
+    session_days: Option<u32>,
+    person_days: Option<u32>,
+    audio_hours: u64,
+}
+
+/// `GET /me`
+pub async fn me(app: web::Data<App>, person: CurrentPerson) -> HttpResponse {
+    let retention = app.retention();
+    HttpResponse::Ok().json(MeBody {
+        created_at: person.0.created_at,
+        last_seen_at: person.0.last_seen_at,
+        retention: RetentionBody {
+            session_days: retention.session_days.map(RetentionDays::get),
+            person_days: retention.person_days.map(RetentionDays::get),
+            audio_hours: retention.audio_max_age.as_secs() / 3600,
+        },
+    })
+}
+
+/// `GET /me/export`
+pub async fn export(app: web::Data<App>, person: CurrentPerson) -> HttpResponse {
+    let pieces = app.into_inner().export(person.0);
+    let body = stream::unfold(pieces, |mut pieces| async move {
+        let piece = pieces.recv().await?;
+        // A failure half-way breaks the connection off: a document cut short must not look whole.
+        Some((piece.inspect_err(log_failure).map_err(ApiError::from), pieces))
+    });
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"companion-export.json\""))
+        .streaming(body)
+}
+
+fn log_failure(error: &AppError) {
+    tracing::error!(event = "request_failed", cause = %error, "An export failed half-way");
+}
+
+/// `DELETE /me`
+pub async fn erase(app: web::Data<App>, request: HttpRequest, person: CurrentPerson) -> Result<HttpResponse, ApiError> {
+    let erasure = app.erase(person.0).await?;
+    request.extensions_mut().insert(CookieChange::Remove);
+    Ok(HttpResponse::Ok().json(erasure))
+}

@@ -1,0 +1,73 @@
+//! `Cache-Control`, from the path and the status alone: what is wrong or private is never cached, what carries a hash
+//! of its content always is.
+
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use actix_web::middleware::Next;
+
+const FOREVER: &str = "public, max-age=31536000, immutable";
+const SHORT: &str = "public, max-age=300";
+const NEVER: &str = "no-store";
+const PRIVATE: &str = "no-cache, no-store, must-revalidate";
+
+/// Sets `Cache-Control` on every response.
+///
+/// # Errors
+/// What the inner service says.
+pub async fn cache_headers<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let mut response = next.call(request).await?;
+    let policy = policy(response.request().path(), response.status());
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(policy));
+    Ok(response)
+}
+
+/// The table of the contract.
+fn policy(path: &str, status: StatusCode) -> &'static str {
+    let good = matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED);
+    if path.starts_with("/api/") && (status.is_success() || good) {
+        return PRIVATE;
+    }
+    if !good {
+        return NEVER;
+    }
+    if path.starts_with("/static/") {
+        return FOREVER;
+    }
+    if path == "/" || path.ends_with(".html") { SHORT } else { NEVER }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_the_contract() {
+        let ok = StatusCode::OK;
+        for (path, status, expected) in [
+            ("/static/app-0123456789abcdef.js", ok, FOREVER),
+            ("/static/app-0123456789abcdef.js", StatusCode::PARTIAL_CONTENT, FOREVER),
+            ("/static/app-0123456789abcdef.js", StatusCode::NOT_MODIFIED, FOREVER),
+            ("/static/app.js", StatusCode::NOT_FOUND, NEVER),
+            ("/static/app-0123456789abcdef.js", StatusCode::RANGE_NOT_SATISFIABLE, NEVER),
+            ("/static/app-0123456789abcdef.js", StatusCode::INTERNAL_SERVER_ERROR, NEVER),
+            ("/", ok, SHORT),
+            ("/index.html", ok, SHORT),
+            ("/", StatusCode::NOT_MODIFIED, SHORT),
+            ("/missing.html", StatusCode::NOT_FOUND, NEVER),
+            ("/api/v1/health", ok, PRIVATE),
+            ("/api/v1/sessions/x", StatusCode::NO_CONTENT, PRIVATE),
+            ("/api/v1/nothing", StatusCode::NOT_FOUND, NEVER),
+            ("/api/page.html", ok, PRIVATE),
+            ("/livez", ok, NEVER),
+            ("/elsewhere", StatusCode::NOT_FOUND, NEVER),
+        ] {
+            assert_eq!(policy(path, status), expected, "{path} {status}");
+        }
+    }
+}

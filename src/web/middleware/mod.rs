@@ -1,0 +1,8 @@
+//! What every request passes through, one file each. From the outside in: `request_id`, `security_headers`,
+//! `cache_headers`, `person_cookie`, `payload_limit`.
+
+pub mod cache_headers;
+pub mod payload_limit;
+pub mod person_cookie;
+pub mod request_id;
+pub mod security_headers;

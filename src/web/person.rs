@@ -1,0 +1,53 @@
+//! Who is asking: the person's token from `X-Companion-Person` or the cookie.
+
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+
+use crate::app::{App, AppError};
+use crate::domain::person::{Person, PersonToken};
+use crate::web::error::ApiError;
+use crate::web::middleware::person_cookie::{CookieChange, PLAIN_NAME, TLS_NAME};
+
+/// The token that came with a request, if one did; nobody may hold it.
+pub struct PresentedToken(pub Option<PersonToken>);
+
+/// The person who holds the presented token.
+pub struct CurrentPerson(pub Person);
+
+impl FromRequest for PresentedToken {
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Ok(Self(presented(request).map(|(token, _)| token))))
+    }
+}
+
+impl FromRequest for CurrentPerson {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let (token, in_cookie) = presented(&request).ok_or(AppError::Unauthorized)?;
+            let app = request.app_data::<web::Data<App>>().ok_or(ApiError::NotFound)?;
+            let visit = app.person(token.clone()).await?;
+            if in_cookie && visit.first_for_a_while {
+                request.extensions_mut().insert(CookieChange::Set(token));
+            }
+            Ok(Self(visit.person))
+        })
+    }
+}
+
+/// The token and whether it came in the cookie. The header wins: whoever sets it means it.
+fn presented(request: &HttpRequest) -> Option<(PersonToken, bool)> {
+    if let Some(header) = request.headers().get("x-companion-person") {
+        return header.to_str().ok()?.parse().ok().map(|token| (token, false));
+    }
+    let cookie = request.cookie(TLS_NAME).or_else(|| request.cookie(PLAIN_NAME))?;
+    cookie.value().parse().ok().map(|token| (token, true))
+}

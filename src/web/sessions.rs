@@ -1,0 +1,195 @@
+//! Sessions over HTTP: start, list, look at, rename, pin, delete.
+
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::app::sessions::{SessionChange, cursor_after, parse_cursor};
+use crate::domain::clock::Timestamp;
+use crate::domain::session::{Checkpoint, Session, SessionId};
+use crate::web::body::{JsonBody, OptionalJsonBody};
+use crate::web::error::ApiError;
+use crate::web::middleware::person_cookie::CookieChange;
+use crate::web::person::{CurrentPerson, PresentedToken};
+
+const DEFAULT_LIMIT: u64 = 50;
+
+/// The body of `POST /session/start`.
+#[derive(Deserialize)]
+#[serde(default)]
+pub struct StartBody {
+    remember: bool,
+}
+
+impl Default for StartBody {
+    fn default() -> Self {
+        Self { remember: true }
+    }
+}
+
+#[derive(Serialize)]
+struct StartedBody {
+    session_id: SessionId,
+    message: String,
+}
+
+/// The query of a paged list.
+#[derive(Deserialize)]
+pub struct PageQuery {
+    cursor: Option<String>,
+    limit: Option<String>,
+}
+
+/// The query of `DELETE /sessions/{id}`.
+#[derive(Deserialize)]
+pub struct DeleteQuery {
+    /// There are no memories yet, so both answers mean the same; anything else is refused.
+    keep_memories: Option<String>,
+}
+
+/// The body of `PATCH /sessions/{id}`.
+#[derive(Deserialize)]
+pub struct ChangeBody {
+    title: Option<String>,
+    pinned: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct SessionBody {
+    id: SessionId,
+    title: Option<String>,
+    created_at: Timestamp,
+    last_active_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    pinned: bool,
+    checkpoints: u64,
+}
+
+#[derive(Serialize)]
+struct ListBody {
+    sessions: Vec<SessionBody>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct MessageBody {
+    role: &'static str,
+    text: String,
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio_url: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ConversationBody {
+    #[serde(flatten)]
+    session: SessionBody,
+    messages: Vec<MessageBody>,
+    next_cursor: Option<String>,
+}
+
+/// `POST /session/start`
+pub async fn start(
+    app: web::Data<App>,
+    request: HttpRequest,
+    token: PresentedToken,
+    body: OptionalJsonBody<StartBody>,
+) -> Result<HttpResponse, ApiError> {
+    let started = app.start_session(token.0, body.0.remember).await?;
+    if let Some(token) = started.new_token {
+        request.extensions_mut().insert(CookieChange::Set(token));
+    }
+    Ok(HttpResponse::Ok().json(StartedBody { session_id: started.id, message: started.greeting }))
+}
+
+/// `GET /sessions`
+pub async fn list(
+    app: web::Data<App>,
+    person: CurrentPerson,
+    query: web::Query<PageQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let after = query.cursor.as_deref().map(|text| parse_cursor(text).ok_or_else(bad_cursor)).transpose()?;
+    let limit = usize::try_from(limit(&query)?).unwrap_or(usize::MAX);
+    let (sessions, more) = app.sessions(person.0, after, limit).await?;
+    let next_cursor = sessions.last().filter(|_| more).map(cursor_after);
+    let sessions = sessions.into_iter().map(|session| session_body(&app, session)).collect();
+    Ok(HttpResponse::Ok().json(ListBody { sessions, next_cursor }))
+}
+
+/// `GET /sessions/{id}`: the newest page of turns first, each page in order; the cursor leads to earlier ones.
+pub async fn one(
+    app: web::Data<App>,
+    person: CurrentPerson,
+    id: web::Path<String>,
+    query: web::Query<PageQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let before = query.cursor.as_deref().map(|text| text.parse().map_err(|_| bad_cursor())).transpose()?;
+    let limit = limit(&query)?;
+    let (session, turns, earlier) = app.session(person.0, session_id(&id)?, before, limit).await?;
+    Ok(HttpResponse::Ok().json(ConversationBody {
+        session: session_body(&app, session),
+        messages: turns.into_iter().flat_map(messages_of).collect(),
+        next_cursor: (earlier > 0).then(|| earlier.to_string()),
+    }))
+}
+
+/// `PATCH /sessions/{id}`
+pub async fn change(
+    app: web::Data<App>,
+    person: CurrentPerson,
+    id: web::Path<String>,
+    body: JsonBody<ChangeBody>,
+) -> Result<HttpResponse, ApiError> {
+    let change = SessionChange { title: body.0.title, pinned: body.0.pinned };
+    let session = app.change_session(person.0, session_id(&id)?, change).await?;
+    Ok(HttpResponse::Ok().json(session_body(&app, session)))
+}
+
+/// `DELETE /sessions/{id}`
+pub async fn delete(
+    app: web::Data<App>,
+    person: CurrentPerson,
+    id: web::Path<String>,
+    query: web::Query<DeleteQuery>,
+) -> Result<HttpResponse, ApiError> {
+    if !matches!(query.keep_memories.as_deref(), None | Some("true" | "false")) {
+        return Err(ApiError::Invalid { field: "keep_memories", message: "must be true or false".to_owned() });
+    }
+    app.delete_session(person.0, session_id(&id)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// What is no id at all names no session of anyone.
+fn session_id(text: &str) -> Result<SessionId, ApiError> {
+    text.parse().map_err(|_| crate::app::AppError::SessionNotFound.into())
+}
+
+fn bad_cursor() -> ApiError {
+    ApiError::Invalid { field: "cursor", message: "must be a next_cursor of an earlier answer".to_owned() }
+}
+
+fn limit(query: &PageQuery) -> Result<u64, ApiError> {
+    let limit = query.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), str::parse);
+    let wrong = || ApiError::Invalid { field: "limit", message: "must be a whole number from 1 to 100".to_owned() };
+    limit.ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(wrong)
+}
+
+fn session_body(app: &App, session: Session) -> SessionBody {
+    SessionBody {
+        expires_at: session.expires_at(app.retention().session_days),
+        id: session.id,
+        title: session.title,
+        created_at: session.created_at,
+        last_active_at: session.last_active_at,
+        pinned: session.pinned,
+        checkpoints: session.checkpoints,
+    }
+}
+
+fn messages_of(turn: Checkpoint) -> [MessageBody; 2] {
+    let audio_url = turn.audio.map(|id| format!("/api/v1/voice/audio/{id}"));
+    [
+        MessageBody { role: "user", text: turn.said, created_at: turn.said_at, audio_url: None },
+        MessageBody { role: "assistant", text: turn.answered, created_at: turn.answered_at, audio_url },
+    ]
+}
