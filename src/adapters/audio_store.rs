@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::session_store::audio_file;
 use crate::domain::audio::{AudioFormat, AudioId, file_name, parse_file_name};
 use crate::domain::clock::Timestamp;
 
@@ -87,4 +88,15 @@ pub fn is_referenced(connection: &Connection, id: AudioId) -> rusqlite::Result<b
 pub fn delete_row(connection: &Connection, id: AudioId) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM audio WHERE public_id = ?1")?.execute([id.as_bytes()])?;
     Ok(())
+}
+
+/// The audio replies whose rows were made before `cutoff`, oldest first, at most 10,000.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn rows_before(connection: &Connection, cutoff: Timestamp) -> rusqlite::Result<Vec<(AudioId, AudioFormat)>> {
+    connection
+        .prepare_cached("SELECT public_id, format FROM audio WHERE created_at < ?1 ORDER BY id LIMIT 10000")?
+        .query_map([cutoff.as_millis()], audio_file)?
+        .collect()
 }

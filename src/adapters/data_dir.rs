@@ -8,6 +8,7 @@ use rustix::fs::{Gid, Uid};
 
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::config::StorageConfig;
+use crate::domain::clock::Timestamp;
 
 /// Every temporary file of ours begins with this, in whatever directory it is made.
 pub const TEMPORARY_PREFIX: &str = ".companion-tmp-";
@@ -247,11 +248,24 @@ pub struct Lock {
 /// # Errors
 /// When the directory cannot be read or a leftover cannot be removed.
 pub fn remove_leftovers(dir: &Path) -> Result<Vec<PathBuf>, DiskError> {
+    remove_leftovers_older_than(dir, Timestamp::from_millis(i64::MAX))
+}
+
+/// The same, but only those last written before `cutoff`: for a directory someone may be writing to.
+///
+/// # Errors
+/// When the directory cannot be read or a leftover cannot be removed.
+pub fn remove_leftovers_older_than(dir: &Path, cutoff: Timestamp) -> Result<Vec<PathBuf>, DiskError> {
     let mut removed = Vec::new();
     for entry in fs::read_dir(dir).naming("list", dir)? {
         let entry = entry.naming("list", dir)?;
-        let ours = entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
-        if ours && entry.file_type().is_ok_and(|kind| kind.is_file()) && disk::remove_if_there(&entry.path())? {
+        if !entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
+            continue;
+        }
+        // Not `metadata()` of the path: that would follow a link.
+        let Ok(meta) = entry.metadata() else { continue };
+        let old = meta.modified().is_ok_and(|at| Timestamp::from_system(at) < cutoff);
+        if meta.is_file() && old && disk::remove_if_there(&entry.path())? {
             removed.push(entry.path());
         }
     }

@@ -178,8 +178,9 @@ impl Database {
     /// Waits for what was already accepted to be on disk, then closes the database.
     pub fn close(&self) {
         self.shared.reader_places.close();
-        drop(lock(&self.shared.writes).take());
+        // Readers first: the connection that closes last, and may write, tidies the log away.
         lock(&self.shared.idle_readers).clear();
+        drop(lock(&self.shared.writes).take());
         if let Some(thread) = lock(&self.shared.writer).take() {
             drop(thread.join());
         }

@@ -63,14 +63,34 @@ pub fn touch(connection: &Connection, key: i64, at: Timestamp) -> rusqlite::Resu
 /// # Errors
 /// What `SQLite` says.
 pub fn unseen_since(connection: &Connection, cutoff: Timestamp, limit: usize) -> rusqlite::Result<Vec<Person>> {
+    let sql = format!(
+        "SELECT id, public_id, created_at, last_seen_at FROM persons WHERE {UNSEEN} ORDER BY last_seen_at LIMIT ?2"
+    );
     connection
-        .prepare_cached(
-            "SELECT id, public_id, created_at, last_seen_at FROM persons WHERE last_seen_at < ?1
-             AND NOT EXISTS (SELECT 1 FROM sessions WHERE person_id = persons.id AND last_active_at >= ?1)
-             ORDER BY last_seen_at LIMIT ?2",
-        )?
+        .prepare_cached(&sql)?
         .query_map(params![cutoff.as_millis(), limit], person)?
         .collect()
+}
+
+const UNSEEN: &str = "last_seen_at < ?1
+    AND NOT EXISTS (SELECT 1 FROM sessions WHERE person_id = persons.id AND last_active_at >= ?1)";
+
+/// How many people [`unseen_since`] would yield in all.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn count_unseen_since(connection: &Connection, cutoff: Timestamp) -> rusqlite::Result<u64> {
+    let sql = format!("SELECT count(*) FROM persons WHERE {UNSEEN}");
+    connection.query_row(&sql, [cutoff.as_millis()], |row| row.get(0))
+}
+
+/// True when the person is still one of [`unseen_since`].
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn is_unseen_since(connection: &Connection, key: i64, cutoff: Timestamp) -> rusqlite::Result<bool> {
+    let sql = format!("SELECT EXISTS (SELECT 1 FROM persons WHERE {UNSEEN} AND id = ?2)");
+    connection.prepare_cached(&sql)?.query_row([cutoff.as_millis(), key], |row| row.get(0))
 }
 
 /// Deletes a person with every session, checkpoint and audio row of theirs, and takes them off the totals.

@@ -263,7 +263,8 @@ pub fn delete(connection: &Connection, session: i64, deleted: &mut Deleted) -> r
     Ok(())
 }
 
-fn audio_file(row: &Row<'_>) -> rusqlite::Result<(AudioId, AudioFormat)> {
+/// Reads an audio reply's id and format from the first two columns.
+pub(crate) fn audio_file(row: &Row<'_>) -> rusqlite::Result<(AudioId, AudioFormat)> {
     let format: String = row.get(1)?;
     let known = AudioFormat::from_extension(&format);
     let known = known.ok_or_else(|| rusqlite::Error::InvalidColumnType(1, format, Type::Text))?;
@@ -324,6 +325,20 @@ pub fn count_expired(connection: &Connection, cutoffs: Cutoffs) -> rusqlite::Res
                  AND last_active_at < :unremembered AND last_active_at >= :idle)",
         named_params! {":idle": idle_since, ":unremembered": cutoffs.unremembered_since.as_millis()},
         |row| Ok(Totals { sessions: row.get(0)?, checkpoints: row.get(1)? }),
+    )
+}
+
+/// How many audio replies hang on what [`expired`] would yield in all.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn count_expired_audio(connection: &Connection, cutoffs: Cutoffs) -> rusqlite::Result<u64> {
+    let idle_since = cutoffs.idle_since.map_or(i64::MIN, Timestamp::as_millis);
+    connection.query_row(
+        "SELECT count(*) FROM audio JOIN sessions ON sessions.id = audio.session_id
+         WHERE pinned = 0 AND (last_active_at < :idle OR (remembered = 0 AND last_active_at < :unremembered))",
+        named_params! {":idle": idle_since, ":unremembered": cutoffs.unremembered_since.as_millis()},
+        |row| row.get(0),
     )
 }
 

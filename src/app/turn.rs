@@ -123,9 +123,9 @@ impl Drop for Running {
     }
 }
 
+/// What a turn id says about a turn: the guard of a new one (none without an id), or the end of the one it repeats.
 enum Registered {
-    Alone,
-    First(Running),
+    Runs(Option<Running>),
     Joins(watch::Receiver<()>),
 }
 
@@ -159,19 +159,21 @@ impl App {
             replay(&events, &request, before).await;
             return Ok(receiver);
         }
-        let registered = self.register(&request);
-        if let Registered::Joins(ended) = registered {
-            let app = self.clone();
-            self.spawn(async move { app.join(request, stored.key, ended, events).await })?;
-            return Ok(receiver);
-        }
+        let running = match self.register(&request) {
+            Registered::Runs(running) => running,
+            Registered::Joins(ended) => {
+                let app = self.clone();
+                self.spawn(async move { app.join(request, stored.key, ended, events).await })?;
+                return Ok(receiver);
+            }
+        };
         self.room_to_grow()?;
         let place = self.turns.places.clone().try_acquire_owned().map_err(|_| AppError::Busy)?;
         let said_at = self.clock.now();
         let work = Work { app: self.clone(), request, stored, history, events, began, said_at };
         self.spawn(async move {
             let _place = place;
-            let _registered = registered;
+            let _running = running;
             work.run().await;
         })?;
         Ok(receiver)
@@ -209,7 +211,7 @@ impl App {
     }
 
     fn register(&self, request: &TurnRequest) -> Registered {
-        let Some(turn) = request.turn else { return Registered::Alone };
+        let Some(turn) = request.turn else { return Registered::Runs(None) };
         let key = (request.session, turn);
         let mut running = self.turns.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ended) = running.get(&key) {
@@ -217,7 +219,7 @@ impl App {
         }
         let (sender, ended) = watch::channel(());
         running.insert(key, ended);
-        Registered::First(Running { turns: self.turns.running.clone(), key, _ended: sender })
+        Registered::Runs(Some(Running { turns: self.turns.running.clone(), key, _ended: sender }))
     }
 
     /// Waits for the same turn, asked for before, and tells what became of it.
@@ -299,7 +301,7 @@ impl Work {
         };
         let kept = self.commit(checkpoint).await?;
         timings.total_ms = millis(self.began);
-        timings.commit_ms = timings.total_ms - timings.llm_generation_ms;
+        timings.commit_ms = round(timings.total_ms - timings.llm_generation_ms);
         tracing::info!(
             event = "chat_completed",
             session = self.request.session.short(),
@@ -350,9 +352,13 @@ impl Work {
     }
 }
 
+/// To the microsecond; more digits would only be noise.
+fn round(millis: f64) -> f64 {
+    (millis * 1e3).round() / 1e3
+}
+
 fn millis(since: Instant) -> f64 {
-    // To the microsecond; more digits would only be noise in a log.
-    (since.elapsed().as_secs_f64() * 1e6).round() / 1e3
+    round(since.elapsed().as_secs_f64() * 1e3)
 }
 
 /// The first words of a message, cut at a word's end.

@@ -1,1 +1,286 @@
-//! (being written)
+//! Maintenance: one operation per file, no printing. Here: what they share — the run with its lock and its record,
+//! the report, the exit codes.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use serde::Serialize;
+
+use crate::adapters::backup_writer::BackupError;
+use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
+use crate::adapters::disk::DiskError;
+use crate::adapters::run_store;
+use crate::adapters::sqlite::{self, Access, DbError};
+use crate::config::MaintConfig;
+use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::retention::ClockDoubt;
+
+pub mod backup;
+pub mod cleanup_audio;
+pub mod cleanup_sessions;
+pub mod compact;
+pub mod status;
+
+/// Every job that records its runs, by its name.
+pub const JOBS: [&str; 3] = [cleanup_sessions::JOB, cleanup_audio::JOB, backup::JOB];
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Done, or nothing to do.
+    Done,
+    /// Some items failed; the rest is done.
+    Partial,
+    /// Failed; the report says what changed.
+    Failed,
+    /// Wrong usage or settings; nothing was touched.
+    Usage,
+    /// Refused for safety.
+    Refused,
+    /// Another run holds the lock.
+    Busy,
+}
+
+impl Outcome {
+    /// The process's exit code.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Partial => 3,
+            Self::Refused => 4,
+            Self::Busy => 75,
+        }
+    }
+
+    const fn recorded_as(self) -> &'static str {
+        match self {
+            Self::Done => "succeeded",
+            Self::Partial => "partial",
+            Self::Failed | Self::Usage | Self::Busy => "failed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Why a run did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum MaintError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// There is no backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// A fuse.
+    #[error("refused: {0}; if that is right, use --force")]
+    Refused(String),
+    /// A wrong clock must not empty the store.
+    #[error("refused: {0}. Set the clock right; if it is right, use --force")]
+    Clock(#[from] ClockDoubt),
+    /// The process was told to stop.
+    #[error("stopped on request; what was done so far is in this report, and it is safe to run again")]
+    Stopped,
+}
+
+impl MaintError {
+    /// How a run that ends with this ends.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::DataDir(error) | Self::Backup(BackupError::DataDir(error)) => match error {
+                DataDirError::WrongUser { .. } => Outcome::Usage,
+                DataDirError::Network { .. } => Outcome::Refused,
+                DataDirError::Locked { .. } => Outcome::Busy,
+                DataDirError::Missing(_) | DataDirError::NotADirectory(_) | DataDirError::Disk(_) => Outcome::Failed,
+            },
+            Self::Database(DbError::Newer { .. } | DbError::Older { .. }) => Outcome::Refused,
+            Self::Refused(_) | Self::Clock(_) => Outcome::Refused,
+            Self::Database(_) | Self::Disk(_) | Self::Backup(_) | Self::Stopped => Outcome::Failed,
+        }
+    }
+}
+
+/// One thing that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ItemError {
+    /// What it happened to.
+    pub item: String,
+    /// What happened.
+    pub error: String,
+}
+
+/// What a run did; the same for people and as JSON.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report<Counts> {
+    /// The version of this form.
+    pub schema: u32,
+    /// The job's name.
+    pub job: &'static str,
+    /// True when nothing was changed on purpose; the counts say what would be.
+    pub dry_run: bool,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// The job's own counts.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// What went wrong.
+    pub errors: Vec<ItemError>,
+    /// The process's exit code.
+    pub exit_code: u8,
+}
+
+/// Hears how far the work is.
+pub trait Progress {
+    /// `done` of `total` of `what` is done; called often.
+    fn advance(&self, what: &str, done: u64, total: u64);
+}
+
+/// What every job is given.
+pub struct Run<'a> {
+    /// Settings.
+    pub config: &'a MaintConfig,
+    /// Tells the time; read once.
+    pub clock: &'a dyn Clock,
+    /// Stop before the first change.
+    pub dry_run: bool,
+    /// Go past the fuses.
+    pub force: bool,
+    /// Becomes true when the process is told to stop.
+    pub stop: &'a AtomicBool,
+    /// Hears how far the work is.
+    pub progress: &'a dyn Progress,
+}
+
+/// What a job works with while its lock is held.
+pub(crate) struct Job<'a> {
+    pub run: &'a Run<'a>,
+    pub now: Timestamp,
+    pub dir: DataDir,
+    pub db: Connection,
+    /// When this job last succeeded, as known before this run.
+    pub last_success: Option<Timestamp>,
+    pub errors: Vec<ItemError>,
+    _lock: Lock,
+}
+
+/// Which schema versions a job can work with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Schema {
+    Current,
+    CurrentOrOlder,
+}
+
+impl Run<'_> {
+    /// Runs `work` under the job's lock and records how it went. The counts are in the report whatever happens.
+    pub(crate) fn recorded<C: Serialize + Default>(
+        &self,
+        job: &'static str,
+        schema: Schema,
+        work: impl FnOnce(&mut Job<'_>, &mut C) -> Result<(), MaintError>,
+    ) -> Report<C> {
+        let began = Instant::now();
+        let now = self.clock.now();
+        let mut counts = C::default();
+        let (outcome, errors, record) = match self.open(job, schema, now) {
+            Err(error) => (error.outcome(), vec![item(self.place(), &error)], None),
+            Ok(mut opened) => {
+                let key = if self.dry_run { None } else { begin_record(&opened.db, job, now) };
+                let ended = work(&mut opened, &mut counts);
+                let mut errors = std::mem::take(&mut opened.errors);
+                let worst = if errors.is_empty() { Outcome::Done } else { Outcome::Partial };
+                let outcome = ended.map_or_else(
+                    |error| {
+                        errors.push(item(job.to_owned(), &error));
+                        error.outcome()
+                    },
+                    |()| worst,
+                );
+                (outcome, errors, key.map(|key| (opened, key)))
+            }
+        };
+        let duration_ms = millis(began.elapsed());
+        let exit_code = outcome.exit_code();
+        let report =
+            Report { schema: 1, job, dry_run: self.dry_run, started_at: now, duration_ms, counts, errors, exit_code };
+        if let Some((opened, key)) = record {
+            end_record(&opened.db, key, now.later_by(began.elapsed()), outcome, &report);
+        }
+        report
+    }
+
+    fn open(&self, job: &'static str, schema: Schema, now: Timestamp) -> Result<Job<'_>, MaintError> {
+        let dir = DataDir::open(&self.config.storage)?;
+        let lock = dir.lock(job)?;
+        let db = open_database(&dir, schema)?;
+        let last_success = run_store::last_success(&db, job)
+            .map_err(|source| DbError::from_sqlite("read the record of runs", source))?;
+        Ok(Job { run: self, now, dir, db, last_success, errors: Vec::new(), _lock: lock })
+    }
+
+    fn place(&self) -> String {
+        self.config.storage.data_dir.display().to_string()
+    }
+
+    /// Whether to go on.
+    pub(crate) fn go_on(&self) -> ControlFlow<()> {
+        if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+impl Job<'_> {
+    /// Remembers that something failed while the rest goes on.
+    pub fn failed(&mut self, what: String, error: &dyn std::error::Error) {
+        self.errors.push(item(what, error));
+    }
+
+    /// Fails when the process was told to stop.
+    pub fn check_stop(&self) -> Result<(), MaintError> {
+        if self.run.go_on().is_break() { Err(MaintError::Stopped) } else { Ok(()) }
+    }
+}
+
+pub(crate) fn open_database(dir: &DataDir, schema: Schema) -> Result<Connection, DbError> {
+    let path = dir.database();
+    if schema == Schema::Current {
+        return sqlite::open_current(path, Access::ReadWrite);
+    }
+    let (connection, found) = sqlite::open(path, Access::ReadWrite)?;
+    let known = sqlite::schema_version();
+    if found > known {
+        return Err(DbError::Newer { path: path.to_owned(), found, known });
+    }
+    Ok(connection)
+}
+
+pub(crate) fn item(item: String, error: &dyn std::error::Error) -> ItemError {
+    ItemError { item, error: error.to_string() }
+}
+
+fn begin_record(db: &Connection, job: &str, now: Timestamp) -> Option<i64> {
+    let begun = run_store::begin(db, job, now);
+    begun.inspect_err(|error| tracing::warn!(error = %error, "The start of this run could not be recorded")).ok()
+}
+
+fn end_record<C: Serialize>(db: &Connection, key: i64, at: Timestamp, outcome: Outcome, report: &Report<C>) {
+    let text = serde_json::to_string(report).unwrap_or_default();
+    if let Err(error) = run_store::finish(db, key, at, outcome.recorded_as(), &text) {
+        tracing::warn!(error = %error, "The end of this run could not be recorded");
+    }
+}
+
+pub(crate) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -6,6 +6,8 @@
 use std::io::IsTerminal;
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::fmt;
 
 /// How a line looks.
@@ -17,16 +19,20 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging to stderr. Called once, first thing.
+/// Starts logging to stderr. Called once, first thing. Libraries are heard from `WARN` on.
 pub fn init(level: LevelFilter, format: Format) {
-    let builder = fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    let ours = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("companion", level);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let registry = tracing_subscriber::registry();
     let installed = match format {
-        Format::Console => tracing::subscriber::set_global_default(
-            builder.with_ansi(std::io::stderr().is_terminal()).finish(),
-        ),
-        Format::Json => tracing::subscriber::set_global_default(
-            builder.json().flatten_event(true).with_current_span(true).with_span_list(false).finish(),
-        ),
+        Format::Console => {
+            let lines = lines.with_ansi(std::io::stderr().is_terminal());
+            tracing::subscriber::set_global_default(registry.with(lines.with_filter(ours)))
+        }
+        Format::Json => {
+            let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            tracing::subscriber::set_global_default(registry.with(lines.with_filter(ours)))
+        }
     };
     if installed.is_err() {
         tracing::debug!("Logging had been started before");

@@ -191,3 +191,225 @@ fn if_range_holds(req: &HttpRequest, etag: &EntityTag) -> bool {
         None => !req.headers().contains_key(header::IF_RANGE),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::{BodySize, MessageBody, to_bytes};
+    use actix_web::http::header::{HeaderName, IF_NONE_MATCH, IF_RANGE, RANGE};
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use actix_web::{App, web};
+
+    use super::*;
+
+    static DIGITS: Asset = Asset {
+        name: "digits-0.txt",
+        mime: "text/plain",
+        identity: Variant { bytes: b"0123456789", etag: "whole" },
+        br: Some(Variant { bytes: b"br", etag: "brotli" }),
+        gzip: Some(Variant { bytes: b"gzip", etag: "gzip" }),
+    };
+    static SMALL: Asset = Asset {
+        name: "small-0.txt",
+        mime: "text/plain",
+        identity: Variant { bytes: b"0", etag: "small" },
+        br: None,
+        gzip: None,
+    };
+
+    fn get(headers: &[(HeaderName, &str)]) -> HttpResponse {
+        ask(Method::GET, &DIGITS, headers)
+    }
+
+    fn ask(method: Method, asset: &'static Asset, headers: &[(HeaderName, &str)]) -> HttpResponse {
+        let request = TestRequest::default().method(method);
+        let request = headers.iter().fold(request, |request, header| request.append_header(header.clone()));
+        let response = respond(&request.to_http_request(), asset);
+        assert_eq!(header_of(&response, header::VARY), "accept-encoding", "every answer depends on it");
+        response
+    }
+
+    fn header_of(response: &HttpResponse, name: HeaderName) -> &str {
+        response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    async fn body_of(response: HttpResponse) -> Bytes {
+        to_bytes(response.into_body()).await.unwrap()
+    }
+
+    #[actix_web::test]
+    async fn the_client_gets_the_coding_it_likes_best() {
+        for (accepted, coding, body) in [
+            ("", "", "0123456789"),
+            ("gzip, deflate, br, zstd", "br", "br"),
+            ("gzip, deflate", "gzip", "gzip"),
+            ("br;q=0.5, gzip", "gzip", "gzip"),
+            ("br;q=0.2, gzip;q=0.3, identity;q=0.9", "", "0123456789"),
+            ("br;q=0, gzip;q=0", "", "0123456789"),
+            ("identity", "", "0123456789"),
+            ("zstd", "", "0123456789"),
+            ("*", "br", "br"),
+            ("br;q=0, *", "gzip", "gzip"),
+            ("*;q=0.5, identity;q=0", "br", "br"),
+            ("gzip;q=0.1, *;q=0", "gzip", "gzip"),
+            ("identity;q=1, *;q=0", "", "0123456789"),
+        ] {
+            let response = get(&[(header::ACCEPT_ENCODING, accepted)]);
+            assert_eq!(response.status(), StatusCode::OK, "{accepted}");
+            assert_eq!(header_of(&response, header::CONTENT_ENCODING), coding, "{accepted}");
+            assert_eq!(header_of(&response, header::CONTENT_TYPE), "text/plain");
+            assert_eq!(body_of(response).await, body, "{accepted}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn who_says_nothing_of_codings_gets_none() {
+        assert_eq!(body_of(get(&[])).await, "0123456789");
+    }
+
+    #[actix_web::test]
+    async fn a_file_too_small_to_compress_comes_as_it_is() {
+        let response = ask(Method::GET, &SMALL, &[(header::ACCEPT_ENCODING, "br, gzip")]);
+        assert_eq!(header_of(&response, header::CONTENT_ENCODING), "");
+        assert_eq!(body_of(response).await, "0");
+    }
+
+    #[actix_web::test]
+    async fn who_refuses_every_coding_is_told_so() {
+        for refused in ["*;q=0", "identity;q=0", "br;q=0, gzip;q=0, identity;q=0"] {
+            let response = get(&[(header::ACCEPT_ENCODING, refused)]);
+            assert_eq!(response.status(), StatusCode::NOT_ACCEPTABLE, "{refused}");
+            assert_eq!(response.body().size(), BodySize::Sized(0));
+        }
+    }
+
+    #[actix_web::test]
+    async fn each_coding_has_a_strong_tag_of_its_own() {
+        for (accepted, tag) in [("br", "\"brotli\""), ("gzip", "\"gzip\""), ("identity", "\"whole\"")] {
+            assert_eq!(header_of(&get(&[(header::ACCEPT_ENCODING, accepted)]), header::ETAG), tag);
+        }
+    }
+
+    #[actix_web::test]
+    async fn what_the_client_holds_is_not_sent_again() {
+        for held in ["\"whole\"", "W/\"whole\"", "\"other\", W/\"whole\"", "*"] {
+            for method in [Method::GET, Method::HEAD] {
+                let response = ask(method, &DIGITS, &[(IF_NONE_MATCH, held), (RANGE, "bytes=0-0")]);
+                assert_eq!(response.status(), StatusCode::NOT_MODIFIED, "{held}");
+                assert_eq!(header_of(&response, header::ETAG), "\"whole\"");
+                assert_eq!(body_of(response).await, "");
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_tag_of_another_coding_is_not_held() {
+        for held in ["\"other\"", "\"brotli\"", "nonsense", ""] {
+            assert_eq!(get(&[(IF_NONE_MATCH, held)]).status(), StatusCode::OK, "{held}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn one_range_is_cut_out() {
+        for (range, content_range, body) in [
+            ("bytes=2-4", "bytes 2-4/10", "234"),
+            ("bytes=7-", "bytes 7-9/10", "789"),
+            ("bytes=-2", "bytes 8-9/10", "89"),
+            ("bytes=0-0", "bytes 0-0/10", "0"),
+            ("bytes=5-1000", "bytes 5-9/10", "56789"),
+            ("bytes=-1000", "bytes 0-9/10", "0123456789"),
+        ] {
+            let response = get(&[(RANGE, range)]);
+            assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT, "{range}");
+            assert_eq!(header_of(&response, header::CONTENT_RANGE), content_range);
+            assert_eq!(header_of(&response, header::ACCEPT_RANGES), "bytes");
+            assert_eq!(header_of(&response, header::ETAG), "\"whole\"");
+            assert_eq!(body_of(response).await, body, "{range}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_range_is_cut_from_the_chosen_coding() {
+        let response = get(&[(RANGE, "bytes=1-"), (header::ACCEPT_ENCODING, "gzip")]);
+        assert_eq!(header_of(&response, header::CONTENT_RANGE), "bytes 1-3/4");
+        assert_eq!(header_of(&response, header::CONTENT_ENCODING), "gzip");
+        assert_eq!(body_of(response).await, "zip");
+    }
+
+    #[actix_web::test]
+    async fn a_range_behind_the_end_cannot_be_served() {
+        for range in ["bytes=10-", "bytes=10-20", "bytes=-0"] {
+            let response = get(&[(RANGE, range)]);
+            assert_eq!(response.status(), StatusCode::RANGE_NOT_SATISFIABLE, "{range}");
+            assert_eq!(header_of(&response, header::CONTENT_RANGE), "bytes */10");
+            assert_eq!(body_of(response).await, "");
+        }
+    }
+
+    #[actix_web::test]
+    async fn ranges_that_are_many_or_unreadable_get_the_whole() {
+        for range in ["bytes=0-1,3-4", "bytes=0-1,x", "bytes=4-2", "bytes=x", "bytes=", "lines=1-2", "0-1"] {
+            let response = get(&[(RANGE, range)]);
+            assert_eq!(response.status(), StatusCode::OK, "{range}");
+            assert_eq!(header_of(&response, header::CONTENT_RANGE), "");
+            assert_eq!(body_of(response).await, "0123456789", "{range}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_range_of_an_older_file_gets_the_whole_new_one() {
+        for (held, status) in [
+            ("\"whole\"", StatusCode::PARTIAL_CONTENT),
+            ("W/\"whole\"", StatusCode::OK),
+            ("\"brotli\"", StatusCode::OK),
+            ("Sat, 29 Oct 1994 19:43:31 GMT", StatusCode::OK),
+            ("nonsense", StatusCode::OK),
+        ] {
+            assert_eq!(get(&[(RANGE, "bytes=0-0"), (IF_RANGE, held)]).status(), status, "{held}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn head_tells_the_length_of_the_whole() {
+        let response = ask(Method::HEAD, &DIGITS, &[(RANGE, "bytes=0-0")]);
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.body().size(), BodySize::Sized(10));
+    }
+
+    #[actix_web::test]
+    async fn only_exact_fingerprinted_names_are_known() {
+        let app = init_service(App::new().route("/static/{name:.*}", web::get().to(asset))).await;
+        for known in ASSETS {
+            let request = TestRequest::with_uri(&format!("/static/{}", known.name)).to_request();
+            let response = call_service(&app, request).await;
+            assert_eq!(response.status(), StatusCode::OK, "{}", known.name);
+            assert_eq!(to_bytes(response.into_body()).await.unwrap(), known.identity.bytes);
+        }
+        for unknown in ["style.css", "", "style-0000000000000000.css", "../Cargo.toml", "index.html"] {
+            let request = TestRequest::with_uri(&format!("/static/{unknown}")).to_request();
+            assert_eq!(call_service(&app, request).await.status(), StatusCode::NOT_FOUND, "{unknown}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_page_names_fingerprinted_files_that_exist() {
+        let app = init_service(App::new().route("/", web::get().to(page))).await;
+        let response = call_service(&app, TestRequest::default().to_request()).await;
+        assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), "text/html; charset=utf-8");
+        let html = to_bytes(response.into_body()).await.unwrap();
+        let html = std::str::from_utf8(&html).unwrap();
+        let names: Vec<_> = html.split("/static/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(!names.is_empty());
+        assert!(names.iter().all(|name| find(name).is_some()), "{names:?}");
+    }
+
+    #[test]
+    fn the_files_are_in_order_and_small_variants_are_smaller() {
+        assert!(ASSETS.is_sorted_by(|a, b| a.name < b.name));
+        for asset in ASSETS.iter().chain([&INDEX_HTML]) {
+            for small in asset.br.iter().chain(&asset.gzip) {
+                assert!(small.bytes.len() < asset.identity.bytes.len(), "{}", asset.name);
+                assert_ne!(small.etag, asset.identity.etag);
+            }
+        }
+    }
+}

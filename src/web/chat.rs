@@ -95,7 +95,7 @@ fn reply_body(reply: TurnReply, degraded: Vec<&'static str>) -> ReplyBody {
 fn frame(event: TurnEvent, request_id: &str, degraded: &[&'static str]) -> Bytes {
     let (name, data) = match event {
         TurnEvent::Token(text) => ("token", json!({"text": text}).to_string()),
-        TurnEvent::Done(reply) => ("done", json!(reply_body(reply, degraded.to_vec())).to_string()),
+        TurnEvent::Done(reply) => ("done", serde_json::to_string(&reply_body(reply, degraded.to_vec())).unwrap_or_default()),
         TurnEvent::Failed(error) => ("error", failure(error, request_id)),
     };
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))

@@ -1,0 +1,125 @@
+//! The command line: what can be asked for. The doc comments are the help texts.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use companion::domain::retention::RetentionDays;
+
+/// Keeps the house of a companion: deletes what has expired, makes proven backups, tells how things are. Run it by
+/// hand, or from cron, systemd timers or Kubernetes CronJobs, while the server is running.
+///
+/// Exit codes: 0 done or nothing to do; 1 failed, the report says what changed; 2 wrong usage or settings, nothing was
+/// touched; 3 some items failed, the rest is done, safe to run again; 4 refused for safety; 75 another run of this job
+/// holds the lock.
+#[derive(Debug, Parser)]
+#[command(name = "companion-maint", version, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+    /// What every command takes
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// The data directory (DATA_DIR)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// The .env file [default: ./.env, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// Report as one JSON document
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No report when all went well, and only warnings in the log
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// More in the log
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+}
+
+/// What changes something can be tried first, and forced.
+#[derive(Debug, Args)]
+pub struct Changing {
+    /// Make the same plan and stop before the first change
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go past the fuses (a doubtful clock, a stricter retention, too much to delete)
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Delete sessions idle longer than their retention, and give the space back
+    CleanupSessions(CleanupSessions),
+    /// Delete audio replies past their age, then the oldest beyond the byte budget
+    CleanupAudio(CleanupAudio),
+    /// Make a proven backup while the server writes, then remove old ones
+    BackupDb(BackupDb),
+    /// Tell what is on disk, when each job last ran, what the next cleanup would take
+    Status,
+}
+
+/// `cleanup-sessions`
+#[derive(Debug, Args)]
+pub struct CleanupSessions {
+    /// Whole days, 1 to 36500 [default: SESSION_RETENTION_DAYS]; a stricter one than that is refused
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub retention_days: Option<RetentionDays>,
+    /// The most sessions to delete in one transaction
+    #[arg(long, value_name = "N", default_value = "500", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub batch_size: u32,
+    /// Refuse to delete more than this share of all sessions
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub max_delete_percent: Option<u8>,
+    /// Leave the freed space inside the database file
+    #[arg(long)]
+    pub no_compact: bool,
+    /// Trying and forcing
+    #[command(flatten)]
+    pub changing: Changing,
+}
+
+/// `cleanup-audio`
+#[derive(Debug, Args)]
+pub struct CleanupAudio {
+    /// Hours, 1 to 876000 [default: AUDIO_MAX_AGE_HOURS]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u64).range(1..=876_000))]
+    pub max_age_hours: Option<u64>,
+    /// The byte budget [default: AUDIO_MAX_TOTAL_BYTES]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub max_total_bytes: Option<u64>,
+    /// Also delete files no checkpoint refers to, and leftovers of interrupted writes (older than an hour)
+    #[arg(long)]
+    pub orphans: bool,
+    /// Refuse to delete more than this share of all files
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub max_delete_percent: Option<u8>,
+    /// Trying and forcing
+    #[command(flatten)]
+    pub changing: Changing,
+}
+
+/// `backup-db`
+#[derive(Debug, Args)]
+pub struct BackupDb {
+    /// How many of the newest backups stay [default: BACKUP_KEEP]
+    #[arg(long, value_name = "N", conflicts_with = "stdout", allow_hyphen_values = true)]
+    pub keep: Option<NonZeroU32>,
+    /// Where the backup goes [default: BACKUP_DIR]
+    #[arg(long, value_name = "DIR", conflicts_with = "stdout")]
+    pub output_dir: Option<PathBuf>,
+    /// Write the compressed backup to stdout, for a pipe; the report goes to stderr
+    #[arg(long)]
+    pub stdout: bool,
+    /// Trying and forcing
+    #[command(flatten)]
+    pub changing: Changing,
+}

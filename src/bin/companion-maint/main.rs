@@ -1,0 +1,153 @@
+//! The maintenance tool: reads the command line and the settings, runs one job, prints its report.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context;
+use args::{Arguments, BackupDb, Changing, CleanupAudio, CleanupSessions, Command, Common};
+use clap::Parser;
+use companion::config::{Flags, LogFormat, MaintConfig};
+use companion::domain::clock::SystemClock;
+use companion::maint::{Report, Run, backup, cleanup_audio, cleanup_sessions, status};
+use companion::telemetry::logs;
+use progress::Shown;
+use render::Readable;
+use serde::Serialize;
+use tracing::level_filters::LevelFilter;
+
+mod args;
+mod progress;
+mod render;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// The pieces every job's run is made of.
+struct Setting<'a> {
+    common: &'a Common,
+    config: &'a MaintConfig,
+    stop: &'a AtomicBool,
+    progress: &'a Shown,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match start(&arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Fails only before anything was touched.
+fn start(arguments: &Arguments) -> anyhow::Result<u8> {
+    let common = &arguments.common;
+    let overrides = common.data_dir.clone().map(|dir| ("DATA_DIR", dir)).into_iter().collect();
+    let flags = Flags { env_file: common.env_file.clone(), overrides };
+    let config = MaintConfig::load(flags).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+    start_logs(common, &config);
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        // The second one ends the process at once, as an impatient operator expects.
+        signal_hook::flag::register_conditional_default(signal, stop.clone()).context("cannot listen for signals")?;
+        signal_hook::flag::register(signal, stop.clone()).context("cannot listen for signals")?;
+    }
+    let progress = Shown::new(std::io::stderr().is_terminal() && !common.quiet);
+    let setting = Setting { common, config: &config, stop: &stop, progress: &progress };
+    Ok(match &arguments.command {
+        Command::CleanupSessions(asked) => setting.clean_up_sessions(asked),
+        Command::CleanupAudio(asked) => setting.clean_up_audio(asked),
+        Command::BackupDb(asked) => setting.back_up(asked)?,
+        Command::Status => {
+            let looking = Changing { dry_run: false, force: false };
+            setting.print(&status::run(&setting.run(&looking)))
+        }
+    })
+}
+
+fn start_logs(common: &Common, config: &MaintConfig) {
+    let level = match (common.quiet, common.verbose) {
+        (true, _) => config.log.level.min(LevelFilter::WARN),
+        (_, true) => config.log.level.max(LevelFilter::DEBUG),
+        _ => config.log.level,
+    };
+    let format = match config.log.format {
+        LogFormat::Console => logs::Format::Console,
+        LogFormat::Json => logs::Format::Json,
+    };
+    logs::init(level, format);
+}
+
+impl Setting<'_> {
+    fn run(&self, changing: &Changing) -> Run<'_> {
+        Run {
+            config: self.config,
+            clock: &SystemClock,
+            dry_run: changing.dry_run,
+            force: changing.force,
+            stop: self.stop,
+            progress: self.progress,
+        }
+    }
+
+    fn clean_up_sessions(&self, asked: &CleanupSessions) -> u8 {
+        let options = cleanup_sessions::Options {
+            retention: asked.retention_days,
+            batch_size: usize::try_from(asked.batch_size).unwrap_or(usize::MAX),
+            max_delete_percent: asked.max_delete_percent,
+            compact: !asked.no_compact,
+        };
+        self.print(&cleanup_sessions::run(&self.run(&asked.changing), options))
+    }
+
+    fn clean_up_audio(&self, asked: &CleanupAudio) -> u8 {
+        let options = cleanup_audio::Options {
+            max_age: asked.max_age_hours.and_then(|hours| Some(HOUR * u32::try_from(hours).ok()?)),
+            max_total_bytes: asked.max_total_bytes,
+            orphans: asked.orphans,
+            max_delete_percent: asked.max_delete_percent,
+        };
+        self.print(&cleanup_audio::run(&self.run(&asked.changing), options))
+    }
+
+    fn back_up(&self, asked: &BackupDb) -> anyhow::Result<u8> {
+        let destination = if asked.stdout {
+            let stdout = std::io::stdout();
+            anyhow::ensure!(!stdout.is_terminal(), "--stdout writes a binary file: send it into a pipe or a file");
+            backup::Destination::Pipe(Box::new(stdout.lock()))
+        } else {
+            backup::Destination::Directory(asked.output_dir.clone())
+        };
+        let options = backup::Options { keep: asked.keep, destination };
+        let report = backup::run(&self.run(&asked.changing), options);
+        if asked.stdout {
+            self.progress.finish();
+            complain(&self.text(&report));
+            return Ok(report.exit_code);
+        }
+        Ok(self.print(&report))
+    }
+
+    /// Prints the report and returns the exit code.
+    fn print<C: Readable + Serialize>(&self, report: &Report<C>) -> u8 {
+        self.progress.finish();
+        if !self.common.quiet || report.exit_code != 0 {
+            // A reader that closed the pipe early changes nothing about what was done.
+            drop(writeln!(std::io::stdout(), "{}", self.text(report)));
+        }
+        report.exit_code
+    }
+
+    fn text<C: Readable + Serialize>(&self, report: &Report<C>) -> String {
+        if self.common.json { serde_json::to_string(report).unwrap_or_default() } else { render::text(report) }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "stdout belongs to the report")]
+fn complain(message: &str) {
+    eprintln!("companion-maint: {message}");
+}

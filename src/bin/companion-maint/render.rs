@@ -1,0 +1,163 @@
+//! Reports for people: a few lines each. (As JSON a report is simply itself.)
+
+use companion::maint::backup;
+use companion::maint::cleanup_audio;
+use companion::maint::cleanup_sessions;
+use companion::maint::status::{self, LastRun};
+use companion::maint::{ItemError, Report};
+
+/// A report that can be read.
+pub trait Readable {
+    /// The lines that tell what was done, given whether it was only tried.
+    fn lines(&self, dry_run: bool) -> Vec<String>;
+}
+
+/// The whole report as text.
+pub fn text<C: Readable>(report: &Report<C>) -> String {
+    let mut lines = Vec::new();
+    let failed = !matches!(report.exit_code, 0 | 3) && !report.errors.is_empty();
+    let tried = if report.dry_run { " (dry run: nothing was changed)" } else { "" };
+    lines.push(format!("{}{tried}: {} in {} ms", report.job, verdict(report.exit_code), report.duration_ms));
+    // A run that was turned away at the door has nothing to count.
+    if !failed || report.exit_code == 1 {
+        lines.extend(report.counts.lines(report.dry_run));
+    }
+    lines.extend(report.errors.iter().map(|ItemError { item, error }| format!("  ! {item}: {error}")));
+    lines.join("\n")
+}
+
+fn verdict(exit_code: u8) -> &'static str {
+    match exit_code {
+        0 => "done",
+        1 => "FAILED",
+        2 => "not run, wrong usage",
+        3 => "done in part, safe to run again",
+        4 => "REFUSED for safety",
+        _ => "not run, another run holds the lock",
+    }
+}
+
+impl Readable for cleanup_sessions::Counts {
+    fn lines(&self, dry_run: bool) -> Vec<String> {
+        let retention = match (self.retention_days, self.cutoff) {
+            (Some(days), Some(cutoff)) => format!("  retention {days} days: idle since before {cutoff}"),
+            _ => "  retention off: only unremembered sessions go".to_owned(),
+        };
+        vec![
+            retention,
+            format!(
+                "  sessions     {} of {} {}, {} remain",
+                self.sessions_deleted,
+                self.sessions_before,
+                deleted(dry_run),
+                self.sessions_remaining
+            ),
+            format!("  checkpoints  {} of {} {}", self.checkpoints_deleted, self.checkpoints_before, deleted(dry_run)),
+            format!("  audio files  {} {}", self.audio_files_deleted, deleted(dry_run)),
+            format!("  people       {} {}", self.persons_erased, if dry_run { "would be erased" } else { "erased" }),
+            format!("  disk         {} given back", bytes(self.bytes_reclaimed)),
+        ]
+    }
+}
+
+impl Readable for cleanup_audio::Counts {
+    fn lines(&self, dry_run: bool) -> Vec<String> {
+        vec![
+            format!(
+                "  audio files  {} of {} {} ({})",
+                self.files_deleted,
+                self.files_scanned,
+                deleted(dry_run),
+                bytes(self.bytes_reclaimed)
+            ),
+            format!("  remaining    {} ({})", self.files_remaining, bytes(self.bytes_remaining)),
+        ]
+    }
+}
+
+impl Readable for backup::Counts {
+    fn lines(&self, dry_run: bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(path) = &self.path {
+            lines.push(format!("  backup       {path} ({}), verified", bytes(self.bytes)));
+            lines.push(format!("  sha256       {}", self.sha256.as_deref().unwrap_or_default()));
+            lines.push(format!(
+                "  holds        {} sessions, {} checkpoints, {} uncompressed",
+                self.sessions,
+                self.checkpoints,
+                bytes(self.database_bytes)
+            ));
+        }
+        lines.extend(self.kept.iter().map(|kept| format!("  keep         {}: {}", kept.file, kept.reasons.join(", "))));
+        let verb = if dry_run { "would remove" } else { "removed" };
+        lines.extend(self.removed.iter().map(|file| format!("  {verb:<12} {file}")));
+        lines
+    }
+}
+
+impl Readable for status::Counts {
+    fn lines(&self, _: bool) -> Vec<String> {
+        let disk = &self.disk;
+        let shared = if disk.backups_share_the_databases_disk { ", ON THE SAME DISK as the database" } else { "" };
+        let mut lines = vec![
+            format!("  database     {} and {} of log", bytes(disk.database_bytes), bytes(disk.log_bytes)),
+            format!("  holds        {} sessions, {} checkpoints, {} memories", self.sessions, self.checkpoints, self.memories),
+            format!("  audio        {} in {} files", bytes(disk.audio_bytes), disk.audio_files),
+            format!("  backups      {} in {} files{shared}", bytes(disk.backup_bytes), disk.backups),
+            format!("  newest       {}", self.newest_backup.as_deref().unwrap_or("no backup")),
+            format!("  disk         {} free, {} kept in reserve", bytes(disk.free_bytes), bytes(disk.reserve_bytes)),
+            format!(
+                "  next cleanup {} sessions, {} checkpoints, {} audio files",
+                self.next_cleanup_sessions, self.next_cleanup_checkpoints, self.next_cleanup_audio_files
+            ),
+        ];
+        lines.extend(self.last_runs.iter().map(last_run));
+        lines
+    }
+}
+
+fn last_run(run: &LastRun) -> String {
+    let at = |time: Option<companion::domain::clock::Timestamp>| time.map_or("never".to_owned(), |at| at.to_string());
+    match run.started_at {
+        None => format!("  {:<17} never ran", run.job),
+        Some(_) => format!(
+            "  {:<17} {} at {}, last success {}",
+            run.job,
+            run.outcome,
+            at(run.started_at),
+            at(run.last_success)
+        ),
+    }
+}
+
+fn deleted(dry_run: bool) -> &'static str {
+    if dry_run { "would be deleted" } else { "deleted" }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+fn bytes(count: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    let mut amount = count as f64 / 1024.0;
+    let mut unit = 0;
+    while amount >= 1024.0 && unit + 1 < UNITS.len() {
+        amount /= 1024.0;
+        unit += 1;
+    }
+    format!("{amount:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn sizes_are_readable() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(10_485_760), "10.0 MiB");
+        assert_eq!(bytes(u64::MAX), "16777216.0 TiB");
+    }
+}

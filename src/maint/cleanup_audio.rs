@@ -1,0 +1,196 @@
+//! `cleanup-audio`: deletes audio replies past their age, then the oldest beyond the byte budget.
+//! Files go first and rows after, because a full disk can still unlink.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+use serde::Serialize;
+
+use crate::adapters::audio_store::{self, AudioFile};
+use crate::adapters::data_dir::remove_leftovers_older_than;
+use crate::adapters::session_store;
+use crate::adapters::sqlite::During;
+use crate::domain::audio::AudioId;
+use crate::domain::clock::Timestamp;
+use crate::domain::retention::{ClockWitness, check_clock, exceeds_percent};
+use crate::maint::compact::{self, GAP};
+use crate::maint::{Job, MaintError, Report, Run, Schema};
+
+/// The job's name.
+pub const JOB: &str = "cleanup-audio";
+
+/// A file nobody refers to is left alone for this long: it may be on its way in.
+const GRACE: Duration = Duration::from_secs(60 * 60);
+const ROWS_AT_ONCE: usize = 200;
+
+/// What the command line asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// `--max-age-hours`; `None`: `AUDIO_MAX_AGE_HOURS`.
+    pub max_age: Option<Duration>,
+    /// `--max-total-bytes`; `None`: `AUDIO_MAX_TOTAL_BYTES`.
+    pub max_total_bytes: Option<u64>,
+    /// `--orphans`.
+    pub orphans: bool,
+    /// `--max-delete-percent`.
+    pub max_delete_percent: Option<u8>,
+}
+
+/// What was deleted, or would be.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Counts {
+    /// Files older than this went.
+    pub cutoff: Option<Timestamp>,
+    /// Audio files there were.
+    pub files_scanned: u64,
+    /// Files that went.
+    pub files_deleted: u64,
+    /// Bytes they had.
+    pub bytes_reclaimed: u64,
+    /// Files that stay.
+    pub files_remaining: u64,
+    /// Bytes they have.
+    pub bytes_remaining: u64,
+}
+
+/// Runs the job.
+pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
+    run.recorded(JOB, Schema::Current, |job, counts| clean_up(job, options, counts))
+}
+
+fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<(), MaintError> {
+    let max_age = options.max_age.unwrap_or(job.run.config.retention.audio_max_age);
+    let budget = options.max_total_bytes.unwrap_or(job.run.config.retention.audio_max_total_bytes);
+    let cutoff = job.now.earlier_by(max_age);
+    let mut files = audio_store::list(job.dir.audio())?;
+    files.sort_by_key(|file| file.written_at);
+    counts.cutoff = Some(cutoff);
+    counts.files_scanned = files.len() as u64;
+    counts.files_remaining = counts.files_scanned;
+    counts.bytes_remaining = files.iter().map(|file| file.bytes).sum();
+    check_fuse(job, &files, max_age)?;
+    let doomed = plan(job, &files, cutoff, budget, options.orphans)?;
+    refuse_too_many(job, options, doomed.len(), files.len())?;
+    if job.run.dry_run {
+        doomed.iter().for_each(|file| count(counts, file));
+        return Ok(());
+    }
+    let gone = delete_files(job, &doomed, counts)?;
+    delete_rows(job, gone, cutoff);
+    if options.orphans {
+        remove_leftovers_older_than(job.dir.audio(), job.now.earlier_by(GRACE))?;
+    }
+    tracing::info!(
+        event = "audio_cleanup_completed",
+        files_scanned = counts.files_scanned,
+        files_deleted = counts.files_deleted,
+        bytes_reclaimed = counts.bytes_reclaimed,
+        files_remaining = counts.files_remaining,
+        bytes_remaining = counts.bytes_remaining,
+        "Cleaned up audio"
+    );
+    Ok(())
+}
+
+fn check_fuse(job: &Job<'_>, files: &[AudioFile], max_age: Duration) -> Result<(), MaintError> {
+    if job.run.force {
+        return Ok(());
+    }
+    let newest_turn = session_store::newest_activity(&job.db).during("find the newest turn")?;
+    let newest_file = files.last().map(|file| file.written_at);
+    let witness = ClockWitness { newest_row: newest_turn.max(newest_file), last_success: job.last_success };
+    check_clock(job.now, witness, max_age).map_err(Into::into)
+}
+
+/// Which of the files (oldest first) go: too old, orphaned, or beyond the budget.
+fn plan<'f>(
+    job: &Job<'_>,
+    files: &'f [AudioFile],
+    cutoff: Timestamp,
+    budget: u64,
+    orphans: bool,
+) -> Result<Vec<&'f AudioFile>, MaintError> {
+    let settled = job.now.earlier_by(GRACE);
+    let mut doomed = Vec::new();
+    let mut staying = Vec::new();
+    for file in files {
+        let orphan = orphans && file.written_at < settled && !is_referenced(job, file.id)?;
+        if file.written_at < cutoff || orphan { doomed.push(file) } else { staying.push(file) }
+    }
+    let mut bytes: u64 = staying.iter().map(|file| file.bytes).sum();
+    for file in staying {
+        if bytes <= budget {
+            break;
+        }
+        bytes -= file.bytes;
+        doomed.push(file);
+    }
+    Ok(doomed)
+}
+
+fn is_referenced(job: &Job<'_>, id: AudioId) -> Result<bool, MaintError> {
+    audio_store::is_referenced(&job.db, id).during("look for a checkpoint").map_err(Into::into)
+}
+
+fn refuse_too_many(job: &Job<'_>, options: Options, doomed: usize, all: usize) -> Result<(), MaintError> {
+    match options.max_delete_percent {
+        Some(percent) if !job.run.force && exceeds_percent(doomed as u64, all as u64, percent) => {
+            Err(MaintError::Refused(format!(
+                "{doomed} of {all} audio files would go, more than --max-delete-percent {percent}"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn count(counts: &mut Counts, file: &AudioFile) {
+    counts.files_deleted += 1;
+    counts.bytes_reclaimed += file.bytes;
+    counts.files_remaining -= 1;
+    counts.bytes_remaining -= file.bytes;
+}
+
+fn delete_files(
+    job: &mut Job<'_>,
+    doomed: &[&AudioFile],
+    counts: &mut Counts,
+) -> Result<BTreeSet<AudioId>, MaintError> {
+    let mut gone = BTreeSet::new();
+    for file in doomed {
+        job.check_stop()?;
+        match audio_store::remove_file(&file.path) {
+            Ok(_) => {
+                count(counts, file);
+                gone.insert(file.id);
+            }
+            Err(error) => job.failed(format!("audio {}…", file.id.short()), &error.source),
+        }
+        job.run.progress.advance("audio files deleted", counts.files_deleted, doomed.len() as u64);
+    }
+    Ok(gone)
+}
+
+/// Removes the rows of files that went now or in an earlier run that was cut short. A row too many only leads to a
+/// "not found", so a failure here leaves the run partial.
+fn delete_rows(job: &mut Job<'_>, gone: BTreeSet<AudioId>, cutoff: Timestamp) {
+    let dir = job.dir.audio().to_owned();
+    let mut ids: Vec<_> = gone.into_iter().collect();
+    match audio_store::rows_before(&job.db, cutoff) {
+        Ok(old) => ids.extend(old.into_iter().filter(|(id, format)| !audio_store::path_of(&dir, *id, *format).exists()).map(|(id, _)| id)),
+        Err(error) => job.failed("rows of deleted audio".to_owned(), &error),
+    }
+    for batch in ids.chunks(ROWS_AT_ONCE) {
+        if let Err(error) = delete_row_batch(&mut job.db, batch) {
+            job.failed("rows of deleted audio".to_owned(), &error);
+            return;
+        }
+        compact::pause(GAP);
+    }
+}
+
+fn delete_row_batch(db: &mut Connection, ids: &[AudioId]) -> rusqlite::Result<()> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    ids.iter().try_for_each(|id| audio_store::delete_row(&transaction, *id))?;
+    transaction.commit()
+}

@@ -1,0 +1,108 @@
+// Speaks to the server: the API's verbs, its errors, and the events of a streamed reply.
+
+const ROOT = "/api/v1";
+
+// The server gives up on a turn after a minute; a stream silent for longer has lost its connection.
+const SILENCE_MS = 90_000;
+
+/** What was asked for did not happen. Its message is for the person; `status` is 0 if the server was not reached. */
+export class Failure extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+function unreachable() {
+  return new Failure(0, "unreachable", "The companion cannot be reached right now.");
+}
+
+function refused(status, told) {
+  return new Failure(status, told?.error ?? "unknown", told?.message ?? "Something went wrong; please try again.");
+}
+
+async function request(path, options) {
+  const response = await fetch(ROOT + path, options).catch(() => {
+    throw unreachable();
+  });
+  if (!response.ok) throw refused(response.status, await response.json().catch(() => null));
+  return response;
+}
+
+async function json(path, options) {
+  const response = await request(path, options);
+  return response.json().catch(() => {
+    throw unreachable();
+  });
+}
+
+export const health = () => json("/health");
+
+export const me = () => json("/me");
+
+export const eraseMe = () => json("/me", { method: "DELETE" });
+
+export const startSession = () => json("/session/start", { method: "POST" });
+
+export const sessions = (page) => json(`/sessions?${new URLSearchParams(page)}`);
+
+export const session = (id, page) => json(`/sessions/${encodeURIComponent(id)}?${new URLSearchParams(page)}`);
+
+export const deleteSession = (id) => request(`/sessions/${encodeURIComponent(id)}`, { method: "DELETE" });
+
+/** Takes a turn: hands each piece of the reply to `onPiece` as it comes, and returns the whole. */
+export async function chat(turn, onPiece) {
+  const silence = new AbortController();
+  let timer = setTimeout(() => silence.abort(), SILENCE_MS);
+  try {
+    const response = await request("/chat", {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "text/event-stream" },
+      body: JSON.stringify(turn),
+      signal: silence.signal,
+    });
+    for await (const { name, data } of events(response.body)) {
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(), SILENCE_MS);
+      if (name === "token") onPiece(data.text);
+      if (name === "done") return data;
+      if (name === "error") throw refused(response.status, data);
+    }
+  } catch (error) {
+    throw error instanceof Failure ? error : unreachable();
+  } finally {
+    clearTimeout(timer);
+  }
+  // The stream ended without a last word.
+  throw unreachable();
+}
+
+async function* events(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const frames = (text + value).split("\n\n");
+    text = frames.pop();
+    yield* frames.map(eventOf).filter((event) => event.data !== undefined);
+  }
+}
+
+function eventOf(frame) {
+  const field = (name) =>
+    frame.split("\n").flatMap((line) => (line.startsWith(`${name}:`) ? [line.slice(name.length + 1).trim()] : []));
+  const data = field("data");
+  return { name: field("event")[0], data: data.length > 0 ? JSON.parse(data.join("\n")) : undefined };
+}
+
+/** A random id of a turn. `crypto.randomUUID` exists only over https and on this machine. */
+export function turnId() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}

@@ -1,0 +1,33 @@
+// How things are put into words: days, and how long what is said here is kept.
+
+/** A day as people write it. A date without a time is that day everywhere. */
+export function day(value) {
+  const timeZone = /^\d{4}-\d{2}-\d{2}$/.test(value) ? "UTC" : undefined;
+  return new Date(value).toLocaleDateString(undefined, { dateStyle: "long", timeZone });
+}
+
+/** An element with a text; everything people and the companion say enters the page as text only. */
+export function element(tag, className, text = "") {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+const days = (count) => (count === 1 ? "1 day" : `${count} days`);
+
+/** How long conversations and people are kept. `session` may lack its dates when it has just begun. */
+export function retention({ session_days, person_days }, session) {
+  const told = [conversationKept(session_days, session)];
+  if (person_days) told.push(`People not seen for ${days(person_days)} are forgotten.`);
+  return told.join(" ");
+}
+
+function conversationKept(sessionDays, session) {
+  const rule = sessionDays
+    ? `onversations idle for ${days(sessionDays)} are deleted.`
+    : "onversations are kept until you delete them.";
+  if (session.pinned) return `This conversation is pinned and kept until you delete it; other c${rule}`;
+  if (session.expires_at) return `This conversation is kept until ${day(session.expires_at)}; c${rule}`;
+  return `C${rule}`;
+}
