@@ -104,7 +104,9 @@ fn kind_of(name: &str) -> Result<(Kind, &'static str)> {
         Some("ico") => (Kind::Binary, "image/x-icon"),
         Some("webp") => (Kind::Binary, "image/webp"),
         Some("woff2") => (Kind::Binary, "font/woff2"),
-        Some(_) | None => return Err(format!("static/{name}: build.rs does not know this kind of file").into()),
+        Some(_) | None => {
+            return Err(format!("static/{name}: build.rs does not know this kind of file").into());
+        }
     })
 }
 
@@ -186,6 +188,10 @@ fn gzip(content: &[u8]) -> Result<Vec<u8>> {
 
 /// The Rust source `src/web/assets.rs` includes: one static per page, and a slice of all other files by name.
 fn table(finished: &[Finished], store: &Path) -> Result<String> {
+    // What an earlier build left would only gather.
+    if store.exists() {
+        fs::remove_dir_all(store)?;
+    }
     fs::create_dir_all(store)?;
     let (mut pages, mut assets) = (String::new(), String::new());
     for file in finished {
@@ -197,7 +203,9 @@ fn table(finished: &[Finished], store: &Path) -> Result<String> {
             writeln!(assets, "    {value},")?;
         }
     }
-    Ok(format!("{pages}\n/// Every fingerprinted file, by name.\npub static ASSETS: &[Asset] = &[\n{assets}];\n"))
+    Ok(format!(
+        "{pages}\n/// Every fingerprinted file, by name.\npub static ASSETS: &[Asset] = &[\n{assets}];\n"
+    ))
 }
 
 fn entry(file: &Finished, store: &Path) -> Result<String> {

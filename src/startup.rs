@@ -145,7 +145,10 @@ impl Application {
             _ = self.database_ended => Err(StartupError::Died("the database")),
         };
         if outcome.is_ok() {
-            tracing::info!(event = "server_stopping", "Stopping: running turns are finished, new ones refused");
+            tracing::info!(
+                event = "server_stopping",
+                "Stopping: running turns are finished, new ones refused"
+            );
             tokio::select! {
                 () = drain(&self.app, &handle, self.drain) => {}
                 () = cut => tracing::warn!("Stopping at once"),
@@ -167,7 +170,12 @@ async fn preparation(
 ) -> Result<(), StartupError> {
     match prepared.await {
         Ok(Ok(())) => {
-            tracing::info!(event = "server_started", url, version = env!("CARGO_PKG_VERSION"), "The server is ready");
+            tracing::info!(
+                event = "server_started",
+                url,
+                version = env!("CARGO_PKG_VERSION"),
+                "The server is ready"
+            );
             std::future::pending().await
         }
         Ok(Err(error)) => Err(error.into()),
@@ -182,7 +190,10 @@ async fn drain(app: &App, handle: &ServerHandle, longest: Duration) {
         handle.stop(true).await;
     };
     if tokio::time::timeout(longest, ended).await.is_err() {
-        tracing::warn!(event = "drain_timed_out", "Some turns did not end within DRAIN_SECONDS and were cut off");
+        tracing::warn!(
+            event = "drain_timed_out",
+            "Some turns did not end within DRAIN_SECONDS and were cut off"
+        );
     }
 }
 
@@ -223,7 +234,12 @@ fn open_database(dir: &DataDir, clock: Arc<dyn Clock>) -> Result<Prepare, Startu
 
 /// Takes a verified backup, then brings the schema up to date.
 fn upgrade(connection: &mut Connection, dir: &DataDir, clock: &dyn Clock, found: i64) -> Result<(), DbError> {
-    tracing::info!(event = "migration_started", from = found, to = sqlite::schema_version(), "Backing up, then upgrading the database");
+    tracing::info!(
+        event = "migration_started",
+        from = found,
+        to = sqlite::schema_version(),
+        "Backing up, then upgrading the database"
+    );
     let backup = back_up(dir, dir.backups(), clock)
         .map_err(|error| DbError::BackupFirst { source: Box::new(error) })?;
     sqlite::migrate(connection)?;
@@ -241,7 +257,9 @@ fn back_up(dir: &DataDir, into: &Path, clock: &dyn Clock) -> Result<std::path::P
 fn bind(host: &str, port: u16) -> Result<TcpListener, StartupError> {
     let failed = |source: std::io::Error| {
         let hint = match source.kind() {
-            std::io::ErrorKind::AddrInUse => "; another program uses it: stop that, or set PORT to a free one",
+            std::io::ErrorKind::AddrInUse => {
+                "; another program uses it: stop that, or set PORT to a free one"
+            }
             std::io::ErrorKind::PermissionDenied => "; ports below 1024 need privileges: set PORT higher",
             _ => "; check HOST and PORT",
         };

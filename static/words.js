@@ -6,17 +6,9 @@ export function day(value) {
   return new Date(value).toLocaleDateString(undefined, { dateStyle: "long", timeZone });
 }
 
-/** An element with a text; everything people and the companion say enters the page as text only. */
-export function element(tag, className, text = "") {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.textContent = text;
-  return made;
-}
-
 const days = (count) => (count === 1 ? "1 day" : `${count} days`);
 
-/** How long conversations and people are kept. `session` may lack its dates when it has just begun. */
+/** How long conversations and people are kept. A `session` that has just begun has no dates yet. */
 export function retention({ session_days, person_days }, session) {
   const told = [conversationKept(session_days, session)];
   if (person_days) told.push(`People not seen for ${days(person_days)} are forgotten.`);
@@ -24,10 +16,9 @@ export function retention({ session_days, person_days }, session) {
 }
 
 function conversationKept(sessionDays, session) {
-  const rule = sessionDays
-    ? `onversations idle for ${days(sessionDays)} are deleted.`
-    : "onversations are kept until you delete them.";
-  if (session.pinned) return `This conversation is pinned and kept until you delete it; other c${rule}`;
-  if (session.expires_at) return `This conversation is kept until ${day(session.expires_at)}; c${rule}`;
-  return `C${rule}`;
+  if (!sessionDays) return "Conversations are kept until you delete them.";
+  const rule = `conversations idle for ${days(sessionDays)} are deleted.`;
+  if (session.pinned) return `This conversation is pinned and kept until you delete it; other ${rule}`;
+  if (session.expires_at) return `This conversation is kept until ${day(session.expires_at)}; ${rule}`;
+  return `All ${rule}`;
 }

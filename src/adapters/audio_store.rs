@@ -94,7 +94,10 @@ pub fn delete_row(connection: &Connection, id: AudioId) -> rusqlite::Result<()> 
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn rows_before(connection: &Connection, cutoff: Timestamp) -> rusqlite::Result<Vec<(AudioId, AudioFormat)>> {
+pub fn rows_before(
+    connection: &Connection,
+    cutoff: Timestamp,
+) -> rusqlite::Result<Vec<(AudioId, AudioFormat)>> {
     connection
         .prepare_cached("SELECT public_id, format FROM audio WHERE created_at < ?1 ORDER BY id LIMIT 10000")?
         .query_map([cutoff.as_millis()], audio_file)?

@@ -102,7 +102,8 @@ pub fn parse_name(name: &str) -> Option<(String, u32)> {
     let digits = |range: std::ops::Range<usize>| {
         moment.get(range).is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    let shaped = moment.len() == 16 && digits(0..8) && digits(9..15) && &moment[8..9] == "T" && moment.ends_with('Z');
+    let shaped =
+        moment.len() == 16 && digits(0..8) && digits(9..15) && &moment[8..9] == "T" && moment.ends_with('Z');
     (shaped && make_name(moment, number) == name).then(|| (moment.to_owned(), number))
 }
 
@@ -129,7 +130,8 @@ pub fn list(dir: &Path) -> Result<Vec<BackupFile>, DiskError> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(taken) = parse_name(&name) else { continue };
         let path = entry.path();
-        let manifest = fs::read(manifest_path(&path)).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        let manifest =
+            fs::read(manifest_path(&path)).ok().and_then(|text| serde_json::from_slice(&text).ok());
         if let Some(manifest) = manifest {
             found.push(BackupFile { name, path, taken, manifest });
         }
@@ -142,7 +144,11 @@ pub fn list(dir: &Path) -> Result<Vec<BackupFile>, DiskError> {
 ///
 /// # Errors
 /// What reading, writing or `observe` says.
-pub fn compress(from: &Path, to: impl Write, observe: &mut dyn FnMut(u64) -> io::Result<()>) -> io::Result<Written> {
+pub fn compress(
+    from: &Path,
+    to: impl Write,
+    observe: &mut dyn FnMut(u64) -> io::Result<()>,
+) -> io::Result<Written> {
     let mut source = BufReader::new(File::open(from)?);
     let mut encoder = zstd::Encoder::new(Hashing { to, digest: Sha256::new(), bytes: 0 }, COMPRESSION_LEVEL)?;
     encoder.include_checksum(true)?;
@@ -192,7 +198,8 @@ pub fn publish(
     owner: Owner,
 ) -> Result<PathBuf, DiskError> {
     let moment = at.compact();
-    let free = (1..).map(|n| dir.join(make_name(&moment, n))).find(|p| !p.exists() && !manifest_path(p).exists());
+    let free =
+        (1..).map(|n| dir.join(make_name(&moment, n))).find(|p| !p.exists() && !manifest_path(p).exists());
     let path = free.unwrap_or_else(|| dir.join(make_name(&moment, 1)));
     let beside = manifest_path(&path);
     let staged = crate::adapters::data_dir::DataDir::temporary_in(dir);

@@ -117,7 +117,11 @@ pub fn prove(dir: &DataDir, into: &Path, observe: Observer<'_>) -> Result<Proven
     let mut full = Ok(());
     let taken = snapshot::take(dir.database(), &scratch.0, &mut |progress| {
         full = ensure_room(dir, into, 0);
-        if full.is_err() { ControlFlow::Break(()) } else { observe(Stage::Copying, progress.done, progress.total) }
+        if full.is_err() {
+            ControlFlow::Break(())
+        } else {
+            observe(Stage::Copying, progress.done, progress.total)
+        }
     });
     full?;
     match taken {
@@ -138,7 +142,12 @@ pub fn prove(dir: &DataDir, into: &Path, observe: Observer<'_>) -> Result<Proven
 ///
 /// # Errors
 /// See [`BackupError`].
-pub fn stream(mut proven: Proven, at: Timestamp, to: impl Write, observe: Observer<'_>) -> Result<Backup, BackupError> {
+pub fn stream(
+    mut proven: Proven,
+    at: Timestamp,
+    to: impl Write,
+    observe: Observer<'_>,
+) -> Result<Backup, BackupError> {
     let written = compress(&mut proven, to, &mut |_| Ok(()), observe)?;
     let manifest = Manifest::new(at, proven.contents, &written);
     Ok(Backup { path: PathBuf::from("-"), manifest, times: proven.times })

@@ -90,7 +90,11 @@ impl Database {
             }
         };
         let thread = std::thread::Builder::new().name("database".into()).spawn(run).map_err(|source| {
-            crate::adapters::disk::DiskError { operation: "start a thread for", path: shared.path.clone(), source }
+            crate::adapters::disk::DiskError {
+                operation: "start a thread for",
+                path: shared.path.clone(),
+                source,
+            }
         })?;
         *lock(&shared.writer) = Some(thread);
         Ok(Started { database: Self { shared }, prepared, ended })
@@ -216,7 +220,11 @@ fn serve(connection: &mut Connection, mut waiting: mpsc::Receiver<Job>) {
 }
 
 /// One transaction, one flush, for all writes that wait. Returns the job that could not be part of it.
-fn commit_together(connection: &mut Connection, first: Write, waiting: &mut mpsc::Receiver<Job>) -> Option<Job> {
+fn commit_together(
+    connection: &mut Connection,
+    first: Write,
+    waiting: &mut mpsc::Receiver<Job>,
+) -> Option<Job> {
     let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
         Ok(transaction) => transaction,
         Err(error) => {
@@ -244,7 +252,9 @@ fn commit_together(connection: &mut Connection, first: Write, waiting: &mut mpsc
             Err(Some(error)) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
                 Err(DbError::Full("commit"))
             }
-            Err(cause) => Err(DbError::RolledBack(cause.as_ref().map_or_else(String::new, ToString::to_string))),
+            Err(cause) => {
+                Err(DbError::RolledBack(cause.as_ref().map_or_else(String::new, ToString::to_string)))
+            }
         });
     }
     left_over

@@ -40,9 +40,7 @@ pub fn insert(connection: &Connection, token: &PersonToken, at: Timestamp) -> ru
 /// What `SQLite` says.
 pub fn find(connection: &Connection, token: &PersonToken) -> rusqlite::Result<Option<Person>> {
     connection
-        .prepare_cached(
-            "SELECT id, public_id, created_at, last_seen_at FROM persons WHERE token_hash = ?1",
-        )?
+        .prepare_cached("SELECT id, public_id, created_at, last_seen_at FROM persons WHERE token_hash = ?1")?
         .query_row([hash(token)], person)
         .optional()
 }
@@ -62,14 +60,15 @@ pub fn touch(connection: &Connection, key: i64, at: Timestamp) -> rusqlite::Resu
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn unseen_since(connection: &Connection, cutoff: Timestamp, limit: usize) -> rusqlite::Result<Vec<Person>> {
+pub fn unseen_since(
+    connection: &Connection,
+    cutoff: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<Vec<Person>> {
     let sql = format!(
         "SELECT id, public_id, created_at, last_seen_at FROM persons WHERE {UNSEEN} ORDER BY last_seen_at LIMIT ?2"
     );
-    connection
-        .prepare_cached(&sql)?
-        .query_map(params![cutoff.as_millis(), limit], person)?
-        .collect()
+    connection.prepare_cached(&sql)?.query_map(params![cutoff.as_millis(), limit], person)?.collect()
 }
 
 const UNSEEN: &str = "last_seen_at < ?1

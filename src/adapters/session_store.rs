@@ -161,7 +161,11 @@ pub fn checkpoints(
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn recent_exchanges(connection: &Connection, session: i64, limit: u32) -> rusqlite::Result<Vec<Exchange>> {
+pub fn recent_exchanges(
+    connection: &Connection,
+    session: i64,
+    limit: u32,
+) -> rusqlite::Result<Vec<Exchange>> {
     let mut statement = connection.prepare_cached(
         "SELECT said, answered FROM checkpoints WHERE session_id = ?1 ORDER BY id DESC LIMIT ?2",
     )?;
@@ -176,7 +180,11 @@ pub fn recent_exchanges(connection: &Connection, session: i64, limit: u32) -> ru
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn find_turn(connection: &Connection, session: i64, turn: TurnId) -> rusqlite::Result<Option<Checkpoint>> {
+pub fn find_turn(
+    connection: &Connection,
+    session: i64,
+    turn: TurnId,
+) -> rusqlite::Result<Option<Checkpoint>> {
     let sql = format!(
         "SELECT {CHECKPOINT} FROM checkpoints c LEFT JOIN audio a ON a.id = c.audio_id
          WHERE c.session_id = ?1 AND c.turn_id = ?2"

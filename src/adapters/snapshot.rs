@@ -114,7 +114,8 @@ pub fn verify(path: &Path) -> Result<Contents, SnapshotError> {
     if let Some(table) = dangling_reference(&connection).during("check the copy's references")? {
         return Err(SnapshotError::Broken(format!("a row of {table} refers to one that is not there")));
     }
-    let count = |table: &str| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
+    let count =
+        |table: &str| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
     let contents = Contents {
         schema_version,
         bytes: std::fs::metadata(path).naming("look at", path).map_err(DbError::from)?.len(),

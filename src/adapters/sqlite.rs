@@ -247,7 +247,8 @@ pub fn scrub(connection: &Connection) -> Result<bool, DbError> {
 /// What `SQLite` says.
 pub fn give_back_pages(connection: &Connection, pages: u32) -> Result<(), DbError> {
     // The pragma frees one page per row it returns, so it has to be read to its end.
-    let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})")).during("vacuum")?;
+    let mut statement =
+        connection.prepare(&format!("PRAGMA incremental_vacuum({pages})")).during("vacuum")?;
     let mut rows = statement.query([]).during("vacuum")?;
     while rows.next().during("vacuum")?.is_some() {}
     Ok(())
@@ -348,12 +349,13 @@ mod tests {
     fn a_new_database_shrinks_and_is_ours() {
         let root = tempfile::tempdir().unwrap();
         let dir = crate::adapters::data_dir::DataDir::create_or_open(
-            &crate::config::ServerConfig::for_testing(root.path()).storage,
+            &crate::config::ServerConfig::for_testing(root.path()).unwrap().storage,
         )
         .unwrap();
         create(&dir).unwrap();
         let connection = open_current(dir.database(), Access::ReadWrite).unwrap();
-        let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+        let pragma =
+            |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(pragma("auto_vacuum"), 2);
         assert_eq!(pragma("secure_delete"), 1);
         assert_eq!(pragma("synchronous"), 2);

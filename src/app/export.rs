@@ -48,9 +48,8 @@ impl App {
         let mut after = None;
         let mut first = true;
         loop {
-            let list = move |db: &rusqlite::Connection| {
-                session_store::list(db, person.key, after, SESSIONS_AT_ONCE)
-            };
+            let list =
+                move |db: &rusqlite::Connection| session_store::list(db, person.key, after, SESSIONS_AT_ONCE);
             let batch = self.database.read("export sessions", list).await?;
             let Some(last) = batch.last() else { break };
             after = Some((last.session.last_active_at, last.session.id));
@@ -86,7 +85,8 @@ impl App {
         let mut text = format!(r#"{comma}{opened},"messages":["#);
         let (key, mut from) = (stored.key, 0);
         loop {
-            let read = move |db: &rusqlite::Connection| session_store::checkpoints(db, key, from, TURNS_AT_ONCE);
+            let read =
+                move |db: &rusqlite::Connection| session_store::checkpoints(db, key, from, TURNS_AT_ONCE);
             let turns = self.database.read("export a session", read).await?;
             for turn in &turns {
                 push_messages(&mut text, turn);

@@ -51,7 +51,8 @@ impl App {
         let now = self.clock.now();
         let first_for_a_while = now.since(person.last_seen_at) >= SEEN_EVERY;
         if first_for_a_while {
-            let noted = self.database.write("note a visit", move |db| person_store::touch(db, person.key, now));
+            let noted =
+                self.database.write("note a visit", move |db| person_store::touch(db, person.key, now));
             // On a full disk the visit goes unnoted; that must not turn the person away.
             if let Err(error) = noted.await {
                 tracing::warn!(error = %error, "A visit could not be noted");
@@ -68,7 +69,8 @@ impl App {
         let erased_at = self.clock.now();
         let dir = self.data_dir.clone();
         self.blocking(move || erasure_ledger::append(&dir, &[person.id], erased_at)).await??;
-        let deleted = self.delete_rows("erase a person", move |db| person_store::erase(db, person.key)).await?;
+        let deleted =
+            self.delete_rows("erase a person", move |db| person_store::erase(db, person.key)).await?;
         self.forget_files(deleted).await?;
         let backups = self.data_dir.backups().to_owned();
         let held = self.blocking(move || backup_store::list(&backups)).await??;

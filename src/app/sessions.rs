@@ -36,7 +36,11 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::DiskFull`] when there is no room.
-    pub async fn start_session(&self, token: Option<PersonToken>, remembered: bool) -> Result<Started, AppError> {
+    pub async fn start_session(
+        &self,
+        token: Option<PersonToken>,
+        remembered: bool,
+    ) -> Result<Started, AppError> {
         self.room_to_grow()?;
         let now = self.clock.now();
         let id = SessionId::random();
@@ -159,7 +163,11 @@ impl App {
         if deleted.sessions == 0 {
             return Err(AppError::SessionNotFound);
         }
-        tracing::info!(event = "session_deleted", session = id.short(), "A session was deleted by its person");
+        tracing::info!(
+            event = "session_deleted",
+            session = id.short(),
+            "A session was deleted by its person"
+        );
         self.forget_files(deleted).await
     }
 

@@ -43,7 +43,10 @@ fn main() -> ExitCode {
     };
     logs::init(config.log.level, format);
     if !config.ignored.is_empty() {
-        tracing::info!(names = config.ignored.join(" "), "These names in the .env file mean nothing here and are ignored");
+        tracing::info!(
+            names = config.ignored.join(" "),
+            "These names in the .env file mean nothing here and are ignored"
+        );
     }
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,
@@ -67,7 +70,9 @@ fn run(config: ServerConfig) -> anyhow::Result<()> {
         let mut again_interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
         let application = Application::build(config, Substitutes::default())?;
         announce(application.url());
-        let stop = async move { tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () } };
+        let stop = async move {
+            tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
+        };
         let cut = async move {
             // These hear the first signal too.
             tokio::select! { _ = again_terminate.recv() => (), _ = again_interrupt.recv() => () }

@@ -97,9 +97,7 @@ fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Resu
     let doubt = check_fuse(job, keep);
     let proven = prove(job, &into)?;
     let Destination::Pipe(pipe) = options.destination else {
-        let backup = observed(job, |observe| {
-            backup_writer::keep(proven, &job.dir, &into, job.now, observe)
-        })?;
+        let backup = observed(job, |observe| backup_writer::keep(proven, &job.dir, &into, job.now, observe))?;
         take_up(counts, &backup);
         doubt?;
         if let Some(before) = before.filter(|before| has_halved(before, &backup)) {
@@ -183,7 +181,9 @@ fn keep_all(
     }
     job.errors.push(ItemError {
         item: before.name.clone(),
-        error: format!("{reason}: no backup was removed; if that was no accident, the next run removes again"),
+        error: format!(
+            "{reason}: no backup was removed; if that was no accident, the next run removes again"
+        ),
     });
     Ok(())
 }

@@ -177,7 +177,11 @@ fn delete_rows(job: &mut Job<'_>, gone: BTreeSet<AudioId>, cutoff: Timestamp) {
     let dir = job.dir.audio().to_owned();
     let mut ids: Vec<_> = gone.into_iter().collect();
     match audio_store::rows_before(&job.db, cutoff) {
-        Ok(old) => ids.extend(old.into_iter().filter(|(id, format)| !audio_store::path_of(&dir, *id, *format).exists()).map(|(id, _)| id)),
+        Ok(old) => ids.extend(
+            old.into_iter()
+                .filter(|(id, format)| !audio_store::path_of(&dir, *id, *format).exists())
+                .map(|(id, _)| id),
+        ),
         Err(error) => job.failed("rows of deleted audio".to_owned(), &error),
     }
     for batch in ids.chunks(ROWS_AT_ONCE) {

@@ -10,7 +10,9 @@ use crate::adapters::session_store::{self, Cutoffs, Deleted};
 use crate::adapters::sqlite::{DbError, During};
 use crate::adapters::{erasure_ledger, person_store, reserve};
 use crate::domain::clock::Timestamp;
-use crate::domain::retention::{ClockWitness, RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent};
+use crate::domain::retention::{
+    ClockWitness, RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent,
+};
 use crate::maint::compact::{self, GAP, SLICE};
 use crate::maint::{Job, MaintError, Report, Run, Schema};
 
@@ -170,7 +172,8 @@ fn delete_all(
 ) -> Result<(), MaintError> {
     loop {
         job.check_stop()?;
-        let deleted = delete_batch(&mut job.db, cutoffs, options.batch_size).during("delete expired sessions")?;
+        let deleted =
+            delete_batch(&mut job.db, cutoffs, options.batch_size).during("delete expired sessions")?;
         if deleted.sessions == 0 {
             break;
         }
@@ -232,7 +235,9 @@ fn erase_unseen(job: &mut Job<'_>, counts: &mut Counts) -> Result<(), MaintError
         erasure_ledger::append(&job.dir, &ids, job.now)?;
         for person in unseen {
             job.check_stop()?;
-            if let Some(deleted) = erase_if_unseen(&mut job.db, person.key, cutoff).during("erase a person")? {
+            if let Some(deleted) =
+                erase_if_unseen(&mut job.db, person.key, cutoff).during("erase a person")?
+            {
                 counts.persons_erased += 1;
                 take_up(job, deleted, counts);
             }

@@ -59,7 +59,10 @@ pub(crate) fn database_bytes(path: &std::path::Path) -> u64 {
 }
 
 /// Waits for a moment so that others get their turn.
-#[expect(clippy::disallowed_methods, reason = "milliseconds, so that the server gets the write lock in between")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "milliseconds, so that the server gets the write lock in between"
+)]
 pub(crate) fn pause(span: Duration) {
     std::thread::sleep(span);
 }

@@ -102,7 +102,9 @@ impl MaintError {
                 DataDirError::WrongUser { .. } => Outcome::Usage,
                 DataDirError::Network { .. } => Outcome::Refused,
                 DataDirError::Locked { .. } => Outcome::Busy,
-                DataDirError::Missing(_) | DataDirError::NotADirectory(_) | DataDirError::Disk(_) => Outcome::Failed,
+                DataDirError::Missing(_) | DataDirError::NotADirectory(_) | DataDirError::Disk(_) => {
+                    Outcome::Failed
+                }
             },
             Self::Database(DbError::Newer { .. } | DbError::Older { .. }) => Outcome::Refused,
             Self::Refused(_) | Self::Clock(_) => Outcome::Refused,
@@ -213,8 +215,16 @@ impl Run<'_> {
         };
         let duration_ms = millis(began.elapsed());
         let exit_code = outcome.exit_code();
-        let report =
-            Report { schema: 1, job, dry_run: self.dry_run, started_at: now, duration_ms, counts, errors, exit_code };
+        let report = Report {
+            schema: 1,
+            job,
+            dry_run: self.dry_run,
+            started_at: now,
+            duration_ms,
+            counts,
+            errors,
+            exit_code,
+        };
         if let Some((opened, key)) = record {
             end_record(&opened.db, key, now.later_by(began.elapsed()), outcome, &report);
         }
@@ -271,7 +281,9 @@ pub(crate) fn item(item: String, error: &dyn std::error::Error) -> ItemError {
 
 fn begin_record(db: &Connection, job: &str, now: Timestamp) -> Option<i64> {
     let begun = run_store::begin(db, job, now);
-    begun.inspect_err(|error| tracing::warn!(error = %error, "The start of this run could not be recorded")).ok()
+    begun
+        .inspect_err(|error| tracing::warn!(error = %error, "The start of this run could not be recorded"))
+        .ok()
 }
 
 fn end_record<C: Serialize>(db: &Connection, key: i64, at: Timestamp, outcome: Outcome, report: &Report<C>) {

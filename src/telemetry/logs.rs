@@ -7,8 +7,8 @@ use std::io::IsTerminal;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::fmt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -39,13 +39,11 @@ pub struct Variant {
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 /// Serves the client's page.
-#[expect(clippy::unused_async, reason = "actix-web takes async handlers only")]
 pub async fn page(req: HttpRequest) -> HttpResponse {
     respond(&req, &INDEX_HTML)
 }
 
 /// Serves a fingerprinted file.
-#[expect(clippy::unused_async, reason = "actix-web takes async handlers only")]
 pub async fn asset(req: HttpRequest, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let asset = find(&name).ok_or(ApiError::NotFound)?;
     Ok(respond(&req, asset))
@@ -397,7 +395,8 @@ mod tests {
         assert_eq!(response.headers().get(header::CONTENT_TYPE).unwrap(), "text/html; charset=utf-8");
         let html = to_bytes(response.into_body()).await.unwrap();
         let html = std::str::from_utf8(&html).unwrap();
-        let names: Vec<_> = html.split("/static/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let names: Vec<_> =
+            html.split("/static/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(!names.is_empty());
         assert!(names.iter().all(|name| find(name).is_some()), "{names:?}");
     }

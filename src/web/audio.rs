@@ -8,7 +8,11 @@ use crate::app::{App, AppError};
 use crate::web::error::ApiError;
 
 /// `GET /voice/audio/{audio_id}`
-pub async fn audio(app: web::Data<App>, request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+pub async fn audio(
+    app: web::Data<App>,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     let id = id.parse().map_err(|_| AppError::AudioNotFound)?;
     let (path, format) = app.audio(id).await?;
     let opened = web::block(move || NamedFile::open(path)).await;

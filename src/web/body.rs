@@ -68,7 +68,8 @@ async fn read(mut payload: Payload) -> Result<BytesMut, ApiError> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| ApiError::Invalid { field: "body", message: explain(&error) })
+    serde_json::from_slice(body)
+        .map_err(|error| ApiError::Invalid { field: "body", message: explain(&error) })
 }
 
 /// Says what is wrong without repeating what was sent.
@@ -81,7 +82,9 @@ fn explain(error: &serde_json::Error) -> String {
     }
     match error.classify() {
         serde_json::error::Category::Data => format!("a value has the wrong type at {place}"),
-        serde_json::error::Category::Syntax | serde_json::error::Category::Io => format!("is not valid JSON at {place}"),
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
+            format!("is not valid JSON at {place}")
+        }
         serde_json::error::Category::Eof => "ends before the JSON does".to_owned(),
     }
 }
@@ -98,7 +101,10 @@ mod tests {
             _flag: bool,
         }
         let told = |body: &[u8]| parse::<Wanted>(body).unwrap_err().to_string();
-        assert_eq!(told(br#"{"flag": "secret words"}"#), "body: a value has the wrong type at line 1, column 23");
+        assert_eq!(
+            told(br#"{"flag": "secret words"}"#),
+            "body: a value has the wrong type at line 1, column 23"
+        );
         assert!(told(b"{}").contains("missing field `flag`"));
         assert!(told(b"{\"flag\": secret}").contains("is not valid JSON"));
         assert!(told("[".repeat(10_000).as_bytes()).starts_with("body: "));

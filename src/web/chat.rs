@@ -95,7 +95,9 @@ fn reply_body(reply: TurnReply, degraded: Vec<&'static str>) -> ReplyBody {
 fn frame(event: TurnEvent, request_id: &str, degraded: &[&'static str]) -> Bytes {
     let (name, data) = match event {
         TurnEvent::Token(text) => ("token", json!({"text": text}).to_string()),
-        TurnEvent::Done(reply) => ("done", serde_json::to_string(&reply_body(reply, degraded.to_vec())).unwrap_or_default()),
+        TurnEvent::Done(reply) => {
+            ("done", serde_json::to_string(&reply_body(reply, degraded.to_vec())).unwrap_or_default())
+        }
         TurnEvent::Failed(error) => ("error", failure(error, request_id)),
     };
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
@@ -105,7 +107,13 @@ fn failure(error: AppError, request_id: &str) -> String {
     let (status, told) = report(&error.into());
     if status.is_server_error() {
         let cause = told.cause.as_deref().unwrap_or_default();
-        tracing::error!(event = "request_failed", request_id, code = told.code, cause, "A streamed turn failed");
+        tracing::error!(
+            event = "request_failed",
+            request_id,
+            code = told.code,
+            cause,
+            "A streamed turn failed"
+        );
     }
     told.body(request_id)
 }

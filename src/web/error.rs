@@ -88,7 +88,9 @@ impl ErrorReport {
         match status {
             StatusCode::NOT_FOUND => report(&ApiError::NotFound).1,
             StatusCode::PAYLOAD_TOO_LARGE => Self::new("request_too_large", "Request body too large"),
-            StatusCode::REQUEST_TIMEOUT => Self::new("request_timeout", "The request took too long to arrive"),
+            StatusCode::REQUEST_TIMEOUT => {
+                Self::new("request_timeout", "The request took too long to arrive")
+            }
             StatusCode::RANGE_NOT_SATISFIABLE => {
                 Self::new("range_not_satisfiable", "The requested range lies outside of the content")
             }
@@ -145,12 +147,14 @@ pub fn report(error: &ApiError) -> (StatusCode, ErrorReport) {
             ErrorReport::new("method_not_allowed", format!("This address answers {allowed} only")),
         ),
         ApiError::TooLarge { max_bytes } => (StatusCode::PAYLOAD_TOO_LARGE, too_large(*max_bytes)),
-        ApiError::BrokenBody => {
-            (StatusCode::BAD_REQUEST, ErrorReport::new("validation_error", "The request body did not arrive whole"))
-        }
-        ApiError::UnsupportedMediaType => {
-            (StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorReport::new("unsupported_media_type", error.to_string()))
-        }
+        ApiError::BrokenBody => (
+            StatusCode::BAD_REQUEST,
+            ErrorReport::new("validation_error", "The request body did not arrive whole"),
+        ),
+        ApiError::UnsupportedMediaType => (
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ErrorReport::new("unsupported_media_type", error.to_string()),
+        ),
         ApiError::Invalid { field, message } => (StatusCode::BAD_REQUEST, invalid(field, message)),
         ApiError::App(failed) => report_app(failed),
     }
@@ -160,20 +164,30 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
     match error {
         AppError::SessionNotFound => (
             StatusCode::NOT_FOUND,
-            ErrorReport::new("session_not_found", "This conversation does not exist or has expired; start a new one"),
+            ErrorReport::new(
+                "session_not_found",
+                "This conversation does not exist or has expired; start a new one",
+            ),
         ),
-        AppError::AudioNotFound => {
-            (StatusCode::NOT_FOUND, ErrorReport::new("audio_not_found", "This audio does not exist or has expired"))
-        }
+        AppError::AudioNotFound => (
+            StatusCode::NOT_FOUND,
+            ErrorReport::new("audio_not_found", "This audio does not exist or has expired"),
+        ),
         AppError::Unauthorized => (
             StatusCode::UNAUTHORIZED,
-            ErrorReport::new("unauthorized", "Start a session first, or send the token of an existing person"),
+            ErrorReport::new(
+                "unauthorized",
+                "Start a session first, or send the token of an existing person",
+            ),
         ),
         AppError::Invalid { field, message } => (StatusCode::BAD_REQUEST, invalid(field, message)),
         AppError::DiskFull => (
             StatusCode::INSUFFICIENT_STORAGE,
-            ErrorReport::new("insufficient_storage", "There is no room to keep this now; please try again later")
-                .because(error),
+            ErrorReport::new(
+                "insufficient_storage",
+                "There is no room to keep this now; please try again later",
+            )
+            .because(error),
         ),
         AppError::Busy => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -187,7 +201,8 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
         AppError::Model(failed) => report_model(failed),
         AppError::Internal(cause) => (
             StatusCode::INTERNAL_SERVER_ERROR,
-            ErrorReport::new("internal_error", "Something went wrong here; please try again").because(cause.as_ref()),
+            ErrorReport::new("internal_error", "Something went wrong here; please try again")
+                .because(cause.as_ref()),
         ),
     }
 }
@@ -196,8 +211,11 @@ fn report_model(error: &ChatError) -> (StatusCode, ErrorReport) {
     match error {
         ChatError::Unavailable(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
-            ErrorReport::new("service_unavailable", "The companion cannot answer now; please try again in a moment")
-                .because(error),
+            ErrorReport::new(
+                "service_unavailable",
+                "The companion cannot answer now; please try again in a moment",
+            )
+            .because(error),
         ),
         ChatError::TimedOut => (
             StatusCode::GATEWAY_TIMEOUT,
@@ -208,7 +226,8 @@ fn report_model(error: &ChatError) -> (StatusCode, ErrorReport) {
 }
 
 fn invalid(field: &str, message: &str) -> ErrorReport {
-    ErrorReport::new("validation_error", format!("{field}: {message}")).with("details", json!({"field": field}))
+    ErrorReport::new("validation_error", format!("{field}: {message}"))
+        .with("details", json!({"field": field}))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the size is shown with one decimal")]

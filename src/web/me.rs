@@ -60,7 +60,11 @@ fn log_failure(error: &AppError) {
 }
 
 /// `DELETE /me`
-pub async fn erase(app: web::Data<App>, request: HttpRequest, person: CurrentPerson) -> Result<HttpResponse, ApiError> {
+pub async fn erase(
+    app: web::Data<App>,
+    request: HttpRequest,
+    person: CurrentPerson,
+) -> Result<HttpResponse, ApiError> {
     let erasure = app.erase(person.0).await?;
     request.extensions_mut().insert(CookieChange::Remove);
     Ok(HttpResponse::Ok().json(erasure))

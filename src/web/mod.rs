@@ -30,9 +30,7 @@ pub fn routes(config: &mut ServiceConfig) {
         )
         .service(at("/chat", "POST").route(web::post().to(chat::chat)))
         .service(at("/voice/audio/{audio_id}", READ).route(read().to(audio::audio)))
-        .service(
-            at("/me", "GET, DELETE").route(web::get().to(me::me)).route(web::delete().to(me::erase)),
-        )
+        .service(at("/me", "GET, DELETE").route(web::get().to(me::me)).route(web::delete().to(me::erase)))
         .service(at("/me/export", "GET").route(web::get().to(me::export)))
         .service(at("/health", READ).route(read().to(health::health)));
     config
@@ -53,8 +51,9 @@ fn read() -> actix_web::Route {
 
 /// An address that answers the `allowed` methods.
 fn at(path: &str, allowed: &'static str) -> Resource {
-    web::resource(path)
-        .default_service(web::to(move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed(allowed)) }))
+    web::resource(path).default_service(web::to(move || async move {
+        Err::<HttpResponse, _>(ApiError::MethodNotAllowed(allowed))
+    }))
 }
 
 async fn nothing_here() -> Result<HttpResponse, ApiError> {

@@ -153,7 +153,10 @@ pub async fn delete(
     query: web::Query<DeleteQuery>,
 ) -> Result<HttpResponse, ApiError> {
     if !matches!(query.keep_memories.as_deref(), None | Some("true" | "false")) {
-        return Err(ApiError::Invalid { field: "keep_memories", message: "must be true or false".to_owned() });
+        return Err(ApiError::Invalid {
+            field: "keep_memories",
+            message: "must be true or false".to_owned(),
+        });
     }
     app.delete_session(person.0, session_id(&id)?).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -170,7 +173,8 @@ fn bad_cursor() -> ApiError {
 
 fn limit(query: &PageQuery) -> Result<u64, ApiError> {
     let limit = query.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), str::parse);
-    let wrong = || ApiError::Invalid { field: "limit", message: "must be a whole number from 1 to 100".to_owned() };
+    let wrong =
+        || ApiError::Invalid { field: "limit", message: "must be a whole number from 1 to 100".to_owned() };
     limit.ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(wrong)
 }
 

@@ -53,7 +53,8 @@ fn start(arguments: &Arguments) -> anyhow::Result<u8> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         // The second one ends the process at once, as an impatient operator expects.
-        signal_hook::flag::register_conditional_default(signal, stop.clone()).context("cannot listen for signals")?;
+        signal_hook::flag::register_conditional_default(signal, stop.clone())
+            .context("cannot listen for signals")?;
         signal_hook::flag::register(signal, stop.clone()).context("cannot listen for signals")?;
     }
     let progress = Shown::new(std::io::stderr().is_terminal() && !common.quiet);
@@ -117,7 +118,10 @@ impl Setting<'_> {
     fn back_up(&self, asked: &BackupDb) -> anyhow::Result<u8> {
         let destination = if asked.stdout {
             let stdout = std::io::stdout();
-            anyhow::ensure!(!stdout.is_terminal(), "--stdout writes a binary file: send it into a pipe or a file");
+            anyhow::ensure!(
+                !stdout.is_terminal(),
+                "--stdout writes a binary file: send it into a pipe or a file"
+            );
             backup::Destination::Pipe(Box::new(stdout.lock()))
         } else {
             backup::Destination::Directory(asked.output_dir.clone())
@@ -143,7 +147,11 @@ impl Setting<'_> {
     }
 
     fn text<C: Readable + Serialize>(&self, report: &Report<C>) -> String {
-        if self.common.json { serde_json::to_string(report).unwrap_or_default() } else { render::text(report) }
+        if self.common.json {
+            serde_json::to_string(report).unwrap_or_default()
+        } else {
+            render::text(report)
+        }
     }
 }
 

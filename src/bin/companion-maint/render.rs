@@ -52,9 +52,18 @@ impl Readable for cleanup_sessions::Counts {
                 deleted(dry_run),
                 self.sessions_remaining
             ),
-            format!("  checkpoints  {} of {} {}", self.checkpoints_deleted, self.checkpoints_before, deleted(dry_run)),
+            format!(
+                "  checkpoints  {} of {} {}",
+                self.checkpoints_deleted,
+                self.checkpoints_before,
+                deleted(dry_run)
+            ),
             format!("  audio files  {} {}", self.audio_files_deleted, deleted(dry_run)),
-            format!("  people       {} {}", self.persons_erased, if dry_run { "would be erased" } else { "erased" }),
+            format!(
+                "  people       {} {}",
+                self.persons_erased,
+                if dry_run { "would be erased" } else { "erased" }
+            ),
             format!("  disk         {} given back", bytes(self.bytes_reclaimed)),
         ]
     }
@@ -88,7 +97,9 @@ impl Readable for backup::Counts {
                 bytes(self.database_bytes)
             ));
         }
-        lines.extend(self.kept.iter().map(|kept| format!("  keep         {}: {}", kept.file, kept.reasons.join(", "))));
+        lines.extend(
+            self.kept.iter().map(|kept| format!("  keep         {}: {}", kept.file, kept.reasons.join(", "))),
+        );
         let verb = if dry_run { "would remove" } else { "removed" };
         lines.extend(self.removed.iter().map(|file| format!("  {verb:<12} {file}")));
         lines
@@ -98,14 +109,22 @@ impl Readable for backup::Counts {
 impl Readable for status::Counts {
     fn lines(&self, _: bool) -> Vec<String> {
         let disk = &self.disk;
-        let shared = if disk.backups_share_the_databases_disk { ", ON THE SAME DISK as the database" } else { "" };
+        let shared =
+            if disk.backups_share_the_databases_disk { ", ON THE SAME DISK as the database" } else { "" };
         let mut lines = vec![
             format!("  database     {} and {} of log", bytes(disk.database_bytes), bytes(disk.log_bytes)),
-            format!("  holds        {} sessions, {} checkpoints, {} memories", self.sessions, self.checkpoints, self.memories),
+            format!(
+                "  holds        {} sessions, {} checkpoints, {} memories",
+                self.sessions, self.checkpoints, self.memories
+            ),
             format!("  audio        {} in {} files", bytes(disk.audio_bytes), disk.audio_files),
             format!("  backups      {} in {} files{shared}", bytes(disk.backup_bytes), disk.backups),
             format!("  newest       {}", self.newest_backup.as_deref().unwrap_or("no backup")),
-            format!("  disk         {} free, {} kept in reserve", bytes(disk.free_bytes), bytes(disk.reserve_bytes)),
+            format!(
+                "  disk         {} free, {} kept in reserve",
+                bytes(disk.free_bytes),
+                bytes(disk.reserve_bytes)
+            ),
             format!(
                 "  next cleanup {} sessions, {} checkpoints, {} audio files",
                 self.next_cleanup_sessions, self.next_cleanup_checkpoints, self.next_cleanup_audio_files
@@ -117,7 +136,9 @@ impl Readable for status::Counts {
 }
 
 fn last_run(run: &LastRun) -> String {
-    let at = |time: Option<companion::domain::clock::Timestamp>| time.map_or("never".to_owned(), |at| at.to_string());
+    let at = |time: Option<companion::domain::clock::Timestamp>| {
+        time.map_or("never".to_owned(), |at| at.to_string())
+    };
     match run.started_at {
         None => format!("  {:<17} never ran", run.job),
         Some(_) => format!(

@@ -55,7 +55,13 @@ fn with_error_body(mut response: ServiceResponse<BoxBody>, id: &str) -> ServiceR
     // "Not ready" is the answer to a question, not a failure of ours.
     if response.status().is_server_error() && told.cause.is_some() {
         let cause = told.cause.as_deref().unwrap_or_default();
-        tracing::error!(event = "request_failed", status = response.status().as_u16(), code = told.code, cause, "A request failed");
+        tracing::error!(
+            event = "request_failed",
+            status = response.status().as_u16(),
+            code = told.code,
+            cause,
+            "A request failed"
+        );
     }
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = told.body(id);

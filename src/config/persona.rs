@@ -1,0 +1,72 @@
+//! Who the companion is: built in, or from the file `PERSONA_FILE` names.
+
+use std::path::{Path, PathBuf};
+
+use crate::domain::chat::Persona;
+
+const BUILT_IN: &str = include_str!("persona.toml");
+/// A persona is a few pages; something larger is another file.
+const MOST_BYTES: u64 = 256 * 1024;
+
+/// Why there is no persona.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PersonaError {
+    #[error("{path} cannot be read: {source}", path = path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("{path} is larger than 256 KiB", path = .0.display())]
+    TooLarge(PathBuf),
+    #[error("{path} is not a persona: {why}", path = path.display())]
+    Wrong { path: PathBuf, why: String },
+}
+
+/// The persona in the file at `path`, or the built-in one.
+pub(crate) fn load(path: Option<&Path>) -> Result<Persona, PersonaError> {
+    let Some(path) = path else { return parse(BUILT_IN, Path::new("the built-in persona")) };
+    let unreadable = |source| PersonaError::Unreadable { path: path.to_owned(), source };
+    if std::fs::metadata(path).map_err(unreadable)?.len() > MOST_BYTES {
+        return Err(PersonaError::TooLarge(path.to_owned()));
+    }
+    parse(&std::fs::read_to_string(path).map_err(unreadable)?, path)
+}
+
+fn parse(text: &str, path: &Path) -> Result<Persona, PersonaError> {
+    let wrong = |why: String| PersonaError::Wrong { path: path.to_owned(), why };
+    let persona: Persona = toml::from_str(text).map_err(|error| wrong(error.message().to_owned()))?;
+    let texts =
+        [("name", &persona.name), ("honesty", &persona.honesty), ("crisis.help", &persona.crisis.help)];
+    if let Some((name, _)) = texts.iter().find(|(_, text)| text.trim().is_empty()) {
+        return Err(wrong(format!("{name} must not be empty")));
+    }
+    for (name, list) in [("greetings", &persona.greetings), ("crisis.answers", &persona.crisis.answers)] {
+        if list.is_empty() || list.iter().any(|text| text.trim().is_empty()) {
+            return Err(wrong(format!("{name} must have at least one text, and no empty one")));
+        }
+    }
+    Ok(persona)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_persona_is_whole() {
+        let persona = load(None).unwrap();
+        assert!(persona.crisis.answers.len() >= 2, "an answer must never come twice in a row");
+    }
+
+    #[test]
+    fn a_broken_persona_is_explained() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p.toml");
+        let told = |text: &[u8]| {
+            std::fs::write(&path, text).unwrap();
+            load(Some(&path)).unwrap_err().to_string()
+        };
+        assert!(told(b"name = 'x'").contains("missing field"));
+        assert!(told(&BUILT_IN.replace("honesty", "honestly").into_bytes()).contains("unknown field"));
+        assert!(told(&[0xFF, 0xFE]).contains("cannot be read"));
+        assert!(told(&vec![b'#'; 300_000]).contains("larger than"));
+        assert!(load(Some(Path::new("/no/such"))).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! What was given: defaults < `.env` file < environment < flags. The only reader of the environment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::config::problems::{Origin, Problems};
+use crate::config::settings::{self, NOT_YET};
+
+/// What the command line gives.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// The `.env` file; `None`: `./.env`, if there is one.
+    pub env_file: Option<PathBuf>,
+    /// Settings given as flags: name and value.
+    pub overrides: Vec<(&'static str, String)>,
+}
+
+/// The values that were given, by name, each from its strongest origin. An empty value counts as none: that is how
+/// the predecessor's `.env` leaves things out.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    pub values: BTreeMap<String, (String, Origin)>,
+    /// Names in the `.env` file that mean nothing here.
+    pub ignored: Vec<String>,
+}
+
+impl Given {
+    /// Collects what was given.
+    pub fn collect(flags: Flags, problems: &mut Problems) -> Self {
+        let environment = environment(problems);
+        Self::collect_from(flags, environment, problems)
+    }
+
+    pub fn collect_from(
+        flags: Flags,
+        environment: BTreeMap<String, String>,
+        problems: &mut Problems,
+    ) -> Self {
+        let mut given = Self::default();
+        let default = Path::new(".env");
+        match flags.env_file.as_deref() {
+            Some(path) => given.read_file(path, problems),
+            None if default.is_file() => given.read_file(default, problems),
+            None => {}
+        }
+        for (name, value) in environment {
+            given.take(&name, value, Origin::Environment, problems);
+        }
+        for (name, value) in flags.overrides {
+            if value.is_empty() {
+                problems.add_value(name, "", &Origin::Flag, "must not be empty");
+            }
+            given.take(name, value, Origin::Flag, problems);
+        }
+        given.ignored.sort();
+        given.ignored.dedup();
+        given
+    }
+
+    fn read_file(&mut self, path: &Path, problems: &mut Problems) {
+        let shown = path.display().to_string();
+        let pairs = match dotenvy::from_path_iter(path) {
+            Ok(pairs) => pairs,
+            Err(error) => return problems.add(format!("the file {shown} cannot be read: {error}")),
+        };
+        for (place, pair) in pairs.enumerate() {
+            // The error would quote the line, which may hold a secret.
+            let Ok((name, value)) = pair else {
+                return problems.add(format!(
+                    "the file {shown} is not NAME=value throughout; its entry {} is not",
+                    place + 1
+                ));
+            };
+            if settings::find(&name).is_none() && !is_not_yet(&name) {
+                match settings::meant(&name) {
+                    Some(meant) => {
+                        problems.add(format!("{name} (in {shown}) means nothing; was {meant} meant?"))
+                    }
+                    None => self.ignored.push(name),
+                }
+            } else {
+                self.take(&name, value, Origin::File(shown.clone()), problems);
+            }
+        }
+    }
+
+    fn take(&mut self, name: &str, value: String, origin: Origin, problems: &mut Problems) {
+        if value.is_empty() {
+            return;
+        }
+        if let Some((_, what)) = NOT_YET.iter().find(|(known, _)| *known == name) {
+            return problems.add(format!(
+                "{name} ({origin}): this release cannot {what} yet; unset it, and do not rely on it"
+            ));
+        }
+        if settings::find(name).is_some() {
+            self.values.insert(name.to_owned(), (value, origin));
+        }
+    }
+}
+
+fn is_not_yet(name: &str) -> bool {
+    NOT_YET.iter().any(|(known, _)| *known == name)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the only reader of the environment")]
+fn environment(problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else { continue };
+        if settings::find(&name).is_none() && !is_not_yet(&name) {
+            continue;
+        }
+        match value.into_string() {
+            Ok(value) => drop(found.insert(name, value)),
+            Err(_) => problems.add(format!("{name} (in the environment) is not UTF-8")),
+        }
+    }
+    found
+}

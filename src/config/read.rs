@@ -1,0 +1,158 @@
+//! From texts to values: one reader for each kind of value, all collecting their problems.
+
+use std::io::IsTerminal;
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tracing::level_filters::LevelFilter;
+
+use crate::config::problems::{Origin, Problems};
+use crate::config::raw::{Flags, Given};
+use crate::config::{LogConfig, LogFormat, RetentionConfig, StorageConfig};
+use crate::domain::retention::RetentionDays;
+
+/// Reads what was given and collects what is wrong.
+pub(crate) struct Reader {
+    given: Given,
+    pub problems: Problems,
+}
+
+impl Reader {
+    pub fn new(flags: Flags) -> Self {
+        let mut problems = Problems::default();
+        let given = Given::collect(flags, &mut problems);
+        Self { given, problems }
+    }
+
+    pub fn of(given: Given, problems: Problems) -> Self {
+        Self { given, problems }
+    }
+
+    pub fn ignored(&self) -> Vec<String> {
+        self.given.ignored.clone()
+    }
+
+    fn value(&self, name: &str) -> Option<(String, Origin)> {
+        self.given.values.get(name).cloned()
+    }
+
+    /// The value as `parse` reads it, or `default`; `must` says what would be right.
+    fn parsed<T>(&mut self, name: &str, default: T, must: &str, parse: impl FnOnce(&str) -> Option<T>) -> T {
+        let Some((value, origin)) = self.value(name) else { return default };
+        parse(&value).unwrap_or_else(|| {
+            self.problems.add_value(name, &value, &origin, must);
+            default
+        })
+    }
+
+    /// A whole number within `range`, in plain digits.
+    pub fn number(&mut self, name: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let must = format!("must be a whole number from {} to {}", range.start(), range.end());
+        self.parsed(name, default, &must, |text| digits(text).filter(|number| range.contains(number)))
+    }
+
+    pub fn count(&mut self, name: &str, default: u64, most: u64) -> usize {
+        usize::try_from(self.number(name, default, 1..=most)).unwrap_or(usize::MAX)
+    }
+
+    pub fn text(&self, name: &str, default: &str) -> String {
+        self.value(name).map_or_else(|| default.to_owned(), |(value, _)| value)
+    }
+
+    fn path(&self, name: &str, default: PathBuf) -> PathBuf {
+        self.value(name).map_or(default, |(value, _)| PathBuf::from(value))
+    }
+
+    pub fn path_if_given(&self, name: &str) -> Option<PathBuf> {
+        self.value(name).map(|(value, _)| PathBuf::from(value))
+    }
+
+    fn days(&mut self, name: &str, default: u32) -> Option<RetentionDays> {
+        let must = "must be a whole number of days from 1 to 36500, or off";
+        self.parsed(name, RetentionDays::new(default), must, |text| match text {
+            "off" => Some(None),
+            days => days.parse().ok().map(Some),
+        })
+    }
+
+    pub fn networks(&mut self, name: &str) -> Vec<IpNet> {
+        let must = "must be addresses or networks like 10.0.0.0/8, separated by commas";
+        let network = |text: &str| -> Option<IpNet> {
+            text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+        };
+        self.parsed(name, Vec::new(), must, |text| {
+            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(network).collect()
+        })
+    }
+
+    pub fn storage(&mut self) -> StorageConfig {
+        let data_dir = self.path("DATA_DIR", PathBuf::from("data"));
+        StorageConfig {
+            database: self.path("SHORT_TERM_MEMORY_DB_PATH", data_dir.join("companion.db")),
+            audio_dir: self.path("AUDIO_DIR", data_dir.join("audio")),
+            backup_dir: self.path("BACKUP_DIR", data_dir.join("backups")),
+            min_free_disk_bytes: self.number("MIN_FREE_DISK_BYTES", 100 * 1024 * 1024, 0..=u64::MAX),
+            data_dir,
+        }
+    }
+
+    pub fn retention(&mut self) -> RetentionConfig {
+        let keep = self.number("BACKUP_KEEP", 7, 1..=10_000);
+        let keep = u32::try_from(keep).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        RetentionConfig {
+            session_days: self.days("SESSION_RETENTION_DAYS", 7),
+            person_days: self.days("PERSON_RETENTION_DAYS", 400),
+            audio_max_age: Duration::from_secs(self.audio_hours() * 60 * 60),
+            audio_max_total_bytes: self.number("AUDIO_MAX_TOTAL_BYTES", 1024 * 1024 * 1024, 0..=u64::MAX),
+            backup_keep: keep,
+        }
+    }
+
+    /// The predecessor's name counts when ours is not given.
+    fn audio_hours(&mut self) -> u64 {
+        const OURS: &str = "AUDIO_MAX_AGE_HOURS";
+        const THEIRS: &str = "AUDIO_CLEANUP_MAX_AGE_HOURS";
+        let hours = 1..=876_000;
+        match (self.value(OURS), self.value(THEIRS)) {
+            (Some((ours, _)), Some((theirs, origin))) if ours != theirs => {
+                self.problems.add_value(
+                    THEIRS,
+                    &theirs,
+                    &origin,
+                    "differs from AUDIO_MAX_AGE_HOURS, its new name; keep one",
+                );
+                self.number(OURS, 24, hours)
+            }
+            (None, Some(_)) => self.number(THEIRS, 24, hours),
+            _ => self.number(OURS, 24, hours),
+        }
+    }
+
+    pub fn log(&mut self) -> LogConfig {
+        let must = "must be TRACE, DEBUG, INFO, WARNING or ERROR";
+        let level = self.parsed("LOG_LEVEL", LevelFilter::INFO, must, |text| {
+            Some(match text.to_ascii_lowercase().as_str() {
+                "trace" => LevelFilter::TRACE,
+                "debug" => LevelFilter::DEBUG,
+                "info" => LevelFilter::INFO,
+                "warn" | "warning" => LevelFilter::WARN,
+                "error" | "critical" => LevelFilter::ERROR,
+                _ => return None,
+            })
+        });
+        let usual = if std::io::stderr().is_terminal() { LogFormat::Console } else { LogFormat::Json };
+        let format = self.parsed("LOG_FORMAT", usual, "must be console or json", |text| match text {
+            "console" => Some(LogFormat::Console),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        });
+        LogConfig { level, format }
+    }
+}
+
+fn digits(text: &str) -> Option<u64> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}

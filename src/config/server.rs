@@ -1,0 +1,222 @@
+//! The settings of the server.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::config::persona;
+use crate::config::problems::Problems;
+use crate::config::raw::{Flags, Given};
+use crate::config::read::Reader;
+use crate::config::{LogConfig, RetentionConfig, StorageConfig};
+use crate::domain::chat::Persona;
+
+/// The bounds of what clients may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// The largest request body.
+    pub max_request_bytes: u64,
+    /// The longest message.
+    pub max_message_chars: usize,
+    /// Connections open at once.
+    pub max_connections: usize,
+    /// Turns running at once.
+    pub max_turns: usize,
+}
+
+/// Everything the server is set to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// The listen address.
+    pub host: String,
+    /// The listen port; 0 lets the system choose.
+    pub port: u16,
+    /// Where things lie on disk.
+    pub storage: StorageConfig,
+    /// How long things are kept.
+    pub retention: RetentionConfig,
+    /// The bounds of what clients may ask for.
+    pub limits: LimitsConfig,
+    /// The time running turns get when the server stops.
+    pub drain: Duration,
+    /// Whose `X-Forwarded-*` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Who the companion is.
+    pub persona: Persona,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// Names in the `.env` file that mean nothing here.
+    pub ignored: Vec<String>,
+}
+
+impl ServerConfig {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// All problems together.
+    pub fn load(flags: Flags) -> Result<Self, Problems> {
+        Self::read(Reader::new(flags))
+    }
+
+    /// The defaults, in `data_dir`, on a port of the system's choice.
+    ///
+    /// # Errors
+    /// Never for a program that passes its tests: the built-in persona would have to be broken.
+    pub fn for_testing(data_dir: &Path) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let overrides = vec![("DATA_DIR", data_dir.display().to_string()), ("PORT", "0".to_owned())];
+        let flags = Flags { env_file: None, overrides };
+        let given = Given::collect_from(flags, std::collections::BTreeMap::new(), &mut problems);
+        Self::read(Reader::of(given, problems))
+    }
+
+    fn read(mut reader: Reader) -> Result<Self, Problems> {
+        let storage = reader.storage();
+        let retention = reader.retention();
+        let limits = LimitsConfig {
+            max_request_bytes: reader.number("MAX_REQUEST_SIZE", 10 * 1024 * 1024, 1024..=1 << 40),
+            max_message_chars: reader.count("MAX_MESSAGE_CHARS", 8000, 1_000_000),
+            max_connections: reader.count("MAX_CONNECTIONS", 8192, 1_000_000),
+            max_turns: reader.count("MAX_TURNS", 1024, 100_000),
+        };
+        let host = reader.text("HOST", "127.0.0.1");
+        let port = u16::try_from(reader.number("PORT", 8000, 0..=65535)).unwrap_or(0);
+        let drain = Duration::from_secs(reader.number("DRAIN_SECONDS", 20, 0..=3600));
+        let trusted_proxies = reader.networks("TRUSTED_PROXIES");
+        let log = reader.log();
+        let ignored = reader.ignored();
+        let persona = persona::load(reader.path_if_given("PERSONA_FILE").as_deref());
+        let persona = persona.map_err(|error| reader.problems.add(format!("PERSONA_FILE: {error}")));
+        match persona {
+            Ok(persona) if reader.problems.is_empty() => Ok(Self {
+                host,
+                port,
+                storage,
+                retention,
+                limits,
+                drain,
+                trusted_proxies,
+                persona,
+                log,
+                ignored,
+            }),
+            _ => Err(reader.problems),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn load(
+        file: Option<&str>,
+        environment: &[(&str, &str)],
+        flags: &[(&'static str, &str)],
+    ) -> Result<ServerConfig, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("settings.env");
+        let env_file = file.map(|text| {
+            std::fs::write(&path, text).unwrap();
+            path.clone()
+        });
+        let overrides = flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let environment: BTreeMap<_, _> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut problems = Problems::default();
+        let given = Given::collect_from(Flags { env_file, overrides }, environment, &mut problems);
+        ServerConfig::read(Reader::of(given, problems)).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_over_the_file_over_defaults() {
+        let file = Some("PORT=1\nHOST=file\nMAX_TURNS=5\n");
+        let config = load(file, &[("PORT", "2"), ("HOST", "environment")], &[("PORT", "3")]).unwrap();
+        assert_eq!((config.port, config.host.as_str(), config.limits.max_turns), (3, "environment", 5));
+        assert_eq!(config.limits.max_message_chars, 8000);
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_with_what_would_be_right() {
+        let told = load(
+            Some("SESION_RETENTION_DAYS=7\n"),
+            &[
+                ("PORT", "http"),
+                ("MAX_REQUEST_SIZE", "1e9"),
+                ("SESSION_RETENTION_DAYS", "0"),
+                ("BACKUP_KEEP", "0"),
+                ("TRUSTED_PROXIES", "10.0.0.0/99"),
+                ("LOG_FORMAT", "xml"),
+                ("LOG_LEVEL", "loud"),
+                ("MIN_FREE_DISK_BYTES", "-1"),
+                ("PERSONA_FILE", "/no/such/file"),
+                ("ACCESS_TOKEN", "very-secret"),
+            ],
+            &[],
+        )
+        .unwrap_err();
+        for part in [
+            "PORT=\"http\"",
+            "0 to 65535",
+            "MAX_REQUEST_SIZE=\"1e9\"",
+            "1 to 36500, or off",
+            "BACKUP_KEEP=\"0\"",
+            "10.0.0.0/99",
+            "console or json",
+            "loud",
+            "MIN_FREE_DISK_BYTES=\"-1\"",
+            "/no/such/file",
+            "was SESSION_RETENTION_DAYS meant",
+            "ACCESS_TOKEN",
+        ] {
+            assert!(told.contains(part), "{part} is not in: {told}");
+        }
+        assert!(!told.contains("very-secret"));
+    }
+
+    #[test]
+    fn off_is_a_word_and_empty_is_unset() {
+        let config = load(None, &[("SESSION_RETENTION_DAYS", "off"), ("PORT", "")], &[]).unwrap();
+        assert_eq!((config.retention.session_days, config.port), (None, 8000));
+    }
+
+    #[test]
+    fn the_predecessors_file_works_and_its_other_names_are_listed() {
+        let file = Some(
+            "GROQ_API_KEY=abc\nQDRANT_URL=http://x\nAUDIO_CLEANUP_MAX_AGE_HOURS=48\nLOG_LEVEL=WARNING\n",
+        );
+        let config = load(file, &[], &[]).unwrap();
+        assert_eq!(config.ignored, ["GROQ_API_KEY", "QDRANT_URL"]);
+        assert_eq!(config.retention.audio_max_age, Duration::from_secs(48 * 3600));
+        assert!(
+            load(None, &[("AUDIO_MAX_AGE_HOURS", "1"), ("AUDIO_CLEANUP_MAX_AGE_HOURS", "2")], &[]).is_err()
+        );
+    }
+
+    #[test]
+    fn a_broken_file_is_not_quoted() {
+        let told = load(Some("PORT=1\nthis is my \"secret\n"), &[], &[]).unwrap_err();
+        assert!(told.contains("settings.env") && !told.contains("secret"), "{told}");
+        let missing = Flags { env_file: Some("/no/such.env".into()), overrides: Vec::new() };
+        let mut problems = Problems::default();
+        Given::collect_from(missing, BTreeMap::new(), &mut problems);
+        assert!(problems.to_string().contains("/no/such.env"));
+    }
+
+    #[test]
+    fn the_examples_defaults_are_the_defaults() {
+        let example = include_str!("../../.env.example").replace("\n#", "\n");
+        let uncommented: String = example
+            .lines()
+            .filter(|line| line.contains('=') && !line.starts_with(' '))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let (ours, plain) = (load(Some(&uncommented), &[], &[]).unwrap(), load(None, &[], &[]).unwrap());
+        let same = |path: &Path| path.strip_prefix("./").unwrap_or(path).to_owned();
+        assert_eq!(same(&ours.storage.database), plain.storage.database);
+        assert_eq!(ServerConfig { storage: plain.storage.clone(), ..ours }, plain);
+    }
+}

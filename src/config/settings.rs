@@ -1,0 +1,177 @@
+//! The table of settings: every name this release knows, its default, its meaning. `.env.example` and the README's
+//! table are held to it by tests.
+
+/// One setting.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub name: &'static str,
+    /// The predecessor's name for the same thing.
+    pub alias: Option<&'static str>,
+    /// As shown in documents; for those that are a plain value, the value itself.
+    pub default: &'static str,
+    pub meaning: &'static str,
+}
+
+const fn setting(name: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, alias: None, default, meaning }
+}
+
+pub(crate) const SETTINGS: [Setting; 21] = [
+    setting("HOST", "127.0.0.1", "listen address"),
+    setting("PORT", "8000", "listen port; 0 lets the system choose"),
+    setting(
+        "DATA_DIR",
+        "./data",
+        "holds the database, audio, backups, the reserve and locks; created with mode 0700",
+    ),
+    setting("SHORT_TERM_MEMORY_DB_PATH", "DATA_DIR/companion.db", "the SQLite file"),
+    setting("AUDIO_DIR", "DATA_DIR/audio", "where audio replies lie"),
+    setting("BACKUP_DIR", "DATA_DIR/backups", "where backups lie; best on another disk"),
+    setting("MAX_REQUEST_SIZE", "10485760", "largest request body, bytes; a larger one is answered 413"),
+    setting("MAX_MESSAGE_CHARS", "8000", "longest message, characters"),
+    setting("MAX_CONNECTIONS", "8192", "connections open at once"),
+    setting("MAX_TURNS", "1024", "turns running at once"),
+    setting("DRAIN_SECONDS", "20", "time running turns get when the server stops"),
+    setting(
+        "SESSION_RETENTION_DAYS",
+        "7",
+        "sessions idle longer are deleted by `cleanup-sessions`; `off` keeps all",
+    ),
+    setting(
+        "PERSON_RETENTION_DAYS",
+        "400",
+        "people unseen so long are erased by `cleanup-sessions`; `off` keeps all",
+    ),
+    Setting {
+        name: "AUDIO_MAX_AGE_HOURS",
+        alias: Some("AUDIO_CLEANUP_MAX_AGE_HOURS"),
+        default: "24",
+        meaning: "audio replies older are deleted by `cleanup-audio`",
+    },
+    setting(
+        "AUDIO_MAX_TOTAL_BYTES",
+        "1073741824",
+        "audio replies beyond this are deleted by `cleanup-audio`, the oldest first",
+    ),
+    setting("BACKUP_KEEP", "7", "newest backups kept"),
+    setting(
+        "MIN_FREE_DISK_BYTES",
+        "104857600",
+        "below it what grows the store is answered 507 and no backup is made; 0 switches this off",
+    ),
+    setting("TRUSTED_PROXIES", "", "comma-separated addresses or CIDRs whose `X-Forwarded-*` is believed"),
+    setting("PERSONA_FILE", "", "who the companion is (TOML); built in when unset"),
+    setting("LOG_LEVEL", "INFO", "`TRACE`, `DEBUG`, `INFO`, `WARNING` or `ERROR`"),
+    setting("LOG_FORMAT", "", "`console` or `json`; when unset, console on a terminal, else json"),
+];
+
+/// Settings of other releases that protect something: ignoring one would leave its operator believing they are safe.
+pub(crate) const NOT_YET: [(&str, &str); 8] = [
+    ("ACCESS_TOKEN", "guard the site with a token"),
+    ("ACCESS_TOKEN_FILE", "guard the site with a token"),
+    ("ADMIN_TOKEN", "have an admin page"),
+    ("ADMIN_TOKEN_FILE", "have an admin page"),
+    ("METRICS_TOKEN", "have metrics"),
+    ("METRICS_TOKEN_FILE", "have metrics"),
+    ("BACKUP_AGE_RECIPIENT", "encrypt backups"),
+    ("DAILY_TURNS_PER_PERSON", "count turns per day"),
+];
+
+/// The setting with this name or alias.
+pub(crate) fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name || setting.alias == Some(name))
+}
+
+/// The known name that `name` was probably meant to be.
+pub(crate) fn meant(name: &str) -> Option<&'static str> {
+    let known = SETTINGS.iter().flat_map(|setting| std::iter::once(setting.name).chain(setting.alias));
+    known.filter(|known| known.len() > 4).find(|known| (1..=2).contains(&distance(name, known)))
+}
+
+/// How many letters have to be changed, added or left out (Levenshtein 1966).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, other) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *other);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The README's table.
+    fn markdown() -> String {
+        let mut table = String::from("| variable | default | meaning |\n|---|---|---|\n");
+        for setting in &SETTINGS {
+            let alias = setting.alias.map(|alias| format!(" (also {alias})")).unwrap_or_default();
+            let default = if setting.default.is_empty() { "unset" } else { setting.default };
+            table.push_str(&format!("| {}{alias} | {default} | {} |\n", setting.name, setting.meaning));
+        }
+        table
+    }
+
+    #[test]
+    fn the_readme_shows_this_table() {
+        let readme = include_str!("../../README.md");
+        let (_, rest) = readme.split_once("<!-- settings -->\n").unwrap();
+        let (shown, _) = rest.split_once("<!-- /settings -->").unwrap();
+        assert_eq!(shown, markdown(), "put this into the README:\n{}", markdown());
+    }
+
+    #[test]
+    fn the_example_names_every_setting_with_its_default() {
+        let example = include_str!("../../.env.example");
+        let shown: Vec<_> = example
+            .lines()
+            .filter_map(|line| line.strip_prefix('#'))
+            .filter(|line| !line.starts_with(' '))
+            .collect();
+        let expected: Vec<_> = SETTINGS
+            .iter()
+            .map(|setting| format!("{}={}", setting.name, setting.default.replace("DATA_DIR/", "./data/")))
+            .collect();
+        assert_eq!(shown, expected);
+        for setting in &SETTINGS {
+            let meaning = setting.meaning.replace('`', "");
+            assert!(example.contains(&format!("# {meaning}\n")), "{}: {meaning}", setting.name);
+        }
+    }
+
+    #[test]
+    fn the_crontab_runs_commands_that_exist_at_times_that_exist() {
+        let lines: Vec<_> = include_str!("../../crontab.example")
+            .lines()
+            .filter(|line| line.starts_with(|c: char| c.is_ascii_digit() || c == '*'))
+            .collect();
+        let jobs: Vec<_> = lines.iter().map(|line| job(line)).collect();
+        assert_eq!(jobs, ["cleanup-audio", "backup-db", "cleanup-sessions"]);
+    }
+
+    fn job(line: &str) -> &str {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        for (field, most) in fields[..5].iter().zip([59, 23, 31, 12, 7]) {
+            assert!(*field == "*" || field.parse::<u32>().unwrap() <= most, "{line}");
+        }
+        assert!(fields[5].ends_with("/companion-maint"), "{line}");
+        assert!(line.contains("--env-file /"), "a scheduler's working directory is not ours: {line}");
+        assert!(!line.contains("--retention"), "what the page announces is what happens: {line}");
+        fields[6]
+    }
+
+    #[test]
+    fn typos_are_understood() {
+        assert_eq!(meant("SESION_RETENTION_DAYS"), Some("SESSION_RETENTION_DAYS"));
+        assert_eq!(meant("DATA_DRI"), Some("DATA_DIR"));
+        assert_eq!(meant("GROQ_API_KEY"), None);
+        assert_eq!(meant("DATA_DIR"), None);
+    }
+}

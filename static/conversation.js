@@ -1,0 +1,114 @@
+// Shows a conversation. It knows nothing of the server.
+
+/** An element with a text. Whatever people and the companion say enters the page here, as text only. */
+export function element(tag, className, text = "") {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+/** A button with what it does. */
+export function button(label, className, onClick) {
+  const made = element("button", className, label);
+  made.type = "button";
+  made.addEventListener("click", onClick);
+  return made;
+}
+
+const SPEAKERS = { user: "You said:", assistant: "Companion said:" };
+
+function message(role, text) {
+  const shown = element("article", `message ${role}`);
+  shown.append(element("h2", "unseen", SPEAKERS[role]), element("p", "words", text));
+  return shown;
+}
+
+/** The messages in `log`, scrolled by `view`. */
+export class Conversation {
+  #log;
+  #view;
+
+  constructor(log, view) {
+    this.#log = log;
+    this.#view = view;
+  }
+
+  clear() {
+    this.#log.replaceChildren();
+    this.#log.removeAttribute("aria-busy");
+  }
+
+  /** Shows a page of messages before those already there, which stay where the reader sees them. */
+  showEarlier(messages) {
+    const fromEnd = this.#view.scrollHeight - this.#view.scrollTop;
+    this.#log.prepend(...messages.map(({ role, text }) => message(role, text)));
+    this.#view.scrollTop = this.#view.scrollHeight - fromEnd;
+  }
+
+  /** Adds what someone said. */
+  say(role, text) {
+    return this.#add(message(role, text));
+  }
+
+  /** Adds a remark of the page's own. */
+  note(text) {
+    return this.#add(element("p", "note", text));
+  }
+
+  /** Says below what the person said that it did not arrive, and offers to try again. */
+  unsent(text, retry) {
+    const shown = element("div", "unsent");
+    const again = button("Try again", "strong", () => {
+      shown.remove();
+      retry();
+    });
+    const problem = element("p", "problem", text);
+    problem.setAttribute("role", "alert");
+    shown.append(problem, again);
+    return this.#add(shown);
+  }
+
+  /** Moves something to the end, where the conversation goes on. */
+  moveToEnd(shown) {
+    this.#add(shown);
+  }
+
+  /** Begins a reply that grows. The log is busy meanwhile, so that a screen reader reads it once, whole. */
+  reply() {
+    const shown = message("assistant", "");
+    const words = shown.querySelector(".words");
+    const end = () => this.#log.removeAttribute("aria-busy");
+    shown.classList.add("waiting");
+    this.#log.setAttribute("aria-busy", "true");
+    this.#add(shown);
+    return {
+      append: (piece) => this.#keepingTheEnd(() => {
+        shown.classList.remove("waiting");
+        words.textContent += piece;
+      }),
+      finish: (text) => this.#keepingTheEnd(() => {
+        shown.classList.remove("waiting");
+        words.textContent = text;
+        end();
+      }),
+      discard: () => {
+        shown.remove();
+        end();
+      },
+    };
+  }
+
+  #add(shown) {
+    this.#log.append(shown);
+    this.#view.scrollTop = this.#view.scrollHeight;
+    return shown;
+  }
+
+  /** Follows the reply as it grows, but not for someone who has scrolled up to read. */
+  #keepingTheEnd(change) {
+    const atEnd = this.#view.scrollHeight - this.#view.scrollTop - this.#view.clientHeight < 48;
+    change();
+    if (atEnd) this.#view.scrollTop = this.#view.scrollHeight;
+  }
+}

@@ -1,0 +1,110 @@
+//! Bad input: each a clear error, and nothing lost.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::{House, seed};
+
+#[test]
+fn a_retention_that_is_none_is_exit_2() {
+    let house = House::built();
+    seed::sessions(&mut house.db(), 3, 1, seed::now() - 9 * seed::DAY);
+    for bad in ["0", "-1", "abc", "1e9", "36501", "", "7.5"] {
+        let flag = format!("--retention-days={bad}");
+        house.maint(&["cleanup-sessions", &flag]).expect(2).tells("1 to 36500");
+        house.maint(&["cleanup-sessions", "--retention-days", bad]).expect(2);
+        if !bad.is_empty() {
+            let house = House::at(house.dir.clone()).with("SESSION_RETENTION_DAYS", bad);
+            house.maint(&["cleanup-sessions"]).expect(2).tells("SESSION_RETENTION_DAYS");
+            assert!(house.try_start().err().unwrap().starts_with("Some(2)"));
+        }
+    }
+    assert_eq!(
+        house.db().query_row("SELECT count(*) FROM sessions", [], |row| row.get::<_, u32>(0)).unwrap(),
+        3
+    );
+}
+
+#[test]
+fn typos_are_explained() {
+    let house = House::built();
+    house.maint(&["cleanup-sesions"]).expect(2).tells("cleanup-sessions");
+    house.maint(&["cleanup-sessions", "--retention-day", "7"]).expect(2).tells("--retention-days");
+    house.maint(&[]).expect(2).tells("Usage");
+    house.maint(&["cleanup-audio", "--max-age-hours", "0"]).expect(2);
+    house.maint(&["backup-db", "--stdout", "--keep", "3"]).expect(2);
+}
+
+#[test]
+fn all_wrong_settings_are_told_at_once() {
+    let house = House::built()
+        .with("SESSION_RETENTION_DAYS", "soon")
+        .with("BACKUP_KEEP", "0")
+        .with("LOG_FORMAT", "xml");
+    let ran = house.maint(&["status"]).expect(2);
+    for name in ["SESSION_RETENTION_DAYS", "BACKUP_KEEP", "LOG_FORMAT"] {
+        assert!(ran.stderr.contains(name), "{name} is not in {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_missing_data_directory_or_database_is_exit_1_and_says_what_to_do() {
+    let house = House::new();
+    for job in ["cleanup-sessions", "cleanup-audio", "backup-db", "status"] {
+        house.maint(&[job]).expect(1).tells("DATA_DIR");
+        assert!(!house.dir.exists(), "{job} made the data directory");
+    }
+    let house = House::built();
+    std::fs::remove_file(house.database()).unwrap();
+    for job in ["cleanup-sessions", "cleanup-audio", "backup-db", "status"] {
+        house.maint(&[job]).expect(1).tells("no database");
+        assert!(!house.database().exists(), "{job} made a database");
+    }
+}
+
+#[test]
+fn a_database_path_that_is_a_directory() {
+    let house = House::built();
+    let directory = house.dir.join("audio");
+    let house = House::at(house.dir.clone()).with("SHORT_TERM_MEMORY_DB_PATH", directory.to_str().unwrap());
+    std::fs::create_dir_all(&directory).unwrap();
+    house.maint(&["cleanup-sessions"]).expect(1).tells("is a directory");
+    assert!(house.try_start().err().unwrap().contains("is a directory"));
+}
+
+#[test]
+fn a_lost_database_with_its_log_still_there_is_not_started_over() {
+    let house = House::built();
+    let server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "hello").0, 200);
+    server.kill();
+    std::fs::remove_file(house.database()).unwrap();
+    let told = house.try_start().err().unwrap();
+    assert!(told.contains("write-ahead log is still there"), "{told}");
+}
+
+#[test]
+fn a_backup_directory_that_cannot_be_written() {
+    let house = House::built();
+    seed::sign_of_life(&mut house.db());
+    let blocked = house.dir.join("file");
+    std::fs::write(&blocked, "in the way").unwrap();
+    let into = blocked.join("backups");
+    house.maint(&["backup-db", "--output-dir", into.to_str().unwrap()]).expect(1).tells("file");
+    if !rustix::process::geteuid().is_root() {
+        std::fs::set_permissions(house.dir.join("backups"), std::fs::Permissions::from_mode(0o500)).unwrap();
+        house.maint(&["backup-db"]).expect(1).tells("ermission denied");
+    }
+    let read_only = crate::support::Mounted::read_only(&house.dir.join("backups"));
+    house.maint(&["backup-db"]).expect(1).tells("ead-only file system");
+    drop(read_only);
+    house.maint(&["backup-db"]).expect(0);
+}
+
+#[test]
+fn an_unwritable_data_directory_is_one_clear_line() {
+    let house = House::at("/proc/nowhere".into());
+    let told = house.try_start().err().unwrap();
+    assert!(told.starts_with("Some(1)") && told.contains("/proc/nowhere"), "{told}");
+    assert_eq!(told.trim().lines().count(), 1, "{told}");
+}

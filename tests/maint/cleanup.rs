@@ -1,0 +1,312 @@
+//! What is deleted, what stays, and what keeps a wrong clock from emptying the store.
+
+use crate::support::House;
+use crate::support::seed::{self, DAY, HOUR};
+
+fn count(house: &House, table: &str) -> u64 {
+    house.db().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+fn outcomes(house: &House) -> Vec<String> {
+    let db = house.db();
+    let mut statement = db.prepare("SELECT outcome FROM maintenance_runs ORDER BY id").unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn expired_sessions_go_with_all_that_hangs_on_them_and_the_rest_stays() {
+    let house = House::built();
+    let mut db = house.db();
+    let old = seed::sessions(&mut db, 40, 10, seed::now() - 8 * DAY);
+    let pinned = seed::sessions(&mut db, 1, 10, seed::now() - 300 * DAY);
+    db.execute("UPDATE sessions SET pinned = 1 WHERE public_id = ?1", [pinned[0].as_bytes()]).unwrap();
+    let unremembered = seed::sessions(&mut db, 1, 1, seed::now() - 2 * DAY);
+    db.execute("UPDATE sessions SET remembered = 0 WHERE public_id = ?1", [unremembered[0].as_bytes()])
+        .unwrap();
+    seed::sessions(&mut db, 3, 2, seed::now() - 6 * DAY);
+    seed::sign_of_life(&mut db);
+    seed::audio(&db, old[0], &house.dir.join("audio"), 5000, 8 * DAY);
+    drop(db);
+
+    let dry = house.maint(&["cleanup-sessions", "--dry-run"]).expect(0).report;
+    assert_eq!(count(&house, "sessions"), 46);
+    assert!(outcomes(&house).is_empty(), "a dry run is not recorded");
+    let done = house.maint(&["cleanup-sessions", "--batch-size", "7"]).expect(0).report;
+    for name in [
+        "sessions_before",
+        "checkpoints_before",
+        "sessions_deleted",
+        "checkpoints_deleted",
+        "audio_files_deleted",
+        "sessions_remaining",
+        "persons_erased",
+        "retention_days",
+    ] {
+        assert_eq!(dry[name], done[name], "the dry run promised another {name}");
+    }
+    assert_eq!(done["sessions_deleted"], 41);
+    assert_eq!(done["checkpoints_deleted"], 401);
+    assert_eq!(done["audio_files_deleted"], 1);
+    assert_eq!(done["sessions_remaining"], 5);
+    assert!(done["bytes_reclaimed"].as_u64().unwrap() > 100_000);
+    assert_eq!(count(&house, "audio"), 0);
+    assert_eq!(count(&house, "sessions"), 5);
+    assert_eq!(std::fs::read_dir(house.dir.join("audio")).unwrap().count(), 0);
+    house.assert_sound();
+    let again = house.maint(&["cleanup-sessions"]).expect(0).report;
+    assert_eq!(again["sessions_deleted"], 0);
+    assert_eq!(outcomes(&house), ["succeeded", "succeeded"]);
+}
+
+#[test]
+fn the_file_shrinks_and_the_words_are_gone() {
+    let house = House::built();
+    let mut db = house.db();
+    seed::sessions(&mut db, 300, 10, seed::now() - 8 * DAY);
+    db.execute("UPDATE checkpoints SET said = 'a very particular word: xylograph'", []).unwrap();
+    seed::sign_of_life(&mut db);
+    db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    drop(db);
+    let before = std::fs::metadata(house.database()).unwrap().len();
+    house.maint(&["cleanup-sessions"]).expect(0);
+    let after = std::fs::metadata(house.database()).unwrap().len();
+    assert!(after * 5 < before, "{before} -> {after}");
+    for file in house.files() {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(!bytes.windows(9).any(|window| window == b"xylograph"), "{}", file.display());
+    }
+    assert_eq!(std::fs::metadata(house.dir.join("reserve")).unwrap().len(), 32 * 1024 * 1024);
+}
+
+#[test]
+fn with_retention_off_only_unremembered_sessions_go() {
+    let house = House::built().with("SESSION_RETENTION_DAYS", "off");
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 2, 1, seed::now() - 90 * DAY);
+    db.execute("UPDATE sessions SET remembered = 0 WHERE public_id = ?1", [ids[0].as_bytes()]).unwrap();
+    seed::sign_of_life(&mut db);
+    let report = house.maint(&["cleanup-sessions"]).expect(0).report;
+    assert_eq!(
+        (&report["sessions_deleted"], &report["retention_days"]),
+        (&1.into(), &serde_json::Value::Null)
+    );
+    house
+        .maint(&["cleanup-sessions", "--retention-days", "30"])
+        .expect(4)
+        .tells("SESSION_RETENTION_DAYS (off)");
+}
+
+#[test]
+fn a_stricter_retention_than_promised_is_refused() {
+    let house = House::built();
+    seed::sessions(&mut house.db(), 1, 1, seed::now() - 4 * DAY);
+    seed::sign_of_life(&mut house.db());
+    house.maint(&["cleanup-sessions", "--retention-days", "3"]).expect(4).tells("stricter");
+    assert_eq!(count(&house, "sessions"), 2);
+    house.maint(&["cleanup-sessions", "--retention-days", "3", "--force"]).expect(0);
+    assert_eq!(count(&house, "sessions"), 1);
+    house.maint(&["cleanup-sessions", "--retention-days", "7"]).expect(0);
+}
+
+#[test]
+fn a_clock_a_year_ahead_deletes_nothing_even_after_many_tries() {
+    let house = House::built();
+    let dir = house.dir.join("audio");
+    let mut db = house.db();
+    // Seen from this store the machine's clock is a year ahead.
+    let ids = seed::sessions(&mut db, 10, 2, seed::now() - 365 * DAY);
+    seed::audio(&db, ids[0], &dir, 10, 365 * DAY);
+    drop(db);
+    house.maint(&["backup-db"]).expect(4).tells("far ahead");
+    for _ in 0..3 {
+        house.maint(&["cleanup-sessions"]).expect(4).tells("far ahead");
+        house.maint(&["cleanup-audio"]).expect(4).tells("far ahead");
+        house.maint(&["cleanup-sessions", "--dry-run"]).expect(4);
+    }
+    // A restart of the server in between changes nothing.
+    house.start().stop();
+    house.maint(&["cleanup-sessions"]).expect(4);
+    assert_eq!((count(&house, "sessions"), count(&house, "audio")), (10, 1));
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+    house.maint(&["cleanup-sessions", "--force"]).expect(0);
+    assert_eq!(count(&house, "sessions"), 0);
+}
+
+#[test]
+fn a_clock_behind_the_newest_row_deletes_nothing() {
+    let house = House::built();
+    let mut db = house.db();
+    seed::sessions(&mut db, 10, 2, seed::now() - 8 * DAY);
+    seed::sessions(&mut db, 1, 1, seed::now() + 365 * DAY);
+    house.maint(&["cleanup-sessions"]).expect(4).tells("before the newest entry");
+    house.maint(&["cleanup-audio"]).expect(4).tells("before the newest entry");
+    house.maint(&["backup-db"]).expect(4).tells("before the newest entry");
+    assert_eq!(house.backups().len(), 1, "the backup itself is made all the same");
+    assert_eq!(count(&house, "sessions"), 11);
+}
+
+#[test]
+fn a_quiet_month_is_no_reason_to_refuse_while_the_job_keeps_succeeding() {
+    let house = House::built();
+    seed::sessions(&mut house.db(), 1, 1, seed::now() - 30 * DAY);
+    house.maint(&["cleanup-sessions"]).expect(4);
+    let recorded =
+        "INSERT INTO maintenance_runs (job, started_at, ended_at, outcome) VALUES (?1, ?2, ?2, 'succeeded')";
+    house.db().execute(recorded, rusqlite::params!["cleanup-sessions", seed::now() - DAY]).unwrap();
+    assert_eq!(house.maint(&["cleanup-sessions"]).expect(0).report["sessions_deleted"], 1);
+}
+
+#[test]
+fn more_than_the_given_share_is_refused() {
+    let house = House::built();
+    let mut db = house.db();
+    seed::sessions(&mut db, 6, 1, seed::now() - 8 * DAY);
+    seed::sessions(&mut db, 4, 1, seed::now() - HOUR);
+    house
+        .maint(&["cleanup-sessions", "--max-delete-percent", "50"])
+        .expect(4)
+        .tells("--max-delete-percent 50");
+    assert_eq!(count(&house, "sessions"), 10);
+    house.maint(&["cleanup-sessions", "--max-delete-percent", "60"]).expect(0);
+    assert_eq!(count(&house, "sessions"), 4);
+}
+
+#[test]
+fn people_unseen_for_long_are_erased_and_entered_in_the_ledger() {
+    let house = House::built();
+    let mut db = house.db();
+    seed::sessions(&mut db, 1, 1, seed::now() - 401 * DAY);
+    seed::sign_of_life(&mut db);
+    let id: [u8; 16] =
+        db.query_row("SELECT public_id FROM persons ORDER BY id", [], |row| row.get(0)).unwrap();
+    assert_eq!(house.maint(&["cleanup-sessions"]).expect(0).report["persons_erased"], 1);
+    assert_eq!(count(&house, "persons"), 1);
+    let ledger = std::fs::read_to_string(house.dir.join("erasures")).unwrap();
+    assert_eq!(ledger.lines().count(), 1);
+    assert!(ledger.starts_with(&uuid::Uuid::from_bytes(id).to_string()));
+}
+
+#[test]
+fn audio_goes_by_age_then_by_bytes_and_foreign_files_stay() {
+    let house = House::built();
+    let dir = house.dir.join("audio");
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 1, 1, seed::now() - HOUR);
+    seed::audio(&db, ids[0], &dir, 1000, 25 * HOUR);
+    for age in 1..=5 {
+        seed::audio(&db, ids[0], &dir, 1000, age * HOUR);
+    }
+    std::fs::write(dir.join("notes.txt"), "mine").unwrap();
+    let outside = house.dir.join("outside.mp3");
+    seed::file(&outside, 10, 100 * DAY);
+    std::os::unix::fs::symlink(&outside, dir.join(format!("{}.mp3", uuid::Uuid::new_v4()))).unwrap();
+    let dry = house.maint(&["cleanup-audio", "--max-total-bytes", "3000", "--dry-run"]).expect(0).report;
+    let report = house.maint(&["cleanup-audio", "--max-total-bytes", "3000"]).expect(0).report;
+    assert_eq!(report["files_scanned"], 6);
+    assert_eq!(report["files_deleted"], 3);
+    assert_eq!(report["bytes_reclaimed"], 3000);
+    assert_eq!((&report["files_remaining"], &report["bytes_remaining"]), (&3.into(), &3000.into()));
+    assert_eq!(dry["files_deleted"], report["files_deleted"]);
+    assert_eq!(count(&house, "audio"), 3);
+    assert!(outside.exists() && dir.join("notes.txt").exists());
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 5, "three replies, the link and the foreign file");
+    house.assert_sound();
+}
+
+#[test]
+fn orphans_go_only_when_asked_and_only_when_settled() {
+    let house = House::built();
+    let dir = house.dir.join("audio");
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 1, 1, seed::now() - HOUR);
+    let kept = seed::audio(&db, ids[0], &dir, 10, 2 * HOUR);
+    seed::file(&dir.join(format!("{}.mp3", uuid::Uuid::new_v4())), 10, 2 * HOUR);
+    let fresh = dir.join(format!("{}.mp3", uuid::Uuid::new_v4()));
+    seed::file(&fresh, 10, HOUR / 2);
+    seed::file(&dir.join(".companion-tmp-abc"), 10, 2 * HOUR);
+    assert_eq!(house.maint(&["cleanup-audio"]).expect(0).report["files_deleted"], 0);
+    assert_eq!(house.maint(&["cleanup-audio", "--orphans"]).expect(0).report["files_deleted"], 1);
+    assert!(fresh.exists() && dir.join(format!("{kept}.mp3")).exists());
+    house.assert_no_temporary_files();
+}
+
+#[test]
+fn one_undeletable_file_is_exit_3_and_the_rest_goes() {
+    let house = House::built();
+    let dir = house.dir.join("audio");
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 2, 1, seed::now() - HOUR);
+    let stuck = seed::audio(&db, ids[0], &dir, 10, 30 * HOUR);
+    seed::audio(&db, ids[1], &dir, 10, 29 * HOUR);
+    let path = dir.join(format!("{stuck}.mp3"));
+    let _guard = crate::support::Mounted::pinned(&path);
+    let ran = house.maint(&["cleanup-audio"]).expect(3);
+    assert_eq!(ran.report["files_deleted"], 1);
+    assert_eq!(ran.report["errors"].as_array().unwrap().len(), 1);
+    assert!(!format!("{}{}", ran.stdout, ran.stderr).contains(&stuck.to_string()), "an audio id is a secret");
+    assert_eq!(count(&house, "audio"), 1);
+}
+
+#[test]
+fn a_session_that_becomes_active_meanwhile_stays() {
+    let house = House::built();
+    let mut db = house.db();
+    seed::sessions(&mut db, 400, 20, seed::now() - 8 * DAY);
+    seed::sign_of_life(&mut db);
+    let last: i64 = db
+        .query_row("SELECT id FROM sessions ORDER BY last_active_at, id LIMIT 1 OFFSET 399", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    let mut child = house.maint_command(&["cleanup-sessions", "--batch-size", "1"]).spawn().unwrap();
+    crate::support::wait_for("cleanup has begun", || count(&house, "sessions") < 401);
+    db.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    let now = seed::now();
+    let still_there =
+        db.execute("UPDATE sessions SET last_active_at = ?2 WHERE id = ?1", [last, now]).unwrap();
+    assert!(child.wait().unwrap().success());
+    let left =
+        db.query_row("SELECT count(*) FROM sessions WHERE id = ?1", [last], |row| row.get::<_, usize>(0));
+    assert_eq!(left.unwrap(), still_there);
+    assert_eq!(still_there, 1, "cleanup was faster than the test; give it more to do");
+}
+
+#[test]
+fn status_tells_what_is_there_and_what_would_go() {
+    let house = House::built();
+    let mut db = house.db();
+    seed::sessions(&mut db, 3, 2, seed::now() - 8 * DAY);
+    seed::sign_of_life(&mut db);
+    house.maint(&["backup-db"]).expect(0);
+    let report = house.maint(&["status"]).expect(0).report;
+    assert_eq!((&report["sessions"], &report["checkpoints"]), (&4.into(), &7.into()));
+    assert_eq!(
+        (&report["next_cleanup_sessions"], &report["next_cleanup_checkpoints"]),
+        (&3.into(), &6.into())
+    );
+    assert_eq!(report["disk"]["backups"], 1);
+    assert_eq!(report["disk"]["backups_share_the_databases_disk"], true);
+    let runs = report["last_runs"].as_array().unwrap();
+    let of = |job: &str| runs.iter().find(|run| run["job"] == job).unwrap()["outcome"].clone();
+    assert_eq!((of("backup-db"), of("cleanup-audio")), ("succeeded".into(), "never".into()));
+    let text = house.maint_command(&["status"]).output().unwrap();
+    assert!(String::from_utf8(text.stdout).unwrap().contains("3 sessions, 6 checkpoints"));
+}
+
+#[test]
+fn the_log_counts_and_never_quotes() {
+    let house = House::built();
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 2, 1, seed::now() - 8 * DAY);
+    seed::audio(&db, ids[0], &house.dir.join("audio"), 10, 8 * DAY);
+    seed::sign_of_life(&mut db);
+    let log = house.maint(&["cleanup-sessions", "-v"]).expect(0).stderr;
+    for event in ["session_cleanup_analysis", "session_cleanup_completed"] {
+        let line = log.lines().find(|line| line.contains(event)).expect(event);
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["sessions_before"], 3);
+    }
+    for secret in ["something said", &ids[0].to_string(), &ids[1].to_string()] {
+        assert!(!log.contains(secret), "{secret}");
+    }
+}

@@ -1,0 +1,80 @@
+//! A file system with no byte free: conversations are refused, cleanup still frees space, all heals by itself.
+
+use std::io::Write;
+
+use crate::support::seed::{self, DAY};
+use crate::support::{House, Mounted};
+
+/// Fills the file system to its last byte.
+fn fill(place: &std::path::Path) -> std::path::PathBuf {
+    let path = place.join("filler");
+    let mut file = std::fs::File::create(&path).unwrap();
+    for size in [1 << 20, 4096, 1] {
+        while file.write_all(&vec![1; size]).is_ok() {}
+    }
+    path
+}
+
+#[test]
+fn conversations_get_507_cleanup_frees_space_and_all_heals_by_itself() {
+    let mounted = Mounted::small_disk("64m");
+    let house = House::at(mounted.path().join("data"));
+    let server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "hello").0, 200);
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 400, 20, seed::now() - 8 * DAY);
+    seed::audio(&db, ids[0], &house.dir.join("audio"), 300_000, 2 * DAY);
+    drop(db);
+    fill(mounted.path());
+
+    let (status, body) = server.say(&talk, "is there room");
+    assert_eq!((status, &body["error"]), (507, &"insufficient_storage".into()), "{body}");
+    assert_eq!(server.history(&talk), ["hello"], "reading goes on");
+    let audio = house.maint(&["cleanup-audio"]).expect(0).report;
+    assert_eq!(audio["files_deleted"], 1);
+    fill(&house.dir);
+    let cleaned = house.maint(&["cleanup-sessions"]).expect(0).report;
+    assert_eq!(cleaned["sessions_deleted"], 400);
+    assert!(cleaned["bytes_reclaimed"].as_u64().unwrap() > 1_000_000, "{cleaned}");
+    let (status, body) = server.say(&talk, "and now");
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(server.history(&talk), ["hello", "and now"]);
+    server.stop();
+    house.assert_sound();
+}
+
+#[test]
+fn erasing_works_with_no_byte_free() {
+    let mounted = Mounted::small_disk("64m");
+    let house = House::at(mounted.path().join("data"));
+    let server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "forget me").0, 200);
+    fill(mounted.path());
+    let url = format!("{}/api/v1/sessions/{}", server.url, talk.session);
+    let answer =
+        crate::support::agent().delete(url).header("x-companion-person", &talk.token).call().unwrap();
+    assert_eq!(answer.status(), 204);
+    server.stop();
+    house.assert_sound();
+}
+
+#[test]
+fn a_backup_that_does_not_fit_leaves_nothing_and_touches_nothing() {
+    let mounted = Mounted::small_disk("80m");
+    let house = House::at(mounted.path().join("data"));
+    house.start().stop();
+    seed::sessions(&mut house.db(), 200, 20, seed::now() - seed::HOUR);
+    house.maint(&["backup-db"]).expect(0);
+    let before = house.backups();
+    let filler = fill(mounted.path());
+    let ran = house.maint(&["backup-db"]).expect(1);
+    assert!(ran.error().contains("space"), "{}", ran.error());
+    assert_eq!(house.backups(), before);
+    house.assert_no_temporary_files();
+    house.assert_backups_verify();
+    std::fs::remove_file(filler).unwrap();
+    house.maint(&["backup-db"]).expect(0);
+    house.assert_sound();
+}

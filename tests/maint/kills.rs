@@ -1,0 +1,195 @@
+//! SIGKILL at random moments: what was confirmed is there, once; what was interrupted can be run again.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::support::dice::{Dice, rounds};
+use crate::support::seed::{self, DAY};
+use crate::support::{House, Server, Talk};
+
+/// Waits for a random moment of somebody else's work: the one place where a test has to let time pass.
+#[expect(clippy::disallowed_methods, reason = "the kill has to fall at a random moment")]
+fn some_time(dice: &mut Dice, most_micros: u64) {
+    std::thread::sleep(Duration::from_micros(dice.below(most_micros)));
+}
+
+/// Says one thing after another until told to stop, trying each with the same turn id until it is done.
+fn chatter(server_url: &Mutex<Arc<Server>>, talk: &Talk, who: u32, stop: &AtomicBool) -> Vec<String> {
+    let mut done = Vec::new();
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let message = format!("person {who} says number {number}");
+        let turn = uuid::Uuid::new_v4().to_string();
+        // The last one may stay undone; all others are insisted on.
+        let confirmed = loop {
+            let server = server_url.lock().unwrap().clone();
+            if server.stream(talk, &message, &turn) {
+                break true;
+            }
+            if stop.load(Ordering::Relaxed) {
+                break false;
+            }
+            std::thread::yield_now();
+        };
+        if confirmed {
+            done.push(message);
+        }
+        number += 1;
+        if number >= 45 {
+            break;
+        }
+    }
+    done
+}
+
+#[test]
+fn killed_servers_lose_no_turn_that_was_done_and_double_none() {
+    let house = House::new();
+    let mut dice = Dice::new("killed_servers");
+    let mut kills = 0;
+    while kills < rounds(100) {
+        let server = Arc::new(house.start());
+        let talks: Vec<_> = (0..4).map(|_| server.start_session()).collect();
+        let current = Arc::new(Mutex::new(server));
+        let stop = AtomicBool::new(false);
+        let told: HashMap<usize, Vec<String>> = std::thread::scope(|scope| {
+            let people: Vec<_> = talks
+                .iter()
+                .enumerate()
+                .map(|(who, talk)| {
+                    let (current, stop) = (&*current, &stop);
+                    scope.spawn(move || (who, chatter(current, talk, u32::try_from(who).unwrap(), stop)))
+                })
+                .collect();
+            for _ in 0..20 {
+                some_time(&mut dice, 60_000);
+                let old = current.lock().unwrap().clone();
+                old.kill_now();
+                kills += 1;
+                *current.lock().unwrap() = Arc::new(house.start());
+                house.assert_no_temporary_files();
+            }
+            stop.store(true, Ordering::Relaxed);
+            people.into_iter().map(|person| person.join().unwrap()).collect()
+        });
+        let server = current.lock().unwrap().clone();
+        for (who, talk) in talks.iter().enumerate() {
+            let kept = server.history(talk);
+            let mut expected = told[&who].clone();
+            // The turn that was under way at the end may have been kept without its `done` reaching anyone.
+            if kept.len() == expected.len() + 1 {
+                expected.push(format!("person {who} says number {}", expected.len()));
+            }
+            assert_eq!(kept, expected);
+        }
+        server.kill_now();
+        house.assert_sound();
+    }
+}
+
+/// Runs a job over and over beside a talking server and kills it at random moments; `check` looks after each kill.
+fn kill_job(
+    name: &str,
+    arguments: &[&str],
+    most_micros: u64,
+    prepare: impl Fn(&House),
+    check: impl Fn(&House),
+) {
+    let house = House::built();
+    seed::sign_of_life(&mut house.db());
+    let server = house.start();
+    let talk = server.start_session();
+    let stop = AtomicBool::new(false);
+    let mut dice = Dice::new(name);
+    let said = std::thread::scope(|scope| {
+        let talking = scope.spawn(|| {
+            let mut said = 0_u32;
+            while !stop.load(Ordering::Relaxed) && said < 45 {
+                let (status, body) = server.say(&talk, &format!("number {said}"));
+                assert_eq!(status, 200, "{body}");
+                said += 1;
+                some_time(&mut Dice::new("talk"), 200_000);
+            }
+            said
+        });
+        for _ in 0..rounds(50) {
+            prepare(&house);
+            let mut child = house.maint_command(arguments).spawn().unwrap();
+            some_time(&mut dice, most_micros);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            check(&house);
+        }
+        stop.store(true, Ordering::Relaxed);
+        talking.join().unwrap()
+    });
+    assert!(said > 0);
+    let expected: Vec<_> = (0..said).map(|number| format!("number {number}")).collect();
+    assert_eq!(server.history(&talk), expected, "what should stay is there");
+    house.maint(arguments).expect(0);
+    check(&house);
+    server.stop();
+    house.assert_sound();
+}
+
+#[test]
+fn killed_cleanup_sessions_takes_nothing_that_should_stay() {
+    let prepare = |house: &House| {
+        let mut db = house.db();
+        db.busy_timeout(Duration::from_secs(10)).unwrap();
+        let ids = seed::sessions(&mut db, 60, 5, seed::now() - 8 * DAY);
+        seed::audio(&db, ids[0], &house.dir.join("audio"), 100, 8 * DAY);
+    };
+    let check = |house: &House| {
+        let db = house.db();
+        let fresh = "SELECT count(*) FROM sessions WHERE last_active_at > ?1";
+        let kept: u32 = db.query_row(fresh, [seed::now() - DAY], |row| row.get(0)).unwrap();
+        assert_eq!(kept, 2, "the sign of life and the running conversation");
+        let halves = "SELECT count(*) FROM sessions WHERE checkpoints <>
+            (SELECT count(*) FROM checkpoints WHERE session_id = sessions.id)";
+        assert_eq!(
+            db.query_row(halves, [], |row| row.get::<_, u32>(0)).unwrap(),
+            0,
+            "no session is half deleted"
+        );
+    };
+    kill_job("killed_cleanup_sessions", &["cleanup-sessions", "--batch-size", "5"], 40_000, prepare, check);
+}
+
+#[test]
+fn killed_cleanup_audio_takes_nothing_that_should_stay() {
+    let young = AtomicBool::new(false);
+    let prepare = |house: &House| {
+        let mut db = house.db();
+        db.busy_timeout(Duration::from_secs(10)).unwrap();
+        let dir = house.dir.join("audio");
+        let ids = seed::sessions(&mut db, 1, 1, seed::now() - DAY);
+        for _ in 0..30 {
+            seed::audio(&db, ids[0], &dir, 100, 25 * seed::HOUR);
+        }
+        if !young.swap(true, Ordering::Relaxed) {
+            seed::audio(&db, ids[0], &dir, 12345, seed::HOUR);
+        }
+    };
+    let check = |house: &House| {
+        let files = crate::support::names(&house.dir.join("audio"), ".mp3");
+        let young = files.iter().filter(|file| std::fs::metadata(file).unwrap().len() == 12345).count();
+        assert_eq!(young, 1, "the young reply stays");
+    };
+    kill_job("killed_cleanup_audio", &["cleanup-audio"], 20_000, prepare, check);
+}
+
+#[test]
+fn killed_backups_leave_no_file_that_does_not_verify() {
+    let seeded = AtomicBool::new(false);
+    let prepare = |house: &House| {
+        if !seeded.swap(true, Ordering::Relaxed) {
+            let mut db = house.db();
+            db.busy_timeout(Duration::from_secs(10)).unwrap();
+            seed::sessions(&mut db, 500, 20, seed::now() - DAY);
+        }
+    };
+    kill_job("killed_backups", &["backup-db", "--keep", "2"], 250_000, prepare, House::assert_backups_verify);
+}

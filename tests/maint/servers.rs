@@ -1,0 +1,183 @@
+//! The server as a process: one per data directory, signals, ports, schemas, owners.
+
+use std::process::Command;
+
+use crate::support::{House, seed, wait_for};
+
+#[test]
+fn the_second_server_refuses_with_one_clear_line() {
+    let house = House::new();
+    let _first = house.start();
+    let told = house.try_start().err().unwrap();
+    assert!(told.starts_with("Some(1)"), "{told}");
+    assert!(told.contains("already running on"), "{told}");
+    assert_eq!(told.trim().lines().count(), 1, "{told}");
+}
+
+#[test]
+fn a_restart_keeps_the_conversation_and_signals_end_it_well() {
+    let house = House::new();
+    let mut server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "remember this").0, 200);
+    assert_eq!(server.terminate(), 0);
+    assert!(!house.dir.join("companion.db-wal").exists(), "a clean stop leaves one file");
+    let server = house.start();
+    assert_eq!(server.history(&talk), ["remember this"]);
+    server.stop();
+}
+
+#[test]
+fn a_port_in_use_is_one_clear_line() {
+    let house = House::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let mut command = house.command(env!("CARGO_BIN_EXE_companion"));
+    let output = command.args(["--port", &port]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains(&port) && told.contains("set PORT"), "{told}");
+    assert_eq!(told.trim().lines().count(), 1, "{told}");
+}
+
+#[test]
+fn a_database_that_is_not_ours_is_not_touched() {
+    for (what, bytes) in [("text", b"just some text, not a database at all".to_vec()), ("empty", Vec::new())]
+    {
+        let house = House::new();
+        std::fs::create_dir_all(&house.dir).unwrap();
+        std::fs::write(house.database(), &bytes).unwrap();
+        let told = house.try_start().err().unwrap();
+        assert!(told.starts_with("Some(1)") && told.contains("was not touched"), "{what}: {told}");
+        assert_eq!(std::fs::read(house.database()).unwrap(), bytes);
+        house.maint(&["cleanup-sessions"]).expect(1).tells("was not touched");
+        house.maint(&["backup-db"]).expect(1).tells("was not touched");
+        house.maint(&["status"]).expect(1).tells("was not touched");
+    }
+}
+
+#[test]
+fn a_database_of_another_program_or_a_newer_release_is_refused() {
+    let house = House::built();
+    house.db().execute_batch("PRAGMA application_id = 7").unwrap();
+    assert!(house.try_start().err().unwrap().contains("another program"));
+    house.maint(&["cleanup-audio"]).expect(1).tells("another program");
+    house.db().execute_batch("PRAGMA application_id = 1129270608; PRAGMA user_version = 99").unwrap();
+    let told = house.try_start().err().unwrap();
+    assert!(told.starts_with("Some(1)") && told.contains("schema 99"), "{told}");
+    for job in ["cleanup-sessions", "cleanup-audio", "backup-db", "status"] {
+        house.maint(&[job]).expect(4).tells("schema 99");
+    }
+}
+
+#[test]
+fn an_older_schema_is_upgraded_after_a_verified_backup() {
+    let house = House::built();
+    std::fs::remove_file(house.database()).unwrap();
+    let old = house.db();
+    old.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL").unwrap();
+    old.execute_batch(include_str!("../../src/adapters/migrations/0001_conversations.sql")).unwrap();
+    old.execute_batch("PRAGMA user_version = 1").unwrap();
+    drop(old);
+    seed::sessions(&mut house.db(), 3, 2, seed::now() - seed::HOUR);
+    house.maint(&["cleanup-sessions"]).expect(4).tells("start the server once");
+    house.maint(&["status"]).expect(0);
+    house.maint(&["backup-db"]).expect(0);
+    let server = house.start();
+    let backups = house.backups();
+    assert_eq!(backups.len(), 2, "the upgrade took a backup of its own");
+    house.assert_backups_verify();
+    let version: i64 = house.db().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 2);
+    assert_eq!(house.maint(&["status"]).expect(0).report["checkpoints"], 6);
+    server.stop();
+    house.assert_sound();
+}
+
+#[test]
+fn an_upgrade_without_room_for_its_backup_leaves_the_old_one_usable() {
+    let house = House::built();
+    std::fs::remove_file(house.database()).unwrap();
+    house.db().execute_batch(include_str!("../../src/adapters/migrations/0001_conversations.sql")).unwrap();
+    house.db().execute_batch("PRAGMA user_version = 1").unwrap();
+    let house = house.with("MIN_FREE_DISK_BYTES", "9000000000000000");
+    let mut command = house.command(env!("CARGO_BIN_EXE_companion"));
+    let output = command.env("PORT", "0").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("not upgraded"));
+    let version: i64 = house.db().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 1);
+}
+
+#[test]
+fn root_gives_files_away_and_a_wrong_user_is_told_the_right_command() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root can make files of two users. The wrong user's half is then the data directory of root.
+        let house = House::at("/root".into());
+        house.maint(&["status"]).expect(1);
+        return;
+    }
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let place = tempfile::TempDir::new().unwrap();
+    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let house = House::at(place.path().join("data"));
+    house.start().stop();
+    let owned = Command::new("chown").arg("-R").arg("12345:12345").arg(&house.dir).status().unwrap();
+    assert!(owned.success());
+    let server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "hello").0, 200);
+    for job in ["backup-db", "cleanup-audio", "cleanup-sessions"] {
+        house.maint(&[job]).expect(0);
+    }
+    assert_eq!(server.terminate_and_keep_files(), 0);
+    for file in house.files() {
+        let meta = std::fs::metadata(&file).unwrap();
+        assert_eq!((meta.uid(), meta.gid()), (12345, 12345), "{}", file.display());
+    }
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--reuid=23456",
+        "--regid=23456",
+        "--clear-groups",
+        crate::support::reachable_maint(place.path()).to_str().unwrap(),
+    ]);
+    let output = command.args(["--data-dir", house.dir.to_str().unwrap(), "status"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("sudo -u '#12345'"));
+}
+
+#[test]
+fn two_runs_at_once_are_75_and_other_jobs_go_on() {
+    let house = House::built();
+    seed::sign_of_life(&mut house.db());
+    let lock = std::fs::File::create(house.dir.join("locks").join("cleanup-sessions.lock")).unwrap();
+    lock.lock().unwrap();
+    house.maint(&["cleanup-sessions"]).expect(75).tells("already running");
+    house.maint(&["cleanup-audio"]).expect(0);
+    house.maint(&["backup-db"]).expect(0);
+    drop(lock);
+    house.maint(&["cleanup-sessions"]).expect(0);
+}
+
+#[test]
+fn sigterm_stops_a_job_at_once_and_the_next_run_finishes() {
+    let house = House::built();
+    seed::sessions(&mut house.db(), 3000, 10, seed::now() - 8 * seed::DAY);
+    seed::sign_of_life(&mut house.db());
+    let mut child =
+        house.maint_command(&["cleanup-sessions", "--json", "--batch-size", "1"]).spawn().unwrap();
+    let left =
+        || house.db().query_row("SELECT count(*) FROM sessions", [], |row| row.get::<_, u64>(0)).unwrap();
+    wait_for("cleanup has begun", || left() < 3001);
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+        .unwrap();
+    child.wait().unwrap();
+    let ran = crate::support::Ran::from(child.wait_with_output().unwrap()).expect(1);
+    let deleted = ran.report["sessions_deleted"].as_u64().unwrap();
+    assert!(deleted > 0 && deleted < 3000);
+    assert_eq!(left(), 3001 - deleted, "the report says exactly what changed");
+    house.maint(&["cleanup-sessions"]).expect(0);
+    assert_eq!(left(), 1);
+    house.assert_sound();
+}

@@ -1,0 +1,417 @@
+// What a person notices of the web client: a real browser against the real server.
+
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+
+import { chromium } from "playwright-core";
+
+import { Server } from "./server.mjs";
+
+const CHROMIUM = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
+const FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const WAIT_MS = 15_000;
+const FIRST_LOAD_BYTES = 60 * 1024;
+const FIRST_LOAD_REQUESTS = 12;
+
+let browser;
+let server;
+let guest;
+
+before(async () => {
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+});
+after(() => browser?.close());
+
+beforeEach(async () => {
+  server = await Server.start();
+  guest = await Guest.arrive();
+});
+afterEach(async () => {
+  try {
+    await guest.leave();
+  } finally {
+    await server.remove();
+  }
+});
+
+/** Someone at a browser of their own. */
+class Guest {
+  static async arrive(options = {}, prepare = async () => {}) {
+    const arrived = new Guest();
+    arrived.troubles = [];
+    arrived.context = await browser.newContext({ locale: "en-GB", ...options });
+    arrived.page = await arrived.context.newPage();
+    arrived.page.setDefaultTimeout(WAIT_MS);
+    arrived.#watch();
+    await prepare(arrived);
+    return arrived;
+  }
+
+  #watch() {
+    const note = (what) => this.troubles.push(what);
+    this.page.on("console", (said) => {
+      if (["error", "warning"].includes(said.type())) note(`console: ${said.text()}`);
+    });
+    this.page.on("pageerror", (error) => note(`error: ${error}`));
+    this.page.on("request", (request) => {
+      if (new URL(request.url()).origin !== server.origin) note(`request elsewhere: ${request.url()}`);
+    });
+    this.page.on("websocket", (socket) => note(`socket: ${socket.url()}`));
+  }
+
+  /** Forgets the troubles a test has caused on purpose; all have to be of this kind. */
+  excuse(expected) {
+    assert.deepEqual(this.troubles.filter((trouble) => !expected.test(trouble)), []);
+    this.troubles = [];
+  }
+
+  async leave() {
+    await this.context.close();
+    assert.deepEqual(this.troubles, []);
+  }
+
+  async open() {
+    await this.page.goto(server.origin);
+    await this.isAnnounced();
+  }
+
+  async isAnnounced() {
+    const told = /idle for 7 days are deleted\. People not seen for 400 days are forgotten\.$/;
+    await this.page.locator("footer").getByText(told).waitFor();
+  }
+
+  get log() {
+    return this.page.getByRole("log");
+  }
+
+  get input() {
+    return this.page.getByRole("textbox", { name: /^Your message/ });
+  }
+
+  /** Says something, waits for the whole answer and returns it. */
+  async say(text) {
+    const answers = await this.log.locator(".assistant").count();
+    await this.input.fill(text);
+    await this.input.press("Enter");
+    return this.answer(answers);
+  }
+
+  /** Waits for the answer after so many earlier ones. */
+  async answer(earlier) {
+    const answer = this.log.locator(".assistant").nth(earlier);
+    await answer.waitFor();
+    await this.page.locator("#log:not([aria-busy])").waitFor();
+    const text = await answer.locator(".words").textContent();
+    assert.notEqual(text, "");
+    return text;
+  }
+
+  async words() {
+    return this.log.locator(".words").allTextContents();
+  }
+
+  press(name) {
+    return this.page.getByRole("button", { name, exact: true }).click();
+  }
+}
+
+describe("the first visit", () => {
+  test("greets, says how long things are kept, and that the companion is offline", async () => {
+    await guest.open();
+    assert.equal(await guest.log.locator(".assistant .words").count(), 1);
+    const label = guest.page.getByRole("button", { name: "offline", exact: true });
+    assert.match(await label.getAttribute("title"), /built-in program.*no network, no AI model/);
+    await label.click();
+    await guest.page.getByText("no AI model").waitFor();
+  });
+
+  test("is small and makes few requests", async () => {
+    const network = await guest.context.newCDPSession(guest.page);
+    const loaded = { bytes: 0, urls: [] };
+    await network.send("Network.enable");
+    network.on("Network.requestWillBeSent", ({ request }) => loaded.urls.push(request.url));
+    network.on("Network.loadingFinished", ({ encodedDataLength }) => (loaded.bytes += encodedDataLength));
+    await guest.open();
+    await guest.page.getByRole("button", { name: "offline", exact: true }).waitFor();
+    // Browsers fetch the icon out of sight of the page.
+    const icon = await guest.page.locator("link[rel=icon]").evaluate((link) => link.href);
+    if (!loaded.urls.includes(icon)) {
+      const answer = await guest.context.request.get(icon);
+      assert.equal(answer.status(), 200);
+      loaded.urls.push(icon);
+      loaded.bytes += (await answer.body()).length;
+    }
+    assert.ok(loaded.bytes > 0 && loaded.bytes <= FIRST_LOAD_BYTES, `${loaded.bytes} bytes`);
+    assert.ok(loaded.urls.length <= FIRST_LOAD_REQUESTS, loaded.urls.join("\n"));
+    console.log(`first load: ${loaded.bytes} bytes in ${loaded.urls.length} requests`);
+  });
+
+  test("with the id of a conversation that is gone begins a new one", async () => {
+    await guest.page.addInitScript(() => localStorage.setItem("companion.session", "0b7e4f5e-9f5b-4c54-8a8e-0f6f4f1a9a11"));
+    await guest.open();
+    assert.equal(await guest.log.locator(".assistant").count(), 1);
+    guest.excuse(/status of 40[14]/);
+  });
+});
+
+describe("a conversation", () => {
+  test("streams word by word, and survives a reload and a restart of the server", async () => {
+    await guest.open();
+    await guest.page.evaluate(() => {
+      window.seen = new Set();
+      const look = () => {
+        const last = [...document.querySelectorAll("#log .assistant .words")].slice(1).pop();
+        if (last?.textContent) window.seen.add(last.textContent);
+        requestAnimationFrame(look);
+      };
+      look();
+    });
+    const answer = await guest.say("Good morning! I slept well and I would like to tell you about my dream.");
+    const seen = await guest.page.evaluate(() => [...window.seen]);
+    const growing = seen.filter((text) => text.length < answer.length && answer.startsWith(text));
+    assert.ok(growing.length >= 2, `seen: ${JSON.stringify(seen)}`);
+    await guest.page.getByText(/^This conversation is kept until \d+ \w+ \d{4}; conversations idle/).waitFor();
+
+    const said = ["Good morning! I slept well and I would like to tell you about my dream.", answer];
+    await guest.page.reload();
+    await guest.log.getByText(answer).waitFor();
+    assert.deepEqual(await guest.words(), said);
+
+    await server.stop();
+    await server.restart();
+    await guest.page.reload();
+    await guest.log.getByText(answer).waitFor();
+    assert.deepEqual(await guest.words(), said);
+  });
+
+  test("loses nothing when the server cannot be reached: trying again takes the turn once", async () => {
+    await guest.open();
+    await server.stop();
+    await guest.input.fill("Are you there?");
+    await guest.input.press("Enter");
+    await guest.page.getByText("What you wrote is still here.").waitFor();
+    await guest.press("Try again");
+    await guest.page.getByText("What you wrote is still here.").waitFor();
+    guest.excuse(/ERR_CONNECTION_REFUSED/);
+    await server.restart();
+    await guest.press("Try again");
+    const answer = await guest.answer(1);
+    await guest.page.reload();
+    await guest.log.getByText(answer).waitFor();
+    assert.deepEqual(await guest.words(), ["Are you there?", answer]);
+  });
+
+  test("a reply that was cut off is taken up again, and kept once", async () => {
+    await guest.open();
+    const ids = [];
+    await guest.page.route("**/api/v1/chat", async (route) => {
+      ids.push(route.request().postDataJSON().turn_id);
+      if (ids.length > 1) return route.continue();
+      // The turn is taken; only the answer's end does not arrive.
+      await route.fetch();
+      return route.fulfill({ contentType: "text/event-stream", body: 'event: token\ndata: {"text":"Hal"}\n\n' });
+    });
+    await guest.input.fill("Tell me something.");
+    await guest.input.press("Enter");
+    await guest.press("Try again");
+    const answer = await guest.answer(1);
+    assert.equal(ids.length, 2);
+    assert.equal(ids[0], ids[1]);
+    await guest.page.reload();
+    await guest.log.getByText(answer).waitFor();
+    assert.deepEqual(await guest.words(), ["Tell me something.", answer]);
+  });
+
+  test("that has expired is followed by a new one, which answers", async () => {
+    await guest.open();
+    await guest.say("Remember the lake.");
+    await guest.page.evaluate(() =>
+      fetch(`/api/v1/sessions/${localStorage.getItem("companion.session")}`, { method: "DELETE" }));
+    await guest.input.fill("Where were we?");
+    await guest.input.press("Enter");
+    await guest.page.getByText("The old conversation has expired and is gone.").waitFor();
+    await guest.answer(1);
+    assert.equal((await guest.words())[1], "Where were we?");
+    guest.excuse(/status of 404/);
+  });
+
+  test("gives words back that the server refuses", async () => {
+    await guest.open();
+    const long = "a".repeat(8001);
+    await guest.input.fill(long);
+    await guest.input.press("Enter");
+    await guest.page.locator("#notice:not(:empty)").waitFor();
+    assert.match(await guest.page.locator("#notice").textContent(), /8000/);
+    assert.equal(await guest.input.inputValue(), long);
+    assert.equal(await guest.log.locator(".user").count(), 0);
+    guest.excuse(/status of 400/);
+  });
+
+  test("works where the browser has no randomUUID, and shows markup as the text it is", async () => {
+    await guest.page.addInitScript(() => delete Crypto.prototype.randomUUID);
+    await guest.open();
+    const markup = '<img src=x onerror="alert(1)"><b>bold</b>';
+    await guest.say(markup);
+    assert.equal((await guest.words())[1], markup);
+  });
+
+  test("shows a long past page by page, in order", async () => {
+    await guest.open();
+    await guest.page.evaluate(async () => {
+      const session_id = localStorage.getItem("companion.session");
+      const headers = { "Content-Type": "application/json" };
+      for (let n = 1; n <= 52; n += 1) {
+        const body = JSON.stringify({ session_id, message: `This is number ${n}.` });
+        const answer = await fetch("/api/v1/chat", { method: "POST", headers, body });
+        if (!answer.ok) throw new Error(await answer.text());
+      }
+    });
+    await guest.page.reload();
+    await guest.log.getByText("This is number 52.").waitFor();
+    while (await guest.page.getByRole("button", { name: "Show earlier" }).isVisible()) {
+      const before = await guest.log.locator(".user").count();
+      await guest.press("Show earlier");
+      await guest.log.locator(".user").nth(before).waitFor();
+      await guest.page.waitForFunction(() => document.activeElement !== document.body);
+    }
+    const numbers = await guest.log.locator(".user .words").allTextContents();
+    assert.deepEqual(numbers, Array.from({ length: 52 }, (_, n) => `This is number ${n + 1}.`));
+  });
+});
+
+describe("the keyboard", () => {
+  test("writes lines with Shift+Enter and sends with Enter", async () => {
+    await guest.open();
+    assert.ok(await guest.input.evaluate((input) => input === document.activeElement));
+    await guest.page.keyboard.type("first");
+    await guest.page.keyboard.press("Shift+Enter");
+    await guest.page.keyboard.type("second");
+    await guest.page.keyboard.press("Enter");
+    await guest.answer(1);
+    assert.equal((await guest.words())[1], "first\nsecond");
+    assert.equal(await guest.input.inputValue(), "");
+    assert.ok(await guest.input.evaluate((input) => input === document.activeElement));
+  });
+
+  test("opens a dialog, leaves it with Escape, and is back where it was", async () => {
+    await guest.open();
+    for (const name of ["Conversations", "Your data"]) {
+      const opener = guest.page.getByRole("button", { name, exact: true });
+      await opener.focus();
+      await guest.page.keyboard.press("Enter");
+      await guest.page.getByRole("dialog").waitFor();
+      await guest.page.keyboard.press("Escape");
+      await guest.page.getByRole("dialog").waitFor({ state: "hidden" });
+      assert.ok(await opener.evaluate((button) => button === document.activeElement), name);
+    }
+  });
+});
+
+describe("a person's own things", () => {
+  test("earlier conversations can be opened again, and deleted after a question", async () => {
+    await guest.open();
+    const answer = await guest.say("The first one is about gardens.");
+    await guest.press("New conversation");
+    await guest.page.getByText("The first one is about gardens.").waitFor({ state: "detached" });
+    await guest.say("The second one is about rivers.");
+
+    await guest.press("Conversations");
+    const dialog = guest.page.getByRole("dialog", { name: "Your conversations" });
+    await dialog.getByRole("listitem").nth(1).waitFor();
+    await dialog.getByRole("button", { name: /^Open:/ }).nth(1).click();
+    await guest.log.getByText(answer).waitFor();
+
+    await guest.press("Conversations");
+    const current = dialog.getByRole("listitem").filter({ hasText: "Open now" });
+    await current.getByRole("button", { name: /^Delete:/ }).click();
+    await current.getByRole("button", { name: "Keep" }).click();
+    assert.equal(await dialog.getByRole("listitem").count(), 2);
+    await current.getByRole("button", { name: /^Delete:/ }).click();
+    await current.getByRole("button", { name: "Delete for good" }).click();
+    await dialog.waitFor({ state: "hidden" });
+    await guest.log.getByText(answer).waitFor({ state: "detached" });
+
+    const left = await guest.page.evaluate(() => fetch("/api/v1/sessions").then((response) => response.json()));
+    assert.equal(left.sessions.filter((session) => session.checkpoints > 0).length, 1);
+  });
+
+  test("can be exported", async () => {
+    await guest.open();
+    await guest.say("Keep this sentence for me.");
+    await guest.press("Your data");
+    const [download] = await Promise.all([
+      guest.page.waitForEvent("download"),
+      guest.page.getByRole("link", { name: "Export" }).click(),
+    ]);
+    const chunks = await (await download.createReadStream()).toArray();
+    assert.match(Buffer.concat(chunks).toString("utf8"), /Keep this sentence for me\./);
+    JSON.parse(Buffer.concat(chunks).toString("utf8"));
+  });
+
+  test("can all be erased, after a word typed on purpose", async () => {
+    await guest.open();
+    await guest.say("Soon to be forgotten.");
+    const before = await guest.context.cookies();
+    await guest.press("Your data");
+    const dialog = guest.page.getByRole("dialog", { name: "Your data" });
+    const erase = dialog.getByRole("button", { name: "Erase everything" });
+    assert.ok(await erase.isDisabled());
+    await dialog.getByRole("textbox", { name: /type erase/ }).fill("erase");
+    await erase.click();
+    await dialog.getByText("Everything kept about you was erased. No backup holds any of it.").waitFor();
+    await dialog.getByRole("button", { name: "Close" }).click();
+    await guest.log.getByText("Soon to be forgotten.").waitFor({ state: "detached" });
+    await guest.page.locator("#log .assistant").waitFor();
+    await guest.isAnnounced();
+    const left = await guest.page.evaluate(() => fetch("/api/v1/sessions").then((response) => response.json()));
+    assert.equal(left.sessions.length, 1);
+    assert.notDeepEqual((await guest.context.cookies()).map((one) => one.value), before.map((one) => one.value));
+  });
+});
+
+describe("the page", () => {
+  for (const [device, viewport] of [
+    ["desktop", { width: 1280, height: 800 }],
+    ["phone", { width: 320, height: 640 }],
+  ]) {
+    for (const colorScheme of ["light", "dark"]) {
+      test(`fits a ${device} in the ${colorScheme}`, async () => {
+        await guest.leave();
+        guest = await Guest.arrive({ viewport, colorScheme });
+        await guest.open();
+        await guest.say("Hello! I have just come home from a long walk along the river, and my feet are tired.");
+        await guest.say("What should I cook tonight?");
+        await guest.page.getByText("This conversation is kept until").waitFor();
+        await fits("conversation");
+        for (const [name, ready] of [["Conversations", "listitem"], ["Your data", "link"]]) {
+          await guest.press(name);
+          await guest.page.getByRole("dialog").getByRole(ready).first().waitFor();
+          await fits(name.toLowerCase().replace(" ", "-"));
+          await guest.page.keyboard.press("Escape");
+        }
+
+        async function fits(view) {
+          const wide = await guest.page.evaluate(() =>
+            [...document.querySelectorAll("html, main, dialog[open]")]
+              .filter((part) => part.scrollWidth > part.clientWidth)
+              .map((part) => part.tagName));
+          assert.deepEqual(wide, [], `${view} is too wide`);
+          if (!process.env.SCREENSHOTS) return;
+          await mkdir(process.env.SCREENSHOTS, { recursive: true });
+          await guest.page.screenshot({ path: join(process.env.SCREENSHOTS, `${device}-${colorScheme}-${view}.png`) });
+        }
+      });
+    }
+  }
+});

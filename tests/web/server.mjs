@@ -1,0 +1,62 @@
+// Runs the real server on a data directory of its own.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+const binary = process.env.COMPANION_BIN;
+
+export class Server {
+  /** Starts a server that has nothing yet, on a port the system chooses. */
+  static async start() {
+    assert.ok(binary, "COMPANION_BIN has to name the server's binary");
+    const server = new Server();
+    server.home = await mkdtemp(join(tmpdir(), "companion-web-"));
+    server.log = "";
+    await server.#run("0");
+    return server;
+  }
+
+  /** Starts the server again after `stop`: same data, same address. */
+  async restart() {
+    await this.#run(new URL(this.origin).port);
+  }
+
+  /** Asks the server to stop, and sees that it does so in good order. */
+  async stop() {
+    this.child.kill("SIGTERM");
+    const [code, signal] = await this.exit;
+    assert.deepEqual([code, signal], [0, null], `the server did not stop in good order:\n${this.log}`);
+  }
+
+  /** Leaves nothing behind, whatever became of the test. */
+  async remove() {
+    if (this.child.exitCode === null && this.child.signalCode === null) await this.stop();
+    await rm(this.home, { recursive: true });
+  }
+
+  async #run(port) {
+    // The working directory holds no .env file, and of the environment only PATH is handed on.
+    this.child = spawn(binary, ["--data-dir", join(this.home, "data"), "--port", port], {
+      cwd: this.home,
+      env: { PATH: process.env.PATH, RATE_LIMIT_ENABLED: "false" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.exit = once(this.child, "exit");
+    this.child.stderr.setEncoding("utf8").on("data", (text) => {
+      this.log += text;
+    });
+    for await (const line of createInterface({ input: this.child.stdout })) {
+      const listening = /^Listening on (http:\S+)$/.exec(line);
+      if (!listening) continue;
+      this.origin = listening[1];
+      this.child.stdout.resume();
+      return;
+    }
+    assert.fail(`the server did not start:\n${this.log}`);
+  }
+}
