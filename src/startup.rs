@@ -90,7 +90,7 @@ impl Application {
     ///
     /// # Errors
     /// See [`StartupError`]; each is one clear line.
-    pub fn build(config: ServerConfig, substitutes: Substitutes) -> Result<Self, StartupError> {
+    pub fn build(config: &ServerConfig, substitutes: Substitutes) -> Result<Self, StartupError> {
         let data_dir = DataDir::create_or_open(&config.storage)?;
         let lock = data_dir.lock("server")?;
         clean_up(&data_dir)?;
@@ -104,11 +104,11 @@ impl Application {
             model: substitutes.model,
             persona: Arc::new(config.persona.clone()),
             retention: config.retention.clone(),
-            limits: config.limits.clone(),
+            limits: config.limits,
         };
         let app = Arc::new(App::new(parts, tokio::runtime::Handle::current()));
         let url = format!("http://{}", listener.local_addr()?);
-        let server = serve(app.clone(), listener, &config)?;
+        let server = serve(app.clone(), listener, config)?;
         Ok(Self {
             app,
             database: started.database,
@@ -256,12 +256,12 @@ fn back_up(dir: &DataDir, into: &Path, clock: &dyn Clock) -> Result<std::path::P
 
 fn bind(host: &str, port: u16) -> Result<TcpListener, StartupError> {
     let failed = |source: std::io::Error| {
-        let hint = match source.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                "; another program uses it: stop that, or set PORT to a free one"
-            }
-            std::io::ErrorKind::PermissionDenied => "; ports below 1024 need privileges: set PORT higher",
-            _ => "; check HOST and PORT",
+        let hint = if source.kind() == std::io::ErrorKind::AddrInUse {
+            "; another program uses it: stop that, or set PORT to a free one"
+        } else if source.kind() == std::io::ErrorKind::PermissionDenied {
+            "; ports below 1024 need privileges: set PORT higher"
+        } else {
+            "; check HOST and PORT"
         };
         StartupError::Bind { host: host.to_owned(), port, source, hint }
     };

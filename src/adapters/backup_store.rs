@@ -197,10 +197,7 @@ pub fn publish(
     manifest: &Manifest,
     owner: Owner,
 ) -> Result<PathBuf, DiskError> {
-    let moment = at.compact();
-    let free =
-        (1..).map(|n| dir.join(make_name(&moment, n))).find(|p| !p.exists() && !manifest_path(p).exists());
-    let path = free.unwrap_or_else(|| dir.join(make_name(&moment, 1)));
+    let path = dir.join(next_name(dir, &at.compact())?);
     let beside = manifest_path(&path);
     let staged = crate::adapters::data_dir::DataDir::temporary_in(dir);
     let published = write_manifest(&staged, manifest)
@@ -216,6 +213,20 @@ pub fn publish(
         return Err(error);
     }
     Ok(path)
+}
+
+/// The name of one more backup of this moment. Numbers only grow, also past those that were removed meanwhile, so that
+/// the order of the names is the order in which the backups were made.
+fn next_name(dir: &Path, moment: &str) -> Result<String, DiskError> {
+    let mut number = 1;
+    for entry in fs::read_dir(dir).naming("list", dir)? {
+        let name = entry.naming("list", dir)?.file_name().to_string_lossy().into_owned();
+        match parse_name(&name) {
+            Some((taken, taken_number)) if taken == moment => number = number.max(taken_number + 1),
+            _ => {}
+        }
+    }
+    Ok(make_name(moment, number))
 }
 
 fn write_manifest(path: &Path, manifest: &Manifest) -> Result<(), DiskError> {

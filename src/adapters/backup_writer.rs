@@ -41,10 +41,10 @@ pub enum BackupError {
 
 impl BackupError {
     fn from_io(operation: &'static str, path: &Path, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::Interrupted => Self::Stopped,
-            _ => DiskError { operation, path: path.to_owned(), source }.into(),
+        if source.kind() == io::ErrorKind::Interrupted {
+            return Self::Stopped;
         }
+        DiskError { operation, path: path.to_owned(), source }.into()
     }
 }
 

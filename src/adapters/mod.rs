@@ -7,6 +7,7 @@ pub mod data_dir;
 pub mod database;
 pub mod disk;
 pub mod erasure_ledger;
+pub mod expiry_store;
 pub mod offline;
 pub mod person_store;
 pub mod reserve;

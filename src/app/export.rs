@@ -8,7 +8,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tracing::Instrument;
 
 use crate::adapters::session_store::{self, StoredSession};
 use crate::app::{App, AppError};
@@ -34,7 +33,7 @@ impl App {
                 drop(pieces.send(Err(error)).await);
             }
         };
-        self.turns.spawn_beside(work.in_current_span());
+        self.turns.spawn(work);
         receiver
     }
 

@@ -13,6 +13,7 @@ pub mod error;
 pub mod export;
 pub mod health;
 pub mod persons;
+pub mod running_turns;
 pub mod sessions;
 pub mod turn;
 
@@ -27,7 +28,7 @@ pub struct App {
     pub(crate) persona: Arc<Persona>,
     pub(crate) retention: RetentionConfig,
     pub(crate) limits: LimitsConfig,
-    pub(crate) turns: turn::Turns,
+    pub(crate) turns: running_turns::Turns,
     pub(crate) probe: health::Probe,
 }
 
@@ -53,7 +54,7 @@ impl App {
     /// Puts the parts together. Turns run on `runtime`, whichever thread asked for them.
     #[must_use]
     pub fn new(parts: Parts, runtime: tokio::runtime::Handle) -> Self {
-        let turns = turn::Turns::new(runtime, parts.limits.max_turns);
+        let turns = running_turns::Turns::new(runtime, parts.limits.max_turns);
         Self {
             clock: parts.clock,
             database: parts.database,

@@ -12,16 +12,14 @@
 //!
 //! Bounds: `MAX_TURNS` turns run at once, 32 events wait for a slow reader, the model sees the last 20 turns.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio_util::task::TaskTracker;
-use tracing::Instrument;
+use tokio::sync::{mpsc, watch};
 
 use crate::adapters::session_store::{self, Committed, StoredSession};
+use crate::app::running_turns::Registered;
 use crate::app::{App, AppError};
 use crate::domain::chat::{Exchange, Pace, Prompt};
 use crate::domain::clock::Timestamp;
@@ -84,51 +82,6 @@ pub struct Timings {
 /// The events of one turn. Dropping it is how a client goes away.
 pub type TurnEvents = mpsc::Receiver<TurnEvent>;
 
-type RunningTurns = Arc<Mutex<HashMap<(SessionId, TurnId), watch::Receiver<()>>>>;
-
-/// The turns that run now.
-pub struct Turns {
-    runtime: tokio::runtime::Handle,
-    tracker: TaskTracker,
-    places: Arc<Semaphore>,
-    running: RunningTurns,
-}
-
-impl Turns {
-    pub(crate) fn new(runtime: tokio::runtime::Handle, most: usize) -> Self {
-        let places = Arc::new(Semaphore::new(most));
-        Self { runtime, tracker: TaskTracker::new(), places, running: RunningTurns::default() }
-    }
-
-    /// Runs what is not a turn, but has to end before the server does.
-    pub(crate) fn spawn_beside(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.tracker.spawn_on(work, &self.runtime);
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.tracker.is_closed()
-    }
-}
-
-/// Takes a turn off the list of running ones when it ends, however it ends.
-struct Running {
-    turns: RunningTurns,
-    key: (SessionId, TurnId),
-    _ended: watch::Sender<()>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
-    }
-}
-
-/// What a turn id says about a turn: the guard of a new one (none without an id), or the end of the one it repeats.
-enum Registered {
-    Runs(Option<Running>),
-    Joins(watch::Receiver<()>),
-}
-
 struct Work {
     app: Arc<App>,
     request: TurnRequest,
@@ -159,43 +112,35 @@ impl App {
             replay(&events, &request, before).await;
             return Ok(receiver);
         }
-        let running = match self.register(&request) {
+        let running = match self.turns.register(request.session, request.turn) {
             Registered::Runs(running) => running,
             Registered::Joins(ended) => {
                 let app = self.clone();
-                self.spawn(async move { app.join(request, stored.key, ended, events).await })?;
+                self.turns.spawn(app.join(request, stored.key, ended, events));
                 return Ok(receiver);
             }
         };
         self.room_to_grow()?;
-        let place = self.turns.places.clone().try_acquire_owned().map_err(|_| AppError::Busy)?;
+        let place = self.turns.place()?;
         let said_at = self.clock.now();
         let work = Work { app: self.clone(), request, stored, history, events, began, said_at };
-        self.spawn(async move {
+        self.turns.spawn(async move {
             let _place = place;
             let _running = running;
             work.run().await;
-        })?;
+        });
         Ok(receiver)
     }
 
     /// Refuses new turns and waits for the running ones.
     pub async fn drain_turns(&self) {
-        self.turns.tracker.close();
-        self.turns.tracker.wait().await;
+        self.turns.stop();
+        self.turns.ended().await;
     }
 
     /// Refuses new turns.
     pub fn stop_turns(&self) {
-        self.turns.tracker.close();
-    }
-
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> Result<(), AppError> {
-        if self.turns.is_draining() {
-            return Err(AppError::Unavailable("stopping"));
-        }
-        self.turns.tracker.spawn_on(work.in_current_span(), &self.turns.runtime);
-        Ok(())
+        self.turns.stop();
     }
 
     fn check_message(&self, message: &str) -> Result<(), AppError> {
@@ -208,18 +153,6 @@ impl App {
             return Err(wrong(format!("must have at most {most} characters")));
         }
         Ok(())
-    }
-
-    fn register(&self, request: &TurnRequest) -> Registered {
-        let Some(turn) = request.turn else { return Registered::Runs(None) };
-        let key = (request.session, turn);
-        let mut running = self.turns.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ended) = running.get(&key) {
-            return Registered::Joins(ended.clone());
-        }
-        let (sender, ended) = watch::channel(());
-        running.insert(key, ended);
-        Registered::Runs(Some(Running { turns: self.turns.running.clone(), key, _ended: sender }))
     }
 
     /// Waits for the same turn, asked for before, and tells what became of it.

@@ -13,7 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// A companion to talk with, on your own machine. Settings come from the environment and a .env file; with none at all
 /// it listens on <http://127.0.0.1:8000> and keeps everything in ./data.
 #[derive(Parser)]
-#[command(name = "companion", version)]
+#[expect(clippy::doc_markdown, reason = "help texts are shown as they stand")]
+#[command(name = "companion", version, after_long_help = companion::config::describe())]
 struct Arguments {
     /// The .env file [default: ./.env, if there is one]
     #[arg(long, value_name = "FILE")]
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
             "These names in the .env file mean nothing here and are ignored"
         );
     }
-    match run(config) {
+    match run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => tell(&format!("{error:#}"), 1),
     }
@@ -60,7 +61,7 @@ fn tell(message: &dyn std::fmt::Display, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn run(config: ServerConfig) -> anyhow::Result<()> {
+fn run(config: &ServerConfig) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     runtime.block_on(async {

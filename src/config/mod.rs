@@ -21,6 +21,7 @@ pub use maint::MaintConfig;
 pub use problems::Problems;
 pub use raw::Flags;
 pub use server::{LimitsConfig, ServerConfig};
+pub use settings::describe;
 
 /// Where things lie on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -77,6 +77,17 @@ pub(crate) const NOT_YET: [(&str, &str); 8] = [
     ("DAILY_TURNS_PER_PERSON", "count turns per day"),
 ];
 
+/// Every setting with its default and meaning, for the long help.
+#[must_use]
+pub fn describe() -> String {
+    let mut text = String::from("Settings (defaults < .env file < environment < flags):\n");
+    for setting in &SETTINGS {
+        let default = if setting.default.is_empty() { "unset" } else { setting.default };
+        text.push_str(&format!("  {} [{default}]\n      {}\n", setting.name, setting.meaning));
+    }
+    text
+}
+
 /// The setting with this name or alias.
 pub(crate) fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name || setting.alias == Some(name))

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::adapters::backup_store::{self, BackupFile};
 use crate::adapters::backup_writer::{self, Backup, Proven, Stage, StageTimes};
-use crate::adapters::session_store;
+use crate::adapters::expiry_store;
 use crate::adapters::sqlite::During;
 use crate::domain::retention::{ClockWitness, check_clock};
-use crate::maint::{ItemError, Job, MaintError, Report, Run, Schema};
+use crate::maint::{ItemError, Job, MaintError, Needs, Report, Run, Schema};
 
 /// The job's name.
 pub const JOB: &str = "backup-db";
@@ -74,7 +74,9 @@ pub struct Counts {
 
 /// Runs the job.
 pub fn run(run: &Run<'_>, options: Options<'_>) -> Report<Counts> {
-    run.recorded(JOB, Schema::CurrentOrOlder, |job, counts| back_up(job, options, counts))
+    run.recorded(Needs { job: JOB, schema: Schema::CurrentOrOlder, reserve: false }, |job, counts| {
+        back_up(job, options, counts)
+    })
 }
 
 fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Result<(), MaintError> {
@@ -137,7 +139,7 @@ fn check_fuse(job: &Job<'_>, keep: NonZeroU32) -> Result<(), MaintError> {
     if job.run.force {
         return Ok(());
     }
-    let newest_row = session_store::newest_activity(&job.db).during("find the newest turn")?;
+    let newest_row = expiry_store::newest_activity(&job.db).during("find the newest turn")?;
     let witness = ClockWitness { newest_row, last_success: job.last_success };
     check_clock(job.now, witness, DAY * keep.get()).map_err(Into::into)
 }

@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use crate::adapters::audio_store::{self, AudioFile};
 use crate::adapters::data_dir::remove_leftovers_older_than;
-use crate::adapters::session_store;
+use crate::adapters::expiry_store;
 use crate::adapters::sqlite::During;
 use crate::domain::audio::AudioId;
 use crate::domain::clock::Timestamp;
 use crate::domain::retention::{ClockWitness, check_clock, exceeds_percent};
 use crate::maint::compact::{self, GAP};
-use crate::maint::{Job, MaintError, Report, Run, Schema};
+use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
 
 /// The job's name.
 pub const JOB: &str = "cleanup-audio";
@@ -56,7 +56,9 @@ pub struct Counts {
 
 /// Runs the job.
 pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
-    run.recorded(JOB, Schema::Current, |job, counts| clean_up(job, options, counts))
+    run.recorded(Needs { job: JOB, schema: Schema::Current, reserve: true }, |job, counts| {
+        clean_up(job, options, counts)
+    })
 }
 
 fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<(), MaintError> {
@@ -97,7 +99,7 @@ fn check_fuse(job: &Job<'_>, files: &[AudioFile], max_age: Duration) -> Result<(
     if job.run.force {
         return Ok(());
     }
-    let newest_turn = session_store::newest_activity(&job.db).during("find the newest turn")?;
+    let newest_turn = expiry_store::newest_activity(&job.db).during("find the newest turn")?;
     let newest_file = files.last().map(|file| file.written_at);
     let witness = ClockWitness { newest_row: newest_turn.max(newest_file), last_success: job.last_success };
     check_clock(job.now, witness, max_age).map_err(Into::into)

@@ -6,15 +6,16 @@ use rusqlite::{Connection, TransactionBehavior};
 use serde::Serialize;
 
 use crate::adapters::audio_store;
-use crate::adapters::session_store::{self, Cutoffs, Deleted};
+use crate::adapters::expiry_store::{self, Cutoffs};
+use crate::adapters::session_store::{self, Deleted};
 use crate::adapters::sqlite::{DbError, During};
-use crate::adapters::{erasure_ledger, person_store, reserve};
+use crate::adapters::{erasure_ledger, person_store};
 use crate::domain::clock::Timestamp;
 use crate::domain::retention::{
     ClockWitness, RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent,
 };
 use crate::maint::compact::{self, GAP, SLICE};
-use crate::maint::{Job, MaintError, Report, Run, Schema};
+use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
 
 /// The job's name.
 pub const JOB: &str = "cleanup-sessions";
@@ -59,7 +60,9 @@ pub struct Counts {
 
 /// Runs the job.
 pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
-    run.recorded(JOB, Schema::Current, |job, counts| clean_up(job, options, counts))
+    run.recorded(Needs { job: JOB, schema: Schema::Current, reserve: true }, |job, counts| {
+        clean_up(job, options, counts)
+    })
 }
 
 fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<(), MaintError> {
@@ -77,7 +80,6 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
     counts.audio_files_deleted = 0;
     counts.persons_erased = 0;
     let before = compact::database_bytes(job.dir.database());
-    reserve::release(&job.dir)?;
     let deleted = delete_all(job, cutoffs, options, expected, counts);
     let compacted = if options.compact && deleted.is_ok() {
         compact::compact(job)
@@ -87,9 +89,6 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
     let totals = session_store::totals(&job.db).during("count what remains");
     counts.sessions_remaining = totals.map_or(0, |totals| totals.sessions);
     counts.bytes_reclaimed += before.saturating_sub(compact::database_bytes(job.dir.database()));
-    if let Err(error) = reserve::restore(&job.dir) {
-        tracing::warn!(error = %error, "There is no room for the reserve yet; the next cleanup tries again");
-    }
     log_completed(counts);
     deleted.and(compacted)
 }
@@ -118,7 +117,7 @@ fn check_fuse(job: &Job<'_>, retention: Option<RetentionDays>) -> Result<(), Mai
     if job.run.force {
         return Ok(());
     }
-    let newest_row = session_store::newest_activity(&job.db).during("find the newest turn")?;
+    let newest_row = expiry_store::newest_activity(&job.db).during("find the newest turn")?;
     let witness = ClockWitness { newest_row, last_success: job.last_success };
     let span = retention.map_or(UNREMEMBERED_IDLE, RetentionDays::span);
     check_clock(job.now, witness, span).map_err(Into::into)
@@ -127,13 +126,13 @@ fn check_fuse(job: &Job<'_>, retention: Option<RetentionDays>) -> Result<(), Mai
 /// Fills in what is there and what would go, logs it, and applies `--max-delete-percent`.
 fn analyse(job: &Job<'_>, cutoffs: Cutoffs, options: Options, counts: &mut Counts) -> Result<(), MaintError> {
     let before = session_store::totals(&job.db).during("count sessions")?;
-    let expired = session_store::count_expired(&job.db, cutoffs).during("count expired sessions")?;
+    let expired = expiry_store::count_expired(&job.db, cutoffs).during("count expired sessions")?;
     counts.sessions_before = before.sessions;
     counts.checkpoints_before = before.checkpoints;
     counts.sessions_deleted = expired.sessions;
     counts.checkpoints_deleted = expired.checkpoints;
     counts.audio_files_deleted =
-        session_store::count_expired_audio(&job.db, cutoffs).during("count expired audio")?;
+        expiry_store::count_expired_audio(&job.db, cutoffs).during("count expired audio")?;
     counts.sessions_remaining = before.sessions.saturating_sub(expired.sessions);
     if let Some(cutoff) = person_cutoff(job) {
         counts.persons_erased = person_store::count_unseen_since(&job.db, cutoff).during("count people")?;
@@ -189,7 +188,7 @@ fn delete_batch(db: &mut Connection, cutoffs: Cutoffs, most: usize) -> rusqlite:
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let began = Instant::now();
     let mut deleted = Deleted::default();
-    for key in session_store::expired(&transaction, cutoffs, most)? {
+    for key in expiry_store::expired(&transaction, cutoffs, most)? {
         session_store::delete(&transaction, key, &mut deleted)?;
         if began.elapsed() > SLICE {
             break;
@@ -282,5 +281,5 @@ pub(crate) fn next_run(
     now: Timestamp,
     retention: Option<RetentionDays>,
 ) -> Result<session_store::Totals, DbError> {
-    session_store::count_expired(db, cutoffs(now, retention)).during("count expired sessions")
+    expiry_store::count_expired(db, cutoffs(now, retention)).during("count expired sessions")
 }

@@ -2,6 +2,7 @@
 //! the report, the exit codes.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,9 @@ use serde::Serialize;
 
 use crate::adapters::backup_writer::BackupError;
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
-use crate::adapters::disk::DiskError;
-use crate::adapters::run_store;
+use crate::adapters::disk::{self, DiskError};
 use crate::adapters::sqlite::{self, Access, DbError};
+use crate::adapters::{reserve, run_store};
 use crate::config::MaintConfig;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::retention::ClockDoubt;
@@ -175,7 +176,27 @@ pub(crate) struct Job<'a> {
     /// When this job last succeeded, as known before this run.
     pub last_success: Option<Timestamp>,
     pub errors: Vec<ItemError>,
+    // Dropped in this order, after the run is recorded: the reserve comes back before the lock is let go.
+    _reserve: Option<Released>,
     _lock: Lock,
+}
+
+/// The reserve's space, lent to a job.
+struct Released(DataDir);
+
+impl Released {
+    fn of(dir: &DataDir) -> Result<Self, DiskError> {
+        reserve::release(dir)?;
+        Ok(Self(dir.clone()))
+    }
+}
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        if let Err(error) = reserve::restore(&self.0) {
+            tracing::warn!(error = %error, "There is no room for the reserve yet; the next cleanup tries again");
+        }
+    }
 }
 
 /// Which schema versions a job can work with.
@@ -185,18 +206,27 @@ pub(crate) enum Schema {
     CurrentOrOlder,
 }
 
+/// What a job needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Needs {
+    pub job: &'static str,
+    pub schema: Schema,
+    /// Has to work with no byte free: the reserve is released before the first step and restored after the last.
+    pub reserve: bool,
+}
+
 impl Run<'_> {
     /// Runs `work` under the job's lock and records how it went. The counts are in the report whatever happens.
     pub(crate) fn recorded<C: Serialize + Default>(
         &self,
-        job: &'static str,
-        schema: Schema,
+        needs: Needs,
         work: impl FnOnce(&mut Job<'_>, &mut C) -> Result<(), MaintError>,
     ) -> Report<C> {
         let began = Instant::now();
         let now = self.clock.now();
+        let job = needs.job;
         let mut counts = C::default();
-        let (outcome, errors, record) = match self.open(job, schema, now) {
+        let (outcome, errors, record) = match self.open(needs, now) {
             Err(error) => (error.outcome(), vec![item(self.place(), &error)], None),
             Ok(mut opened) => {
                 let key = if self.dry_run { None } else { begin_record(&opened.db, job, now) };
@@ -231,13 +261,15 @@ impl Run<'_> {
         report
     }
 
-    fn open(&self, job: &'static str, schema: Schema, now: Timestamp) -> Result<Job<'_>, MaintError> {
+    fn open(&self, needs: Needs, now: Timestamp) -> Result<Job<'_>, MaintError> {
+        let Needs { job, schema, reserve } = needs;
         let dir = DataDir::open(&self.config.storage)?;
         let lock = dir.lock(job)?;
+        let reserve = if reserve && !self.dry_run { Some(Released::of(&dir)?) } else { None };
         let db = open_database(&dir, schema)?;
         let last_success = run_store::last_success(&db, job)
             .map_err(|source| DbError::from_sqlite("read the record of runs", source))?;
-        Ok(Job { run: self, now, dir, db, last_success, errors: Vec::new(), _lock: lock })
+        Ok(Job { run: self, now, dir, db, last_success, errors: Vec::new(), _reserve: reserve, _lock: lock })
     }
 
     fn place(&self) -> String {
@@ -263,7 +295,23 @@ impl Job<'_> {
 }
 
 pub(crate) fn open_database(dir: &DataDir, schema: Schema) -> Result<Connection, DbError> {
-    let path = dir.database();
+    open_at(dir.database(), schema).map_err(|error| {
+        // Without a byte free SQLite cannot even make its shared memory, and calls that an I/O error.
+        if let DbError::Sqlite { operation, .. } = error
+            && has_no_room(dir)
+        {
+            return DbError::Full(operation);
+        }
+        error
+    })
+}
+
+fn has_no_room(dir: &DataDir) -> bool {
+    let place = dir.database().parent().unwrap_or(dir.root());
+    disk::free_bytes(place).is_ok_and(|free| free < 64 * 1024)
+}
+
+fn open_at(path: &Path, schema: Schema) -> Result<Connection, DbError> {
     if schema == Schema::Current {
         return sqlite::open_current(path, Access::ReadWrite);
     }

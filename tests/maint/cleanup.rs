@@ -302,7 +302,7 @@ fn the_log_counts_and_never_quotes() {
     seed::sign_of_life(&mut db);
     let log = house.maint(&["cleanup-sessions", "-v"]).expect(0).stderr;
     for event in ["session_cleanup_analysis", "session_cleanup_completed"] {
-        let line = log.lines().find(|line| line.contains(event)).expect(event);
+        let line = log.lines().find(|line| line.contains(event)).unwrap();
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!(line["sessions_before"], 3);
     }

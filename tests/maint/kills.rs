@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use crate::support::dice::{Dice, rounds};
@@ -15,30 +15,47 @@ fn some_time(dice: &mut Dice, most_micros: u64) {
     std::thread::sleep(Duration::from_micros(dice.below(most_micros)));
 }
 
+/// The server that runs now; replaced whenever it was killed.
+struct Current {
+    server: Mutex<Arc<Server>>,
+    replaced: Condvar,
+}
+
+impl Current {
+    fn get(&self) -> Arc<Server> {
+        self.server.lock().unwrap().clone()
+    }
+
+    fn replace(&self, server: Server) {
+        *self.server.lock().unwrap() = Arc::new(server);
+        self.replaced.notify_all();
+    }
+
+    /// Waits until another server than `old` runs, or somebody else has something to say (`stop`).
+    fn wait_for_another(&self, old: &Arc<Server>) {
+        let server = self.server.lock().unwrap();
+        let half_second = Duration::from_millis(500);
+        drop(self.replaced.wait_timeout_while(server, half_second, |now| Arc::ptr_eq(now, old)).unwrap());
+    }
+}
+
 /// Says one thing after another until told to stop, trying each with the same turn id until it is done.
-fn chatter(server_url: &Mutex<Arc<Server>>, talk: &Talk, who: u32, stop: &AtomicBool) -> Vec<String> {
+fn chatter(current: &Current, talk: &Talk, who: usize, stop: &AtomicBool) -> Vec<String> {
     let mut done = Vec::new();
-    let mut number = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let message = format!("person {who} says number {number}");
+    while !stop.load(Ordering::Relaxed) && done.len() < 45 {
+        let message = format!("person {who} says number {}", done.len());
         let turn = uuid::Uuid::new_v4().to_string();
         // The last one may stay undone; all others are insisted on.
-        let confirmed = loop {
-            let server = server_url.lock().unwrap().clone();
+        loop {
+            let server = current.get();
             if server.stream(talk, &message, &turn) {
-                break true;
+                done.push(message);
+                break;
             }
             if stop.load(Ordering::Relaxed) {
-                break false;
+                break;
             }
-            std::thread::yield_now();
-        };
-        if confirmed {
-            done.push(message);
-        }
-        number += 1;
-        if number >= 45 {
-            break;
+            current.wait_for_another(&server);
         }
     }
     done
@@ -52,29 +69,30 @@ fn killed_servers_lose_no_turn_that_was_done_and_double_none() {
     while kills < rounds(100) {
         let server = Arc::new(house.start());
         let talks: Vec<_> = (0..4).map(|_| server.start_session()).collect();
-        let current = Arc::new(Mutex::new(server));
+        let current = Current { server: Mutex::new(server), replaced: Condvar::new() };
         let stop = AtomicBool::new(false);
         let told: HashMap<usize, Vec<String>> = std::thread::scope(|scope| {
+            let (current, stop) = (&current, &stop);
             let people: Vec<_> = talks
                 .iter()
                 .enumerate()
-                .map(|(who, talk)| {
-                    let (current, stop) = (&*current, &stop);
-                    scope.spawn(move || (who, chatter(current, talk, u32::try_from(who).unwrap(), stop)))
-                })
+                .map(|(who, talk)| scope.spawn(move || (who, chatter(current, talk, who, stop))))
                 .collect();
             for _ in 0..20 {
-                some_time(&mut dice, 60_000);
-                let old = current.lock().unwrap().clone();
-                old.kill_now();
+                some_time(&mut dice, 900_000);
+                current.get().kill_now();
                 kills += 1;
-                *current.lock().unwrap() = Arc::new(house.start());
+                current.replace(house.start());
                 house.assert_no_temporary_files();
             }
             stop.store(true, Ordering::Relaxed);
             people.into_iter().map(|person| person.join().unwrap()).collect()
         });
-        let server = current.lock().unwrap().clone();
+        let server = current.get();
+        assert!(
+            told.values().map(Vec::len).sum::<usize>() > 4,
+            "too little was said for the kills to mean anything"
+        );
         for (who, talk) in talks.iter().enumerate() {
             let kept = server.history(talk);
             let mut expected = told[&who].clone();

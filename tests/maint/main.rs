@@ -1,9 +1,5 @@
 //! The real executables, as an operator and their scheduler run them: exit codes, JSON, files on disk.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a failed expectation fails the test, with its place"
-)]
+#![expect(clippy::unwrap_used, reason = "a failed expectation fails the test, with its place")]
 
 mod backups;
 mod bad_input;

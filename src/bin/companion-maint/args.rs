@@ -1,4 +1,5 @@
 //! The command line: what can be asked for. The doc comments are the help texts.
+#![expect(clippy::doc_markdown, reason = "help texts are shown as they stand")]
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use companion::domain::retention::RetentionDays;
 /// touched; 3 some items failed, the rest is done, safe to run again; 4 refused for safety; 75 another run of this job
 /// holds the lock.
 #[derive(Debug, Parser)]
-#[command(name = "companion-maint", version, max_term_width = 100)]
+#[command(name = "companion-maint", version, max_term_width = 100, after_long_help = companion::config::describe())]
 pub struct Arguments {
     /// What to do
     #[command(subcommand)]

@@ -1,0 +1,82 @@
+//! SQL that tells which sessions have expired, and when anyone was last active.
+
+use rusqlite::{Connection, named_params, params};
+
+use crate::adapters::session_store::Totals;
+use crate::domain::clock::Timestamp;
+
+/// Which sessions have outlived their retention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cutoffs {
+    /// Sessions idle since before this go; `None` keeps them.
+    pub idle_since: Option<Timestamp>,
+    /// Unremembered sessions idle since before this go.
+    pub unremembered_since: Timestamp,
+}
+
+/// The keys of up to `limit` expired sessions, the longest idle first.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn expired(connection: &Connection, cutoffs: Cutoffs, limit: usize) -> rusqlite::Result<Vec<i64>> {
+    let mut by_age = connection.prepare_cached(
+        "SELECT id FROM sessions WHERE pinned = 0 AND last_active_at < ?1 ORDER BY last_active_at LIMIT ?2",
+    )?;
+    let idle_since = cutoffs.idle_since.map_or(i64::MIN, Timestamp::as_millis);
+    let keys: Vec<i64> =
+        by_age.query_map(params![idle_since, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    if !keys.is_empty() {
+        return Ok(keys);
+    }
+    let mut unremembered = connection.prepare_cached(
+        "SELECT id FROM sessions WHERE pinned = 0 AND remembered = 0 AND last_active_at < ?1
+         ORDER BY last_active_at LIMIT ?2",
+    )?;
+    let since = cutoffs.unremembered_since.as_millis();
+    unremembered.query_map(params![since, limit], |row| row.get(0))?.collect()
+}
+
+/// How many sessions and checkpoints [`expired`] would yield in all.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn count_expired(connection: &Connection, cutoffs: Cutoffs) -> rusqlite::Result<Totals> {
+    let idle_since = cutoffs.idle_since.map_or(i64::MIN, Timestamp::as_millis);
+    connection.query_row(
+        "SELECT count(*), coalesce(sum(checkpoints), 0) FROM (
+             SELECT checkpoints FROM sessions WHERE pinned = 0 AND last_active_at < :idle
+             UNION ALL
+             SELECT checkpoints FROM sessions WHERE pinned = 0 AND remembered = 0
+                 AND last_active_at < :unremembered AND last_active_at >= :idle)",
+        named_params! {":idle": idle_since, ":unremembered": cutoffs.unremembered_since.as_millis()},
+        |row| Ok(Totals { sessions: row.get(0)?, checkpoints: row.get(1)? }),
+    )
+}
+
+/// How many audio replies hang on what [`expired`] would yield in all.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn count_expired_audio(connection: &Connection, cutoffs: Cutoffs) -> rusqlite::Result<u64> {
+    let idle_since = cutoffs.idle_since.map_or(i64::MIN, Timestamp::as_millis);
+    connection.query_row(
+        "SELECT count(*) FROM audio JOIN sessions ON sessions.id = audio.session_id
+         WHERE pinned = 0 AND (last_active_at < :idle OR (remembered = 0 AND last_active_at < :unremembered))",
+        named_params! {":idle": idle_since, ":unremembered": cutoffs.unremembered_since.as_millis()},
+        |row| row.get(0),
+    )
+}
+
+/// When any session was last active.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn newest_activity(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let newest: Option<i64> = connection.query_row(
+        "SELECT max(at) FROM (SELECT max(last_active_at) AS at FROM sessions WHERE pinned = 0
+         UNION ALL SELECT max(last_active_at) FROM sessions WHERE pinned = 1)",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(newest.map(Timestamp::from_millis))
+}

@@ -1,0 +1,85 @@
+//! The turns that run now: how many may, which turn ids they carry, and the wait for their end.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::app::AppError;
+use crate::domain::session::{SessionId, TurnId};
+
+type Key = (SessionId, TurnId);
+type ByTurnId = Arc<Mutex<HashMap<Key, watch::Receiver<()>>>>;
+
+/// The turns that run now. They run on one runtime, whichever thread asked for them.
+pub struct Turns {
+    runtime: tokio::runtime::Handle,
+    tracker: TaskTracker,
+    places: Arc<Semaphore>,
+    by_turn_id: ByTurnId,
+}
+
+/// Takes a turn off the list of running ones when it ends, however it ends.
+pub(crate) struct Running {
+    turns: ByTurnId,
+    key: Key,
+    _ended: watch::Sender<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+/// What a turn id says about a turn: the guard of a new one (none without an id), or the end of the one it repeats.
+pub(crate) enum Registered {
+    Runs(Option<Running>),
+    Joins(watch::Receiver<()>),
+}
+
+impl Turns {
+    pub(crate) fn new(runtime: tokio::runtime::Handle, most: usize) -> Self {
+        let places = Arc::new(Semaphore::new(most));
+        Self { runtime, tracker: TaskTracker::new(), places, by_turn_id: ByTurnId::default() }
+    }
+
+    /// A place among the turns that may run at once; let go when dropped.
+    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, AppError> {
+        self.places.clone().try_acquire_owned().map_err(|_| AppError::Busy)
+    }
+
+    /// Notes that a turn begins, or finds the one it repeats.
+    pub(crate) fn register(&self, session: SessionId, turn: Option<TurnId>) -> Registered {
+        let Some(turn) = turn else { return Registered::Runs(None) };
+        let key = (session, turn);
+        let mut running = self.by_turn_id.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ended) = running.get(&key) {
+            return Registered::Joins(ended.clone());
+        }
+        let (sender, ended) = watch::channel(());
+        running.insert(key, ended);
+        Registered::Runs(Some(Running { turns: self.by_turn_id.clone(), key, _ended: sender }))
+    }
+
+    /// Runs what has to end before the server does, with the request's id on its log lines.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn_on(work.in_current_span(), &self.runtime);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.tracker.is_closed()
+    }
+
+    /// From now on new turns are refused.
+    pub(crate) fn stop(&self) {
+        self.tracker.close();
+    }
+
+    /// Waits for the running ones, once stopped.
+    pub(crate) async fn ended(&self) {
+        self.tracker.wait().await;
+    }
+}

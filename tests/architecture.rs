@@ -1,0 +1,166 @@
+//! The house rules that no compiler checks: who may import whom, what a file looks like.
+#![expect(clippy::unwrap_used, reason = "a failed expectation fails the test, with its place")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Module, and what it may import of ours; a path narrows it to one part. Everything else is forbidden.
+const MAY_IMPORT: [(&str, &[&str]); 10] = [
+    ("bin/companion.rs", &["startup", "config", "telemetry"]),
+    ("bin/companion-maint", &["maint", "config", "telemetry", "domain", "adapters"]),
+    ("startup", &["web", "app", "adapters", "config", "telemetry", "domain"]),
+    ("web", &["web", "app", "domain", "config", "telemetry"]),
+    ("maint", &["maint", "adapters", "domain", "config", "app::outbox"]),
+    (
+        "app",
+        &[
+            "app",
+            "domain",
+            "config",
+            "telemetry",
+            // Local disk, concrete: the database and what lies beside it.
+            "adapters::data_dir",
+            "adapters::database",
+            "adapters::sqlite",
+            "adapters::disk",
+            "adapters::session_store",
+            "adapters::person_store",
+            "adapters::audio_store",
+            "adapters::backup_store",
+            "adapters::erasure_ledger",
+            "adapters::reserve",
+        ],
+    ),
+    ("adapters", &["adapters", "domain", "config", "telemetry"]),
+    ("config", &["config", "domain"]),
+    ("telemetry", &["telemetry"]),
+    ("domain", &["domain"]),
+];
+
+const FORBIDDEN_NAMES: [&str; 5] = ["utils", "helpers", "common", "types", "manager"];
+const MOST_LINES: usize = 350;
+
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut places = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(place) = places.pop() {
+        for entry in fs::read_dir(place).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                places.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    assert!(found.len() > 30, "the sources were not found");
+    found
+}
+
+fn name_of(path: &Path) -> String {
+    path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap().display().to_string()
+}
+
+/// The file without its tests.
+fn product(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned()
+}
+
+/// The paths of ours that a line names: `crate::app::turn::Timings` gives `app::turn::Timings`. A group is opened.
+fn imports(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let code = line.split("//").next().unwrap_or_default();
+        for root in ["crate::", "companion::"] {
+            for (at, _) in code.match_indices(root) {
+                let before = code[..at].chars().last();
+                if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+                    continue;
+                }
+                found.extend(opened(&code[at + root.len()..]).into_iter().map(|path| (number + 1, path)));
+            }
+        }
+    }
+    found
+}
+
+fn opened(rest: &str) -> Vec<String> {
+    let path: String = rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':')).collect();
+    match rest[path.len()..].strip_prefix('{') {
+        // Groups are written on one line unless they are long; a long one is told by its head.
+        Some(group) => group
+            .split('}')
+            .next()
+            .unwrap_or_default()
+            .split(',')
+            .map(|part| format!("{path}{}", part.trim()))
+            .filter(|part| !part.ends_with("::"))
+            .chain(
+                std::iter::once(path.trim_end_matches(':').to_owned())
+                    .filter(|head| !head.is_empty() && !head.contains("::") && group.trim().is_empty()),
+            )
+            .collect(),
+        None => vec![path],
+    }
+}
+
+fn allowed(path: &str, may: &[&str]) -> bool {
+    may.iter().any(|allowed| path == *allowed || path.starts_with(&format!("{allowed}::")))
+}
+
+#[test]
+fn nobody_imports_what_the_table_does_not_list() {
+    let mut offences = Vec::new();
+    for path in sources() {
+        let name = name_of(&path);
+        if name == "lib.rs" {
+            continue;
+        }
+        let (_, may) = MAY_IMPORT
+            .iter()
+            .find(|(module, _)| {
+                name.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
+            })
+            .unwrap_or_else(|| panic!("{name} belongs to no module of the table"));
+        for (line, import) in imports(&product(&path)) {
+            if !allowed(&import, may) {
+                offences.push(format!("src/{name}:{line} imports {import}"));
+            }
+        }
+    }
+    assert!(offences.is_empty(), "forbidden by the table in tests/architecture.rs:\n{}", offences.join("\n"));
+}
+
+#[test]
+fn anyhow_stays_in_the_binaries() {
+    for path in sources() {
+        let name = name_of(&path);
+        assert!(name.starts_with("bin/") || !product(&path).contains("anyhow"), "src/{name} uses anyhow");
+    }
+}
+
+#[test]
+fn every_file_tells_its_job_and_is_small() {
+    for path in sources() {
+        let (name, text) = (name_of(&path), product(&path));
+        assert!(text.starts_with("//! "), "src/{name} does not open with its job");
+        let lines = text.lines().count();
+        assert!(
+            lines <= MOST_LINES,
+            "src/{name} has {lines} lines without its tests, more than {MOST_LINES}"
+        );
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(!FORBIDDEN_NAMES.contains(&stem.as_str()), "src/{name}: a name that refuses nothing");
+    }
+}
+
+#[test]
+fn the_reader_of_imports_sees_them() {
+    let text =
+        "use crate::app::turn::Turns;\n// crate::web\nuse crate::{disk, web::x};\nlet y = crate::web::z();\n";
+    let seen: Vec<_> = imports(text).into_iter().map(|(line, path)| format!("{line} {path}")).collect();
+    assert_eq!(seen, ["1 app::turn::Turns", "3 disk", "3 web::x", "4 web::z"]);
+    assert!(!allowed("adapters::offline", &["adapters::disk"]));
+    assert!(allowed("adapters::disk::free_bytes", &["adapters::disk"]));
+}
