@@ -1,24 +1,226 @@
-//! STAND-IN
-use crate::domain::chat::*;
-use futures_util::StreamExt;
-/// x
+//! The built-in offline companion: no network, no model. It turns what was said into gentle questions, as Joseph
+//! Weizenbaum's ELIZA did (Communications of the ACM 9:1, 1966).
+//!
+//! In this order: words of self-harm get a caring answer and where to find help; questions about itself get the honest
+//! truth; a rule that fits asks about what was said; else it comes back to something said earlier, or asks openly. The
+//! answer is chosen by what was said and how long the conversation is, and is never the one it gave last.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+
+use crate::domain::chat::{ChatModel, Exchange, Pace, Prompt, ReplyStream, ServiceState};
+
+mod crisis;
+mod reflect;
+mod rules;
+
+/// Between two words that someone watches: about as fast as people read aloud in their heads.
+const WORD_PAUSE: Duration = Duration::from_millis(25);
+
+/// Follows the honest answer, so that it goes on being a conversation.
+const AFTER_HONESTY: [&str; 4] = [
+    "What made you wonder?",
+    "Does that change how it is to talk with me?",
+    "And you, what would you like me to know about you?",
+    "Shall we go on with what was on your mind?",
+];
+
+/// Answers from rules alone.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct OfflineCompanion;
+
 impl ChatModel for OfflineCompanion {
-    fn reply(&self, p: Prompt) -> ReplyStream {
-        let words: Vec<String> = format!("You said {} words and more of them", p.said.len())
-            .split_inclusive(' ')
-            .map(str::to_owned)
-            .collect();
-        futures_util::stream::iter(words)
-            .then(move |w| async move {
-                if p.pace == Pace::Live {
-                    tokio::time::sleep(std::time::Duration::from_millis(25)).await;
-                }
-                Ok(w)
-            })
-            .boxed()
+    fn reply(&self, prompt: Prompt) -> ReplyStream {
+        let pace = prompt.pace;
+        let words: Vec<String> = answer(&prompt).split_inclusive(' ').map(str::to_owned).collect();
+        let paced = stream::iter(words).enumerate().then(move |(place, word)| async move {
+            if pace == Pace::Live && place > 0 {
+                tokio::time::sleep(WORD_PAUSE).await;
+            }
+            Ok(word)
+        });
+        paced.boxed()
     }
+
     fn state(&self) -> ServiceState {
         ServiceState::Offline
+    }
+}
+
+/// The whole answer. Never empty, and never what the last exchange was answered with.
+fn answer(prompt: &Prompt) -> String {
+    let last = prompt.history.last().map(|exchange| exchange.answered.as_str());
+    let chance = chance(prompt);
+    if crisis::is_heard(&prompt.said) {
+        return pick(&caring(prompt), chance, last);
+    }
+    let words = reflect::words(&prompt.said);
+    if rules::asks_about_itself(&words) {
+        let honest = prompt.persona.honesty.trim();
+        let answers: Vec<_> = AFTER_HONESTY.iter().map(|after| format!("{honest} {after}")).collect();
+        return pick(&answers, chance, last);
+    }
+    let candidates = rules::answers(&prompt.said, &words).unwrap_or_else(|| open_answers(&prompt.history));
+    pick(&candidates, chance, last)
+}
+
+/// One number for what was said in this place of the conversation.
+fn chance(prompt: &Prompt) -> usize {
+    let mut hasher = DefaultHasher::new();
+    prompt.said.hash(&mut hasher);
+    prompt.history.len().hash(&mut hasher);
+    usize::try_from(hasher.finish() % 1_000_003).unwrap_or_default()
+}
+
+/// The candidate that chance falls on, or the next one that is not `last`. Lists have at least two different texts.
+fn pick(candidates: &[String], chance: usize, last: Option<&str>) -> String {
+    let count = candidates.len().max(1);
+    let from_chance = (0..count).filter_map(|step| candidates.get((chance + step) % count));
+    let mut fresh = from_chance.filter(|candidate| Some(candidate.as_str()) != last);
+    fresh.next().map_or_else(|| "I am listening.".to_owned(), Clone::clone)
+}
+
+/// Caring words, then where to find help; at least two even if the persona has one text only.
+fn caring(prompt: &Prompt) -> Vec<String> {
+    let help = prompt.persona.crisis.help.trim();
+    let texts = &prompt.persona.crisis.answers;
+    let plain = texts.iter().map(|text| format!("{} {help}", text.trim()));
+    let again = texts.iter().map(|text| format!("I am still here with you. {} {help}", text.trim()));
+    if texts.len() > 1 { plain.collect() } else { plain.chain(again).collect() }
+}
+
+/// When no rule fits: back to something said earlier, or an open question.
+fn open_answers(history: &[Exchange]) -> Vec<String> {
+    let mut candidates: Vec<String> = rules::OPEN.iter().map(|text| (*text).to_owned()).collect();
+    let earlier = history.iter().rev().skip(1).filter(|exchange| !crisis::is_heard(&exchange.said));
+    for fragment in earlier.filter_map(|exchange| reflect::whole(&exchange.said)).take(3) {
+        candidates.push(format!("Earlier you said that {fragment}. Is that connected with this?"));
+        candidates.push(format!("I am thinking of what you said before, that {fragment}. How is that now?"));
+    }
+    candidates
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::ServerConfig;
+    use crate::domain::chat::Persona;
+
+    fn persona() -> Arc<Persona> {
+        Arc::new(ServerConfig::for_testing(std::path::Path::new("unused")).unwrap().persona)
+    }
+
+    fn prompt(said: &str, history: Vec<Exchange>) -> Prompt {
+        Prompt { persona: persona(), history, said: said.to_owned(), pace: Pace::Whole }
+    }
+
+    fn talk(messages: &[&str]) -> Vec<String> {
+        let mut history = Vec::new();
+        for said in messages {
+            let answered = answer(&prompt(said, history.clone()));
+            history.push(Exchange { said: (*said).to_owned(), answered });
+        }
+        history.into_iter().map(|exchange| exchange.answered).collect()
+    }
+
+    #[test]
+    fn the_same_words_over_and_over_get_another_answer_each_time() {
+        for said in
+            ["hello", "I am sad", "yes", "...", "I want to die", "are you human?", "qwertz", "日本語", "why?"]
+        {
+            let answers = talk(&[said; 12]);
+            for pair in answers.windows(2) {
+                assert_ne!(pair[0], pair[1], "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_said_comes_back_from_the_other_side() {
+        let answers =
+            talk(&["I am afraid of my exam", "I need my sister to listen to me", "my boss shouts at me"]);
+        assert!(answers[0].contains("afraid of your exam"), "{}", answers[0]);
+        assert!(answers[1].contains("your sister to listen to you"), "{}", answers[1]);
+        assert!(answers.iter().all(|answer| !answer.contains("my ")), "{answers:?}");
+    }
+
+    #[test]
+    fn it_says_what_it_is() {
+        for question in [
+            "Are you a bot?",
+            "who are you",
+            "ARE YOU CHATGPT??",
+            "what can you do",
+            "are you real",
+            "you're an AI, right?",
+        ] {
+            let told = &talk(&[question])[0];
+            assert!(told.contains("program"), "{question}: {told}");
+        }
+        assert!(!talk(&["what are you doing at work, my boss asked"])[0].contains("program"));
+    }
+
+    #[test]
+    fn words_of_self_harm_always_get_care_and_where_to_find_help() {
+        let help = persona().crisis.help.trim().to_owned();
+        for said in [
+            "I want to die",
+            "are you a bot? i wanna kill my self",
+            "my mother is ill and I don\u{2019}t want to live anymore",
+        ] {
+            for answer in talk(&[said, said, said]) {
+                assert!(answer.ends_with(&help), "{said}: {answer}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_caring_text_is_varied_too() {
+        let mut only = prompt("I want to die", Vec::new());
+        let mut persona = (*only.persona).clone();
+        persona.crisis.answers.truncate(1);
+        only.persona = Arc::new(persona);
+        let first = answer(&only);
+        only.history.push(Exchange { said: "I want to die".into(), answered: first.clone() });
+        assert_ne!(answer(&only), first);
+    }
+
+    #[test]
+    fn it_comes_back_to_what_was_said_earlier() {
+        let mut history = vec![Exchange { said: "my garden makes me happy".into(), answered: String::new() }];
+        history.push(Exchange { said: "well".into(), answered: String::new() });
+        let candidates = open_answers(&history);
+        assert!(candidates.iter().any(|text| text.contains("your garden makes you happy")), "{candidates:?}");
+    }
+
+    #[test]
+    fn words_are_streamed_one_by_one_and_are_the_answer() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let words: Vec<_> =
+            runtime.unwrap().block_on(OfflineCompanion.reply(prompt("hello", Vec::new())).collect());
+        let words: Vec<String> = words.into_iter().map(Result::unwrap).collect();
+        assert!(words.len() > 3);
+        assert_eq!(words.concat(), answer(&prompt("hello", Vec::new())));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_said_gets_an_answer_and_never_the_same_twice(said in proptest::collection::vec("\\PC{0,200}", 1..12)) {
+            let said: Vec<_> = said.iter().map(String::as_str).collect();
+            let answers = talk(&said);
+            prop_assert!(answers.iter().all(|answer| !answer.trim().is_empty() && answer.len() < 2000));
+            prop_assert!(answers.windows(2).all(|pair| pair[0] != pair[1]));
+        }
+
+        #[test]
+        fn control_characters_are_never_repeated(said in "(I am |I need |my )[\\x00-\\x7f]{0,80}") {
+            prop_assert!(!talk(&[&said])[0].chars().any(|c| c.is_control() && c != '\n'));
+        }
     }
 }
