@@ -21,8 +21,8 @@ use crate::config::ServerConfig;
 use crate::domain::chat::ChatModel;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::web::middleware::{
-    cache_headers::cache_headers, payload_limit::payload_limit, person_cookie::person_cookie,
-    request_id::request_id, security_headers::security_headers,
+    cache_headers::cache_headers, payload_limit::MaxRequestBytes, payload_limit::payload_limit,
+    person_cookie::person_cookie, request_id::request_id, security_headers::security_headers,
 };
 use crate::web::proxies::TrustedProxies;
 use crate::web::routes;
@@ -273,8 +273,10 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let shared = web::Data::from(app);
     let proxies = web::Data::new(TrustedProxies::new(config.trusted_proxies.clone()));
+    let max_bytes = MaxRequestBytes(config.limits.max_request_bytes);
     let factory = move || {
         Actix::new()
+            .app_data(max_bytes)
             .app_data(shared.clone())
             .app_data(proxies.clone())
             .configure(routes)
