@@ -138,11 +138,16 @@ impl Application {
         cut: impl Future<Output = ()>,
     ) -> Result<(), StartupError> {
         let handle = self.server.handle();
-        let serving = tokio::spawn(self.server);
+        let mut serving = tokio::spawn(self.server);
+        let mut served = None;
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
-            failed = preparation(self.prepared, &self.url) => failed,
+            failed = run(&self.app, self.prepared, &self.url) => failed,
             _ = self.database_ended => Err(StartupError::Died("the database")),
+            ended = &mut serving => {
+                served = Some(ended);
+                Err(StartupError::Died("the HTTP server"))
+            }
         };
         if outcome.is_ok() {
             tracing::info!(
@@ -155,7 +160,11 @@ impl Application {
             }
         }
         handle.stop(false).await;
-        let served = serving.await.map_err(|_| StartupError::Died("the HTTP server"))?;
+        let served = match served {
+            Some(ended) => ended,
+            None => serving.await,
+        };
+        let served = served.map_err(|_| StartupError::Died("the HTTP server"))?;
         let database = self.database.clone();
         drop(tokio::task::spawn_blocking(move || database.close()).await);
         tracing::info!(event = "server_stopped", clean = outcome.is_ok(), "The server has stopped");
@@ -163,8 +172,9 @@ impl Application {
     }
 }
 
-/// Reports the end of the preparation; resolves only when it failed.
-async fn preparation(
+/// Reports the end of the preparation, then watches over maintenance; resolves only when something failed.
+async fn run(
+    app: &App,
     prepared: oneshot::Receiver<Result<(), DbError>>,
     url: &str,
 ) -> Result<(), StartupError> {
@@ -176,7 +186,8 @@ async fn preparation(
                 version = env!("CARGO_PKG_VERSION"),
                 "The server is ready"
             );
-            std::future::pending().await
+            app.watch_upkeep().await;
+            Err(StartupError::Died("the watch over maintenance"))
         }
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(StartupError::Died("the database")),
