@@ -181,6 +181,23 @@ fn a_session_deleted_meanwhile_ends_its_turn_and_keeps_nothing() {
 }
 
 #[test]
+fn a_turn_of_a_deleted_session_never_comes_into_another_one() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let gate = app.model.hold_next("some", " words");
+    let mut streamed = app.stream(&turn(&talk, "a secret"));
+    assert_eq!(streamed.event().unwrap().name, "token");
+    app.delete(&talk, "").expect(204);
+    // The newest row's number is free again, and the next session gets it.
+    let stranger = app.start_session();
+    gate.open();
+    let error = streamed.events().pop().unwrap();
+    assert_eq!((error.name.as_str(), &error.data["error"]), ("error", &json!("session_not_found")));
+    assert_eq!(app.said(&stranger), [""; 0]);
+    assert_eq!(app.session(&stranger, "").json()["title"], Value::Null);
+}
+
+#[test]
 fn turns_at_the_same_time_are_all_kept() {
     let app = TestApp::spawn();
     let talk = app.start_session();
