@@ -69,7 +69,7 @@ fn every_kind_of_answer_has_exactly_these_headers() {
     for error in ["/nowhere", "/static/app.js", "/api/v1/nothing", "/api/v1/me"] {
         assert_eq!(further_headers(&app.get(error)), json(NEVER), "{error}");
     }
-    let wrong_method = app.ask("PUT", "/api/v1/chat", &[], b"").expect(405);
+    let wrong_method = app.ask("DELETE", "/api/v1/chat", &[], b"").expect(405);
     assert_eq!(further_headers(&wrong_method), ["allow: POST", NEVER, "content-length: #", JSON]);
     let too_large =
         app.raw("POST /api/v1/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n").expect(413);
