@@ -23,6 +23,7 @@ use crate::domain::clock::{Clock, SystemClock};
 use crate::web::middleware::{
     cache_headers::cache_headers, payload_limit::MaxRequestBytes, payload_limit::payload_limit,
     person_cookie::person_cookie, request_id::request_id, security_headers::security_headers,
+    unread_body::unread_body,
 };
 use crate::web::proxies::TrustedProxies;
 use crate::web::routes;
@@ -296,6 +297,7 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
             .wrap(from_fn(cache_headers))
             .wrap(from_fn(security_headers))
             .wrap(from_fn(request_id))
+            .wrap(from_fn(unread_body))
     };
     let server = HttpServer::new(factory)
         .workers(workers)

@@ -154,7 +154,7 @@ impl Database {
         }
     }
 
-    /// Runs `work` on a read-only connection.
+    /// Runs `work` on a read-only connection that shows it one moment.
     ///
     /// # Errors
     /// What `work` says, or that too many wait.
@@ -172,7 +172,9 @@ impl Database {
         let task = tokio::task::spawn_blocking(move || {
             let _place = place;
             let connection = shared.reader()?;
-            let result = work(&connection).during(operation);
+            // One moment for all statements: rows deleted between two of them may be someone else's in the second.
+            let result =
+                connection.unchecked_transaction().and_then(|moment| work(&moment)).during(operation);
             lock(&shared.idle_readers).push(connection);
             result
         });

@@ -194,36 +194,38 @@ pub fn find_turn(
 
 /// Keeps one turn and marks its session active; the first turn gives an untitled session its title.
 ///
+/// The session is looked up by its public id: the row it had when the turn began may be another session's by now.
+///
 /// # Errors
 /// What `SQLite` says.
 pub fn commit_turn(
     connection: &Connection,
-    session: i64,
+    session: SessionId,
     turn: Option<TurnId>,
     checkpoint: &Checkpoint,
     title: &str,
 ) -> rusqlite::Result<Committed> {
+    let Some(StoredSession { key, .. }) = find(connection, session)? else {
+        return Ok(Committed::SessionGone);
+    };
     if let Some(turn) = turn
-        && let Some(before) = find_turn(connection, session, turn)?
+        && let Some(before) = find_turn(connection, key, turn)?
     {
         return Ok(Committed::Before(before));
     }
-    let touched = connection
+    connection
         .prepare_cached(
             "UPDATE sessions SET checkpoints = checkpoints + 1, last_active_at = max(last_active_at, ?2),
              title = coalesce(title, ?3) WHERE id = ?1",
         )?
-        .execute(params![session, checkpoint.answered_at.as_millis(), title])?;
-    if touched == 0 {
-        return Ok(Committed::SessionGone);
-    }
+        .execute(params![key, checkpoint.answered_at.as_millis(), title])?;
     connection
         .prepare_cached(
             "INSERT INTO checkpoints (session_id, public_id, turn_id, said, answered, said_at, answered_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
-            session,
+            key,
             checkpoint.id.as_bytes(),
             turn.as_ref().map(PublicId::as_bytes),
             checkpoint.said,
@@ -277,6 +279,17 @@ pub(crate) fn audio_file(row: &Row<'_>) -> rusqlite::Result<(AudioId, AudioForma
     let known = AudioFormat::from_extension(&format);
     let known = known.ok_or_else(|| rusqlite::Error::InvalidColumnType(1, format, Type::Text))?;
     Ok((public_id(row, 0)?, known))
+}
+
+/// The ids of all sessions of a person, the last active first.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn ids_of(connection: &Connection, person: i64) -> rusqlite::Result<Vec<SessionId>> {
+    let sql =
+        "SELECT public_id FROM sessions WHERE person_id = ?1 ORDER BY last_active_at DESC, public_id DESC";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_map([person], |row| public_id(row, 0))?.collect()
 }
 
 /// The keys of all sessions of a person.

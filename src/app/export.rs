@@ -1,21 +1,23 @@
 //! Everything held about a person, as one JSON document that is never in memory as a whole.
 //!
-//! Bounds: 4 pieces wait for a slow reader; 50 sessions or 100 turns are read at a time, each time anew, so that a slow
+//! Which sessions there are is read once, so that one that moves up the list by being talked in meanwhile is not missed.
+//!
+//! Bounds: 4 pieces wait for a slow reader; 100 turns of one session are read at a time, each time anew, so that a slow
 //! reader holds no old snapshot of the database open.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::adapters::session_store::{self, StoredSession};
+use crate::adapters::session_store;
 use crate::app::{App, AppError};
 use crate::domain::person::Person;
-use crate::domain::session::Checkpoint;
+use crate::domain::session::{Checkpoint, Session, SessionId};
 
 const WAITING_PIECES: usize = 4;
-const SESSIONS_AT_ONCE: usize = 50;
 const TURNS_AT_ONCE: u64 = 100;
 
 type Pieces = mpsc::Sender<Result<Bytes, AppError>>;
@@ -44,20 +46,15 @@ impl App {
         if send(pieces, opening).await.is_err() {
             return Ok(());
         }
-        let mut after = None;
-        let mut first = true;
-        loop {
-            let list =
-                move |db: &rusqlite::Connection| session_store::list(db, person.key, after, SESSIONS_AT_ONCE);
-            let batch = self.database.read("export sessions", list).await?;
-            let Some(last) = batch.last() else { break };
-            after = Some((last.session.last_active_at, last.session.id));
-            for stored in &batch {
-                let comma = if std::mem::take(&mut first) { "" } else { "," };
-                if self.write_session(stored, comma, pieces).await?.is_err() {
-                    return Ok(());
-                }
+        let list = move |db: &Connection| session_store::ids_of(db, person.key);
+        let mut comma = "";
+        for id in self.database.read("export sessions", list).await? {
+            // It may have been deleted since.
+            let Some((session, turns)) = self.exported(id, 0).await? else { continue };
+            if self.write_session(&session, turns, comma, pieces).await?.is_err() {
+                return Ok(());
             }
+            comma = ",";
         }
         drop(send(pieces, "]}".to_owned()).await);
         Ok(())
@@ -65,11 +62,11 @@ impl App {
 
     async fn write_session(
         &self,
-        stored: &StoredSession,
+        session: &Session,
+        mut turns: Vec<Checkpoint>,
         comma: &str,
         pieces: &Pieces,
     ) -> Result<Result<(), Gone>, AppError> {
-        let session = &stored.session;
         let head = json!({
             "id": session.id,
             "title": session.title,
@@ -82,15 +79,11 @@ impl App {
         let head = head.to_string();
         let opened = head.strip_suffix('}').unwrap_or(&head);
         let mut text = format!(r#"{comma}{opened},"messages":["#);
-        let (key, mut from) = (stored.key, 0);
+        let mut from = 0;
         loop {
-            let read =
-                move |db: &rusqlite::Connection| session_store::checkpoints(db, key, from, TURNS_AT_ONCE);
-            let turns = self.database.read("export a session", read).await?;
             for turn in &turns {
                 push_messages(&mut text, turn);
             }
-            from += TURNS_AT_ONCE;
             if (turns.len() as u64) < TURNS_AT_ONCE {
                 text.push_str("]}");
                 return Ok(send(pieces, text).await);
@@ -98,7 +91,23 @@ impl App {
             if send(pieces, std::mem::take(&mut text)).await.is_err() {
                 return Ok(Err(Gone));
             }
+            from += TURNS_AT_ONCE;
+            turns = self.exported(session.id, from).await?.map_or_else(Vec::new, |(_, turns)| turns);
         }
+    }
+
+    /// A session and its turns from the `from`-th on. By its id each time: its row may be another session's by now.
+    async fn exported(
+        &self,
+        id: SessionId,
+        from: u64,
+    ) -> Result<Option<(Session, Vec<Checkpoint>)>, AppError> {
+        let read = move |db: &Connection| {
+            let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
+            let turns = session_store::checkpoints(db, stored.key, from, TURNS_AT_ONCE)?;
+            Ok(Some((stored.session, turns)))
+        };
+        Ok(self.database.read("export a session", read).await?)
     }
 }
 

@@ -30,6 +30,11 @@ pub struct Erasure {
     pub backups_until: Option<String>,
 }
 
+/// True when the person was not seen within the last hour: worth a note, and a cookie that lasts anew.
+pub(crate) fn is_first_for_a_while(person: Person, now: Timestamp) -> bool {
+    now.since(person.last_seen_at) >= SEEN_EVERY
+}
+
 impl App {
     /// A new random token.
     ///
@@ -49,7 +54,7 @@ impl App {
         let found = self.database.read("find a person", move |db| person_store::find(db, &token)).await?;
         let person = found.ok_or(AppError::Unauthorized)?;
         let now = self.clock.now();
-        let first_for_a_while = now.since(person.last_seen_at) >= SEEN_EVERY;
+        let first_for_a_while = is_first_for_a_while(person, now);
         if first_for_a_while {
             let noted =
                 self.database.write("note a visit", move |db| person_store::touch(db, person.key, now));

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::adapters::session_store::{self, Deleted, StoredSession};
 use crate::adapters::{person_store, reserve};
-use crate::app::{App, AppError};
+use crate::app::{App, AppError, persons};
 use crate::domain::clock::Timestamp;
 use crate::domain::person::{Person, PersonToken};
 use crate::domain::session::{Checkpoint, PublicId, Session, SessionId};
@@ -20,6 +20,8 @@ pub struct Started {
     pub greeting: String,
     /// The token of a person made on this occasion.
     pub new_token: Option<PersonToken>,
+    /// True when a known person was not seen within the last hour.
+    pub first_for_a_while: bool,
 }
 
 /// What a person changes about a session; `None` leaves a thing as it is.
@@ -56,17 +58,17 @@ impl App {
         };
         let start = move |db: &Connection| {
             let known = token.map(|token| person_store::find(db, &token)).transpose()?.flatten();
-            let (person, new_token) = match known {
-                Some(person) => (person.key, None),
-                None => (person_store::insert(db, &fresh, now)?, Some(fresh)),
+            let (person, new_token, first_for_a_while) = match known {
+                Some(person) => {
+                    person_store::touch(db, person.key, now)?;
+                    (person.key, None, persons::is_first_for_a_while(person, now))
+                }
+                None => (person_store::insert(db, &fresh, now)?, Some(fresh), false),
             };
-            if new_token.is_none() {
-                person_store::touch(db, person, now)?;
-            }
             session_store::insert(db, person, &session)?;
-            Ok(new_token)
+            Ok((new_token, first_for_a_while))
         };
-        let new_token = self.database.write("start a session", start).await?;
+        let (new_token, first_for_a_while) = self.database.write("start a session", start).await?;
         tracing::info!(
             event = "session_started",
             session = id.short(),
@@ -74,7 +76,7 @@ impl App {
             remembered,
             "A session was started"
         );
-        Ok(Started { id, greeting: self.greeting(id), new_token })
+        Ok(Started { id, greeting: self.greeting(id), new_token, first_for_a_while })
     }
 
     fn greeting(&self, id: SessionId) -> String {

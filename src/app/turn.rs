@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use tokio::sync::{mpsc, watch};
 
-use crate::adapters::session_store::{self, Committed, StoredSession};
+use crate::adapters::session_store::{self, Committed};
 use crate::app::running_turns::Registered;
 use crate::app::{App, AppError};
 use crate::domain::chat::{Exchange, Pace, Prompt};
@@ -85,7 +85,6 @@ pub type TurnEvents = mpsc::Receiver<TurnEvent>;
 struct Work {
     app: Arc<App>,
     request: TurnRequest,
-    stored: StoredSession,
     history: Vec<Exchange>,
     events: mpsc::Sender<TurnEvent>,
     began: Instant,
@@ -103,27 +102,25 @@ impl App {
             return Err(AppError::Unavailable("stopping"));
         }
         self.check_message(&request.message)?;
-        let (id, turn) = (request.session, request.turn);
-        let look = move |db: &rusqlite::Connection| look_up(db, id, turn);
-        let found = self.database.read("read a conversation", look).await?;
-        let (stored, before, history) = found.ok_or(AppError::SessionNotFound)?;
         let (events, receiver) = mpsc::channel(WAITING_EVENTS);
-        if let Some(before) = before {
-            replay(&events, &request, before).await;
-            return Ok(receiver);
-        }
+        // Before the look at what was kept: a turn that ends between the two would be answered anew.
         let running = match self.turns.register(request.session, request.turn) {
             Registered::Runs(running) => running,
             Registered::Joins(ended) => {
                 let app = self.clone();
-                self.turns.spawn(app.join(request, stored.key, ended, events));
+                self.turns.spawn(app.join(request, ended, events));
                 return Ok(receiver);
             }
         };
+        let (before, history) = self.look_up(&request).await?;
+        if let Some(before) = before {
+            replay(&events, &request, before).await;
+            return Ok(receiver);
+        }
         self.room_to_grow()?;
         let place = self.turns.place()?;
         let said_at = self.clock.now();
-        let work = Work { app: self.clone(), request, stored, history, events, began, said_at };
+        let work = Work { app: self.clone(), request, history, events, began, said_at };
         self.turns.spawn(async move {
             let _place = place;
             let _running = running;
@@ -159,32 +156,33 @@ impl App {
     async fn join(
         self: Arc<Self>,
         request: TurnRequest,
-        session: i64,
         mut ended: watch::Receiver<()>,
         events: mpsc::Sender<TurnEvent>,
     ) {
         // The channel never changes; it closes when the turn ends.
         while ended.changed().await.is_ok() {}
-        let Some(turn) = request.turn else { return };
-        let look = move |db: &rusqlite::Connection| session_store::find_turn(db, session, turn);
-        match self.database.read("find a turn", look).await {
-            Ok(Some(before)) => replay(&events, &request, before).await,
-            Ok(None) => {
+        match self.look_up(&request).await {
+            Ok((Some(before), _)) => replay(&events, &request, before).await,
+            Ok((None, _)) => {
                 let failed = AppError::Unavailable("the same turn failed");
                 drop(events.send(TurnEvent::Failed(failed)).await);
             }
-            Err(error) => drop(events.send(TurnEvent::Failed(error.into())).await),
+            Err(error) => drop(events.send(TurnEvent::Failed(error)).await),
         }
     }
-}
 
-type LookedUp = Option<(StoredSession, Option<Checkpoint>, Vec<Exchange>)>;
-
-fn look_up(db: &rusqlite::Connection, id: SessionId, turn: Option<TurnId>) -> rusqlite::Result<LookedUp> {
-    let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
-    let before = turn.map(|turn| session_store::find_turn(db, stored.key, turn)).transpose()?.flatten();
-    let history = session_store::recent_exchanges(db, stored.key, HISTORY_TURNS)?;
-    Ok(Some((stored, before, history)))
+    /// What was kept for this turn, if it was sent before, and what was said before it.
+    async fn look_up(&self, request: &TurnRequest) -> Result<(Option<Checkpoint>, Vec<Exchange>), AppError> {
+        let (id, turn) = (request.session, request.turn);
+        let look = move |db: &rusqlite::Connection| {
+            let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
+            let before = turn.map(|turn| session_store::find_turn(db, stored.key, turn)).transpose()?;
+            let history = session_store::recent_exchanges(db, stored.key, HISTORY_TURNS)?;
+            Ok(Some((before.flatten(), history)))
+        };
+        let found = self.database.read("read a conversation", look).await?;
+        found.ok_or(AppError::SessionNotFound)
+    }
 }
 
 async fn replay(events: &mpsc::Sender<TurnEvent>, request: &TurnRequest, before: Checkpoint) {
@@ -271,7 +269,7 @@ impl Work {
     }
 
     async fn commit(&self, checkpoint: Checkpoint) -> Result<Checkpoint, AppError> {
-        let (session, turn) = (self.stored.key, self.request.turn);
+        let (session, turn) = (self.request.session, self.request.turn);
         let title = title_of(&self.request.message);
         let kept = checkpoint.clone();
         let write = move |db: &rusqlite::Connection| {

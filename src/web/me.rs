@@ -48,10 +48,13 @@ pub async fn me(app: web::Data<App>, person: CurrentPerson) -> Result<HttpRespon
 /// `GET /me/export`
 pub async fn export(app: web::Data<App>, person: CurrentPerson) -> HttpResponse {
     let pieces = app.into_inner().export(person.0);
-    let body = stream::unfold(pieces, |mut pieces| async move {
+    // The body is sent after the request's own span has ended.
+    let span = tracing::Span::current();
+    let body = stream::unfold((pieces, span), |(mut pieces, span)| async move {
         let piece = pieces.recv().await?;
         // A failure half-way breaks the connection off: a document cut short must not look whole.
-        Some((piece.inspect_err(log_failure).map_err(ApiError::from), pieces))
+        let piece = piece.inspect_err(|error| span.in_scope(|| log_failure(error)));
+        Some((piece.map_err(ApiError::from), (pieces, span)))
     });
     HttpResponse::Ok()
         .content_type("application/json")

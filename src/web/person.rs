@@ -11,7 +11,12 @@ use crate::web::error::ApiError;
 use crate::web::middleware::person_cookie::{CookieChange, PLAIN_NAME, TLS_NAME};
 
 /// The token that came with a request, if one did; nobody may hold it.
-pub struct PresentedToken(pub Option<PersonToken>);
+pub struct PresentedToken {
+    /// The token.
+    pub token: Option<PersonToken>,
+    /// Whether it came in the cookie, which is then to be renewed.
+    pub in_cookie: bool,
+}
 
 /// The person who holds the presented token.
 pub struct CurrentPerson(pub Person);
@@ -21,7 +26,9 @@ impl FromRequest for PresentedToken {
     type Future = std::future::Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(Ok(Self(presented(request).map(|(token, _)| token))))
+        let presented = presented(request);
+        let in_cookie = presented.as_ref().is_some_and(|(_, in_cookie)| *in_cookie);
+        std::future::ready(Ok(Self { token: presented.map(|(token, _)| token), in_cookie }))
     }
 }
 

@@ -92,11 +92,12 @@ struct ConversationBody {
 pub async fn start(
     app: web::Data<App>,
     request: HttpRequest,
-    token: PresentedToken,
+    presented: PresentedToken,
     body: OptionalJsonBody<StartBody>,
 ) -> Result<HttpResponse, ApiError> {
-    let started = app.start_session(token.0, body.0.remember).await?;
-    if let Some(token) = started.new_token {
+    let renewed = presented.token.clone().filter(|_| presented.in_cookie);
+    let started = app.start_session(presented.token, body.0.remember).await?;
+    if let Some(token) = started.new_token.or(renewed.filter(|_| started.first_for_a_while)) {
         request.extensions_mut().insert(CookieChange::Set(token));
     }
     Ok(HttpResponse::Ok().json(StartedBody { session_id: started.id, message: started.greeting }))

@@ -1,4 +1,4 @@
-//! What every request passes through, one file each. From the outside in: `request_id`, `security_headers`,
+//! What every request passes through, one file each. From the outside in: `unread_body`, `request_id`, `security_headers`,
 //! `cache_headers`, `person_cookie`, `payload_limit`.
 
 pub mod cache_headers;
@@ -6,3 +6,4 @@ pub mod payload_limit;
 pub mod person_cookie;
 pub mod request_id;
 pub mod security_headers;
+pub mod unread_body;

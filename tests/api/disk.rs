@@ -1,0 +1,48 @@
+//! A disk with little room: what grows the store waits, everything else goes on.
+
+use serde_json::json;
+
+use crate::support::{TestApp, wait_for};
+
+const TURN: &str = "11111111-1111-4111-8111-111111111111";
+
+#[test]
+fn with_little_room_nothing_grows_and_everything_else_goes_on() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let kept = json!({"session_id": talk.session, "message": "before", "turn_id": TURN});
+    app.chat(&kept).expect(200);
+    let other = app.start_session_of(&talk.token);
+    let app = app.restart_with(|config| config.storage.min_free_disk_bytes = u64::MAX);
+
+    let refused = app.post("/api/v1/session/start", &[("x-request-id", "r-1")], &json!({}));
+    let refused = refused.refused(507, "insufficient_storage");
+    assert_eq!(
+        refused.text(),
+        r#"{"error":"insufficient_storage","message":"There is no room to keep this now; please try again later","request_id":"r-1"}"#
+    );
+    app.say(&talk, "hello").refused(507, "insufficient_storage");
+    let streamed = app.stream(&json!({"session_id": talk.session, "message": "hello"})).head;
+    assert_eq!((streamed.status, streamed.header("content-type")), (507, "application/json"));
+    assert_eq!(app.model.begun(), 0, "no model is paid for an answer that cannot be kept");
+
+    assert_eq!(app.get("/readyz").expect(200).json(), json!({"status": "ready", "degraded": ["disk"]}));
+    app.get("/").expect(200);
+    assert_eq!(app.said(&talk), ["before"]);
+    assert_eq!(app.chat(&kept).expect(200).json()["text"], "You said: before", "what was kept is still told");
+    assert_eq!(app.sessions(&talk.token, "").expect(200).json()["sessions"].as_array().unwrap().len(), 2);
+    assert!(app.export(&talk.token).expect(200).text().contains("before"));
+    app.patch(&talk, &json!({"pinned": true})).expect(200);
+    app.delete(&other, "").expect(204);
+    app.erase(&talk.token).expect(200);
+    assert_eq!(app.count("persons"), 0);
+}
+
+#[test]
+fn with_room_again_all_heals() {
+    let app = TestApp::spawn_with(|config| config.storage.min_free_disk_bytes = u64::MAX);
+    app.ask("POST", "/api/v1/session/start", &[], b"").refused(507, "insufficient_storage");
+    let app = app.restart_with(|_| {});
+    wait_for("it is no longer degraded", || app.get("/readyz").json()["degraded"] == json!([]));
+    app.say(&app.start_session(), "hello").expect(200);
+}

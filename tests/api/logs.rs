@@ -1,0 +1,190 @@
+//! What the real program writes down: events for machines, sentences for people, and never what was said.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::agent;
+use crate::support::wire::Wire;
+
+/// The server as a process, with everything it writes to stderr.
+struct Program {
+    child: Child,
+    url: String,
+    log: Option<JoinHandle<String>>,
+    _dir: TempDir,
+}
+
+impl Program {
+    fn start(format: &str, level: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_companion"));
+        command.env_clear().env("DATA_DIR", dir.path().join("data")).env("PORT", "0");
+        command.env("LOG_FORMAT", format).env("LOG_LEVEL", level).env("MIN_FREE_DISK_BYTES", "0");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir(dir.path());
+        let mut child = command.spawn().unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        let url = first.trim().strip_prefix("Listening on ").unwrap().to_owned();
+        let mut stderr = child.stderr.take().unwrap();
+        let log = std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).unwrap();
+            text
+        });
+        Self { child, url, log: Some(log), _dir: dir }
+    }
+
+    fn post(&self, path: &str, request_id: &str, body: &Value) -> (String, Value) {
+        let request = agent().post(format!("{}/api/v1{path}", self.url)).header("x-request-id", request_id);
+        let mut answer = request.send_json(body).unwrap();
+        let cookie =
+            answer.headers().get("set-cookie").map_or("", |value| value.to_str().unwrap()).to_owned();
+        (cookie, answer.body_mut().read_json().unwrap())
+    }
+
+    /// SIGTERM, and all that was written.
+    fn stop(mut self) -> String {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        self.log.take().unwrap().join().unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A conversation whose every secret is known, and what was written about it.
+struct Written {
+    log: String,
+    session: String,
+    token: String,
+}
+
+const SAID: &str = "an unmistakable sentence about elephants";
+
+fn written(format: &str, level: &str) -> Written {
+    let program = Program::start(format, level);
+    let (cookie, started) = program.post("/session/start", "id-start", &json!({}));
+    let token = cookie.split(['=', ';']).nth(1).unwrap().to_owned();
+    let session = started["session_id"].as_str().unwrap().to_owned();
+    let (_, reply) = program.post("/chat", "id-chat", &json!({"session_id": session, "message": SAID}));
+    assert!(reply["text"].is_string(), "{reply}");
+    program.post("/chat", "id-bad", &json!({"session_id": session, "message": SAID, "speak": SAID}));
+    for path in [format!("/sessions/{session}"), "/me/export".to_owned(), "/voice/audio/elephants".to_owned()]
+    {
+        let request = agent().get(format!("{}/api/v1{path}", program.url)).header("x-request-id", "id-read");
+        request.header("x-companion-person", &token).call().unwrap();
+    }
+    let mut wire = Wire::connect(&program.url);
+    wire.send("POST /api/v1/chat HTTP/1.1\r\nHost: x\r\nX-Request-ID: id-declared\r\nContent-Length: 20000000\r\n\r\n");
+    wire.answer().expect(413);
+    let mut wire = Wire::connect(&program.url);
+    wire.send(format!(
+        "POST /api/v1/sessions/{session} HTTP/1.1\r\nHost: x\r\nX-Request-ID: id-template\r\nContent-Length: 20000000\r\n\r\n"
+    ));
+    wire.answer().expect(413);
+    let mut wire = Wire::connect(&program.url);
+    wire.send(
+        "POST /api/v1/chat HTTP/1.1\r\nHost: x\r\nX-Request-ID: id-chunked\r\nContent-Type: application/json\r\n\
+         Transfer-Encoding: chunked\r\n\r\na00001\r\n",
+    );
+    wire.send(vec![b' '; 0x00a0_0001]);
+    wire.answer().expect(413);
+    Written { log: program.stop(), session, token }
+}
+
+fn lines(log: &str) -> Vec<Value> {
+    log.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")))
+        .collect()
+}
+
+/// The one line with this event that belongs to this request.
+fn event<'a>(lines: &'a [Value], event: &str, request_id: Option<&str>) -> &'a Value {
+    let wanted = |line: &&Value| line["event"] == event && line["span"]["request_id"].as_str() == request_id;
+    let found: Vec<_> = lines.iter().filter(wanted).collect();
+    assert_eq!(found.len(), 1, "{event} of {request_id:?} in {lines:#?}");
+    found[0]
+}
+
+#[test]
+fn what_happens_is_logged_as_json_with_the_requests_id() {
+    let Written { log, session, .. } = written("json", "info");
+    let lines = lines(&log);
+    assert!(lines.iter().all(|line| line["timestamp"].is_string() && line["level"].is_string()));
+    let started = event(&lines, "server_started", None);
+    assert!(started["url"].as_str().unwrap().starts_with("http://127.0.0.1:"));
+    assert_eq!(started["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(event(&lines, "server_stopped", None)["clean"], true);
+
+    let session_started = event(&lines, "session_started", Some("id-start"));
+    assert_eq!(session_started["session"], session[..8]);
+    assert_eq!(session_started["span"]["route"], "/api/v1/session/start");
+    assert_eq!(
+        (&session_started["new_person"], &session_started["remembered"]),
+        (&json!(true), &json!(true))
+    );
+    let completed = event(&lines, "chat_completed", Some("id-chat"));
+    assert_eq!(completed["session"], session[..8]);
+    assert_eq!(completed["chars_said"], SAID.chars().count());
+    assert_eq!(completed["span"]["route"], "/api/v1/chat");
+    assert!(completed["total_ms"].is_number() && completed["first_token_ms"].is_number());
+}
+
+#[test]
+fn a_request_too_large_is_one_event_with_its_sizes() {
+    let lines = lines(&written("json", "info").log);
+    let declared = event(&lines, "request_too_large", Some("id-declared"));
+    assert_eq!((&declared["method"], &declared["route"]), (&json!("POST"), &json!("/api/v1/chat")));
+    assert_eq!((&declared["declared_bytes"], &declared["received_bytes"]), (&json!(20_000_000), &json!(0)));
+    let template = event(&lines, "request_too_large", Some("id-template"));
+    assert_eq!(template["route"], "/api/v1/sessions/{id}", "the template, not the address");
+    let chunked = event(&lines, "request_too_large", Some("id-chunked"));
+    assert_eq!((&chunked["method"], &chunked["route"]), (&json!("POST"), &json!("/api/v1/chat")));
+    assert!(chunked["received_bytes"].as_u64().unwrap() > 10_485_760, "{chunked}");
+    assert_eq!(chunked["declared_bytes"], Value::Null);
+}
+
+#[test]
+fn every_line_of_a_request_carries_its_id_and_no_line_a_secret() {
+    let Written { log, session, token } = written("json", "trace");
+    for secret in [SAID, "elephants", &session, &token, &token[..16], &session[..13]] {
+        assert!(!log.contains(secret), "{secret:?} is in the log:\n{log}");
+    }
+    let lines = lines(&log);
+    for id in ["id-start", "id-chat", "id-bad", "id-read", "id-declared", "id-chunked"] {
+        let answered = |line: &&Value| line["message"] == "Answered" && line["span"]["request_id"] == id;
+        assert!(lines.iter().any(|line| answered(&line)), "{id}");
+    }
+    // What belongs to no request is about the server.
+    for line in lines.iter().filter(|line| line["span"]["request_id"].is_null()) {
+        let event = line["event"].as_str().unwrap_or_default();
+        assert!(event.starts_with("server_"), "a line without a request: {line}");
+    }
+}
+
+#[test]
+fn the_console_form_is_for_people_and_holds_no_secret_either() {
+    let Written { log, session, token } = written("console", "debug");
+    for event in
+        ["server_started", "session_started", "chat_completed", "request_too_large", "server_stopped"]
+    {
+        assert!(log.lines().any(|line| line.contains(&format!("event=\"{event}\""))), "{event} in {log}");
+    }
+    let line = log.lines().find(|line| line.contains("chat_completed")).unwrap();
+    assert!(line.contains("A turn was completed") && line.contains("id-chat"), "{line}");
+    assert!(serde_json::from_str::<Value>(line).is_err());
+    assert!(!log.contains('\u{1b}'), "no colours where nobody sees them");
+    for secret in ["elephants", &session, &token] {
+        assert!(!log.contains(secret), "{secret:?} is in the log:\n{log}");
+    }
+}

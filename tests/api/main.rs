@@ -1,0 +1,16 @@
+//! The production server on a port of its own, asked over HTTP: every rule of the contract that a client can notice.
+#![expect(clippy::unwrap_used, reason = "a failed expectation fails the test, with its place")]
+
+mod audio;
+mod caching;
+mod chat;
+mod disk;
+mod every_response;
+mod health;
+mod logs;
+mod me;
+mod persons;
+mod request_size;
+mod sessions;
+mod support;
+mod turns;

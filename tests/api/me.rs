@@ -1,0 +1,195 @@
+//! What a person can ask about themselves: who am I here, give me everything, forget me.
+
+use std::time::Duration;
+
+use companion::domain::clock::Timestamp;
+use serde_json::{Value, json};
+
+use crate::support::{BEGINNING, TestApp, seed};
+
+fn after_beginning(millis: i64) -> String {
+    Timestamp::from_millis(BEGINNING + millis).to_string()
+}
+
+#[test]
+fn a_person_is_told_what_is_kept_and_how_long() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    app.clock.advance(Duration::from_secs(7200));
+    let body = app.get_as(&talk.token, "/api/v1/me").expect(200).json();
+    assert_eq!(body["created_at"], after_beginning(0));
+    assert_eq!(body["retention"], json!({"session_days": 7, "person_days": 400, "audio_hours": 24}));
+    let body = app.get_as(&talk.token, "/api/v1/me").expect(200).json();
+    assert_eq!(body["last_seen_at"], after_beginning(7_200_000));
+    let app = TestApp::spawn_with(|config| {
+        config.retention.session_days = None;
+        config.retention.person_days = None;
+    });
+    let talk = app.start_session();
+    let body = app.get_as(&talk.token, "/api/v1/me").expect(200).json();
+    assert_eq!(body["retention"], json!({"session_days": null, "person_days": null, "audio_hours": 24}));
+}
+
+#[test]
+fn an_export_is_one_document_with_everything() {
+    let app = TestApp::spawn();
+    let talk = app.start(&[], &json!({"remember": false}));
+    app.say(&talk, "a \"quoted\" word").expect(200);
+    app.patch(&talk, &json!({"title": "the first", "pinned": true})).expect(200);
+    app.say(&app.start_session(), "of someone else").expect(200);
+    let answer = app.export(&talk.token).expect(200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.header("content-disposition"), "attachment; filename=\"companion-export.json\"");
+    let at = after_beginning(0);
+    let messages = [
+        json!({"role": "user", "text": "a \"quoted\" word", "created_at": at}),
+        json!({"role": "assistant", "text": "You said: a \"quoted\" word", "created_at": at}),
+    ];
+    let session = json!({
+        "id": talk.session, "title": "the first", "created_at": at, "last_active_at": at, "expires_at": null,
+        "pinned": true, "remembered": false, "messages": messages,
+    });
+    let person = json!({"created_at": at, "last_seen_at": at});
+    assert_eq!(answer.json(), json!({"exported_at": at, "person": person, "sessions": [session]}));
+}
+
+#[test]
+fn an_export_of_someone_with_nothing_is_a_document_too() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    app.delete(&talk, "").expect(204);
+    assert_eq!(app.export(&talk.token).expect(200).json()["sessions"], json!([]));
+}
+
+/// Session ids and, of each, what was said.
+fn exported(document: &Value) -> Vec<(String, Vec<String>)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let sessions = document["sessions"].as_array().unwrap().iter();
+    sessions
+        .map(|session| {
+            let messages = session["messages"].as_array().unwrap().iter();
+            let said = messages.filter(|message| message["role"] == "user");
+            (text(&session["id"]), said.map(|message| text(&message["text"])).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn an_export_goes_beyond_every_page() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    app.say(&talk, "once").expect(200);
+    let mut expected = vec![(talk.session.clone(), vec!["once".to_owned()])];
+    for (sessions, turns) in [(120, 0), (1, 100), (1, 101), (1, 350)] {
+        let said: Vec<_> = (0..turns).map(|turn| format!("said {turn}")).collect();
+        let ids = seed::sessions(&app, &talk.token, sessions, turns, "said");
+        expected.extend(ids.into_iter().map(|id| (id, said.clone())));
+    }
+    let mut held = exported(&app.export(&talk.token).expect(200).json());
+    held.sort();
+    expected.sort();
+    assert_eq!(held, expected);
+}
+
+#[test]
+fn a_session_talked_in_while_an_export_is_read_is_in_it_once() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    // Much more than the buffers between server and client hold: the export cannot run ahead of its reader.
+    let mut expected = seed::sessions(&app, &talk.token, 60, 40, &"many words ".repeat(2000));
+    let oldest =
+        crate::support::Talk { session: expected.last().unwrap().clone(), token: talk.token.clone() };
+    expected.push(talk.session);
+    let mut wire = app.wire();
+    wire.send(format!(
+        "GET /api/v1/me/export HTTP/1.1\r\nHost: x\r\nX-Companion-Person: {}\r\nConnection: close\r\n\r\n",
+        talk.token
+    ));
+    let head = wire.head().expect(200);
+    assert_eq!(head.header("transfer-encoding"), "chunked");
+    let mut document = wire.chunk().unwrap();
+    app.say(&oldest, "meanwhile").expect(200);
+    while let Some(chunk) = wire.chunk() {
+        document.extend(chunk);
+    }
+    let held = exported(&serde_json::from_slice(&document).unwrap());
+    let mut held: Vec<_> = held.into_iter().map(|(id, _)| id).collect();
+    held.sort();
+    expected.sort();
+    assert_eq!(held, expected);
+}
+
+#[test]
+fn an_erased_person_is_nowhere() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    for message in ["an unmistakable sentence", "and an unmistakable other"] {
+        app.say(&talk, message).expect(200);
+    }
+    let audio = seed::audio(&app, &talk, "mp3", b"unmistakable sound");
+    let second = app.start_session_of(&talk.token);
+    app.say(&second, "unmistakable too").expect(200);
+    let stranger = app.start_session();
+    app.say(&stranger, "words of someone else").expect(200);
+    let id: Vec<u8> =
+        app.db().query_row("SELECT public_id FROM persons ORDER BY id", [], |row| row.get(0)).unwrap();
+    let id = uuid::Uuid::from_slice(&id).unwrap().to_string();
+
+    let answer = app.erase(&talk.token).expect(200);
+    assert_eq!(answer.json(), json!({"erased_at": after_beginning(0), "backups_until": null}));
+    let cookie = answer.header("set-cookie");
+    assert!(cookie.starts_with("companion_person=; ") && cookie.contains("Max-Age=0"), "{cookie}");
+    for file in app.files() {
+        let held = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+        assert!(!held.contains("unmistakable"), "the words are still in {}", file.display());
+    }
+    let ledger = std::fs::read_to_string(app.data_dir().join("erasures")).unwrap();
+    assert_eq!(ledger, format!("{id} {}\n", after_beginning(0)));
+    app.sessions(&talk.token, "").refused(401, "unauthorized");
+    app.erase(&talk.token).refused(401, "unauthorized");
+    app.say(&second, "hello?").refused(404, "session_not_found");
+    app.get(&format!("/api/v1/voice/audio/{audio}")).refused(404, "audio_not_found");
+    assert_eq!((app.count("persons"), app.count("sessions"), app.count("checkpoints")), (1, 1, 1));
+    assert_eq!(app.said(&stranger), ["words of someone else"]);
+}
+
+#[test]
+fn a_person_erased_while_a_turn_runs_stays_erased() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let gate = app.model.hold_next("some", " words");
+    let mut streamed = app.stream(&json!({"session_id": talk.session, "message": "hello"}));
+    assert_eq!(streamed.event().unwrap().name, "token");
+    app.erase(&talk.token).expect(200);
+    gate.open();
+    assert_eq!(streamed.events().pop().unwrap().data["error"], "session_not_found");
+    assert_eq!((app.count("persons"), app.count("checkpoints")), (0, 0));
+}
+
+#[test]
+fn an_erasure_tells_until_when_a_backup_holds_it() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let manifest = json!({
+        "schema": 1, "created_at": after_beginning(0), "program": "companion", "schema_version": 2,
+        "database_bytes": 1, "bytes": 1, "sha256": "", "persons": 1, "sessions": 1, "checkpoints": 0,
+    });
+    let backup = app.data_dir().join("backups").join("companion-20261124T000000Z");
+    std::fs::write(backup.with_extension("db.zst"), "x").unwrap();
+    std::fs::write(backup.with_extension("json"), manifest.to_string()).unwrap();
+    let body = app.erase(&talk.token).expect(200).json();
+    assert_eq!(body["backups_until"], "2026-12-01", "seven backups are kept, one a day");
+}
+
+#[test]
+fn erasing_over_tls_takes_both_cookies_away() {
+    let app = TestApp::spawn_with(|config| config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]);
+    let talk = app.start_session();
+    let headers = [("x-companion-person", talk.token.as_str()), ("x-forwarded-proto", "https")];
+    let answer = app.ask("DELETE", "/api/v1/me", &headers, b"").expect(200);
+    let mut names: Vec<_> =
+        answer.all("set-cookie").iter().map(|cookie| cookie.split(';').next().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["__Host-companion_person=", "companion_person="]);
+    assert!(answer.all("set-cookie").iter().all(|cookie| cookie.contains("Max-Age=0")));
+}

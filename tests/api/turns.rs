@@ -1,0 +1,238 @@
+//! Turns at the same time, turns sent again, clients that leave, servers that stop.
+
+use serde_json::{Value, json};
+
+use crate::support::wire::Event;
+use crate::support::{Talk, TestApp, wait_for};
+
+const TURN: &str = "11111111-1111-4111-8111-111111111111";
+
+fn turn(talk: &Talk, message: &str) -> Value {
+    json!({"session_id": talk.session, "message": message})
+}
+
+fn named(talk: &Talk, message: &str) -> Value {
+    json!({"session_id": talk.session, "message": message, "turn_id": TURN})
+}
+
+fn done(events: &[Event]) -> &Value {
+    let last = events.last().unwrap();
+    assert_eq!(last.name, "done", "{}", last.data);
+    &last.data
+}
+
+#[test]
+fn a_turn_sent_again_answers_with_what_was_kept() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let first = app.chat(&named(&talk, "hello")).expect(200).json();
+    let again = app.chat(&named(&talk, "hello")).expect(200).json();
+    let streamed = app.stream(&named(&talk, "hello")).events();
+    for reply in [&again, done(&streamed)] {
+        assert_eq!(reply["checkpoint_id"], first["checkpoint_id"]);
+        assert_eq!(reply["text"], first["text"]);
+    }
+    assert_eq!(streamed[0].data["text"], first["text"], "the pieces are the text here too");
+    assert_eq!((app.model.begun(), app.said(&talk)), (1, vec!["hello".to_owned()]));
+    let elsewhere = app.start_session_of(&talk.token);
+    let other = app.chat(&named(&elsewhere, "hello")).expect(200).json();
+    assert_ne!(other["checkpoint_id"], first["checkpoint_id"], "a turn id names a turn of one session");
+}
+
+#[test]
+fn a_turn_sent_again_while_it_runs_joins_it() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let gate = app.model.hold_next("some", " words");
+    let mut first = app.stream(&named(&talk, "hello"));
+    assert_eq!(first.event().unwrap().data["text"], "some");
+    // Its head comes once the server has seen that it is the same turn.
+    let mut second = app.stream(&named(&talk, "hello"));
+    std::thread::scope(|scope| {
+        let third = scope.spawn(|| app.chat(&named(&talk, "hello")).expect(200).json());
+        gate.open();
+        let (first, second, third) = (first.events(), second.events(), third.join().unwrap());
+        assert_eq!(done(&first)["text"], "some words");
+        assert_eq!(done(&second)["checkpoint_id"], done(&first)["checkpoint_id"]);
+        assert_eq!(second[0].data["text"], "some words");
+        assert_eq!(third["checkpoint_id"], done(&first)["checkpoint_id"]);
+    });
+    assert_eq!((app.model.begun(), app.count("checkpoints")), (1, 1));
+}
+
+#[test]
+fn many_requests_for_one_turn_are_one_turn() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let replies: Vec<_> = std::thread::scope(|scope| {
+        let ask = || {
+            let events = app.stream(&named(&talk, "hello")).events();
+            let pieces = events.iter().filter(|event| event.name == "token");
+            let together: String = pieces.map(|event| event.data["text"].as_str().unwrap()).collect();
+            assert_eq!(done(&events)["text"], together.as_str());
+            done(&events)["checkpoint_id"].clone()
+        };
+        let asked: Vec<_> = (0..16).map(|_| scope.spawn(ask)).collect();
+        asked.into_iter().map(|reply| reply.join().unwrap()).collect()
+    });
+    assert!(replies.iter().all(|reply| *reply == replies[0]), "{replies:?}");
+    assert_eq!(app.said(&talk), ["hello"]);
+}
+
+#[test]
+fn a_turn_that_failed_can_be_sent_again() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    app.model.next(vec![crate::support::model::Step::TimedOut]);
+    app.chat(&named(&talk, "hello")).refused(504, "upstream_timeout");
+    app.chat(&named(&talk, "hello")).expect(200);
+    assert_eq!(app.said(&talk), ["hello"]);
+}
+
+#[test]
+fn who_leaves_a_stream_takes_the_models_work_along() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let _never_opened = app.model.hold_next("some", " words");
+    let mut streamed = app.stream(&turn(&talk, "hello"));
+    assert_eq!(streamed.event().unwrap().data["text"], "some");
+    drop(streamed);
+    wait_for("the model's work is dropped", || app.model.dropped() == 1);
+    app.say(&talk, "back again").expect(200);
+    assert_eq!(app.said(&talk), ["back again"]);
+}
+
+#[test]
+fn who_leaves_without_the_whole_answer_takes_the_models_work_along() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let _never_opened = app.model.hold_next("some", " words");
+    let mut wire = app.wire();
+    let body = turn(&talk, "hello").to_string();
+    wire.send(format!(
+        "POST /api/v1/chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    wait_for("the model answers", || app.model.begun() == 1);
+    drop(wire);
+    wait_for("the model's work is dropped", || app.model.dropped() == 1);
+    assert_eq!(app.count("checkpoints"), 0);
+}
+
+#[test]
+fn a_named_turn_is_finished_and_kept_for_who_left() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let gate = app.model.hold_next("some", " words");
+    let mut streamed = app.stream(&named(&talk, "hello"));
+    assert_eq!(streamed.event().unwrap().data["text"], "some");
+    drop(streamed);
+    // Someone without a turn id leaves later: once that was noticed, so was this.
+    let _never_opened = app.model.hold_next("other", "");
+    let mut other = app.stream(&turn(&talk, "not kept"));
+    assert_eq!(other.event().unwrap().data["text"], "other");
+    drop(other);
+    wait_for("that one's work is dropped", || app.model.dropped() == 1);
+    gate.open();
+    wait_for("the turn is kept", || app.count("checkpoints") == 1);
+    let found = app.chat(&named(&talk, "hello")).expect(200).json();
+    assert_eq!(found["text"], "some words");
+    assert_eq!((app.said(&talk), app.model.begun()), (vec!["hello".to_owned()], 2));
+}
+
+#[test]
+fn beyond_the_most_turns_one_is_told_to_come_back() {
+    let app = TestApp::spawn_with(|config| config.limits.max_turns = 2);
+    let talk = app.start_session();
+    let gates = [app.model.hold_next("a", ""), app.model.hold_next("b", "")];
+    let mut running = [app.stream(&turn(&talk, "one")), app.stream(&turn(&talk, "two"))];
+    for streamed in &mut running {
+        assert_eq!(streamed.event().unwrap().name, "token");
+    }
+    let refused = app.say(&talk, "three").refused(503, "server_busy");
+    assert_eq!(refused.header("retry-after"), "2");
+    assert_eq!(app.stream(&turn(&talk, "three")).head.status, 503);
+    app.sessions(&talk.token, "").expect(200);
+    gates.iter().for_each(crate::support::model::Gate::open);
+    for streamed in &mut running {
+        done(&streamed.events());
+    }
+    wait_for("there is a place again", || app.say(&talk, "three").status == 200);
+    assert_eq!(app.said(&talk).last().unwrap(), "three");
+}
+
+#[test]
+fn a_session_deleted_meanwhile_ends_its_turn_and_keeps_nothing() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let gates = [app.model.hold_next("some", " words"), app.model.hold_next("more", " words")];
+    let mut streamed = app.stream(&turn(&talk, "hello"));
+    assert_eq!(streamed.event().unwrap().name, "token");
+    std::thread::scope(|scope| {
+        let whole = scope.spawn(|| app.say(&talk, "hello"));
+        wait_for("both turns run", || app.model.begun() == 2);
+        app.delete(&talk, "").expect(204);
+        gates.iter().for_each(crate::support::model::Gate::open);
+        whole.join().unwrap().refused(404, "session_not_found");
+    });
+    let error = streamed.events().pop().unwrap();
+    assert_eq!((error.name.as_str(), &error.data["error"]), ("error", &json!("session_not_found")));
+    assert_eq!((app.count("checkpoints"), app.count("sessions")), (0, 0));
+}
+
+#[test]
+fn a_turn_of_a_deleted_session_never_comes_into_another_one() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let gate = app.model.hold_next("some", " words");
+    let mut streamed = app.stream(&turn(&talk, "a secret"));
+    assert_eq!(streamed.event().unwrap().name, "token");
+    app.delete(&talk, "").expect(204);
+    // The newest row's number is free again, and the next session gets it.
+    let stranger = app.start_session();
+    gate.open();
+    let error = streamed.events().pop().unwrap();
+    assert_eq!((error.name.as_str(), &error.data["error"]), ("error", &json!("session_not_found")));
+    assert_eq!(app.said(&stranger), [""; 0]);
+    assert_eq!(app.session(&stranger, "").json()["title"], Value::Null);
+}
+
+#[test]
+fn turns_at_the_same_time_are_all_kept() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let replies: Vec<_> = std::thread::scope(|scope| {
+        let (app, talk) = (&app, &talk);
+        let said: Vec<_> = (0..60)
+            .map(|number| scope.spawn(move || app.say(talk, &format!("turn {number:02}")).expect(200).json()))
+            .collect();
+        said.into_iter().map(|reply| reply.join().unwrap()).collect()
+    });
+    let ids: std::collections::BTreeSet<_> =
+        replies.iter().map(|reply| reply["checkpoint_id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 60);
+    let mut kept = app.said(&talk);
+    kept.sort();
+    assert_eq!(kept, (0..60).map(|number| format!("turn {number:02}")).collect::<Vec<_>>());
+    assert_eq!(app.session(&talk, "").json()["checkpoints"], 60);
+}
+
+#[test]
+fn a_stopping_server_finishes_what_runs_and_refuses_what_is_new() {
+    let mut app = TestApp::spawn();
+    let talk = app.start_session();
+    let gate = app.model.hold_next("some", " words");
+    let mut running = app.stream(&turn(&talk, "before the end"));
+    assert_eq!(running.event().unwrap().name, "token");
+    app.begin_to_stop();
+    wait_for("the server is stopping", || app.get("/readyz").status == 503);
+    let ready = app.get("/readyz").refused(503, "service_unavailable");
+    assert_eq!(ready.json()["reasons"], json!(["stopping"]));
+    app.get("/livez").expect(200);
+    let refused = app.say(&talk, "too late").refused(503, "service_unavailable");
+    assert_eq!(refused.header("retry-after"), "2");
+    gate.open();
+    assert_eq!(done(&running.events())["text"], "some words");
+    let app = app.restart_with(|_| {});
+    assert_eq!(app.said(&talk), ["before the end"]);
+}
