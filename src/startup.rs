@@ -226,8 +226,8 @@ fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
     Ok(())
 }
 
-/// Makes the database if there is none, and says what has to be done to it before it can be used.
-fn open_database(dir: &DataDir, clock: Arc<dyn Clock>) -> Result<Prepare, StartupError> {
+/// Makes the database if there is none, and says what has to be done to it before it can be used, if anything.
+fn open_database(dir: &DataDir, clock: Arc<dyn Clock>) -> Result<Option<Prepare>, StartupError> {
     if !dir.database().exists() {
         sqlite::create(dir)?;
     }
@@ -238,10 +238,10 @@ fn open_database(dir: &DataDir, clock: Arc<dyn Clock>) -> Result<Prepare, Startu
         return Err(DbError::Newer { path, found, known }.into());
     }
     if found == known {
-        return Ok(Box::new(|_| Ok(())));
+        return Ok(None);
     }
     let dir = dir.clone();
-    Ok(Box::new(move |connection| upgrade(connection, &dir, clock.as_ref(), found)))
+    Ok(Some(Box::new(move |connection| upgrade(connection, &dir, clock.as_ref(), found))))
 }
 
 /// Takes a verified backup, then brings the schema up to date.
