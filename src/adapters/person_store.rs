@@ -45,6 +45,15 @@ pub fn find(connection: &Connection, token: &PersonToken) -> rusqlite::Result<Op
         .optional()
 }
 
+/// The row of the person with this id, if they are there.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn key_of(connection: &Connection, person: PersonId) -> rusqlite::Result<Option<i64>> {
+    let mut statement = connection.prepare_cached("SELECT id FROM persons WHERE public_id = ?1")?;
+    statement.query_row([person.as_bytes()], |row| row.get(0)).optional()
+}
+
 /// Notes that a person was seen.
 ///
 /// # Errors
