@@ -1,5 +1,6 @@
-//! The size limit of request bodies. A declared oversize is refused before a byte of the body is read; a body without a
-//! length is counted while it streams and cut off at the limit.
+//! The size limit of request bodies. A declared oversize is refused before a byte of the body is read; every body is
+//! counted while it streams and cut off at the limit, because one may go on beyond the length that was told for it
+//! (after `Upgrade: websocket` until the connection ends).
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -7,7 +8,7 @@ use std::rc::Rc;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
-use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, ResponseError, web};
 use futures_util::{StreamExt, future};
@@ -29,10 +30,9 @@ pub async fn payload_limit(
         log_refusal(&request, Some(length), 0);
         return Ok(request.into_response(ApiError::TooLarge { max_bytes }.error_response()));
     }
-    if declared.is_some() || !request.headers().contains_key(TRANSFER_ENCODING) {
+    let Some(received) = count(&mut request, max_bytes) else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
-    }
-    let received = count(&mut request, max_bytes);
+    };
     let response = next.call(request).await?;
     if received.get() <= max_bytes {
         return Ok(response.map_into_boxed_body());
@@ -43,8 +43,9 @@ pub async fn payload_limit(
         event = "request_too_large",
         method = %refusal.request().method(),
         route = refusal.request().match_pattern().unwrap_or_default(),
+        declared_bytes = declared,
         received_bytes = received.get(),
-        "A request body without a length was cut off at the limit"
+        "A request body was cut off at the limit"
     );
     Ok(refusal)
 }
@@ -64,11 +65,15 @@ fn log_refusal(request: &ServiceRequest, declared: Option<u64>, received: u64) {
     );
 }
 
-/// Makes the body end with an error once more than `max_bytes` of it have come; returns the counter.
-fn count(request: &mut ServiceRequest, max_bytes: u64) -> Rc<Cell<u64>> {
+/// Makes the body, if there is one, end with an error once more than `max_bytes` of it have come; returns the counter.
+fn count(request: &mut ServiceRequest, max_bytes: u64) -> Option<Rc<Cell<u64>>> {
+    let body = request.take_payload();
+    if matches!(body, Payload::None) {
+        return None;
+    }
     let received = Rc::new(Cell::new(0));
     let counter = received.clone();
-    let body = request.take_payload().map(move |chunk| {
+    let body = body.map(move |chunk| {
         let chunk = chunk?;
         counter.set(counter.get() + chunk.len() as u64);
         if counter.get() > max_bytes { Err(PayloadError::Overflow) } else { Ok(chunk) }
@@ -79,5 +84,5 @@ fn count(request: &mut ServiceRequest, max_bytes: u64) -> Rc<Cell<u64>> {
         future::ready(!std::mem::replace(&mut broken, chunk.is_err()))
     });
     request.set_payload(Payload::Stream { payload: Box::pin(until_error) });
-    received
+    Some(received)
 }
