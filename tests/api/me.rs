@@ -5,7 +5,7 @@ use std::time::Duration;
 use companion::domain::clock::Timestamp;
 use serde_json::{Value, json};
 
-use crate::support::{BEGINNING, TestApp, seed};
+use crate::support::{BEGINNING, TestApp, seed, wait_for};
 
 fn after_beginning(millis: i64) -> String {
     Timestamp::from_millis(BEGINNING + millis).to_string()
@@ -164,6 +164,31 @@ fn a_person_erased_while_a_turn_runs_stays_erased() {
     gate.open();
     assert_eq!(streamed.events().pop().unwrap().data["error"], "session_not_found");
     assert_eq!((app.count("persons"), app.count("checkpoints")), (0, 0));
+}
+
+#[test]
+fn an_erasure_sent_twice_takes_nobody_else_along() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let ledger =
+        || std::fs::read_to_string(app.data_dir().join("erasures")).unwrap_or_default().lines().count();
+    let stranger = std::thread::scope(|scope| {
+        // Nothing can be written while this is held, so that what is asked for waits in the order it came.
+        let blocker = app.db();
+        blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let first = scope.spawn(|| app.erase(&talk.token));
+        wait_for("the first erasure is under way", || ledger() == 1);
+        let stranger = scope.spawn(|| app.start_session());
+        app.get("/livez").expect(200);
+        let second = scope.spawn(|| app.erase(&talk.token));
+        wait_for("the second erasure is under way", || ledger() == 2);
+        blocker.execute_batch("ROLLBACK").unwrap();
+        first.join().unwrap().expect(200);
+        second.join().unwrap().expect(200);
+        stranger.join().unwrap()
+    });
+    app.session(&stranger, "").expect(200);
+    assert_eq!(app.count("persons"), 1);
 }
 
 #[test]
