@@ -21,10 +21,18 @@ use crate::web::error::ApiError;
 /// # Errors
 /// What the inner service says.
 pub async fn payload_limit(
-    mut request: ServiceRequest,
+    request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let max_bytes = request.app_data::<web::Data<App>>().map_or(0, |app| app.limits().max_request_bytes);
+    limited(request, next, max_bytes).await
+}
+
+async fn limited(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+    max_bytes: u64,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let declared = declared_length(&request);
     if let Some(length) = declared.filter(|length| *length > max_bytes) {
         log_refusal(&request, Some(length), 0);
@@ -85,4 +93,65 @@ fn count(request: &mut ServiceRequest, max_bytes: u64) -> Option<Rc<Cell<u64>>> 
     });
     request.set_payload(Payload::Stream { payload: Box::pin(until_error) });
     Some(received)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::StatusCode;
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+    use actix_web::web::Bytes;
+
+    use super::*;
+
+    /// Asks a service with a limit of ten bytes; one of its routes repeats the body, the other never reads it.
+    async fn ask(path: &str, declared: Option<&str>, body: &'static str) -> (StatusCode, Bytes) {
+        let app = actix_web::App::new()
+            .wrap(from_fn(|request, next| limited(request, next, 10)))
+            .route("/echo", web::post().to(|body: Bytes| async move { body }))
+            .route("/deaf", web::post().to(|| async { "did not listen" }));
+        let app = init_service(app).await;
+        let mut request = TestRequest::post().uri(path).set_payload(body).to_request();
+        // `set_payload` tells a length of its own.
+        request.headers_mut().remove(CONTENT_LENGTH);
+        if let Some(length) = declared {
+            request.headers_mut().insert(CONTENT_LENGTH, length.parse().unwrap());
+        }
+        let response = call_service(&app, request).await;
+        (response.status(), read_body(response).await)
+    }
+
+    #[actix_web::test]
+    async fn up_to_the_limit_a_body_passes() {
+        for declared in [None, Some("10")] {
+            assert_eq!(ask("/echo", declared, "0123456789").await, (StatusCode::OK, "0123456789".into()));
+        }
+        assert_eq!(ask("/echo", None, "").await, (StatusCode::OK, "".into()));
+    }
+
+    #[actix_web::test]
+    async fn a_declared_oversize_reaches_nobody() {
+        for path in ["/echo", "/deaf", "/nowhere"] {
+            for length in ["11", "18446744073709551615"] {
+                assert_eq!(ask(path, Some(length), "").await.0, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn what_is_not_declared_is_counted() {
+        let (status, body) = ask("/echo", None, "0123456789a").await;
+        assert_eq!(
+            (status, body.as_ref()),
+            (StatusCode::PAYLOAD_TOO_LARGE, &b""[..]),
+            "nothing of it is repeated"
+        );
+        let lie = ask("/echo", Some("1"), "0123456789a").await;
+        assert_eq!(lie.0, StatusCode::PAYLOAD_TOO_LARGE, "a length that was told is not believed");
+    }
+
+    #[actix_web::test]
+    async fn what_nobody_reads_is_not_counted() {
+        assert_eq!(ask("/deaf", None, "0123456789a").await, (StatusCode::OK, "did not listen".into()));
+    }
 }
