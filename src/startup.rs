@@ -21,8 +21,9 @@ use crate::config::ServerConfig;
 use crate::domain::chat::ChatModel;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::web::middleware::{
-    cache_headers::cache_headers, payload_limit::payload_limit, person_cookie::person_cookie,
-    request_id::request_id, security_headers::security_headers, unread_body::unread_body,
+    cache_headers::cache_headers, payload_limit::MaxRequestBytes, payload_limit::payload_limit,
+    person_cookie::person_cookie, request_id::request_id, security_headers::security_headers,
+    unread_body::unread_body,
 };
 use crate::web::proxies::TrustedProxies;
 use crate::web::routes;
@@ -138,11 +139,16 @@ impl Application {
         cut: impl Future<Output = ()>,
     ) -> Result<(), StartupError> {
         let handle = self.server.handle();
-        let serving = tokio::spawn(self.server);
+        let mut serving = tokio::spawn(self.server);
+        let mut served = None;
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
-            failed = preparation(self.prepared, &self.url) => failed,
+            failed = run(&self.app, self.prepared, &self.url) => failed,
             _ = self.database_ended => Err(StartupError::Died("the database")),
+            ended = &mut serving => {
+                served = Some(ended);
+                Err(StartupError::Died("the HTTP server"))
+            }
         };
         if outcome.is_ok() {
             tracing::info!(
@@ -155,7 +161,11 @@ impl Application {
             }
         }
         handle.stop(false).await;
-        let served = serving.await.map_err(|_| StartupError::Died("the HTTP server"))?;
+        let served = match served {
+            Some(ended) => ended,
+            None => serving.await,
+        };
+        let served = served.map_err(|_| StartupError::Died("the HTTP server"))?;
         let database = self.database.clone();
         drop(tokio::task::spawn_blocking(move || database.close()).await);
         tracing::info!(event = "server_stopped", clean = outcome.is_ok(), "The server has stopped");
@@ -163,8 +173,9 @@ impl Application {
     }
 }
 
-/// Reports the end of the preparation; resolves only when it failed.
-async fn preparation(
+/// Reports the end of the preparation, then watches over maintenance; resolves only when something failed.
+async fn run(
+    app: &App,
     prepared: oneshot::Receiver<Result<(), DbError>>,
     url: &str,
 ) -> Result<(), StartupError> {
@@ -176,7 +187,8 @@ async fn preparation(
                 version = env!("CARGO_PKG_VERSION"),
                 "The server is ready"
             );
-            std::future::pending().await
+            app.watch_upkeep().await;
+            Err(StartupError::Died("the watch over maintenance"))
         }
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(StartupError::Died("the database")),
@@ -214,8 +226,8 @@ fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
     Ok(())
 }
 
-/// Makes the database if there is none, and says what has to be done to it before it can be used.
-fn open_database(dir: &DataDir, clock: Arc<dyn Clock>) -> Result<Prepare, StartupError> {
+/// Makes the database if there is none, and says what has to be done to it before it can be used, if anything.
+fn open_database(dir: &DataDir, clock: Arc<dyn Clock>) -> Result<Option<Prepare>, StartupError> {
     if !dir.database().exists() {
         sqlite::create(dir)?;
     }
@@ -226,10 +238,10 @@ fn open_database(dir: &DataDir, clock: Arc<dyn Clock>) -> Result<Prepare, Startu
         return Err(DbError::Newer { path, found, known }.into());
     }
     if found == known {
-        return Ok(Box::new(|_| Ok(())));
+        return Ok(None);
     }
     let dir = dir.clone();
-    Ok(Box::new(move |connection| upgrade(connection, &dir, clock.as_ref(), found)))
+    Ok(Some(Box::new(move |connection| upgrade(connection, &dir, clock.as_ref(), found))))
 }
 
 /// Takes a verified backup, then brings the schema up to date.
@@ -273,8 +285,10 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let shared = web::Data::from(app);
     let proxies = web::Data::new(TrustedProxies::new(config.trusted_proxies.clone()));
+    let max_bytes = MaxRequestBytes(config.limits.max_request_bytes);
     let factory = move || {
         Actix::new()
+            .app_data(max_bytes)
             .app_data(shared.clone())
             .app_data(proxies.clone())
             .configure(routes)

@@ -109,7 +109,7 @@ async function showEarlier() {
 /** Tells how long things are kept. Not being able to tell is no reason to stop a conversation. */
 async function announce() {
   try {
-    kept ??= (await api.me()).retention;
+    kept ??= await api.me();
     $("retention").textContent = retention(kept, shown);
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;

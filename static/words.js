@@ -9,9 +9,10 @@ export function day(value) {
 const days = (count) => (count === 1 ? "1 day" : `${count} days`);
 
 /** How long conversations and people are kept. A `session` that has just begun has no dates yet. */
-export function retention({ session_days, person_days }, session) {
+export function retention({ retention: { session_days, person_days }, maintenance_overdue: overdue }, session) {
   const told = [conversationKept(session_days, session)];
   if (person_days) told.push(`People not seen for ${days(person_days)} are forgotten.`);
+  if (overdue.length) told.push(`Maintenance is overdue (${overdue.join(", ")}): whoever runs this server should look.`);
   return told.join(" ");
 }
 

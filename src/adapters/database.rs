@@ -58,11 +58,11 @@ pub struct Started {
 
 impl Database {
     /// Opens the database at `path` and starts its writer, which first runs `prepare` (a migration, say); until that
-    /// is done every use is answered [`DbError::Migrating`].
+    /// is done every use is answered [`DbError::Migrating`]. With nothing to prepare it is ready at once.
     ///
     /// # Errors
     /// When the database cannot be opened or no thread can be started.
-    pub fn start(path: PathBuf, prepare: Prepare) -> Result<Started, DbError> {
+    pub fn start(path: PathBuf, prepare: Option<Prepare>) -> Result<Started, DbError> {
         let (connection, _) = sqlite::open(&path, Access::ReadWrite)?;
         let (writes, waiting) = mpsc::channel(WAITING_WRITES);
         let (prepared_tx, prepared) = oneshot::channel();
@@ -72,14 +72,14 @@ impl Database {
             writes: Mutex::new(Some(writes)),
             idle_readers: Mutex::default(),
             reader_places: Arc::new(Semaphore::new(READERS)),
-            ready: AtomicBool::new(false),
+            ready: AtomicBool::new(prepare.is_none()),
             writer: Mutex::default(),
         });
         let weak = Arc::downgrade(&shared);
         let run = move || {
             let _ended = ended_tx;
             let mut connection = connection;
-            let outcome = prepare(&mut connection);
+            let outcome = prepare.map_or(Ok(()), |prepare| prepare(&mut connection));
             let ok = outcome.is_ok();
             if let (true, Some(shared)) = (ok, weak.upgrade()) {
                 shared.ready.store(true, Ordering::Release);

@@ -56,6 +56,15 @@ pub fn touch(connection: &Connection, key: i64, at: Timestamp) -> rusqlite::Resu
     Ok(())
 }
 
+/// When the first of the people who are still here came.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn first_came(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let mut statement = connection.prepare_cached("SELECT created_at FROM persons ORDER BY id LIMIT 1")?;
+    statement.query_row([], |row| timestamp(row, 0)).optional()
+}
+
 /// Up to `limit` people not seen since `cutoff` and with no session active since then.
 ///
 /// # Errors

@@ -16,6 +16,7 @@ pub mod persons;
 pub mod running_turns;
 pub mod sessions;
 pub mod turn;
+pub mod upkeep;
 
 pub use error::AppError;
 
@@ -72,12 +73,6 @@ impl App {
     #[must_use]
     pub fn retention(&self) -> &RetentionConfig {
         &self.retention
-    }
-
-    /// The bounds of what a request may bring.
-    #[must_use]
-    pub fn limits(&self) -> &LimitsConfig {
-        &self.limits
     }
 
     /// Refuses what grows the store while the disk is low.

@@ -3,6 +3,7 @@
 pub mod audio;
 pub mod chat;
 pub mod clock;
+pub mod maintenance;
 pub mod person;
 pub mod retention;
 pub mod session;

@@ -11,11 +11,9 @@ use crate::adapters::backup_store::{self, BackupFile};
 use crate::adapters::backup_writer::{self, Backup, Proven, Stage, StageTimes};
 use crate::adapters::expiry_store;
 use crate::adapters::sqlite::During;
+use crate::domain::maintenance::BACKUP_DB;
 use crate::domain::retention::{ClockWitness, check_clock};
 use crate::maint::{ItemError, Job, MaintError, Needs, Report, Run, Schema};
-
-/// The job's name.
-pub const JOB: &str = "backup-db";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -74,7 +72,7 @@ pub struct Counts {
 
 /// Runs the job.
 pub fn run(run: &Run<'_>, options: Options<'_>) -> Report<Counts> {
-    run.recorded(Needs { job: JOB, schema: Schema::CurrentOrOlder, reserve: false }, |job, counts| {
+    run.recorded(Needs { job: BACKUP_DB, schema: Schema::CurrentOrOlder, reserve: false }, |job, counts| {
         back_up(job, options, counts)
     })
 }

@@ -13,12 +13,10 @@ use crate::adapters::expiry_store;
 use crate::adapters::sqlite::During;
 use crate::domain::audio::AudioId;
 use crate::domain::clock::Timestamp;
+use crate::domain::maintenance::CLEANUP_AUDIO;
 use crate::domain::retention::{ClockWitness, check_clock, exceeds_percent};
 use crate::maint::compact::{self, GAP};
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
-
-/// The job's name.
-pub const JOB: &str = "cleanup-audio";
 
 /// A file nobody refers to is left alone for this long: it may be on its way in.
 const GRACE: Duration = Duration::from_secs(60 * 60);
@@ -56,7 +54,7 @@ pub struct Counts {
 
 /// Runs the job.
 pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
-    run.recorded(Needs { job: JOB, schema: Schema::Current, reserve: true }, |job, counts| {
+    run.recorded(Needs { job: CLEANUP_AUDIO, schema: Schema::Current, reserve: true }, |job, counts| {
         clean_up(job, options, counts)
     })
 }

@@ -11,14 +11,12 @@ use crate::adapters::session_store::{self, Deleted};
 use crate::adapters::sqlite::{DbError, During};
 use crate::adapters::{erasure_ledger, person_store};
 use crate::domain::clock::Timestamp;
+use crate::domain::maintenance::CLEANUP_SESSIONS;
 use crate::domain::retention::{
     ClockWitness, RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent,
 };
 use crate::maint::compact::{self, GAP, SLICE};
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
-
-/// The job's name.
-pub const JOB: &str = "cleanup-sessions";
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +58,7 @@ pub struct Counts {
 
 /// Runs the job.
 pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
-    run.recorded(Needs { job: JOB, schema: Schema::Current, reserve: true }, |job, counts| {
+    run.recorded(Needs { job: CLEANUP_SESSIONS, schema: Schema::Current, reserve: true }, |job, counts| {
         clean_up(job, options, counts)
     })
 }

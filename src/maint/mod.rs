@@ -24,9 +24,6 @@ pub mod cleanup_sessions;
 pub mod compact;
 pub mod status;
 
-/// Every job that records its runs, by its name.
-pub const JOBS: [&str; 3] = [cleanup_sessions::JOB, cleanup_audio::JOB, backup::JOB];
-
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {

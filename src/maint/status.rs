@@ -9,8 +9,9 @@ use crate::adapters::session_store::{self, Totals};
 use crate::adapters::sqlite::{DbError, During};
 use crate::adapters::{audio_store, backup_store, disk, run_store};
 use crate::domain::clock::Timestamp;
+use crate::domain::maintenance::JOBS;
 use crate::maint::{
-    JOBS, MaintError, Outcome, Report, Run, Schema, cleanup_sessions, compact, item, millis, open_database,
+    MaintError, Outcome, Report, Run, Schema, cleanup_sessions, compact, item, millis, open_database,
 };
 
 /// Where the bytes are.

@@ -17,6 +17,8 @@ struct MeBody {
     created_at: Timestamp,
     last_seen_at: Timestamp,
     retention: RetentionBody,
+    /// Maintenance jobs that have not succeeded for 48 h.
+    maintenance_overdue: Vec<&'static str>,
 }
 
 /// What is announced; `null` where things are kept for good.
@@ -28,9 +30,10 @@ struct RetentionBody {
 }
 
 /// `GET /me`
-pub async fn me(app: web::Data<App>, person: CurrentPerson) -> HttpResponse {
+pub async fn me(app: web::Data<App>, person: CurrentPerson) -> Result<HttpResponse, ApiError> {
+    let maintenance_overdue = app.overdue_jobs().await?;
     let retention = app.retention();
-    HttpResponse::Ok().json(MeBody {
+    Ok(HttpResponse::Ok().json(MeBody {
         created_at: person.0.created_at,
         last_seen_at: person.0.last_seen_at,
         retention: RetentionBody {
@@ -38,7 +41,8 @@ pub async fn me(app: web::Data<App>, person: CurrentPerson) -> HttpResponse {
             person_days: retention.person_days.map(RetentionDays::get),
             audio_hours: retention.audio_max_age.as_secs() / 3600,
         },
-    })
+        maintenance_overdue,
+    }))
 }
 
 /// `GET /me/export`

@@ -28,6 +28,26 @@ fn a_restart_keeps_the_conversation_and_signals_end_it_well() {
 }
 
 #[test]
+fn the_log_warns_when_nobody_does_the_maintenance() {
+    let house = House::built();
+    seed::sessions(&mut house.db(), 1, 1, seed::now() - 3 * seed::DAY);
+    seed::sign_of_life(&mut house.db());
+    house.maint(&["cleanup-audio"]).expect(0);
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut command = house.command(env!("CARGO_BIN_EXE_companion"));
+    let mut child = command.env("PORT", "0").stderr(log.reopen().unwrap()).spawn().unwrap();
+    let warning = || {
+        let told = std::fs::read_to_string(log.path()).unwrap();
+        told.lines().find(|line| line.contains("maintenance_overdue")).map(str::to_owned)
+    };
+    wait_for("the log warns", || warning().is_some());
+    let line: serde_json::Value = serde_json::from_str(&warning().unwrap()).unwrap();
+    assert_eq!((&line["level"], &line["jobs"]), (&"WARN".into(), &"cleanup-sessions backup-db".into()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn a_port_in_use_is_one_clear_line() {
     let house = House::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -157,6 +157,17 @@ describe("the first visit", () => {
     console.log(`first load: ${loaded.bytes} bytes in ${loaded.urls.length} requests`);
   });
 
+  test("warns when nobody does the maintenance", async () => {
+    await guest.page.route("**/api/v1/me", async (route) => {
+      const answer = await route.fetch();
+      const me = await answer.json();
+      assert.deepEqual(me.maintenance_overdue, []);
+      await route.fulfill({ response: answer, json: { ...me, maintenance_overdue: ["backup-db"] } });
+    });
+    await guest.page.goto(server.origin);
+    await guest.page.locator("footer").getByText("Maintenance is overdue (backup-db)").waitFor();
+  });
+
   test("with the id of a conversation that is gone begins a new one", async () => {
     await guest.page.addInitScript(() => localStorage.setItem("companion.session", "0b7e4f5e-9f5b-4c54-8a8e-0f6f4f1a9a11"));
     await guest.open();

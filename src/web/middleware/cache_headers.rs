@@ -44,7 +44,26 @@ fn policy(path: &str, status: StatusCode) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use actix_web::{App, HttpResponse, web};
+
     use super::*;
+
+    #[actix_web::test]
+    async fn a_handler_cannot_make_an_error_or_an_answer_of_the_api_cacheable() {
+        async fn eager(status: web::Path<(String, u16)>) -> HttpResponse {
+            let status = StatusCode::from_u16(status.1).unwrap_or_default();
+            HttpResponse::build(status).insert_header((CACHE_CONTROL, "public, max-age=60")).finish()
+        }
+        let app = App::new().route("/{area}/{status}", web::get().to(eager)).wrap(from_fn(cache_headers));
+        let app = init_service(app).await;
+        for (path, expected) in [("/api/200", PRIVATE), ("/static/404", NEVER), ("/static/200", FOREVER)] {
+            let response = call_service(&app, TestRequest::with_uri(path).to_request()).await;
+            let told: Vec<_> = response.headers().get_all(CACHE_CONTROL).collect();
+            assert_eq!(told, [expected], "{path}");
+        }
+    }
 
     #[test]
     fn the_table_of_the_contract() {

@@ -1,0 +1,42 @@
+//! The maintenance jobs by name, and when one is overdue.
+
+use std::time::Duration;
+
+use crate::domain::clock::Timestamp;
+
+/// Deletes sessions that have expired.
+pub const CLEANUP_SESSIONS: &str = "cleanup-sessions";
+/// Deletes audio replies that have expired.
+pub const CLEANUP_AUDIO: &str = "cleanup-audio";
+/// Makes a proven backup.
+pub const BACKUP_DB: &str = "backup-db";
+
+/// Every job that records its runs. A scheduler is to run each at least daily.
+pub const JOBS: [&str; 3] = [CLEANUP_SESSIONS, CLEANUP_AUDIO, BACKUP_DB];
+
+/// A job that has not succeeded for this long is overdue.
+pub const OVERDUE_AFTER: Duration = Duration::from_secs(48 * 60 * 60);
+
+/// True when a job is overdue that last succeeded at `last_success`, or never, in a store that holds people since
+/// `in_use_since`. Where nobody has ever been, nothing has to be kept in order.
+#[must_use]
+pub fn is_overdue(now: Timestamp, last_success: Option<Timestamp>, in_use_since: Option<Timestamp>) -> bool {
+    in_use_since.is_some_and(|began| now.since(last_success.unwrap_or(began).max(began)) > OVERDUE_AFTER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_overdue_after_two_days_without_success() {
+        let now = Timestamp::from_millis(1_795_528_449_123);
+        let (fresh, stale) = (now.earlier_by(OVERDUE_AFTER), now.earlier_by(OVERDUE_AFTER * 2));
+        assert!(!is_overdue(now, None, None));
+        assert!(!is_overdue(now, None, Some(fresh)));
+        assert!(is_overdue(now, None, Some(stale)));
+        assert!(is_overdue(now, Some(stale), Some(stale)));
+        assert!(!is_overdue(now, Some(fresh), Some(stale)));
+        assert!(!is_overdue(now, Some(stale), Some(fresh)), "nobody was there to be kept in order");
+    }
+}
