@@ -30,6 +30,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "adapters::erasure_ledger",
             "adapters::reserve",
             "adapters::run_store",
+            "adapters::set_aside",
         ],
     ),
     ("adapters", &["adapters", "domain", "config", "telemetry"]),

@@ -72,6 +72,18 @@ pub fn last_success(connection: &Connection, job: &str) -> rusqlite::Result<Opti
         .optional()
 }
 
+/// The report, as JSON, of the last run of a job that did its work, at least in part.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn last_report(connection: &Connection, job: &str) -> rusqlite::Result<Option<String>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT report FROM maintenance_runs WHERE job = ?1 AND outcome IN ('succeeded', 'partial')
+         ORDER BY started_at DESC, id DESC LIMIT 1",
+    )?;
+    Ok(statement.query_row([job], |row| row.get(0)).optional()?.flatten())
+}
+
 /// The last run of a job, whatever became of it.
 ///
 /// # Errors

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::adapters::disk::DiskError;
 use crate::adapters::session_store::Deleted;
-use crate::adapters::{audio_store, backup_store, erasure_ledger, person_store};
+use crate::adapters::{audio_store, backup_store, erasure_ledger, person_store, run_store, set_aside};
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
+use crate::domain::maintenance::BACKUP_DB;
 use crate::domain::person::{Person, PersonToken};
 
 /// A person's last visit is noted at most this often.
@@ -21,6 +23,12 @@ pub struct Visit {
     pub person: Person,
     /// True when they were not seen within the last hour.
     pub first_for_a_while: bool,
+}
+
+/// What the report of `backup-db` tells about how long a backup stays.
+#[derive(serde::Deserialize)]
+struct Promise {
+    kept_at_most_days: Option<u32>,
 }
 
 /// What an erasure promises.
@@ -86,12 +94,28 @@ impl App {
         };
         let deleted = self.delete_rows("erase a person", erase).await?;
         self.forget_files(deleted).await?;
-        let backups = self.data_dir.backups().to_owned();
-        let held = self.blocking(move || backup_store::list(&backups)).await??;
-        let kept = DAY * self.retention.backup_keep.get();
-        let backups_until = (!held.is_empty()).then(|| erased_at.later_by(kept).day());
+        let backups_until = self.held_until(erased_at).await?.map(Timestamp::day);
         tracing::info!(event = "person_erased", "A person was erased");
         Ok(Erasure { erased_at, backups_until })
+    }
+
+    /// When the last copy of the database as it was until `at` goes: ordinary backups by the rules of the last
+    /// `backup-db`, guarded ones and databases set aside by a restore when their own time is over.
+    async fn held_until(&self, at: Timestamp) -> Result<Option<Timestamp>, AppError> {
+        let last = |db: &Connection| run_store::last_report(db, BACKUP_DB);
+        let last = self.database.read("read the last backup's report", last).await?;
+        let by_rule = last.and_then(|report| serde_json::from_str::<Promise>(&report).ok());
+        let set_aside_for = self.retention.backup_keep.get();
+        let days = by_rule.and_then(|promise| promise.kept_at_most_days).unwrap_or(set_aside_for);
+        let dir = self.data_dir.clone();
+        let held = self.blocking(move || -> Result<_, DiskError> {
+            Ok((backup_store::list(dir.backups())?, set_aside::list(&dir)?))
+        });
+        let (backups, aside) = held.await??;
+        let ordinary = (!backups.is_empty()).then(|| at.later_by(DAY * days));
+        let guarded = backups.iter().filter_map(|backup| backup.manifest.guarded_until());
+        let aside = aside.into_iter().map(|(_, taken)| taken.later_by(DAY * set_aside_for));
+        Ok(guarded.chain(aside).chain(ordinary).max())
     }
 
     /// Removes the files of deleted rows, and the deleted words from the database's log.

@@ -6,7 +6,7 @@ use crate::support::seed::{self, DAY};
 use crate::support::{House, Mounted, Server, Talk};
 
 /// Fills the file system to its last byte.
-fn fill(place: &std::path::Path) -> std::path::PathBuf {
+pub fn fill(place: &std::path::Path) -> std::path::PathBuf {
     let path = place.join("filler");
     let mut file = std::fs::File::create(&path).unwrap();
     for size in [1 << 20, 4096, 1] {

@@ -1,0 +1,78 @@
+//! Which backups stay: the keep rules, and what no accident rotates away.
+
+use crate::support::seed::{self, DAY};
+use crate::support::{House, names};
+
+/// Makes the backups look as if they had been made on the days before today, the last one `newest` days ago.
+fn move_back(house: &House, newest: i64) {
+    let dir = house.dir.join("backups");
+    for (age, backup) in (newest..).zip(names(&dir, ".db.zst").into_iter().rev()) {
+        let at = std::time::UNIX_EPOCH
+            + std::time::Duration::from_millis((seed::now() - age * DAY).unsigned_abs());
+        let moment = companion::domain::clock::Timestamp::from_system(at).compact();
+        for ending in [".db.zst", ".json"] {
+            let from = backup.to_string_lossy().replace(".db.zst", ending);
+            std::fs::rename(from, dir.join(format!("companion-{moment}{ending}"))).unwrap();
+        }
+    }
+}
+
+fn house(backups: u32) -> House {
+    let house = House::built();
+    seed::sessions(&mut house.db(), 10, 5, seed::now() - seed::HOUR);
+    for _ in 0..backups {
+        house.maint(&["backup-db", "--keep", "100"]).expect(0);
+    }
+    house
+}
+
+#[test]
+fn rules_are_ored_and_each_kept_backup_has_its_reasons() {
+    let house = house(9);
+    move_back(&house, 1);
+    let asked = ["backup-db", "--keep", "2", "--keep-daily", "4"];
+    let dry = house.maint(&[&asked[..], &["--dry-run"]].concat()).expect(0).report;
+    assert_eq!(dry["removed"].as_array().unwrap().len(), 5, "{dry}");
+    let report = house.maint(&asked).expect(0).report;
+    let kept = report["kept"].as_array().unwrap();
+    assert_eq!(kept.len(), 4);
+    let reasons = kept[0]["reasons"].to_string();
+    assert!(reasons.contains("among the newest 2") && reasons.contains("newest of day"), "{reasons}");
+    assert!(kept[3]["reasons"].to_string().contains("newest of day"));
+    assert_eq!(report["kept_at_most_days"], 4);
+    assert_eq!(house.backups().len(), 4);
+    house.maint(&["backup-db", "--keep-weekly", "x"]).expect(2);
+}
+
+#[test]
+fn the_backup_from_before_an_accident_outlives_ten_nights_and_goes_after_a_month() {
+    let house = house(1);
+    let before = house.backups().pop().unwrap();
+    house.db().execute_batch("DELETE FROM checkpoints; UPDATE totals SET checkpoints = 0").unwrap();
+    house.maint(&["backup-db", "--keep", "2"]).expect(3).tells("stays until");
+    for _ in 0..10 {
+        house.maint(&["backup-db", "--keep", "2"]).expect(0);
+    }
+    assert!(before.exists());
+    assert_eq!(house.backups().len(), 3);
+    let report = house.maint(&["backup-db", "--keep", "2"]).expect(0).report;
+    let guarded =
+        report["kept"].as_array().unwrap().iter().find(|kept| kept["reasons"].to_string().contains("half"));
+    assert_eq!(guarded.unwrap()["file"], before.file_name().unwrap().to_str().unwrap());
+    house.maint(&["list-backups"]).expect(0).tells("guarded_until");
+    house.maint(&["restore-db", before.to_str().unwrap(), "--yes"]).expect(0);
+    let manifest = before.to_string_lossy().replace(".db.zst", ".json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let (head, _) = text.split_once("guarded_until").unwrap();
+    std::fs::write(&manifest, format!("{head}guarded_until\": \"2026-01-01T00:00:00.000Z\"}}")).unwrap();
+    house.maint(&["backup-db", "--keep", "2"]).expect(0);
+    assert!(!before.exists(), "its time is over");
+}
+
+#[test]
+fn force_lets_a_guarded_one_go() {
+    let house = house(1);
+    house.db().execute_batch("DELETE FROM checkpoints; UPDATE totals SET checkpoints = 0").unwrap();
+    house.maint(&["backup-db", "--keep", "1", "--force"]).expect(0);
+    assert_eq!(house.backups().len(), 1);
+}

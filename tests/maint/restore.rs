@@ -1,0 +1,299 @@
+//! A backup comes back whole, or nothing changes.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::seed::{self, DAY, HOUR};
+use crate::support::{House, Mounted, names};
+
+/// A house with a backup of `sessions` sessions, to which one more was added since.
+fn house(sessions: u32) -> House {
+    let house = House::built();
+    seed::sessions(&mut house.db(), sessions, 2, seed::now() - HOUR);
+    house.maint(&["backup-db"]).expect(0);
+    seed::sessions(&mut house.db(), 1, 2, seed::now() - HOUR);
+    house
+}
+
+fn sessions(house: &House) -> u64 {
+    house.db().query_row("SELECT count(*) FROM sessions", [], |row| row.get(0)).unwrap()
+}
+
+fn newest(house: &House) -> std::path::PathBuf {
+    house.backups().pop().unwrap()
+}
+
+/// Nothing is restored, nothing is set aside, and what was there is there.
+fn assert_untouched(house: &House, count: u64) {
+    assert_eq!(sessions(house), count);
+    assert!(names(&house.dir.join("set-aside"), "").is_empty());
+    assert!(!house.dir.join("restore.pending").exists());
+    house.assert_no_temporary_files();
+    house.assert_sound();
+}
+
+#[test]
+fn the_latest_comes_back_the_old_one_is_set_aside_and_the_way_back_works() {
+    let house = house(5);
+    let dry = house.maint(&["restore-db", "latest", "--dry-run"]).expect(0).report;
+    assert_eq!((&dry["sessions"], &dry["verified"]), (&5.into(), &true.into()));
+    assert_untouched(&house, 6);
+    house.maint(&["restore-db", "latest"]).expect(2).tells("--yes");
+    let report = house.maint(&["restore-db", "latest", "--yes"]).expect(0).report;
+    assert_eq!((&report["sessions"], &report["checkpoints"]), (&5.into(), &10.into()));
+    assert_eq!(sessions(&house), 5);
+    house.assert_sound();
+    house.assert_no_temporary_files();
+    let server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "and on we go").0, 200);
+    server.stop();
+    assert_eq!(house.maint(&["status"]).expect(0).report["last_runs"][4]["outcome"], "succeeded");
+
+    let commands = report["go_back"].as_str().unwrap().strip_prefix("stop the server, then: ").unwrap();
+    assert!(Command::new("sh").args(["-ec", commands]).status().unwrap().success(), "{commands}");
+    assert_eq!(sessions(&house), 6);
+    house.assert_sound();
+}
+
+#[test]
+fn a_new_host_needs_only_the_backup() {
+    let from = house(5);
+    let to = House::new();
+    let backup = newest(&from);
+    to.maint(&["restore-db", backup.to_str().unwrap(), "--dry-run"]).expect(0);
+    assert!(!to.dir.exists(), "trying makes nothing");
+    let report = to.maint(&["restore-db", backup.to_str().unwrap(), "--yes"]).expect(0).report;
+    assert!(report["set_aside"].is_null());
+    assert_eq!(sessions(&to), 5);
+    to.start().stop();
+    to.assert_sound();
+}
+
+#[test]
+fn a_running_server_and_a_running_job_are_waited_for() {
+    let house = house(5);
+    let server = house.start();
+    house.maint(&["restore-db", "latest", "--yes"]).expect(4).tells("stop it first");
+    house.maint(&["restore-db", "latest", "--yes", "--force"]).expect(4);
+    server.stop();
+    let lock = fs::File::create(house.dir.join("locks").join("backup-db.lock")).unwrap();
+    lock.lock().unwrap();
+    house.maint(&["restore-db", "latest", "--yes"]).expect(75);
+    drop(lock);
+    let lock = fs::File::create(house.dir.join("locks").join("restore-db.lock")).unwrap();
+    lock.lock().unwrap();
+    house.maint(&["restore-db", "latest", "--yes"]).expect(75);
+    drop(lock);
+    assert_untouched(&house, 6);
+}
+
+#[test]
+fn a_stale_log_beside_the_database_undoes_nothing() {
+    let house = house(5);
+    let server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "this is only in the log").0, 200);
+    server.kill();
+    assert!(house.dir.join("companion.db-wal").metadata().unwrap().len() > 0);
+    house.maint(&["restore-db", "latest", "--yes"]).expect(0);
+    assert_eq!(sessions(&house), 5);
+    let aside = names(&house.dir.join("set-aside"), "").pop().unwrap();
+    assert!(aside.join("companion.db-wal").exists(), "the log went aside with its database");
+}
+
+#[test]
+fn what_does_not_verify_is_refused_and_changes_nothing() {
+    let house = house(50);
+    let backup = newest(&house);
+    let whole = fs::read(&backup).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 0x10;
+    for (what, bytes) in
+        [("truncated", &whole[..whole.len() / 2]), ("flipped", &flipped), ("empty", b""), ("text", b"hello")]
+    {
+        fs::write(&backup, bytes).unwrap();
+        let ran = house.maint(&["restore-db", "latest", "--yes"]).expect(4);
+        assert!(ran.error().contains("does not verify"), "{what}: {}", ran.error());
+        assert_untouched(&house, 51);
+    }
+    fs::write(&backup, &whole).unwrap();
+    let manifest = backup.to_string_lossy().replace(".db.zst", ".json");
+    let told = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, told.replace("\"sessions\": 50", "\"sessions\": 49")).unwrap();
+    house.maint(&["restore-db", "latest", "--yes"]).expect(4).tells("promises 49 sessions");
+    fs::remove_file(&manifest).unwrap();
+    house.maint(&["restore-db", backup.to_str().unwrap(), "--yes"]).expect(4).tells("no manifest");
+    assert_untouched(&house, 51);
+    house.maint(&["restore-db", backup.to_str().unwrap(), "--yes", "--force"]).expect(0);
+    assert_eq!(sessions(&house), 50);
+}
+
+/// A file with a backup's name that holds this database.
+fn disguised(house: &House, database: &Path) -> std::path::PathBuf {
+    let path = house.dir.join("backups").join("companion-20260101T000000Z.db.zst");
+    fs::write(&path, zstd::encode_all(fs::read(database).unwrap().as_slice(), 3).unwrap()).unwrap();
+    path
+}
+
+#[test]
+fn a_foreign_or_newer_database_is_refused_even_by_force() {
+    let house = house(5);
+    let other = house.dir.join("other.db");
+    for (pragmas, told) in [
+        ("PRAGMA application_id = 7; CREATE TABLE x (y)", "another program"),
+        (
+            "PRAGMA application_id = 1129270608; PRAGMA user_version = 99; CREATE TABLE x (y)",
+            "schema 99 is newer",
+        ),
+    ] {
+        #[expect(clippy::disallowed_methods, reason = "a test makes what there should not be")]
+        rusqlite::Connection::open(&other).unwrap().execute_batch(pragmas).unwrap();
+        let path = disguised(&house, &other);
+        house.maint(&["restore-db", path.to_str().unwrap(), "--yes", "--force"]).expect(4).tells(told);
+        fs::remove_file(&other).unwrap();
+    }
+    assert_untouched(&house, 6);
+}
+
+#[test]
+fn what_is_not_there_is_said_with_what_to_do() {
+    let house = House::built();
+    house.maint(&["restore-db", "latest", "--yes"]).expect(1).tells("BACKUP_DIR");
+    house.maint(&["restore-db", "/no/such.db.zst", "--yes"]).expect(1).tells("list-backups");
+    house.maint(&["restore-db"]).expect(2);
+    assert_untouched(&house, 0);
+}
+
+#[test]
+fn two_restores_in_the_same_second_set_two_databases_aside_and_they_go_in_time() {
+    let house = house(5);
+    for _ in 0..3 {
+        house.maint(&["restore-db", "latest", "--yes"]).expect(0);
+    }
+    let place = house.dir.join("set-aside");
+    assert_eq!(names(&place, "").len(), 3);
+    assert!(house.maint(&["status"]).expect(0).report["disk"]["set_aside_bytes"].as_u64().unwrap() > 0);
+    fs::rename(&names(&place, "")[0], place.join("20260101T000000Z")).unwrap();
+    let report = house.maint(&["backup-db"]).expect(0).report;
+    assert_eq!(report["set_aside_removed"], serde_json::json!(["20260101T000000Z"]));
+    assert_eq!(names(&place, "").len(), 2);
+}
+
+#[test]
+fn nobody_who_was_erased_comes_back() {
+    let house = House::built();
+    let server = house.start();
+    let (gone, stays) = (server.start_session(), server.start_session());
+    assert_eq!(server.say(&gone, "a word that is rare: quincunx").0, 200);
+    assert_eq!(server.say(&stays, "another one: xylograph").0, 200);
+    house.maint(&["backup-db"]).expect(0);
+    let answer = crate::support::agent()
+        .delete(format!("{}/api/v1/me", server.url))
+        .header("x-companion-person", &gone.token)
+        .call()
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    server.stop();
+    let report = house.maint(&["restore-db", "latest", "--yes"]).expect(0).report;
+    assert_eq!(report["erased_again"], 1);
+    assert_eq!(sessions(&house), 1);
+    let database = fs::read(house.database()).unwrap();
+    let holds = |word: &[u8]| database.windows(word.len()).any(|window| window == word);
+    assert!(holds(b"xylograph") && !holds(b"quincunx"));
+    let server = house.start();
+    assert_eq!(server.history(&stays).len(), 1);
+    server.stop();
+    house.assert_sound();
+}
+
+#[test]
+fn an_erasure_names_the_day_the_last_copy_forgets() {
+    let house = House::built();
+    seed::sign_of_life(&mut house.db());
+    house.maint(&["backup-db", "--keep", "3", "--keep-weekly", "8"]).expect(0);
+    let server = house.start();
+    let talk = server.start_session();
+    let answer = crate::support::agent()
+        .delete(format!("{}/api/v1/me", server.url))
+        .header("x-companion-person", &talk.token)
+        .call();
+    let body: serde_json::Value = answer.unwrap().body_mut().read_json().unwrap();
+    let at =
+        std::time::UNIX_EPOCH + std::time::Duration::from_millis((seed::now() + 56 * DAY).unsigned_abs());
+    assert_eq!(body["backups_until"], companion::domain::clock::Timestamp::from_system(at).day());
+    server.stop();
+}
+
+#[test]
+fn an_interrupted_restore_keeps_everybody_out_until_it_is_undone() {
+    let house = house(5);
+    let aside = house.dir.join("set-aside").join("20261124T000000Z");
+    fs::create_dir_all(&aside).unwrap();
+    fs::rename(house.database(), aside.join("companion.db")).unwrap();
+    let marker = format!("{{\"set_aside\": {aside:?}, \"files\": [\"companion.db\"]}}");
+    fs::write(house.dir.join("restore.pending"), marker).unwrap();
+    for job in ["cleanup-sessions", "cleanup-audio", "backup-db", "status", "verify-backups"] {
+        house.maint(&[job]).expect(4).tells("restore-db` again");
+    }
+    let told = house.try_start().err().unwrap();
+    assert!(told.starts_with("Some(1)") && told.contains("was interrupted"), "{told}");
+    assert_eq!(told.trim().lines().count(), 1, "{told}");
+    assert!(!house.database().exists(), "nobody has made a new one");
+    let report = house.maint(&["restore-db", "latest", "--yes"]).expect(0).report;
+    assert_eq!(report["interrupted_restore_undone"], true);
+    assert_eq!(sessions(&house), 5);
+}
+
+#[test]
+fn without_room_nothing_is_changed() {
+    let mounted = Mounted::small_disk("64m");
+    let house = House::at(mounted.path().join("data"));
+    house.start().stop();
+    seed::sessions(&mut house.db(), 400, 20, seed::now() - HOUR);
+    let elsewhere = tempfile::TempDir::new().unwrap();
+    house.maint(&["backup-db", "--output-dir", elsewhere.path().to_str().unwrap()]).expect(0);
+    let backup = names(elsewhere.path(), ".db.zst").pop().unwrap();
+    let filler = crate::full_disk::fill(mounted.path());
+    house.maint(&["restore-db", backup.to_str().unwrap(), "--yes"]).expect(1).tells("space");
+    fs::remove_file(filler).unwrap();
+    assert_untouched(&house, 400);
+    house.maint(&["restore-db", backup.to_str().unwrap(), "--yes"]).expect(0);
+}
+
+#[test]
+fn an_encrypted_backup_needs_its_key_and_the_age_tool_reads_it() {
+    let keys = tempfile::TempDir::new().unwrap();
+    let key = |name: &str| {
+        let path = keys.path().join(name);
+        let made = Command::new("age-keygen").arg("-o").arg(&path).output().unwrap();
+        assert!(made.status.success(), "the test needs Debian's package age");
+        let text = fs::read_to_string(&path).unwrap();
+        let public = text.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned();
+        (path.to_str().unwrap().to_owned(), public)
+    };
+    let ((mine, recipient), (other, _)) = (key("mine"), key("other"));
+    let house = House::built().with("BACKUP_AGE_RECIPIENT", &recipient);
+    seed::sessions(&mut house.db(), 5, 2, seed::now() - HOUR);
+    house.maint(&["backup-db"]).expect(0);
+    let backup = names(&house.dir.join("backups"), ".db.zst.age").pop().unwrap();
+    let plain = Command::new("age").args(["-d", "-i", &mine]).arg(&backup).output().unwrap();
+    let database = zstd::decode_all(plain.stdout.as_slice()).unwrap();
+    assert!(database.starts_with(b"SQLite format 3\0"));
+    house.maint(&["restore-db", "latest", "--yes"]).expect(2).tells("--identity");
+    house.maint(&["restore-db", "latest", "--yes", "--identity", "/no/such"]).expect(2);
+    house.maint(&["restore-db", "latest", "--yes", "--identity", &other]).expect(4).tells("not to any key");
+    let checked = house.maint(&["verify-backups"]).expect(0).report;
+    assert_eq!(checked["verified"][0]["checked"], "sha256");
+    let checked = house.maint(&["verify-backups", "--identity", &mine, "--restore-drill"]).expect(0).report;
+    assert_eq!(
+        (&checked["verified"][0]["checked"], &checked["drill"]["sessions"]),
+        (&"content".into(), &5.into())
+    );
+    house.maint(&["restore-db", "latest", "--yes", "--identity", &mine]).expect(0);
+    assert_eq!(sessions(&house), 5);
+    let wrong = House::at(house.dir.clone()).with("BACKUP_AGE_RECIPIENT", "AGE-SECRET-KEY-1QQQ");
+    let ran = wrong.maint(&["backup-db"]).expect(2).tells("BACKUP_AGE_RECIPIENT");
+    assert!(!ran.stderr.contains("SECRET-KEY"));
+}
