@@ -1,0 +1,107 @@
+//! The benchmark: the figures that were promised, measured in one run on one machine.
+//!
+//! - `cargo bench --locked` measures all of them (about ten minutes) and prints a table to paste into the README.
+//! - `cargo bench --locked -- cleanup turns` measures the parts named: `start`, `turns`, `cleanup`, `few`, `snapshot`.
+//! - `-- --quick` runs at a small size: that shows that the benchmark works, its figures mean nothing.
+//!
+//! It fails when something cannot be run, never because of a figure: it measures, it does not judge a build.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::table::Row;
+
+mod cleanup;
+mod few;
+mod house;
+mod http;
+mod load;
+mod machine;
+mod seed;
+mod shell;
+mod snapshot;
+mod start;
+mod table;
+mod turns;
+
+type Measure = fn(&Bench) -> Result<Vec<Row>>;
+
+const PARTS: [(&str, Measure); 5] = [
+    ("start", start::measure),
+    ("turns", turns::measure),
+    ("cleanup", cleanup::measure),
+    ("few", few::measure),
+    ("snapshot", snapshot::measure),
+];
+
+/// What every part is given: the size, and a place on a real disk that is gone afterwards.
+pub struct Bench {
+    quick: bool,
+    place: TempDir,
+}
+
+impl Bench {
+    /// The full size, or the quick one.
+    pub fn size<T>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+
+    /// A path in the benchmark's place.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("the benchmark could not be run: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let (quick, parts) = read_arguments(std::env::args().skip(1))?;
+    let place = tempfile::Builder::new().prefix("bench-").tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let bench = Bench { quick, place: place.context("no place to work in")? };
+    let mut rows = Vec::new();
+    for (name, measure) in parts {
+        say(&format!("measuring {name} ..."));
+        rows.extend(measure(&bench).with_context(|| format!("{name} cannot be measured"))?);
+    }
+    show(&format!("{}\n\n{}", machine::describe(quick), table::render(&rows)));
+    Ok(())
+}
+
+/// `--bench` is what cargo adds.
+fn read_arguments(arguments: impl Iterator<Item = String>) -> Result<(bool, Vec<(&'static str, Measure)>)> {
+    let mut quick = false;
+    let mut named = Vec::new();
+    for argument in arguments {
+        match argument.as_str() {
+            "--bench" => {}
+            "--quick" => quick = true,
+            name => match PARTS.iter().find(|(part, _)| *part == name) {
+                Some(part) => named.push(*part),
+                None => bail!("{name} is no part; there are {}", PARTS.map(|(part, _)| part).join(", ")),
+            },
+        }
+    }
+    Ok((quick, if named.is_empty() { PARTS.to_vec() } else { named }))
+}
+
+/// How far the work is, for whoever waits.
+#[expect(clippy::print_stderr, reason = "stdout belongs to the table")]
+pub fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+fn show(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,77 @@
+//! A client that costs almost nothing: one kept-alive connection, requests written by hand.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+pub struct Client {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, received: Vec::new() })
+    }
+
+    /// Sends a request and waits for the whole answer: its status and body.
+    pub fn ask(&mut self, request: &[u8]) -> Result<(u16, &[u8])> {
+        self.stream.write_all(request)?;
+        self.received.clear();
+        loop {
+            let mut chunk = [0; 4096];
+            let count = self.stream.read(&mut chunk)?;
+            ensure!(count > 0, "the server closed the connection");
+            self.received.extend_from_slice(&chunk[..count]);
+            if let Some((status, body)) = whole(&self.received)? {
+                return Ok((status, &self.received[body..]));
+            }
+        }
+    }
+}
+
+/// The status of a complete answer, and where its body begins.
+fn whole(answer: &[u8]) -> Result<Option<(u16, usize)>> {
+    let Some(end) = find(answer, b"\r\n\r\n") else { return Ok(None) };
+    let head = std::str::from_utf8(&answer[..end])?.to_ascii_lowercase();
+    let status = head.split(' ').nth(1).context("no status")?.parse()?;
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let length: usize = length.context("an answer without a length")?.trim().parse()?;
+    Ok((answer.len() >= end + 4 + length).then_some((status, end + 4)))
+}
+
+pub fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
+}
+
+pub fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: companion\r\n\r\n").into_bytes()
+}
+
+/// A turn; `accept` says whether its reply is streamed.
+pub fn chat(session: &str, message: &str, accept: &str) -> Vec<u8> {
+    let body = json!({"session_id": session, "message": message}).to_string();
+    post("/api/v1/chat", accept, &body)
+}
+
+fn post(path: &str, accept: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: companion\r\nAccept: {accept}\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// A new session's id.
+pub fn start_session(address: SocketAddr) -> Result<String> {
+    let mut client = Client::connect(address)?;
+    let (status, body) = client.ask(&post("/api/v1/session/start", "application/json", "{}"))?;
+    ensure!(status == 200, "no session: {status}");
+    let told: Value = serde_json::from_slice(body)?;
+    Ok(told["session_id"].as_str().context("no session id")?.to_owned())
+}
