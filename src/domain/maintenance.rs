@@ -11,6 +11,9 @@ pub const CLEANUP_AUDIO: &str = "cleanup-audio";
 /// Makes a proven backup.
 pub const BACKUP_DB: &str = "backup-db";
 
+/// Looks after everything, and mends when told to. No schedule has to run it, so it is never overdue.
+pub const DOCTOR: &str = "doctor";
+
 /// Every job that records its runs. A scheduler is to run each at least daily.
 pub const JOBS: [&str; 3] = [CLEANUP_SESSIONS, CLEANUP_AUDIO, BACKUP_DB];
 

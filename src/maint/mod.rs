@@ -1,9 +1,7 @@
 //! Maintenance: one operation per file, no printing. Here: what they share — the run with its lock and its record,
 //! the report, the exit codes.
 
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -17,12 +15,17 @@ use crate::adapters::{reserve, run_store};
 use crate::config::MaintConfig;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::retention::ClockDoubt;
+use crate::domain::span::Span;
+use crate::maint::stop::Stop;
 
 pub mod backup;
 pub mod cleanup_audio;
 pub mod cleanup_sessions;
 pub mod compact;
+pub mod doctor;
+pub mod metrics;
 pub mod status;
+pub mod stop;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +92,14 @@ pub enum MaintError {
     /// The process was told to stop.
     #[error("stopped on request; what was done so far is in this report, and it is safe to run again")]
     Stopped,
+    /// Somebody else was in the way.
+    #[error("{0} is in use; try again later")]
+    InUse(&'static str),
+    /// `--max-runtime` has passed.
+    #[error(
+        "stopped because --max-runtime {0} has passed; what was done so far is in this report, and it is safe to run again"
+    )]
+    OutOfTime(Span),
 }
 
 impl MaintError {
@@ -106,7 +117,8 @@ impl MaintError {
             },
             Self::Database(DbError::Newer { .. } | DbError::Older { .. }) => Outcome::Refused,
             Self::Refused(_) | Self::Clock(_) => Outcome::Refused,
-            Self::Database(_) | Self::Disk(_) | Self::Backup(_) | Self::Stopped => Outcome::Failed,
+            Self::Stopped | Self::OutOfTime(_) | Self::InUse(_) => Outcome::Failed,
+            Self::Database(_) | Self::Disk(_) | Self::Backup(_) => Outcome::Failed,
         }
     }
 }
@@ -158,8 +170,10 @@ pub struct Run<'a> {
     pub dry_run: bool,
     /// Go past the fuses.
     pub force: bool,
-    /// Becomes true when the process is told to stop.
-    pub stop: &'a AtomicBool,
+    /// Knows whether the job has to stop.
+    pub stop: &'a Stop,
+    /// How long to wait for a lock that another run holds.
+    pub wait_lock: Option<Span>,
     /// Hears how far the work is.
     pub progress: &'a dyn Progress,
 }
@@ -232,6 +246,7 @@ impl Run<'_> {
                 let worst = if errors.is_empty() { Outcome::Done } else { Outcome::Partial };
                 let outcome = ended.map_or_else(
                     |error| {
+                        let error = self.stop.explain(error);
                         errors.push(item(job.to_owned(), &error));
                         error.outcome()
                     },
@@ -261,7 +276,7 @@ impl Run<'_> {
     fn open(&self, needs: Needs, now: Timestamp) -> Result<Job<'_>, MaintError> {
         let Needs { job, schema, reserve } = needs;
         let dir = DataDir::open(&self.config.storage)?;
-        let lock = dir.lock(job)?;
+        let lock = self.lock(&dir, job)?;
         let reserve = if reserve && !self.dry_run { Some(Released::of(&dir)?) } else { None };
         let db = open_database(&dir, schema)?;
         let last_success = run_store::last_success(&db, job)
@@ -272,22 +287,12 @@ impl Run<'_> {
     fn place(&self) -> String {
         self.config.storage.data_dir.display().to_string()
     }
-
-    /// Whether to go on.
-    pub(crate) fn go_on(&self) -> ControlFlow<()> {
-        if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
 }
 
 impl Job<'_> {
     /// Remembers that something failed while the rest goes on.
     pub fn failed(&mut self, what: String, error: &dyn std::error::Error) {
         self.errors.push(item(what, error));
-    }
-
-    /// Fails when the process was told to stop.
-    pub fn check_stop(&self) -> Result<(), MaintError> {
-        if self.run.go_on().is_break() { Err(MaintError::Stopped) } else { Ok(()) }
     }
 }
 
