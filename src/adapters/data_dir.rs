@@ -75,6 +75,12 @@ impl Owner {
         rustix::fs::chown(path, Some(uid), Some(gid)).naming("change the owner of", path)
     }
 
+    /// User and group, as numbers.
+    #[must_use]
+    pub fn ids(self) -> (u32, u32) {
+        (self.uid, self.gid)
+    }
+
     /// Makes a directory (0700) that belongs to the owner, if there is none.
     ///
     /// # Errors

@@ -16,8 +16,11 @@ pub const VERIFY_BACKUPS: &str = "verify-backups";
 /// Brings a backup back.
 pub const RESTORE_DB: &str = "restore-db";
 
+/// Looks after everything, and mends when told to. No schedule has to run it, so it is never overdue.
+pub const DOCTOR: &str = "doctor";
+
 /// Every job that records its runs, and whose lock a restore has to hold.
-pub const JOBS: [&str; 5] = [CLEANUP_SESSIONS, CLEANUP_AUDIO, BACKUP_DB, VERIFY_BACKUPS, RESTORE_DB];
+pub const JOBS: [&str; 6] = [CLEANUP_SESSIONS, CLEANUP_AUDIO, BACKUP_DB, VERIFY_BACKUPS, RESTORE_DB, DOCTOR];
 
 /// The jobs a scheduler is to run at least daily.
 pub const DAILY: [&str; 3] = [CLEANUP_SESSIONS, CLEANUP_AUDIO, BACKUP_DB];

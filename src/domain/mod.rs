@@ -8,3 +8,4 @@ pub mod maintenance;
 pub mod person;
 pub mod retention;
 pub mod session;
+pub mod span;

@@ -9,6 +9,7 @@ use crate::adapters::disk::DiskError;
 use crate::adapters::snapshot::SnapshotError;
 use crate::adapters::sqlite::DbError;
 use crate::domain::retention::ClockDoubt;
+use crate::domain::span::Span;
 use crate::maint::Outcome;
 
 /// Why a run did not do its work.
@@ -53,6 +54,14 @@ pub enum MaintError {
     /// A wrong clock must not empty the store.
     #[error("refused: {0}. Set the clock right; if it is right, use --force")]
     Clock(#[from] ClockDoubt),
+    /// Somebody else was in the way.
+    #[error("{0} is in use; try again later")]
+    InUse(&'static str),
+    /// `--max-runtime` has passed.
+    #[error(
+        "stopped because --max-runtime {0} has passed; what was done so far is in this report, and it is safe to run again"
+    )]
+    OutOfTime(Span),
     /// The process was told to stop.
     #[error("stopped on request; what was done so far is in this report, and it is safe to run again")]
     Stopped,
@@ -83,6 +92,7 @@ impl MaintError {
             | Self::NoBackup(_)
             | Self::NoneVerifies(_)
             | Self::NoSuchBackup(..) => Outcome::Failed,
+            Self::OutOfTime(_) | Self::InUse(_) => Outcome::Failed,
             Self::Database(_) | Self::Disk(_) | Self::Backup(_) | Self::Stopped => Outcome::Failed,
         }
     }

@@ -1,9 +1,7 @@
 //! Maintenance: one operation per file, no printing. Here: what they share — the run with its lock and its record,
 //! the report, the exit codes.
 
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -15,15 +13,20 @@ use crate::adapters::sqlite::{self, Access, DbError};
 use crate::adapters::{reserve, run_store, set_aside};
 use crate::config::MaintConfig;
 use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::span::Span;
+use crate::maint::stop::Stop;
 
 pub mod backup;
 pub mod cleanup_audio;
 pub mod cleanup_sessions;
 pub mod compact;
+pub mod doctor;
 mod error;
 pub mod list_backups;
+pub mod metrics;
 pub mod restore;
 pub mod status;
+pub mod stop;
 pub mod verify_backups;
 
 pub use error::MaintError;
@@ -137,8 +140,10 @@ pub struct Run<'a> {
     pub dry_run: bool,
     /// Go past the fuses.
     pub force: bool,
-    /// Becomes true when the process is told to stop.
-    pub stop: &'a AtomicBool,
+    /// Knows whether the job has to stop.
+    pub stop: &'a Stop,
+    /// How long to wait for a lock that another run holds.
+    pub wait_lock: Option<Span>,
     /// Hears how far the work is.
     pub progress: &'a dyn Progress,
 }
@@ -211,6 +216,7 @@ impl Run<'_> {
                 let worst = if errors.is_empty() { Outcome::Done } else { Outcome::Partial };
                 let outcome = ended.map_or_else(
                     |error| {
+                        let error = self.stop.explain(error);
                         errors.push(item(job.to_owned(), &error));
                         error.outcome()
                     },
@@ -229,7 +235,7 @@ impl Run<'_> {
     fn open(&self, needs: Needs, now: Timestamp) -> Result<Job<'_>, MaintError> {
         let Needs { job, schema, reserve } = needs;
         let dir = DataDir::open(&self.config.storage)?;
-        let lock = dir.lock(job)?;
+        let lock = self.lock(&dir, job)?;
         set_aside::refuse_pending(&dir)?;
         let reserve = if reserve && !self.dry_run { Some(Released::of(&dir)?) } else { None };
         let db = open_database(&dir, schema)?;
@@ -241,22 +247,12 @@ impl Run<'_> {
     fn place(&self) -> String {
         self.config.storage.data_dir.display().to_string()
     }
-
-    /// Whether to go on.
-    pub(crate) fn go_on(&self) -> ControlFlow<()> {
-        if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
 }
 
 impl Job<'_> {
     /// Remembers that something failed while the rest goes on.
     pub fn failed(&mut self, what: String, error: &dyn std::error::Error) {
         self.errors.push(item(what, error));
-    }
-
-    /// Fails when the process was told to stop.
-    pub fn check_stop(&self) -> Result<(), MaintError> {
-        if self.run.go_on().is_break() { Err(MaintError::Stopped) } else { Ok(()) }
     }
 }
 

@@ -79,8 +79,15 @@ pub(crate) struct Unpacked {
 }
 
 /// Every lock there is: no server and no job can run meanwhile.
-struct Fence {
+pub(crate) struct Fence {
     _locks: Vec<Lock>,
+}
+
+/// The data directory, and nobody else in it.
+struct Entered {
+    dir: DataDir,
+    _lock: Lock,
+    _fence: Fence,
 }
 
 /// Runs the job.
@@ -89,7 +96,8 @@ pub fn run(run: &Run<'_>, options: &Options) -> Report<Counts> {
     let mut counts = Counts::default();
     let (entered, ended) = match enter(run) {
         Ok(entered) => {
-            let ended = restore(run, entered.as_ref().map(|(dir, _)| dir), options, (now, &mut counts));
+            let ended =
+                restore(run, entered.as_ref().map(|entered| &entered.dir), options, (now, &mut counts));
             (entered, ended)
         }
         Err(error) => (None, Err(error)),
@@ -99,31 +107,33 @@ pub fn run(run: &Run<'_>, options: &Options) -> Report<Counts> {
         Err(error) => (error.outcome(), vec![item(options.backup.clone(), error)]),
     };
     let report = Report::of(run, RESTORE_DB, (now, began), counts, (outcome, errors));
-    if let Some((dir, _fence)) = entered.filter(|_| !run.dry_run) {
-        record(&dir, outcome, &report);
+    if let Some(entered) = entered.filter(|_| !run.dry_run) {
+        record(&entered.dir, outcome, &report);
     }
     report
 }
 
 /// The data directory behind its fence; `None` when it is only tried on a new host, which has none.
-fn enter(run: &Run<'_>) -> Result<Option<(DataDir, Fence)>, MaintError> {
+fn enter(run: &Run<'_>) -> Result<Option<Entered>, MaintError> {
     let storage = &run.config.storage;
     if run.dry_run && !storage.data_dir.exists() {
         return Ok(None);
     }
     let dir = if run.dry_run { DataDir::open(storage)? } else { DataDir::create_or_open(storage)? };
-    let fence = Fence::around(&dir)?;
-    Ok(Some((dir, fence)))
+    let lock = run.lock(&dir, RESTORE_DB)?;
+    let fence = Fence::around(&dir, RESTORE_DB)?;
+    Ok(Some(Entered { dir, _lock: lock, _fence: fence }))
 }
 
 impl Fence {
-    fn around(dir: &DataDir) -> Result<Self, MaintError> {
-        let mut locks = vec![dir.lock(RESTORE_DB)?];
+    /// Takes every lock but that of the job `but`, which the caller holds.
+    pub(crate) fn around(dir: &DataDir, but: &str) -> Result<Self, MaintError> {
+        let mut locks = Vec::new();
         match dir.lock("server") {
             Err(DataDirError::Locked { .. }) => return Err(MaintError::ServerRuns(dir.root().to_owned())),
             server => locks.push(server?),
         }
-        for job in JOBS.into_iter().filter(|job| *job != RESTORE_DB) {
+        for job in JOBS.into_iter().filter(|job| *job != but) {
             locks.push(dir.lock(job)?);
         }
         Ok(Self { _locks: locks })

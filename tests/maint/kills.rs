@@ -39,6 +39,15 @@ impl Current {
     }
 }
 
+/// Tells everybody to stop when it goes, also when a check has failed: else they would talk for ever.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Says one thing after another until told to stop, trying each with the same turn id until it is done.
 fn chatter(current: &Current, talk: &Talk, who: usize, stop: &AtomicBool) -> Vec<String> {
     let mut done = Vec::new();
@@ -78,6 +87,7 @@ fn killed_servers_lose_no_turn_that_was_done_and_double_none() {
                 .enumerate()
                 .map(|(who, talk)| scope.spawn(move || (who, chatter(current, talk, who, stop))))
                 .collect();
+            let over = Over(stop);
             for _ in 0..20 {
                 some_time(&mut dice, 900_000);
                 current.get().kill_now();
@@ -85,7 +95,7 @@ fn killed_servers_lose_no_turn_that_was_done_and_double_none() {
                 current.replace(house.start());
                 house.assert_no_temporary_files();
             }
-            stop.store(true, Ordering::Relaxed);
+            drop(over);
             people.into_iter().map(|person| person.join().unwrap()).collect()
         });
         let server = current.get();
@@ -132,6 +142,7 @@ fn kill_job(
             }
             said
         });
+        let over = Over(&stop);
         for _ in 0..rounds(50) {
             prepare(&house);
             let mut child = house.maint_command(arguments).spawn().unwrap();
@@ -140,7 +151,7 @@ fn kill_job(
             child.wait().unwrap();
             check(&house);
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(over);
         talking.join().unwrap()
     });
     assert!(said > 0);

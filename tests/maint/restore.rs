@@ -233,7 +233,7 @@ fn an_interrupted_restore_keeps_everybody_out_until_it_is_undone() {
     fs::create_dir_all(&aside).unwrap();
     fs::rename(house.database(), aside.join("companion.db")).unwrap();
     let marker = format!("{{\"set_aside\": {aside:?}, \"files\": [\"companion.db\"]}}");
-    fs::write(house.dir.join("restore.pending"), marker).unwrap();
+    fs::write(house.dir.join("restore.pending"), &marker).unwrap();
     for job in ["cleanup-sessions", "cleanup-audio", "backup-db", "status", "verify-backups"] {
         house.maint(&[job]).expect(4).tells("restore-db` again");
     }
@@ -241,6 +241,20 @@ fn an_interrupted_restore_keeps_everybody_out_until_it_is_undone() {
     assert!(told.starts_with("Some(1)") && told.contains("was interrupted"), "{told}");
     assert_eq!(told.trim().lines().count(), 1, "{told}");
     assert!(!house.database().exists(), "nobody has made a new one");
+    let found = house.maint(&["doctor"]).expect(3).report;
+    assert_eq!(
+        (&found["findings"][0]["item"], &found["findings_count"]),
+        (&"restore.pending".into(), &1.into())
+    );
+    let copy = house.dir.join("companion.db");
+    fs::write(&copy, "half of something").unwrap();
+    house.maint(&["doctor", "--repair"]).expect(0);
+    assert_eq!(sessions(&house), 6, "back to the one from before");
+    assert_untouched(&house, 6);
+
+    fs::create_dir_all(&aside).unwrap();
+    fs::rename(house.database(), aside.join("companion.db")).unwrap();
+    fs::write(house.dir.join("restore.pending"), marker).unwrap();
     let report = house.maint(&["restore-db", "latest", "--yes"]).expect(0).report;
     assert_eq!(report["interrupted_restore_undone"], true);
     assert_eq!(sessions(&house), 5);

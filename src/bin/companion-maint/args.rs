@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use companion::domain::retention::RetentionDays;
+use companion::domain::span::Span;
 
 /// Keeps the house of a companion: deletes what has expired, makes proven backups, tells how things are. Run it by
 /// hand, or from cron, systemd timers or Kubernetes CronJobs, while the server is running.
@@ -42,6 +43,20 @@ pub struct Common {
     /// More in the log
     #[arg(long, short, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
+    /// Wait so long for another run of this job to end (30s, 5m, 1h) before giving up with exit 75 [default: not at all]
+    #[arg(long, global = true, value_name = "DURATION", allow_hyphen_values = true)]
+    pub wait_lock: Option<Span>,
+    /// Stop at the next safe point after this time (30s, 5m, 1h), as SIGTERM does: exit 1, safe to run again
+    #[arg(long, global = true, value_name = "DURATION", allow_hyphen_values = true)]
+    pub max_runtime: Option<Span>,
+    /// Write how the run went for Prometheus' node exporter, one file per job; one that cannot be written makes exit 0
+    /// an exit 3
+    #[arg(long, global = true, value_name = "x.prom")]
+    pub metrics_file: Option<PathBuf>,
+    /// GET this address with /start before the work, as it is after exit 0, and with /<exit code> after any other
+    /// (healthchecks.io); a ping that fails is a warning in the log and nothing more
+    #[arg(long, global = true, value_name = "URL")]
+    pub ping_url: Option<String>,
 }
 
 /// What changes something can be tried first, and forced.
@@ -70,6 +85,8 @@ pub enum Command {
     ListBackups,
     /// Unpack every backup and look through it
     VerifyBackups(VerifyBackups),
+    /// Look for what is wrong on disk and in the database, and mend what is safe to mend
+    Doctor(Doctor),
     /// Tell what is on disk, when each job last ran, what the next cleanup would take
     Status,
 }
@@ -166,4 +183,20 @@ pub struct VerifyBackups {
     /// The file with the secret key of encrypted backups; without it they are held against their SHA-256 only
     #[arg(long, value_name = "FILE")]
     pub identity: Option<PathBuf>,
+}
+
+/// Looks for what is wrong on disk and in the database, and mends what is safe to mend.
+///
+/// Works while the server runs and people talk. Exit 3 when it found something (with --repair: when something is left),
+/// 0 when all is well. The check of the database's integrity reads all of it as it is at one moment; nobody waits for
+/// that, but the write-ahead log cannot be emptied meanwhile, so on a large and busy database let it run at a quiet
+/// hour. A damaged database is never touched: restore a backup.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Mend what is safe to mend, and look again
+    #[arg(long)]
+    pub repair: bool,
+    /// With --repair: list what would be mended, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }

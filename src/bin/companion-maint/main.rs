@@ -8,23 +8,28 @@ use std::time::Duration;
 
 use anyhow::Context;
 use args::{
-    Arguments, BackupDb, Changing, CleanupAudio, CleanupSessions, Command, Common, RestoreDb, VerifyBackups,
+    Arguments, BackupDb, Changing, CleanupAudio, CleanupSessions, Command, Common, Doctor, RestoreDb,
+    VerifyBackups,
 };
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use companion::config::{Flags, LogFormat, MaintConfig};
 use companion::domain::clock::SystemClock;
+use companion::maint::stop::Stop;
 use companion::maint::{
-    Report, Run, backup, cleanup_audio, cleanup_sessions, list_backups, restore, status, verify_backups,
+    Report, Run, backup, cleanup_audio, cleanup_sessions, doctor, list_backups, restore, status,
+    verify_backups,
 };
 use companion::telemetry::logs;
 use progress::Shown;
 use render::Readable;
 use serde::Serialize;
+use telling::Telling;
 use tracing::level_filters::LevelFilter;
 
 mod args;
 mod progress;
 mod render;
+mod telling;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// For commands that change nothing.
@@ -34,37 +39,50 @@ const LOOKING: Changing = Changing { dry_run: false, force: false };
 struct Setting<'a> {
     common: &'a Common,
     config: &'a MaintConfig,
-    stop: &'a AtomicBool,
+    stop: &'a Stop,
     progress: &'a Shown,
+    telling: &'a Telling,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match start(&arguments) {
-        Ok(code) => ExitCode::from(code),
+    let matches = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let telling = match Telling::new(&arguments.common) {
+        Ok(telling) => telling,
         Err(error) => {
             complain(&format!("{error:#}"));
-            ExitCode::from(2)
+            return ExitCode::from(2);
         }
-    }
+    };
+    let code = start(&arguments, &telling).unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        logs::init(LevelFilter::WARN, logs::Format::Console);
+        // The process ends here; the name may as well stay.
+        telling.turned_away(matches.subcommand_name().unwrap_or_default().to_owned().leak());
+        2
+    });
+    telling.ended(code);
+    ExitCode::from(code)
 }
 
 /// Fails only before anything was touched.
-fn start(arguments: &Arguments) -> anyhow::Result<u8> {
+fn start(arguments: &Arguments, telling: &Telling) -> anyhow::Result<u8> {
     let common = &arguments.common;
     let overrides = common.data_dir.clone().map(|dir| ("DATA_DIR", dir)).into_iter().collect();
     let flags = Flags { env_file: common.env_file.clone(), overrides };
     let config = MaintConfig::load(flags).map_err(|problems| anyhow::anyhow!("{problems}"))?;
     start_logs(common, &config);
-    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         // The second one ends the process at once, as an impatient operator expects.
-        signal_hook::flag::register_conditional_default(signal, stop.clone())
+        signal_hook::flag::register_conditional_default(signal, asked.clone())
             .context("cannot listen for signals")?;
-        signal_hook::flag::register(signal, stop.clone()).context("cannot listen for signals")?;
+        signal_hook::flag::register(signal, asked.clone()).context("cannot listen for signals")?;
     }
+    telling.started();
+    let stop = Stop::new(asked, common.max_runtime);
     let progress = Shown::new(std::io::stderr().is_terminal() && !common.quiet);
-    let setting = Setting { common, config: &config, stop: &stop, progress: &progress };
+    let setting = Setting { common, config: &config, stop: &stop, progress: &progress, telling };
     Ok(match &arguments.command {
         Command::CleanupSessions(asked) => setting.clean_up_sessions(asked),
         Command::CleanupAudio(asked) => setting.clean_up_audio(asked),
@@ -72,6 +90,7 @@ fn start(arguments: &Arguments) -> anyhow::Result<u8> {
         Command::RestoreDb(asked) => setting.restore(asked)?,
         Command::ListBackups => setting.print(&list_backups::run(&setting.run(&LOOKING))),
         Command::VerifyBackups(asked) => setting.verify_backups(asked),
+        Command::Doctor(asked) => setting.examine(asked),
         Command::Status => setting.print(&status::run(&setting.run(&LOOKING))),
     })
 }
@@ -97,6 +116,7 @@ impl Setting<'_> {
             dry_run: changing.dry_run,
             force: changing.force,
             stop: self.stop,
+            wait_lock: self.common.wait_lock,
             progress: self.progress,
         }
     }
@@ -142,6 +162,7 @@ impl Setting<'_> {
         let report = backup::run(&self.run(&asked.changing), options);
         if asked.stdout {
             self.progress.finish();
+            let report = self.telling.measured(self.config, &report);
             complain(&self.text(&report));
             return Ok(report.exit_code);
         }
@@ -177,12 +198,18 @@ impl Setting<'_> {
         self.print(&verify_backups::run(&self.run(&LOOKING), &options))
     }
 
+    fn examine(&self, asked: &Doctor) -> u8 {
+        let changing = Changing { dry_run: asked.dry_run, force: false };
+        self.print(&doctor::run(&self.run(&changing), doctor::Options { repair: asked.repair }))
+    }
+
     /// Prints the report and returns the exit code.
-    fn print<C: Readable + Serialize>(&self, report: &Report<C>) -> u8 {
+    fn print<C: Readable + Serialize + Clone>(&self, report: &Report<C>) -> u8 {
         self.progress.finish();
+        let report = self.telling.measured(self.config, report);
         if !self.common.quiet || report.exit_code != 0 {
             // A reader that closed the pipe early changes nothing about what was done.
-            drop(writeln!(std::io::stdout(), "{}", self.text(report)));
+            drop(writeln!(std::io::stdout(), "{}", self.text(&report)));
         }
         report.exit_code
     }

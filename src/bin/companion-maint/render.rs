@@ -3,6 +3,7 @@
 use companion::maint::backup;
 use companion::maint::cleanup_audio;
 use companion::maint::cleanup_sessions;
+use companion::maint::doctor::{self, Finding};
 use companion::maint::list_backups;
 use companion::maint::restore;
 use companion::maint::status::{self, LastRun};
@@ -13,6 +14,11 @@ use companion::maint::{ItemError, Report};
 pub trait Readable {
     /// The lines that tell what was done, given whether it was only tried.
     fn lines(&self, dry_run: bool) -> Vec<String>;
+
+    /// How it ended, where the usual words do not fit.
+    fn verdict(&self, exit_code: u8) -> &'static str {
+        verdict(exit_code)
+    }
 }
 
 /// The whole report as text.
@@ -20,7 +26,12 @@ pub fn text<C: Readable>(report: &Report<C>) -> String {
     let mut lines = Vec::new();
     let failed = !matches!(report.exit_code, 0 | 3) && !report.errors.is_empty();
     let tried = if report.dry_run { " (dry run: nothing was changed)" } else { "" };
-    lines.push(format!("{}{tried}: {} in {} ms", report.job, verdict(report.exit_code), report.duration_ms));
+    lines.push(format!(
+        "{}{tried}: {} in {} ms",
+        report.job,
+        report.counts.verdict(report.exit_code),
+        report.duration_ms
+    ));
     // A run that was turned away at the door has nothing to count.
     if !failed || report.exit_code == 1 {
         lines.extend(report.counts.lines(report.dry_run));
@@ -186,6 +197,31 @@ impl Readable for verify_backups::Counts {
             ));
         }
         lines
+    }
+}
+
+impl Readable for doctor::Counts {
+    fn lines(&self, _: bool) -> Vec<String> {
+        let server = if self.server_running { "the server is running" } else { "no server is running" };
+        let told = |sign: &str, findings: &[Finding]| -> Vec<String> {
+            let line = |f: &Finding| format!("  {sign} {}: {}: {} -> {}", f.check, f.item, f.found, f.repair);
+            findings.iter().map(line).collect()
+        };
+        let mut lines = vec![format!(
+            "  {} checks, {} mended, {} to do; {server}",
+            self.checks, self.repaired_count, self.findings_count
+        )];
+        lines.extend(told("+ mended:", &self.repaired));
+        lines.extend(told("- to do:", &self.findings));
+        lines
+    }
+
+    fn verdict(&self, exit_code: u8) -> &'static str {
+        match exit_code {
+            0 => "all is well",
+            3 => "NOT ALL IS WELL",
+            other => verdict(other),
+        }
     }
 }
 

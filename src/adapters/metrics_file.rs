@@ -1,0 +1,75 @@
+//! The textfile for Prometheus' node exporter: written whole or not at all, and read back for what has to be carried
+//! over.
+
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::adapters::data_dir::{DataDir, remove_leftovers_older_than};
+use crate::adapters::disk::{self, DiskError, Naming};
+use crate::domain::clock::Timestamp;
+
+/// A temporary file that is older was left by a run that was killed.
+const LEFTOVER_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// Replaces the file at `path` by `text`. Everybody may read it: the exporter is another user.
+///
+/// # Errors
+/// When it cannot be written; then the old one is still there, whole.
+pub fn replace(path: &Path, text: &str, now: Timestamp) -> Result<(), DiskError> {
+    let dir = directory_of(path);
+    // It is somebody else's directory: what cannot be tidied there is not our failure.
+    drop(remove_leftovers_older_than(dir, now.earlier_by(LEFTOVER_AGE)));
+    let temporary = DataDir::temporary_in(dir);
+    let written = write(&temporary, text)
+        .and_then(|()| fs::rename(&temporary, path).naming("rename to", path))
+        .and_then(|()| disk::flush_dir(dir));
+    if written.is_err() {
+        drop(disk::remove_if_there(&temporary));
+    }
+    written
+}
+
+fn write(path: &Path, text: &str) -> Result<(), DiskError> {
+    let mut file = disk::create_private(path)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.set_permissions(Permissions::from_mode(0o644)))
+        .and_then(|()| file.sync_all())
+        .naming("write", path)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The value of `series` (name and labels, as written) in the file at `path`, if it is there and a number.
+#[must_use]
+pub fn value_of(path: &Path, series: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+    value.parse::<f64>().is_ok_and(f64::is_finite).then(|| value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_back_and_leftovers_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.prom");
+        let leftover = DataDir::temporary_in(dir.path());
+        fs::write(&leftover, "half").unwrap();
+        let later = Timestamp::from_millis(i64::MAX);
+        replace(&path, "a{b=\"c\"} 1.5\na{b=\"d\"} x\n", later).unwrap();
+        assert_eq!(value_of(&path, "a{b=\"c\"}").as_deref(), Some("1.5"));
+        assert_eq!(value_of(&path, "a{b=\"d\"}"), None);
+        assert_eq!(value_of(&path, "a"), None);
+        assert!(!leftover.exists());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+        assert!(replace(&dir.path().join("no/x.prom"), "", later).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

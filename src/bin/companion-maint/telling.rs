@@ -1,0 +1,74 @@
+//! Who else is told how a run went: Prometheus by a textfile, a dead man's switch by a ping.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use companion::adapters::ping::{PingUrl, Signal};
+use companion::config::MaintConfig;
+use companion::domain::clock::{Clock, SystemClock};
+use companion::maint::{ItemError, Outcome, Report, metrics};
+use serde::Serialize;
+
+use super::args::Common;
+
+/// Who is told.
+pub struct Telling {
+    ping: Option<PingUrl>,
+    metrics: Option<PathBuf>,
+}
+
+impl Telling {
+    /// Fails when the address to ping is none; the message does not repeat it.
+    pub fn new(common: &Common) -> anyhow::Result<Self> {
+        let ping = common.ping_url.as_deref().map(str::parse).transpose().context("--ping-url")?;
+        Ok(Self { ping, metrics: common.metrics_file.clone() })
+    }
+
+    /// The work begins.
+    pub fn started(&self) {
+        if let Some(ping) = &self.ping {
+            ping.tell(Signal::Started);
+        }
+    }
+
+    /// Everything is over.
+    pub fn ended(&self, exit_code: u8) {
+        if let Some(ping) = &self.ping {
+            ping.tell(Signal::Ended(exit_code));
+        }
+    }
+
+    /// Writes the metrics of a run. When they cannot be written the report says so, and what was done well is partial.
+    pub fn measured<C: Serialize + Clone>(&self, config: &MaintConfig, report: &Report<C>) -> Report<C> {
+        let mut report = report.clone();
+        let Some(path) = &self.metrics else { return report };
+        if let Err(error) = metrics::write(path, Some(&config.storage), &report) {
+            tracing::warn!(error = %error, "The metrics file could not be written");
+            report.errors.push(ItemError { item: "--metrics-file".to_owned(), error: error.to_string() });
+            if report.exit_code == Outcome::Done.exit_code() {
+                report.exit_code = Outcome::Partial.exit_code();
+            }
+        }
+        report
+    }
+
+    /// Writes the metrics of a run that did not even begin, for wrong settings.
+    pub fn turned_away(&self, job: &'static str) {
+        #[derive(Serialize)]
+        struct Nothing {}
+        let Some(path) = &self.metrics else { return };
+        let report = Report {
+            schema: 1,
+            job,
+            dry_run: false,
+            started_at: SystemClock.now(),
+            duration_ms: 0,
+            counts: Nothing {},
+            errors: Vec::new(),
+            exit_code: Outcome::Usage.exit_code(),
+        };
+        if let Err(error) = metrics::write(path, None, &report) {
+            tracing::warn!(error = %error, "The metrics file could not be written");
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! `doctor`: looks for what is wrong on disk and in the database; with `--repair` it mends what is safe to mend and
+//! looks again. A damaged database is never touched.
+//!
+//! Each check is one function that tells what it finds, and with it how that is mended: what is listed and what is mended
+//! cannot differ. Nothing here reads for long but the check of the whole file.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use serde::Serialize;
+
+use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
+use crate::adapters::set_aside;
+use crate::domain::clock::Timestamp;
+use crate::domain::maintenance::DOCTOR;
+use crate::maint::restore::Fence;
+use crate::maint::{ItemError, MaintError, Outcome, Report, Run, begin_record, end_record, item, millis};
+
+mod audio;
+mod backups;
+mod database;
+mod files;
+
+/// What is younger may be on its way in and is left alone.
+const GRACE: Duration = Duration::from_secs(60 * 60);
+/// Of each check so many findings are listed; the rest is counted.
+const LISTED: u64 = 100;
+
+/// How the errors of things that could not be mended begin.
+const MENDING: &str = "mending ";
+
+/// What the command line asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// `--repair`.
+    pub repair: bool,
+}
+
+/// One thing that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Which check found it.
+    pub check: &'static str,
+    /// What it is about.
+    pub item: String,
+    /// What is wrong.
+    pub found: String,
+    /// What to do, or what `--repair` would do or did.
+    pub repair: String,
+}
+
+/// What was found and mended.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Counts {
+    /// True when a server runs on the data directory.
+    pub server_running: bool,
+    /// Checks that were made.
+    pub checks: u64,
+    /// Things that are wrong; with `--repair` those that are left.
+    pub findings_count: u64,
+    /// Things that were mended.
+    pub repaired_count: u64,
+    /// The things that are wrong.
+    pub findings: Vec<Finding>,
+    /// The things that were mended.
+    pub repaired: Vec<Finding>,
+}
+
+/// A list of findings that stays readable.
+#[derive(Debug, Clone, Default)]
+struct Ledger {
+    list: Vec<Finding>,
+    count: u64,
+    of_this_check: u64,
+}
+
+impl Ledger {
+    fn add(&mut self, finding: Finding) {
+        self.count += 1;
+        self.of_this_check += 1;
+        if self.of_this_check <= LISTED {
+            self.list.push(finding);
+        }
+    }
+
+    fn end_check(&mut self, check: &'static str) {
+        if let Some(more @ 1..) = self.of_this_check.checked_sub(LISTED) {
+            let same = "as those before".to_owned();
+            self.list.push(Finding {
+                check,
+                item: format!("{more} more"),
+                found: same.clone(),
+                repair: same,
+            });
+        }
+        self.of_this_check = 0;
+    }
+}
+
+/// One visit: what the checks work with.
+struct Visit<'a> {
+    run: &'a Run<'a>,
+    now: Timestamp,
+    /// What was last changed before this is settled.
+    settled: Timestamp,
+    dir: DataDir,
+    mending: bool,
+    check: &'static str,
+    checks: u64,
+    server_running: bool,
+    /// The row of this run in the record of runs.
+    record: Option<i64>,
+    left: Ledger,
+    repaired: Ledger,
+    errors: Vec<ItemError>,
+    _lock: Lock,
+}
+
+/// What a check is: its name, and what it does.
+type Check<Work> = (&'static str, Work);
+type FileWork = fn(&mut Visit<'_>) -> Result<(), MaintError>;
+type DatabaseWork = fn(&mut Visit<'_>, &Connection) -> Result<(), MaintError>;
+
+const FILE_CHECKS: [Check<FileWork>; 6] = [
+    ("leftovers", files::leftovers),
+    ("permissions", files::permissions),
+    ("reserve", files::reserve),
+    ("free-space", files::free_space),
+    ("manifests", backups::lone_manifests),
+    ("backups", backups::without_manifest),
+];
+
+/// Made only in a database that is whole.
+const DATABASE_CHECKS: [Check<DatabaseWork>; 7] = [
+    ("totals", database::totals),
+    ("session-counts", database::session_counts),
+    ("audio-rows", audio::rows_without_file),
+    ("audio-orphans", audio::orphans),
+    ("runs", database::killed_runs),
+    ("overdue", database::overdue_jobs),
+    ("log-size", database::log_size),
+];
+
+/// All checks: those of the lists, and that of the database itself.
+const CHECKS: u64 = 1 + FILE_CHECKS.len() as u64 + DATABASE_CHECKS.len() as u64;
+
+/// Looks, and mends when asked to.
+pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
+    let began = Instant::now();
+    let now = run.clock.now();
+    let mut report = Report {
+        schema: 1,
+        job: DOCTOR,
+        dry_run: run.dry_run,
+        started_at: now,
+        duration_ms: 0,
+        counts: Counts::default(),
+        errors: Vec::new(),
+        exit_code: 0,
+    };
+    let close = |report: &mut Report<Counts>, outcome: Outcome| {
+        report.duration_ms = millis(began.elapsed());
+        report.exit_code = outcome.exit_code();
+    };
+    let mut visit = match Visit::begin(run, now) {
+        Ok(visit) => visit,
+        Err(error) => {
+            report.errors.push(item(run.place(), &error));
+            close(&mut report, error.outcome());
+            return report;
+        }
+    };
+    let mut db = None;
+    let ended = visit.everything(options, &mut db);
+    report.counts = visit.counts();
+    report.errors = std::mem::take(&mut visit.errors);
+    let outcome = match ended {
+        Ok(()) if report.counts.findings_count == 0 && report.errors.is_empty() => Outcome::Done,
+        Ok(()) => Outcome::Partial,
+        Err(error) => {
+            report.errors.push(item(DOCTOR.to_owned(), &error));
+            error.outcome()
+        }
+    };
+    close(&mut report, outcome);
+    log_completed(&report.counts);
+    // While the lock is held.
+    if let (Some(db), Some(key)) = (db, visit.record) {
+        database::hear_nothing(&db);
+        end_record(&db, key, now.later_by(began.elapsed()), outcome, &report);
+    }
+    report
+}
+
+fn log_completed(counts: &Counts) {
+    tracing::info!(
+        event = "doctor_completed",
+        checks = counts.checks,
+        findings = counts.findings_count,
+        repaired = counts.repaired_count,
+        "Looked at everything"
+    );
+}
+
+impl<'a> Visit<'a> {
+    fn begin(run: &'a Run<'a>, now: Timestamp) -> Result<Self, MaintError> {
+        let dir = DataDir::open(&run.config.storage)?;
+        let lock = run.lock(&dir, DOCTOR)?;
+        Ok(Self {
+            run,
+            now,
+            settled: now.earlier_by(GRACE),
+            dir,
+            mending: false,
+            check: DOCTOR,
+            checks: 0,
+            server_running: false,
+            record: None,
+            left: Ledger::default(),
+            repaired: Ledger::default(),
+            errors: Vec::new(),
+            _lock: lock,
+        })
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            server_running: self.server_running,
+            checks: self.checks,
+            findings_count: self.left.count,
+            repaired_count: self.repaired.count,
+            findings: self.left.list.clone(),
+            repaired: self.repaired.list.clone(),
+        }
+    }
+
+    /// Every check; with `--repair` once mending and then once more looking. `db` becomes the database, if it is whole.
+    fn everything(&mut self, options: Options, db: &mut Option<Connection>) -> Result<(), MaintError> {
+        self.server_running = matches!(self.dir.lock("server"), Err(DataDirError::Locked { .. }));
+        if !self.is_settled(options)? {
+            return Ok(());
+        }
+        *db = database::open_if_whole(self)?;
+        if options.repair && !self.run.dry_run {
+            self.record = db.as_ref().and_then(|db| begin_record(db, DOCTOR, self.now));
+            let (left, errors) = (self.left.clone(), self.errors.clone());
+            self.mending = true;
+            self.all_checks(db.as_ref())?;
+            self.mending = false;
+            // What is wrong with the database itself stays; all else is looked at again.
+            self.left = left;
+            self.errors.retain(|error| errors.contains(error) || error.item.starts_with(MENDING));
+        }
+        self.all_checks(db.as_ref())
+    }
+
+    /// Whether there is a database to look at, and not a restore that was interrupted; mending goes back to what was
+    /// there before it.
+    fn is_settled(&mut self, options: Options) -> Result<bool, MaintError> {
+        if set_aside::refuse_pending(&self.dir).is_ok() {
+            return Ok(true);
+        }
+        self.check = "restore";
+        self.mending = options.repair && !self.run.dry_run;
+        let found = "a restore is under way, or was interrupted".to_owned();
+        let repair = "go back to the database from before it; or run `companion-maint restore-db` again";
+        self.mendable("restore.pending".to_owned(), found, repair, |visit| {
+            let _fence = Fence::around(&visit.dir, DOCTOR)?;
+            set_aside::undo(&visit.dir)?;
+            Ok(())
+        });
+        self.mending = false;
+        Ok(set_aside::refuse_pending(&self.dir).is_ok())
+    }
+
+    fn all_checks(&mut self, db: Option<&Connection>) -> Result<(), MaintError> {
+        self.checks = 1;
+        for (name, work) in FILE_CHECKS {
+            self.one_check(name, work)?;
+        }
+        for (name, work) in DATABASE_CHECKS {
+            if let Some(db) = db {
+                self.one_check(name, |visit| work(visit, db))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One check that fails does not keep the others from being made.
+    fn one_check(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&mut Self) -> Result<(), MaintError>,
+    ) -> Result<(), MaintError> {
+        self.run.check_stop()?;
+        self.check = name;
+        let done = work(self);
+        // Its failure may be nothing but the wish to stop.
+        self.run.check_stop()?;
+        if let Err(error) = done {
+            self.errors.push(item(format!("check {name}"), &error));
+        }
+        self.checks += 1;
+        self.left.end_check(name);
+        self.repaired.end_check(name);
+        self.run.progress.advance("checks made", self.checks, CHECKS);
+        Ok(())
+    }
+
+    /// Something that only people can mend.
+    fn finding(&mut self, item: &str, found: String, repair: &str) {
+        let (check, item, repair) = (self.check, item.to_owned(), repair.to_owned());
+        self.left.add(Finding { check, item, found, repair });
+    }
+
+    /// Something that `mend` mends.
+    fn mendable(
+        &mut self,
+        item: String,
+        found: String,
+        repair: &str,
+        mend: impl FnOnce(&Self) -> Result<(), MaintError>,
+    ) {
+        let finding = Finding { check: self.check, item, found, repair: repair.to_owned() };
+        if !self.mending {
+            return self.left.add(finding);
+        }
+        match mend(self) {
+            Ok(()) => self.repaired.add(finding),
+            Err(error) => self.errors.push(crate::maint::item(format!("{MENDING}{}", finding.item), &error)),
+        }
+    }
+
+    /// Does `work` while no run of `jobs` is under way, nothing while one is: it may be the one that did it.
+    fn while_idle(
+        &mut self,
+        jobs: &[&str],
+        work: impl FnOnce(&mut Self) -> Result<(), MaintError>,
+    ) -> Result<(), MaintError> {
+        let mut held = Vec::new();
+        for job in jobs {
+            match self.dir.lock(job) {
+                Ok(lock) => held.push(lock),
+                Err(DataDirError::Locked { .. }) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        work(self)
+    }
+}

@@ -1,0 +1,75 @@
+//! Backups and their manifests: one without the other.
+
+use std::path::{Path, PathBuf};
+
+use crate::adapters::{backup_store, disk};
+use crate::domain::backup::BackupName;
+use crate::domain::maintenance::BACKUP_DB;
+use crate::maint::MaintError;
+use crate::maint::doctor::Visit;
+use crate::maint::doctor::files::{Entry, entries};
+
+const BACKUP: &str = ".db.zst";
+const MANIFEST: &str = ".json";
+
+/// What a name begins with if it is one of ours: `companion-20261124T020000Z`. All that is added to it — compression,
+/// encryption — comes after the first dot.
+fn stem(name: &str) -> Option<&str> {
+    let stem = name.split('.').next()?;
+    BackupName::parse(&format!("{stem}{BACKUP}")).map(|_| stem)
+}
+
+fn manifest_of(dir: &Path, entry: &Entry) -> Option<PathBuf> {
+    let stem = stem(&entry.name)?;
+    let is_backup = entry.name[stem.len()..].starts_with(BACKUP);
+    is_backup.then(|| dir.join(format!("{stem}{MANIFEST}")))
+}
+
+pub fn lone_manifests(visit: &mut Visit<'_>) -> Result<(), MaintError> {
+    let settled = visit.settled;
+    let is_lone = |entry: &Entry, all: &[Entry]| {
+        let Some(stem) = stem(&entry.name).filter(|stem| entry.name[stem.len()..] == *MANIFEST) else {
+            return false;
+        };
+        let backup = format!("{stem}{BACKUP}");
+        entry.written_at < settled && !all.iter().any(|other| other.name.starts_with(&backup))
+    };
+    let dir = visit.dir.backups().to_owned();
+    let lone = |all: Vec<Entry>| -> Vec<Entry> {
+        all.iter().filter(|entry| is_lone(entry, &all)).cloned().collect()
+    };
+    if lone(entries(&dir)?).is_empty() {
+        return Ok(());
+    }
+    // A backup gets its manifest first.
+    visit.while_idle(&[BACKUP_DB], |visit| {
+        for manifest in lone(entries(&dir)?) {
+            let found = "a manifest whose backup is not there".to_owned();
+            visit.mendable(manifest.name, found, "delete it", |_| {
+                disk::remove_if_there(&manifest.path)?;
+                Ok(())
+            });
+        }
+        Ok(())
+    })
+}
+
+pub fn without_manifest(visit: &mut Visit<'_>) -> Result<(), MaintError> {
+    let dir = visit.dir.backups().to_owned();
+    for entry in entries(&dir)? {
+        let Some(manifest) = manifest_of(&dir, &entry) else { continue };
+        // Both may have gone since, to make room.
+        if is_readable(&manifest) || !entry.path.exists() {
+            continue;
+        }
+        let repair = "no rule ever removes it, and it is not counted as a backup: put its .json back beside it, or move it \
+                      elsewhere";
+        visit.finding(&entry.name, "a backup without a readable manifest".to_owned(), repair);
+    }
+    Ok(())
+}
+
+fn is_readable(manifest: &Path) -> bool {
+    let text = std::fs::read(manifest).ok();
+    text.is_some_and(|text| serde_json::from_slice::<backup_store::Manifest>(&text).is_ok())
+}

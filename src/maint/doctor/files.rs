@@ -1,0 +1,195 @@
+//! What is wrong on disk beside the database: leftovers, permissions, the reserve, free space.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::adapters::audio_store;
+use crate::adapters::data_dir::TEMPORARY_PREFIX;
+use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::private_files::{self, Exposed};
+use crate::adapters::reserve::{self, RESERVE_BYTES};
+use crate::domain::backup::BackupName;
+use crate::domain::clock::Timestamp;
+use crate::domain::maintenance::{BACKUP_DB, CLEANUP_AUDIO, CLEANUP_SESSIONS};
+use crate::maint::MaintError;
+use crate::maint::doctor::Visit;
+
+/// A regular file.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub name: String,
+    pub path: PathBuf,
+    pub written_at: Timestamp,
+}
+
+/// The regular files of a directory, by name; links are left out, and a directory that is not there has none.
+pub fn entries(dir: &Path) -> Result<Vec<Entry>, DiskError> {
+    let listing = match fs::read_dir(dir).naming("list", dir) {
+        Err(error) if error.is_missing() => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut found = Vec::new();
+    for entry in listing {
+        let entry = entry.naming("list", dir)?;
+        // Not `metadata()` of the path: that would follow a link. What has gone meanwhile is left out.
+        let Ok(meta) = entry.metadata() else { continue };
+        let Ok(modified) = meta.modified() else { continue };
+        if meta.is_file() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            found.push(Entry { name, path: entry.path(), written_at: Timestamp::from_system(modified) });
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+fn database_dir<'a>(visit: &'a Visit<'_>) -> &'a Path {
+    visit.dir.database().parent().unwrap_or(visit.dir.root())
+}
+
+pub fn leftovers(visit: &mut Visit<'_>) -> Result<(), MaintError> {
+    let places = [visit.dir.root(), database_dir(visit), visit.dir.audio(), visit.dir.backups()];
+    let places: BTreeSet<PathBuf> = places.into_iter().map(Path::to_owned).collect();
+    let mut old = Vec::new();
+    for place in places {
+        let all = entries(&place)?.into_iter();
+        old.extend(all.filter(|e| e.name.starts_with(TEMPORARY_PREFIX) && e.written_at < visit.settled));
+    }
+    if old.is_empty() {
+        return Ok(());
+    }
+    // A large backup may write nothing for long while its copy is checked.
+    visit.while_idle(&[BACKUP_DB], |visit| {
+        for entry in old {
+            if !entry.path.exists() {
+                continue;
+            }
+            let found = "left by a write that was interrupted".to_owned();
+            visit.mendable(shown(visit, &entry.path), found, "delete it", |_| {
+                disk::remove_if_there(&entry.path)?;
+                Ok(())
+            });
+        }
+        Ok(())
+    })
+}
+
+/// A path as it is shown: within the data directory, or whole.
+fn shown(visit: &Visit<'_>, path: &Path) -> String {
+    let within = path.strip_prefix(visit.dir.root()).unwrap_or(path);
+    if within.as_os_str().is_empty() { "data directory".to_owned() } else { within.display().to_string() }
+}
+
+pub fn permissions(visit: &mut Visit<'_>) -> Result<(), MaintError> {
+    for (path, name) in private_paths(visit)? {
+        visit.run.check_stop()?;
+        let owner = visit.dir.owner();
+        let Some(exposed) = private_files::look(&path, owner)? else { continue };
+        let (found, repair) = describe(exposed, owner.ids().0);
+        visit.mendable(name, found, &repair, |_| {
+            private_files::mend(&path, owner)?;
+            Ok(())
+        });
+    }
+    Ok(())
+}
+
+/// What is ours, and what it is called in the report. What an operator put beside it is not looked at.
+fn private_paths(visit: &Visit<'_>) -> Result<Vec<(PathBuf, String)>, MaintError> {
+    let dir = &visit.dir;
+    let locks = dir.root().join("locks");
+    // The data directory itself may be a link that the operator made; nothing below it.
+    let root = fs::canonicalize(dir.root()).naming("look at", dir.root())?;
+    let mut found = vec![(root, "data directory".to_owned())];
+    let mut add = |path: PathBuf| {
+        let name = shown(visit, &path);
+        found.push((path, name));
+    };
+    for place in [dir.audio(), dir.backups(), &locks] {
+        add(place.to_owned());
+    }
+    for ending in ["", "-wal", "-shm"] {
+        let mut name = dir.database().as_os_str().to_owned();
+        name.push(ending);
+        add(name.into());
+    }
+    add(dir.reserve());
+    add(dir.erasures());
+    entries(&locks)?.into_iter().filter(|e| e.name.ends_with(".lock")).for_each(|e| add(e.path));
+    let backups = entries(dir.backups())?.into_iter();
+    backups.filter(|e| is_backup(&e.name)).for_each(|e| add(e.path));
+    if dir.audio().is_dir() {
+        for file in audio_store::list(dir.audio())? {
+            found.push((file.path, format!("audio {}…", file.id.short())));
+        }
+    }
+    Ok(found)
+}
+
+fn is_backup(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default();
+    BackupName::parse(&format!("{stem}.db.zst")).is_some()
+}
+
+fn describe(exposed: Exposed, owner: u32) -> (String, String) {
+    let mut found = Vec::new();
+    let mut repair = Vec::new();
+    if let Some(mode) = exposed.mode {
+        found.push(format!("mode {mode:04o}: others than its owner may use it"));
+        repair.push(format!("make it {:04o}", exposed.right_mode));
+    }
+    if let Some(wrong) = exposed.owner {
+        found.push(format!("belongs to user {wrong}, the data directory to {owner}"));
+        repair.push(format!("give it to user {owner} (only root can)"));
+    }
+    (found.join("; "), repair.join("; "))
+}
+
+pub fn reserve(visit: &mut Visit<'_>) -> Result<(), MaintError> {
+    let path = visit.dir.reserve();
+    let wrong = || {
+        let bytes = fs::symlink_metadata(&path).map(|meta| meta.len()).ok();
+        match bytes {
+            None => Some("is missing: cleanup may not work on a full disk".to_owned()),
+            Some(RESERVE_BYTES) if disk::allocated_bytes(&path) >= RESERVE_BYTES => None,
+            Some(bytes) => Some(format!("is {bytes} bytes, should be {RESERVE_BYTES} that are really there")),
+        }
+    };
+    if wrong().is_none() {
+        return Ok(());
+    }
+    // They lend it.
+    visit.while_idle(&[CLEANUP_SESSIONS, CLEANUP_AUDIO], |visit| {
+        if let Some(found) = wrong() {
+            visit.mendable("reserve".to_owned(), found, "make it whole", |visit| {
+                reserve::release(&visit.dir)?;
+                reserve::restore(&visit.dir).map_err(Into::into)
+            });
+        }
+        Ok(())
+    })
+}
+
+pub fn free_space(visit: &mut Visit<'_>) -> Result<(), MaintError> {
+    let needed = visit.dir.min_free_bytes();
+    let mut places = vec![("database", database_dir(visit).to_owned())];
+    let backups = visit.dir.backups().to_owned();
+    if backups.is_dir() && !disk::same_file_system(&places[0].1, &backups) {
+        places.push(("backups", backups));
+    }
+    for (item, place) in places {
+        let free = disk::free_bytes(&place)?;
+        if free < needed {
+            let found = format!("{free} bytes are free, MIN_FREE_DISK_BYTES is {needed}");
+            let repair =
+                "make room; companion-maint cleanup-audio and cleanup-sessions free what has expired";
+            visit.finding(item, found, repair);
+        }
+    }
+    if let Some(kind) = disk::network_file_system(visit.dir.database()).ok().flatten() {
+        let repair = "move it to a local disk and set SHORT_TERM_MEMORY_DB_PATH";
+        visit.finding("database", format!("is on a network file system ({kind})"), repair);
+    }
+    Ok(())
+}
