@@ -116,8 +116,10 @@ class Compose(Case):
         self.ours = {name: s for name, s in self.services.items() if s["image"].startswith("companion:")}
 
     def test_it_is_a_compose_file(self):
-        # With its merge keys resolved, which the reader does not do.
-        PyCompose.from_yaml(yaml.safe_dump(self.compose)).validate()
+        # With its merge keys resolved and its variables at their defaults, which the reader does not do.
+        resolved = re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", yaml.safe_dump(self.compose))
+        self.assertNotIn("$", resolved)
+        PyCompose.from_yaml(resolved).validate()
 
     def test_the_reader_would_notice(self):
         with self.assertRaises(ValueError):
