@@ -15,7 +15,7 @@ use crate::adapters::data_dir::{DataDir, DataDirError, Lock, remove_leftovers};
 use crate::adapters::database::{Database, Prepare};
 use crate::adapters::offline::OfflineCompanion;
 use crate::adapters::sqlite::{self, Access, DbError};
-use crate::adapters::{disk::DiskError, reserve};
+use crate::adapters::{disk::DiskError, reserve, set_aside};
 use crate::app::{App, Parts};
 use crate::config::ServerConfig;
 use crate::domain::chat::ChatModel;
@@ -94,6 +94,7 @@ impl Application {
     pub fn build(config: &ServerConfig, substitutes: Substitutes) -> Result<Self, StartupError> {
         let data_dir = DataDir::create_or_open(&config.storage)?;
         let lock = data_dir.lock("server")?;
+        set_aside::refuse_pending(&data_dir)?;
         clean_up(&data_dir)?;
         let prepare = open_database(&data_dir, substitutes.clock.clone())?;
         let listener = bind(&config.host, config.port)?;

@@ -6,10 +6,13 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::adapters::backup_store::{self, Manifest, Written};
+use age::x25519::Recipient;
+
+use crate::adapters::backup_codec::{self, Packed};
+use crate::adapters::backup_store::{self, Manifest};
 use crate::adapters::data_dir::{DataDir, DataDirError, remove_leftovers};
 use crate::adapters::disk::{self, DiskError, Naming};
-use crate::adapters::snapshot::{self, Contents, SnapshotError};
+use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
 use crate::domain::clock::Timestamp;
 
 /// Why there is no backup. Older ones are untouched and nothing half-made is left.
@@ -19,14 +22,16 @@ pub enum BackupError {
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     /// Making it would leave less free space than `MIN_FREE_DISK_BYTES`.
-    #[error("not enough space in {path}: {free} bytes are free, {needed} are needed to keep MIN_FREE_DISK_BYTES free", path = path.display())]
+    #[error("not enough space in {path}: {free} bytes are free, {needed} are needed, {spare} of them to stay free (MIN_FREE_DISK_BYTES)", path = path.display())]
     NoSpace {
         /// Where the backup should go.
         path: PathBuf,
         /// Free bytes there.
         free: u64,
-        /// Bytes it takes.
+        /// Bytes it takes, with those that are to stay free.
         needed: u64,
+        /// Bytes that are to stay free.
+        spare: u64,
     },
     /// The caller wanted to stop.
     #[error("stopped before the backup was complete")]
@@ -76,8 +81,17 @@ pub struct StageTimes {
 /// A proven copy that is not compressed yet; gone when dropped.
 pub struct Proven {
     scratch: Scratch,
+    recipient: Option<Recipient>,
     contents: Contents,
     times: StageTimes,
+}
+
+impl Proven {
+    /// What the copy holds.
+    #[must_use]
+    pub fn contents(&self) -> Contents {
+        self.contents
+    }
 }
 
 /// A finished backup.
@@ -91,7 +105,16 @@ pub struct Backup {
 }
 
 /// A temporary file that goes away with this value, unless it was given another name.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(pub PathBuf);
+
+impl Scratch {
+    /// A new, empty one in `dir`, mode 0600.
+    pub(crate) fn new(dir: &Path) -> Result<Self, DiskError> {
+        let scratch = Self(DataDir::temporary_in(dir));
+        drop(disk::create_private(&scratch.0)?);
+        Ok(scratch)
+    }
+}
 
 impl Drop for Scratch {
     fn drop(&mut self) {
@@ -109,14 +132,13 @@ pub fn prove(dir: &DataDir, into: &Path, observe: Observer<'_>) -> Result<Proven
     remove_leftovers(into)?;
     backup_store::remove_lone_manifests(into)?;
     let size = std::fs::metadata(dir.database()).map_or(0, |meta| meta.len());
-    ensure_room(dir, into, size)?;
-    let scratch = Scratch(DataDir::temporary_in(into));
-    drop(disk::create_private(&scratch.0)?);
+    ensure_room(into, size, dir.min_free_bytes())?;
+    let scratch = Scratch::new(into)?;
     let mut times = StageTimes::default();
     let began = Instant::now();
     let mut full = Ok(());
     let taken = snapshot::take(dir.database(), &scratch.0, &mut |progress| {
-        full = ensure_room(dir, into, 0);
+        full = ensure_room(into, 0, dir.min_free_bytes());
         if full.is_err() {
             ControlFlow::Break(())
         } else {
@@ -133,9 +155,9 @@ pub fn prove(dir: &DataDir, into: &Path, observe: Observer<'_>) -> Result<Proven
         return Err(BackupError::Stopped);
     }
     let began = Instant::now();
-    let contents = snapshot::verify(&scratch.0)?;
+    let contents = snapshot::verify(&scratch.0, Depth::Full)?;
     times.verify_ms = millis(began.elapsed());
-    Ok(Proven { scratch, contents, times })
+    Ok(Proven { scratch, recipient: dir.backup_recipient().cloned(), contents, times })
 }
 
 /// Compresses a proven copy to `to` instead of into a file.
@@ -148,8 +170,8 @@ pub fn stream(
     to: impl Write,
     observe: Observer<'_>,
 ) -> Result<Backup, BackupError> {
-    let written = compress(&mut proven, to, &mut |_| Ok(()), observe)?;
-    let manifest = Manifest::new(at, proven.contents, &written);
+    let packed = compress(&mut proven, to, &mut |_| Ok(()), observe)?;
+    let manifest = Manifest::new(at, proven.contents, &packed);
     Ok(Backup { path: PathBuf::from("-"), manifest, times: proven.times })
 }
 
@@ -166,11 +188,12 @@ pub fn keep(
 ) -> Result<Backup, BackupError> {
     let packed = Scratch(DataDir::temporary_in(into));
     let mut out = BufWriter::new(disk::create_private(&packed.0)?);
-    let room = &mut |_| ensure_room(dir, into, 0);
+    let room = &mut |_| ensure_room(into, 0, dir.min_free_bytes());
     let written = compress(&mut proven, &mut out, room, observe)?;
     flush(out, &packed.0)?;
     let manifest = Manifest::new(at, proven.contents, &written);
-    let path = backup_store::publish(into, &packed.0, at, &manifest, dir.owner())?;
+    let encrypted = proven.recipient.is_some();
+    let path = backup_store::publish(into, &packed.0, (at, encrypted), &manifest, dir.owner())?;
     Ok(Backup { path, manifest, times: proven.times })
 }
 
@@ -184,26 +207,27 @@ fn compress(
     to: impl Write,
     room: &mut dyn FnMut(u64) -> Result<(), BackupError>,
     observe: Observer<'_>,
-) -> Result<Written, BackupError> {
+) -> Result<Packed, BackupError> {
     let began = Instant::now();
     let total = proven.contents.bytes;
     let mut refused = Ok(());
-    let written = backup_store::compress(&proven.scratch.0, to, &mut |done| {
+    let packed = backup_codec::pack(&proven.scratch.0, to, proven.recipient.as_ref(), &mut |done| {
         refused = room(done);
         let stop = refused.is_err() || observe(Stage::Compressing, done, total).is_break();
         if stop { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
     });
     refused?;
-    let written = written.map_err(|error| BackupError::from_io("compress", &proven.scratch.0, error))?;
+    let packed = packed.map_err(|error| BackupError::from_io("compress", &proven.scratch.0, error))?;
     proven.times.compress_ms = millis(began.elapsed());
-    Ok(written)
+    Ok(packed)
 }
 
-fn ensure_room(dir: &DataDir, into: &Path, bytes: u64) -> Result<(), BackupError> {
+/// Refuses to write `bytes` into a directory that would then have less than `spare` bytes free.
+pub(crate) fn ensure_room(into: &Path, bytes: u64, spare: u64) -> Result<(), BackupError> {
     let free = disk::free_bytes(into)?;
-    let needed = bytes.saturating_add(dir.min_free_bytes());
+    let needed = bytes.saturating_add(spare);
     if free < needed {
-        return Err(BackupError::NoSpace { path: into.to_owned(), free, needed });
+        return Err(BackupError::NoSpace { path: into.to_owned(), free, needed, spare });
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use age::x25519::Recipient;
 use rustix::fs::{Gid, Uid};
 
 use crate::adapters::disk::{self, DiskError, Naming};
@@ -46,6 +47,9 @@ pub enum DataDirError {
         /// The data directory.
         path: PathBuf,
     },
+    /// The database is being replaced, or was when that was interrupted.
+    #[error("a restore is under way on {path}, or was interrupted: wait for it, or run `companion-maint restore-db` again, or `companion-maint doctor --repair` to go back to the database from before it", path = .0.display())]
+    RestorePending(PathBuf),
     /// The disk said no.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -168,6 +172,12 @@ impl DataDir {
     #[must_use]
     pub fn erasures(&self) -> PathBuf {
         self.root().join("erasures")
+    }
+
+    /// Whom backups are encrypted to; `None` leaves them readable.
+    #[must_use]
+    pub fn backup_recipient(&self) -> Option<&Recipient> {
+        self.config.backup_recipient.as_ref()
     }
 
     /// Below this many free bytes, what grows the store stops.

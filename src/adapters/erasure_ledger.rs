@@ -1,12 +1,17 @@
 //! The erasure ledger: the random ids of people who asked to be forgotten, kept outside the database, so that
 //! restoring an older backup can forget them again. One line each: id, space, time.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rusqlite::Connection;
 
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::person_store;
+use crate::adapters::sqlite::{self, DbError, During};
 use crate::domain::clock::Timestamp;
 use crate::domain::person::PersonId;
 
@@ -25,4 +30,46 @@ pub fn append(dir: &DataDir, people: &[PersonId], at: Timestamp) -> Result<(), D
     dir.owner().adopt(&path)?;
     file.write_all(lines.as_bytes()).and_then(|()| file.sync_all()).naming("write", &path)?;
     disk::flush_dir(dir.root())
+}
+
+/// Erases everyone in the ledger from the database at `copy`, which nobody else uses, and flushes it. Returns how many
+/// it still held. The copy may have any schema up to ours.
+///
+/// # Errors
+/// When the ledger cannot be read, or someone cannot be erased; then the copy is worth nothing.
+pub fn apply(dir: &DataDir, copy: &Path) -> Result<u64, DbError> {
+    let path = dir.erasures();
+    let ledger = match File::open(&path) {
+        Ok(file) => BufReader::new(file),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        Err(source) => return Err(DiskError { operation: "open", path, source }.into()),
+    };
+    let db = sqlite::open_scratch(copy)?;
+    db.pragma_update(None, "secure_delete", "ON").during("forget people")?;
+    if !has_table(&db, "audio").during("look at the schema")? {
+        // From before there was audio: the same statements shall find nothing to delete.
+        db.execute_batch("CREATE TEMP TABLE audio (public_id, session_id, format)")
+            .during("forget people")?;
+    }
+    let mut erased = 0;
+    for line in ledger.lines() {
+        let line = line.naming("read", &path)?;
+        let Some(person) = line.split(' ').next().and_then(|id| id.parse::<PersonId>().ok()) else {
+            continue;
+        };
+        if let Some(key) = person_store::key_of(&db, person).during("look for a person")? {
+            person_store::erase(&db, key).during("forget a person again")?;
+            erased += 1;
+        }
+    }
+    if erased > 0 {
+        sqlite::give_back_pages(&db, u32::MAX)?;
+    }
+    db.close().map_err(|(_, error)| error).during("close the copy")?;
+    File::open(copy).and_then(|file| file.sync_all()).naming("flush", copy)?;
+    Ok(erased)
+}
+
+fn has_table(db: &Connection, name: &str) -> rusqlite::Result<bool> {
+    db.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)", [name], |row| row.get(0))
 }

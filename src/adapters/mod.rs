@@ -1,6 +1,7 @@
 //! One outside thing per file: SQLite, the data directory, audio files, backups, the offline companion.
 
 pub mod audio_store;
+pub mod backup_codec;
 pub mod backup_store;
 pub mod backup_writer;
 pub mod data_dir;
@@ -13,5 +14,6 @@ pub mod person_store;
 pub mod reserve;
 pub mod run_store;
 pub mod session_store;
+pub mod set_aside;
 pub mod snapshot;
 pub mod sqlite;

@@ -45,6 +45,15 @@ pub fn find(connection: &Connection, token: &PersonToken) -> rusqlite::Result<Op
         .optional()
 }
 
+/// The row of the person with this id, if they are there.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn key_of(connection: &Connection, person: PersonId) -> rusqlite::Result<Option<i64>> {
+    let mut statement = connection.prepare_cached("SELECT id FROM persons WHERE public_id = ?1")?;
+    statement.query_row([person.as_bytes()], |row| row.get(0)).optional()
+}
+
 /// Notes that a person was seen.
 ///
 /// # Errors
@@ -99,6 +108,17 @@ pub fn count_unseen_since(connection: &Connection, cutoff: Timestamp) -> rusqlit
 pub fn is_unseen_since(connection: &Connection, key: i64, cutoff: Timestamp) -> rusqlite::Result<bool> {
     let sql = format!("SELECT EXISTS (SELECT 1 FROM persons WHERE {UNSEEN} AND id = ?2)");
     connection.prepare_cached(&sql)?.query_row([cutoff.as_millis(), key], |row| row.get(0))
+}
+
+/// True while the person's row is still theirs: `SQLite` gives the number of a deleted newest row to the next person.
+/// Whoever was looked up in an earlier transaction is to be asked for again in the one that acts.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn is_there(connection: &Connection, person: Person) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM persons WHERE id = ?1 AND public_id = ?2)")?
+        .query_row(params![person.key, person.id.as_bytes()], |row| row.get(0))
 }
 
 /// Deletes a person with every session, checkpoint and audio row of theirs, and takes them off the totals.

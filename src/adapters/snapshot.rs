@@ -51,6 +51,23 @@ pub struct Contents {
     pub checkpoints: u64,
 }
 
+impl Contents {
+    /// All rows that tell whether most of the data went away.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.persons + self.sessions + self.checkpoints
+    }
+}
+
+/// How thoroughly a copy is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Every page and row, but not that every row is in every index.
+    Quick,
+    /// Everything.
+    Full,
+}
+
 /// Copies the database at `source` to the empty file `copy`, as it is at one moment. Writers go on meanwhile: the copy
 /// is read from one snapshot, which holds nobody up. The copy is flushed and needs no other file beside it.
 ///
@@ -100,30 +117,45 @@ fn copy_pages(
 ///
 /// # Errors
 /// [`SnapshotError::Broken`] with the first thing that is wrong.
-pub fn verify(path: &Path) -> Result<Contents, SnapshotError> {
+pub fn verify(path: &Path, depth: Depth) -> Result<Contents, SnapshotError> {
     let (connection, schema_version) = sqlite::open(path, Access::ReadOnly)?;
     if schema_version > sqlite::schema_version() {
         return Err(SnapshotError::Broken(format!("its schema {schema_version} is newer than this program")));
     }
-    let finding: String = connection
-        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .during("check the copy's integrity")?;
+    let check = match depth {
+        Depth::Quick => "PRAGMA quick_check(1)",
+        Depth::Full => "PRAGMA integrity_check(1)",
+    };
+    let finding: String =
+        connection.query_row(check, [], |row| row.get(0)).during("check the copy's integrity")?;
     if finding != "ok" {
         return Err(SnapshotError::Broken(finding));
     }
     if let Some(table) = dangling_reference(&connection).during("check the copy's references")? {
         return Err(SnapshotError::Broken(format!("a row of {table} refers to one that is not there")));
     }
+    contents(&connection, path, schema_version).map_err(Into::into)
+}
+
+/// Counts what the database at `path` holds.
+///
+/// # Errors
+/// When it cannot be opened or read.
+pub fn count(path: &Path) -> Result<Contents, DbError> {
+    let (connection, schema_version) = sqlite::open(path, Access::ReadOnly)?;
+    contents(&connection, path, schema_version)
+}
+
+fn contents(connection: &Connection, path: &Path, schema_version: i64) -> Result<Contents, DbError> {
     let count =
         |table: &str| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
-    let contents = Contents {
+    Ok(Contents {
         schema_version,
-        bytes: std::fs::metadata(path).naming("look at", path).map_err(DbError::from)?.len(),
+        bytes: std::fs::metadata(path).naming("look at", path)?.len(),
         persons: count("persons").during("count persons")?,
         sessions: count("sessions").during("count sessions")?,
         checkpoints: count("checkpoints").during("count checkpoints")?,
-    };
-    Ok(contents)
+    })
 }
 
 fn dangling_reference(connection: &Connection) -> rusqlite::Result<Option<String>> {

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::adapters::session_store;
+use crate::adapters::{person_store, session_store};
 use crate::app::{App, AppError};
 use crate::domain::person::Person;
 use crate::domain::session::{Checkpoint, Session, SessionId};
@@ -46,7 +46,12 @@ impl App {
         if send(pieces, opening).await.is_err() {
             return Ok(());
         }
-        let list = move |db: &Connection| session_store::ids_of(db, person.key);
+        let list = move |db: &Connection| {
+            if !person_store::is_there(db, person)? {
+                return Ok(Vec::new());
+            }
+            session_store::ids_of(db, person.key)
+        };
         let mut comma = "";
         for id in self.database.read("export sessions", list).await? {
             // It may have been deleted since.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rusqlite::Connection;
+
 use crate::adapters::session_store::Deleted;
 use crate::adapters::{audio_store, backup_store, erasure_ledger, person_store};
 use crate::app::{App, AppError};
@@ -74,8 +76,15 @@ impl App {
         let erased_at = self.clock.now();
         let dir = self.data_dir.clone();
         self.blocking(move || erasure_ledger::append(&dir, &[person.id], erased_at)).await??;
-        let deleted =
-            self.delete_rows("erase a person", move |db| person_store::erase(db, person.key)).await?;
+        let erase = move |db: &Connection| {
+            // The same erasure, sent twice, may come second.
+            if person_store::is_there(db, person)? {
+                person_store::erase(db, person.key)
+            } else {
+                Ok(Deleted::default())
+            }
+        };
+        let deleted = self.delete_rows("erase a person", erase).await?;
         self.forget_files(deleted).await?;
         let backups = self.data_dir.backups().to_owned();
         let held = self.blocking(move || backup_store::list(&backups)).await??;

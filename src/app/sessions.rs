@@ -95,7 +95,12 @@ impl App {
         after: Option<(Timestamp, SessionId)>,
         limit: usize,
     ) -> Result<(Vec<Session>, bool), AppError> {
-        let list = move |db: &Connection| session_store::list(db, person.key, after, limit + 1);
+        let list = move |db: &Connection| {
+            if !person_store::is_there(db, person)? {
+                return Ok(Vec::new());
+            }
+            session_store::list(db, person.key, after, limit + 1)
+        };
         let mut stored = self.database.read("list sessions", list).await?;
         let more = stored.len() > limit;
         stored.truncate(limit);
@@ -195,7 +200,8 @@ impl App {
 }
 
 fn owned(db: &Connection, person: Person, id: SessionId) -> rusqlite::Result<Option<StoredSession>> {
-    Ok(session_store::find(db, id)?.filter(|stored| stored.person == person.key))
+    let found = session_store::find(db, id)?.filter(|stored| stored.person == person.key);
+    Ok(if person_store::is_there(db, person)? { found } else { None })
 }
 
 fn valid_title(title: &str) -> Result<String, AppError> {

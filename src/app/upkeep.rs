@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::adapters::{person_store, run_store};
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
-use crate::domain::maintenance::{JOBS, is_overdue};
+use crate::domain::maintenance::{DAILY, is_overdue};
 
 const LOOK_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 
@@ -45,7 +45,7 @@ impl App {
 fn overdue(db: &Connection, now: Timestamp) -> rusqlite::Result<Vec<&'static str>> {
     let in_use_since = person_store::first_came(db)?;
     let mut jobs = Vec::new();
-    for job in JOBS {
+    for job in DAILY {
         if is_overdue(now, run_store::last_success(db, job)?, in_use_since) {
             jobs.push(job);
         }

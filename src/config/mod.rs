@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use age::x25519::Recipient;
 use tracing::level_filters::LevelFilter;
 
 use crate::domain::retention::RetentionDays;
@@ -34,6 +35,8 @@ pub struct StorageConfig {
     pub audio_dir: PathBuf,
     /// Where backups lie.
     pub backup_dir: PathBuf,
+    /// Whom backups are encrypted to; `None` leaves them readable.
+    pub backup_recipient: Option<Recipient>,
     /// Below this many free bytes, what grows the store stops.
     pub min_free_disk_bytes: u64,
 }

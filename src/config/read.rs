@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use age::x25519::Recipient;
 use ipnet::IpNet;
 use tracing::level_filters::LevelFilter;
 
@@ -88,12 +89,24 @@ impl Reader {
         })
     }
 
+    /// A public key; one that cannot be read is not repeated, because it may be the secret one.
+    fn recipient(&mut self, name: &str) -> Option<Recipient> {
+        let (value, origin) = self.value(name)?;
+        let read = value.parse().ok();
+        if read.is_none() {
+            let must = "must be a public key of age: age1..., as age-keygen prints it";
+            self.problems.add_value(name, "(not shown)", &origin, must);
+        }
+        read
+    }
+
     pub fn storage(&mut self) -> StorageConfig {
         let data_dir = self.path("DATA_DIR", PathBuf::from("data"));
         StorageConfig {
             database: self.path("SHORT_TERM_MEMORY_DB_PATH", data_dir.join("companion.db")),
             audio_dir: self.path("AUDIO_DIR", data_dir.join("audio")),
             backup_dir: self.path("BACKUP_DIR", data_dir.join("backups")),
+            backup_recipient: self.recipient("BACKUP_AGE_RECIPIENT"),
             min_free_disk_bytes: self.number("MIN_FREE_DISK_BYTES", 100 * 1024 * 1024, 0..=u64::MAX),
             data_dir,
         }

@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 21] = [
+pub(crate) const SETTINGS: [Setting; 22] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -53,7 +53,12 @@ pub(crate) const SETTINGS: [Setting; 21] = [
         "1073741824",
         "audio replies beyond this are deleted by `cleanup-audio`, the oldest first",
     ),
-    setting("BACKUP_KEEP", "7", "newest backups kept"),
+    setting(
+        "BACKUP_KEEP",
+        "7",
+        "newest backups kept; also the days a database set aside by a restore is kept",
+    ),
+    setting("BACKUP_AGE_RECIPIENT", "", "whom backups are encrypted to: a public key of age, `age1...`"),
     setting(
         "MIN_FREE_DISK_BYTES",
         "104857600",
@@ -66,14 +71,13 @@ pub(crate) const SETTINGS: [Setting; 21] = [
 ];
 
 /// Settings of other releases that protect something: ignoring one would leave its operator believing they are safe.
-pub(crate) const NOT_YET: [(&str, &str); 8] = [
+pub(crate) const NOT_YET: [(&str, &str); 7] = [
     ("ACCESS_TOKEN", "guard the site with a token"),
     ("ACCESS_TOKEN_FILE", "guard the site with a token"),
     ("ADMIN_TOKEN", "have an admin page"),
     ("ADMIN_TOKEN_FILE", "have an admin page"),
     ("METRICS_TOKEN", "have metrics"),
     ("METRICS_TOKEN_FILE", "have metrics"),
-    ("BACKUP_AGE_RECIPIENT", "encrypt backups"),
     ("DAILY_TURNS_PER_PERSON", "count turns per day"),
 ];
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// A moment as UTC milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,6 +58,33 @@ impl Timestamp {
     pub fn compact(self) -> String {
         let form = format_description!("[year][month][day]T[hour][minute][second]Z");
         self.date_time().format(&form).unwrap_or_default()
+    }
+
+    /// This moment without its milliseconds.
+    #[must_use]
+    pub fn whole_second(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(1000))
+    }
+
+    /// Reads [`Self::compact`].
+    #[must_use]
+    pub fn parse_compact(text: &str) -> Option<Self> {
+        let form = format_description!("[year][month][day]T[hour][minute][second]Z");
+        let at = PrimitiveDateTime::parse(text, &form).ok()?.assume_utc();
+        Some(Self(at.unix_timestamp().checked_mul(1000)?))
+    }
+
+    /// The ISO 8601 week, `2026-W48`.
+    #[must_use]
+    pub fn week(self) -> String {
+        let (year, week, _) = self.date_time().to_iso_week_date();
+        format!("{year:04}-W{week:02}")
+    }
+
+    /// The month, `2026-11`.
+    #[must_use]
+    pub fn month(self) -> String {
+        self.date_time().format(&format_description!("[year]-[month]")).unwrap_or_default()
     }
 
     /// The calendar day, `2026-11-24`.

@@ -11,8 +11,16 @@ pub const CLEANUP_AUDIO: &str = "cleanup-audio";
 /// Makes a proven backup.
 pub const BACKUP_DB: &str = "backup-db";
 
-/// Every job that records its runs. A scheduler is to run each at least daily.
-pub const JOBS: [&str; 3] = [CLEANUP_SESSIONS, CLEANUP_AUDIO, BACKUP_DB];
+/// Looks through every backup.
+pub const VERIFY_BACKUPS: &str = "verify-backups";
+/// Brings a backup back.
+pub const RESTORE_DB: &str = "restore-db";
+
+/// Every job that records its runs, and whose lock a restore has to hold.
+pub const JOBS: [&str; 5] = [CLEANUP_SESSIONS, CLEANUP_AUDIO, BACKUP_DB, VERIFY_BACKUPS, RESTORE_DB];
+
+/// The jobs a scheduler is to run at least daily.
+pub const DAILY: [&str; 3] = [CLEANUP_SESSIONS, CLEANUP_AUDIO, BACKUP_DB];
 
 /// A job that has not succeeded for this long is overdue.
 pub const OVERDUE_AFTER: Duration = Duration::from_secs(48 * 60 * 60);

@@ -1,6 +1,7 @@
 //! The rules, pure: no I/O, no async runtime, nothing of HTTP or SQL.
 
 pub mod audio;
+pub mod backup;
 pub mod chat;
 pub mod clock;
 pub mod maintenance;

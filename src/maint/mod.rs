@@ -9,20 +9,24 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use serde::Serialize;
 
-use crate::adapters::backup_writer::BackupError;
-use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
+use crate::adapters::data_dir::{DataDir, Lock};
 use crate::adapters::disk::{self, DiskError};
 use crate::adapters::sqlite::{self, Access, DbError};
-use crate::adapters::{reserve, run_store};
+use crate::adapters::{reserve, run_store, set_aside};
 use crate::config::MaintConfig;
 use crate::domain::clock::{Clock, Timestamp};
-use crate::domain::retention::ClockDoubt;
 
 pub mod backup;
 pub mod cleanup_audio;
 pub mod cleanup_sessions;
 pub mod compact;
+mod error;
+pub mod list_backups;
+pub mod restore;
 pub mod status;
+pub mod verify_backups;
+
+pub use error::MaintError;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,52 +69,6 @@ impl Outcome {
     }
 }
 
-/// Why a run did not do its work.
-#[derive(Debug, thiserror::Error)]
-pub enum MaintError {
-    /// The data directory cannot be used.
-    #[error(transparent)]
-    DataDir(#[from] DataDirError),
-    /// The database cannot be used.
-    #[error(transparent)]
-    Database(#[from] DbError),
-    /// The disk said no.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    /// There is no backup.
-    #[error(transparent)]
-    Backup(#[from] BackupError),
-    /// A fuse.
-    #[error("refused: {0}; if that is right, use --force")]
-    Refused(String),
-    /// A wrong clock must not empty the store.
-    #[error("refused: {0}. Set the clock right; if it is right, use --force")]
-    Clock(#[from] ClockDoubt),
-    /// The process was told to stop.
-    #[error("stopped on request; what was done so far is in this report, and it is safe to run again")]
-    Stopped,
-}
-
-impl MaintError {
-    /// How a run that ends with this ends.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        match self {
-            Self::DataDir(error) | Self::Backup(BackupError::DataDir(error)) => match error {
-                DataDirError::WrongUser { .. } => Outcome::Usage,
-                DataDirError::Network { .. } => Outcome::Refused,
-                DataDirError::Locked { .. } => Outcome::Busy,
-                DataDirError::Missing(_) | DataDirError::NotADirectory(_) | DataDirError::Disk(_) => {
-                    Outcome::Failed
-                }
-            },
-            Self::Database(DbError::Newer { .. } | DbError::Older { .. }) => Outcome::Refused,
-            Self::Refused(_) | Self::Clock(_) => Outcome::Refused,
-            Self::Database(_) | Self::Disk(_) | Self::Backup(_) | Self::Stopped => Outcome::Failed,
-        }
-    }
-}
-
 /// One thing that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ItemError {
@@ -140,6 +98,27 @@ pub struct Report<Counts> {
     pub errors: Vec<ItemError>,
     /// The process's exit code.
     pub exit_code: u8,
+}
+
+impl<Counts> Report<Counts> {
+    /// The report of a run that ends now.
+    pub(crate) fn of(
+        run: &Run<'_>,
+        job: &'static str,
+        (started_at, began): (Timestamp, Instant),
+        counts: Counts,
+        (outcome, errors): (Outcome, Vec<ItemError>),
+    ) -> Self {
+        let duration_ms = millis(began.elapsed());
+        let exit_code = outcome.exit_code();
+        Self { schema: 1, job, dry_run: run.dry_run, started_at, duration_ms, counts, errors, exit_code }
+    }
+
+    /// When the run ended.
+    #[must_use]
+    pub fn ended_at(&self) -> Timestamp {
+        self.started_at.later_by(Duration::from_millis(self.duration_ms))
+    }
 }
 
 /// Hears how far the work is.
@@ -240,20 +219,9 @@ impl Run<'_> {
                 (outcome, errors, key.map(|key| (opened, key)))
             }
         };
-        let duration_ms = millis(began.elapsed());
-        let exit_code = outcome.exit_code();
-        let report = Report {
-            schema: 1,
-            job,
-            dry_run: self.dry_run,
-            started_at: now,
-            duration_ms,
-            counts,
-            errors,
-            exit_code,
-        };
+        let report = Report::of(self, job, (now, began), counts, (outcome, errors));
         if let Some((opened, key)) = record {
-            end_record(&opened.db, key, now.later_by(began.elapsed()), outcome, &report);
+            end_record(&opened.db, key, report.ended_at(), outcome, &report);
         }
         report
     }
@@ -262,6 +230,7 @@ impl Run<'_> {
         let Needs { job, schema, reserve } = needs;
         let dir = DataDir::open(&self.config.storage)?;
         let lock = dir.lock(job)?;
+        set_aside::refuse_pending(&dir)?;
         let reserve = if reserve && !self.dry_run { Some(Released::of(&dir)?) } else { None };
         let db = open_database(&dir, schema)?;
         let last_success = run_store::last_success(&db, job)

@@ -7,11 +7,11 @@ use serde::Serialize;
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::session_store::{self, Totals};
 use crate::adapters::sqlite::{DbError, During};
-use crate::adapters::{audio_store, backup_store, disk, run_store};
+use crate::adapters::{audio_store, backup_store, disk, run_store, set_aside};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::JOBS;
 use crate::maint::{
-    MaintError, Outcome, Report, Run, Schema, cleanup_sessions, compact, item, millis, open_database,
+    MaintError, Outcome, Report, Run, Schema, cleanup_sessions, compact, item, open_database,
 };
 
 /// Where the bytes are.
@@ -29,6 +29,8 @@ pub struct DiskUse {
     pub backup_bytes: u64,
     /// How many of them.
     pub backups: u64,
+    /// Databases that restores have set aside.
+    pub set_aside_bytes: u64,
     /// Kept back for cleanup on a full disk.
     pub reserve_bytes: u64,
     /// Free where the database lies.
@@ -84,20 +86,12 @@ pub fn run(run: &Run<'_>) -> Report<Counts> {
         Ok(()) => (Outcome::Done, Vec::new()),
         Err(error) => (error.outcome(), vec![item(run.place(), &error)]),
     };
-    Report {
-        schema: 1,
-        job: "status",
-        dry_run: run.dry_run,
-        started_at: now,
-        duration_ms: millis(began.elapsed()),
-        counts,
-        errors,
-        exit_code: outcome.exit_code(),
-    }
+    Report::of(run, "status", (now, began), counts, (outcome, errors))
 }
 
 fn look(run: &Run<'_>, now: Timestamp, counts: &mut Counts) -> Result<(), MaintError> {
     let dir = DataDir::open(&run.config.storage)?;
+    set_aside::refuse_pending(&dir)?;
     let db = open_database(&dir, Schema::CurrentOrOlder)?;
     let Totals { sessions, checkpoints } = session_store::totals(&db).during("count sessions")?;
     counts.sessions = sessions;
@@ -132,7 +126,7 @@ fn audio_files(dir: &DataDir) -> Result<Vec<audio_store::AudioFile>, DbError> {
 
 fn disk_use(dir: &DataDir, counts: &mut Counts) -> Result<DiskUse, DbError> {
     let backups = if dir.backups().is_dir() { backup_store::list(dir.backups())? } else { Vec::new() };
-    counts.newest_backup = backups.first().map(|backup| backup.name.clone());
+    counts.newest_backup = backups.first().map(|backup| backup.name.to_string());
     let audio = audio_files(dir)?;
     let database_bytes = disk::allocated_bytes(dir.database());
     Ok(DiskUse {
@@ -142,6 +136,7 @@ fn disk_use(dir: &DataDir, counts: &mut Counts) -> Result<DiskUse, DbError> {
         audio_files: audio.len() as u64,
         backup_bytes: backups.iter().map(|backup| backup.manifest.bytes).sum(),
         backups: backups.len() as u64,
+        set_aside_bytes: set_aside::bytes(dir)?,
         reserve_bytes: disk::allocated_bytes(&dir.reserve()),
         free_bytes: disk::free_bytes(dir.root())?,
         backups_share_the_databases_disk: disk::same_file_system(dir.database(), dir.backups()),

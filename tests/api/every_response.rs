@@ -4,21 +4,8 @@ use serde_json::{Value, json};
 
 use crate::caching::assets;
 use crate::support::model::Step;
-use crate::support::wire::Answer;
+use crate::support::wire::{Answer, SECURITY};
 use crate::support::{TestApp, seed};
-
-const SECURITY: [(&str, &str); 6] = [
-    (
-        "content-security-policy",
-        "default-src 'self'; script-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
-         form-action 'self'; media-src 'self' blob:",
-    ),
-    ("cross-origin-opener-policy", "same-origin"),
-    ("cross-origin-resource-policy", "same-origin"),
-    ("permissions-policy", "microphone=(self), camera=(), geolocation=()"),
-    ("referrer-policy", "no-referrer"),
-    ("x-content-type-options", "nosniff"),
-];
 
 const JSON: &str = "content-type: application/json";
 const PRIVATE: &str = "cache-control: no-cache, no-store, must-revalidate";
@@ -29,10 +16,7 @@ const FOREVER: &str = "cache-control: public, max-age=31536000, immutable";
 /// The headers beyond those that every response has, sorted; lengths and tags are shown as `#`.
 #[track_caller]
 fn further_headers(answer: &Answer) -> Vec<String> {
-    for (name, value) in SECURITY {
-        assert_eq!(answer.all(name), [value], "{name} of a {}", answer.status);
-    }
-    assert_eq!(answer.all("x-request-id").len(), 1);
+    answer.assert_on_every_response();
     assert_eq!(answer.all("date").len(), 1);
     let everywhere = |name: &str| {
         name == "x-request-id" || name == "date" || SECURITY.iter().any(|(known, _)| *known == name)

@@ -15,7 +15,7 @@ struct Program {
     child: Child,
     url: String,
     log: Option<JoinHandle<String>>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Program {
@@ -35,7 +35,7 @@ impl Program {
             stderr.read_to_string(&mut text).unwrap();
             text
         });
-        Self { child, url, log: Some(log), _dir: dir }
+        Self { child, url, log: Some(log), dir }
     }
 
     fn post(&self, path: &str, request_id: &str, body: &Value) -> (String, Value) {
@@ -187,4 +187,37 @@ fn the_console_form_is_for_people_and_holds_no_secret_either() {
     for secret in ["elephants", &session, &token] {
         assert!(!log.contains(secret), "{secret:?} is in the log:\n{log}");
     }
+}
+
+#[test]
+fn a_failure_inside_is_logged_once_with_its_cause_and_the_requests_id() {
+    let program = Program::start("json", "info");
+    let (_, started) = program.post("/session/start", "id-start", &json!({}));
+    #[expect(clippy::disallowed_methods, reason = "a test breaks what is there")]
+    let db = rusqlite::Connection::open(program.dir.path().join("data/companion.db")).unwrap();
+    db.execute_batch("ALTER TABLE checkpoints RENAME TO gone").unwrap();
+    let turn = json!({"session_id": started["session_id"], "message": SAID});
+    let (_, answer) = program.post("/chat", "id-broken", &turn);
+    assert_eq!(answer["error"], "internal_error");
+    db.execute_batch("ALTER TABLE gone RENAME TO checkpoints").unwrap();
+    drop(db);
+    let log = program.stop();
+    let lines = lines(&log);
+    let failed = event(&lines, "request_failed", Some("id-broken"));
+    assert_eq!((&failed["level"], &failed["status"]), (&json!("ERROR"), &json!(500)));
+    assert!(failed["cause"].as_str().unwrap().contains("no such table"), "{failed}");
+    assert!(!log.contains("elephants"));
+}
+
+#[test]
+fn a_proxy_that_is_not_trusted_is_warned_about_once() {
+    let program = Program::start("json", "info");
+    for _ in 0..3 {
+        let request = agent().get(format!("{}/livez", program.url));
+        request.header("x-forwarded-proto", "https").call().unwrap();
+    }
+    let lines = lines(&program.stop());
+    let warned: Vec<_> = lines.iter().filter(|line| line["event"] == "untrusted_proxy").collect();
+    assert_eq!(warned.len(), 1, "{lines:#?}");
+    assert_eq!(warned[0]["level"], "WARN");
 }

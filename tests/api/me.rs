@@ -5,7 +5,8 @@ use std::time::Duration;
 use companion::domain::clock::Timestamp;
 use serde_json::{Value, json};
 
-use crate::support::{BEGINNING, TestApp, seed};
+use crate::support::wire::{Streamed, Wire};
+use crate::support::{BEGINNING, TestApp, seed, wait_for};
 
 fn after_beginning(millis: i64) -> String {
     Timestamp::from_millis(BEGINNING + millis).to_string()
@@ -61,6 +62,15 @@ fn an_export_of_someone_with_nothing_is_a_document_too() {
     assert_eq!(app.export(&talk.token).expect(200).json()["sessions"], json!([]));
 }
 
+/// An export whose answer is read as slowly as the test likes.
+fn ask_for_export(app: &TestApp, token: &str) -> Wire {
+    let mut wire = app.wire();
+    wire.send(format!(
+        "GET /api/v1/me/export HTTP/1.1\r\nHost: x\r\nX-Companion-Person: {token}\r\nConnection: close\r\n\r\n"
+    ));
+    wire
+}
+
 /// Session ids and, of each, what was said.
 fn exported(document: &Value) -> Vec<(String, Vec<String>)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -100,11 +110,7 @@ fn a_session_talked_in_while_an_export_is_read_is_in_it_once() {
     let oldest =
         crate::support::Talk { session: expected.last().unwrap().clone(), token: talk.token.clone() };
     expected.push(talk.session);
-    let mut wire = app.wire();
-    wire.send(format!(
-        "GET /api/v1/me/export HTTP/1.1\r\nHost: x\r\nX-Companion-Person: {}\r\nConnection: close\r\n\r\n",
-        talk.token
-    ));
+    let mut wire = ask_for_export(&app, &talk.token);
     let head = wire.head().expect(200);
     assert_eq!(head.header("transfer-encoding"), "chunked");
     let mut document = wire.chunk().unwrap();
@@ -117,6 +123,22 @@ fn a_session_talked_in_while_an_export_is_read_is_in_it_once() {
     held.sort();
     expected.sort();
     assert_eq!(held, expected);
+}
+
+#[test]
+fn an_export_that_fails_half_way_does_not_look_whole() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    // Much more than the buffers between server and client hold: the export cannot run ahead of its reader.
+    seed::sessions(&app, &talk.token, 60, 40, &"many words ".repeat(2000));
+    let wire = ask_for_export(&app, &talk.token);
+    let exported = Streamed::new(wire);
+    assert_eq!(exported.head.status, 200);
+    app.db().execute_batch("ALTER TABLE checkpoints RENAME TO gone").unwrap();
+    let rest = exported.broken();
+    app.db().execute_batch("ALTER TABLE gone RENAME TO checkpoints").unwrap();
+    assert!(rest.starts_with(|c: char| c.is_ascii_hexdigit()) && rest.len() > 100_000, "it had begun");
+    assert!(!rest.ends_with("0\r\n\r\n"), "it ends as a whole document would");
 }
 
 #[test]
@@ -164,6 +186,31 @@ fn a_person_erased_while_a_turn_runs_stays_erased() {
     gate.open();
     assert_eq!(streamed.events().pop().unwrap().data["error"], "session_not_found");
     assert_eq!((app.count("persons"), app.count("checkpoints")), (0, 0));
+}
+
+#[test]
+fn an_erasure_sent_twice_takes_nobody_else_along() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let ledger =
+        || std::fs::read_to_string(app.data_dir().join("erasures")).unwrap_or_default().lines().count();
+    let stranger = std::thread::scope(|scope| {
+        // Nothing can be written while this is held, so that what is asked for waits in the order it came.
+        let blocker = app.db();
+        blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let first = scope.spawn(|| app.erase(&talk.token));
+        wait_for("the first erasure is under way", || ledger() == 1);
+        let stranger = scope.spawn(|| app.start_session());
+        app.get("/livez").expect(200);
+        let second = scope.spawn(|| app.erase(&talk.token));
+        wait_for("the second erasure is under way", || ledger() == 2);
+        blocker.execute_batch("ROLLBACK").unwrap();
+        first.join().unwrap().expect(200);
+        second.join().unwrap().expect(200);
+        stranger.join().unwrap()
+    });
+    app.session(&stranger, "").expect(200);
+    assert_eq!(app.count("persons"), 1);
 }
 
 #[test]

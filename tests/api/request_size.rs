@@ -103,6 +103,52 @@ fn a_chunked_flood_is_answered_and_ended() {
 }
 
 #[test]
+fn no_way_of_framing_a_body_gets_around_the_limit() {
+    let app = TestApp::spawn_with(|config| config.limits.max_request_bytes = 64 * 1024);
+    let upgrade = "Connection: upgrade\r\nUpgrade: websocket";
+    // After an upgrade the body goes on until the connection ends, whatever length was told.
+    for framing in [upgrade.to_owned(), format!("{upgrade}\r\nContent-Length: 5")] {
+        let mut wire = app.wire();
+        wire.send(head("/api/v1/chat", &framing));
+        wire.try_send(&[b' '; 64 * 1024 + 1]);
+        let answer = wire.answer().refused(413, "request_too_large");
+        assert_eq!(answer.json()["max_size_bytes"], 64 * 1024, "{framing}");
+        wait_for("the server listens no more", || !wire.try_send(&[b' '; 4096]));
+    }
+    for framing in [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: identity",
+        "Transfer-Encoding: gzip, chunked",
+        "Content-Length: 5\r\nContent-Length: 6",
+        "Content-Length: +5",
+        "Content-Length: 99999999999999999999999",
+    ] {
+        let mut wire = app.wire();
+        wire.send(head("/api/v1/chat", framing));
+        assert_eq!(wire.answer().expect(400).header("connection"), "close", "{framing}");
+        assert_eq!(wire.rest(), b"");
+    }
+    assert_eq!(app.model.begun(), 0);
+}
+
+#[test]
+fn a_connection_is_used_again_after_a_body_that_was_read() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let body = padded(&talk.session, 200);
+    let mut wire = app.wire();
+    for _ in 0..2 {
+        wire.send(head("/api/v1/chat", "Content-Length: 200"));
+        wire.send(&body);
+        assert_eq!(wire.answer().expect(200).header("connection"), "");
+        wire.send(head("/api/v1/chat", "Transfer-Encoding: chunked"));
+        wire.send(format!("{:x}\r\n{}\r\n0\r\n\r\n", body.len(), str::from_utf8(&body).unwrap()));
+        assert_eq!(wire.answer().expect(200).header("connection"), "");
+    }
+    assert_eq!(app.said(&talk).len(), 4);
+}
+
+#[test]
 fn the_limit_is_the_setting_and_is_told() {
     let app = TestApp::spawn_with(|config| config.limits.max_request_bytes = 1_500_000);
     let answer = app.raw(head("/api/v1/chat", "Content-Length: 1500001")).refused(413, "request_too_large");

@@ -91,6 +91,24 @@ fn pages_put_together_are_the_whole_list() {
 }
 
 #[test]
+fn sessions_of_the_same_moment_are_each_on_one_page() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let mut expected = vec![talk.session.clone()];
+    expected.extend((0..6).map(|_| app.start_session_of(&talk.token).session));
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = app.sessions(&talk.token, &format!("?limit=2{cursor}")).expect(200).json();
+        seen.extend(ids(&page));
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    seen.sort();
+    expected.sort();
+    assert_eq!(seen, expected);
+}
+
+#[test]
 fn limits_and_cursors_that_mean_nothing_are_told() {
     let app = TestApp::spawn();
     let talk = app.start_session();

@@ -64,6 +64,12 @@ pub enum Command {
     CleanupAudio(CleanupAudio),
     /// Make a proven backup while the server writes, then remove old ones
     BackupDb(BackupDb),
+    /// Bring a backup back: proven first, undone if anything fails; the server has to be stopped
+    RestoreDb(RestoreDb),
+    /// Show the backups there are, newest first
+    ListBackups,
+    /// Unpack every backup and look through it
+    VerifyBackups(VerifyBackups),
     /// Tell what is on disk, when each job last ran, what the next cleanup would take
     Status,
 }
@@ -114,6 +120,15 @@ pub struct BackupDb {
     /// How many of the newest backups stay [default: BACKUP_KEEP]
     #[arg(long, value_name = "N", conflicts_with = "stdout", allow_hyphen_values = true)]
     pub keep: Option<NonZeroU32>,
+    /// The newest of each of the last N days that have a backup stays, too
+    #[arg(long, value_name = "N", conflicts_with = "stdout", default_value = "0", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub keep_daily: u32,
+    /// The same by weeks
+    #[arg(long, value_name = "N", conflicts_with = "stdout", default_value = "0", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub keep_weekly: u32,
+    /// The same by months
+    #[arg(long, value_name = "N", conflicts_with = "stdout", default_value = "0", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub keep_monthly: u32,
     /// Where the backup goes [default: BACKUP_DIR]
     #[arg(long, value_name = "DIR", conflicts_with = "stdout")]
     pub output_dir: Option<PathBuf>,
@@ -123,4 +138,32 @@ pub struct BackupDb {
     /// Trying and forcing
     #[command(flatten)]
     pub changing: Changing,
+}
+
+/// `restore-db`
+#[derive(Debug, Args)]
+pub struct RestoreDb {
+    /// A backup's path, its name in BACKUP_DIR, or "latest"
+    #[arg(value_name = "FILE|latest")]
+    pub backup: String,
+    /// The file with the secret key of an encrypted backup, as age-keygen writes it
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
+    /// Do not ask; needed where nobody is at the terminal
+    #[arg(long)]
+    pub yes: bool,
+    /// Trying and forcing
+    #[command(flatten)]
+    pub changing: Changing,
+}
+
+/// `verify-backups`
+#[derive(Debug, Args)]
+pub struct VerifyBackups {
+    /// Also restore the newest one into a directory of its own, and read from it
+    #[arg(long)]
+    pub restore_drill: bool,
+    /// The file with the secret key of encrypted backups; without it they are held against their SHA-256 only
+    #[arg(long, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
 }

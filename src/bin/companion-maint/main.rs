@@ -7,11 +7,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
-use args::{Arguments, BackupDb, Changing, CleanupAudio, CleanupSessions, Command, Common};
+use args::{
+    Arguments, BackupDb, Changing, CleanupAudio, CleanupSessions, Command, Common, RestoreDb, VerifyBackups,
+};
 use clap::Parser;
 use companion::config::{Flags, LogFormat, MaintConfig};
 use companion::domain::clock::SystemClock;
-use companion::maint::{Report, Run, backup, cleanup_audio, cleanup_sessions, status};
+use companion::maint::{
+    Report, Run, backup, cleanup_audio, cleanup_sessions, list_backups, restore, status, verify_backups,
+};
 use companion::telemetry::logs;
 use progress::Shown;
 use render::Readable;
@@ -23,6 +27,8 @@ mod progress;
 mod render;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
+/// For commands that change nothing.
+const LOOKING: Changing = Changing { dry_run: false, force: false };
 
 /// The pieces every job's run is made of.
 struct Setting<'a> {
@@ -63,10 +69,10 @@ fn start(arguments: &Arguments) -> anyhow::Result<u8> {
         Command::CleanupSessions(asked) => setting.clean_up_sessions(asked),
         Command::CleanupAudio(asked) => setting.clean_up_audio(asked),
         Command::BackupDb(asked) => setting.back_up(asked)?,
-        Command::Status => {
-            let looking = Changing { dry_run: false, force: false };
-            setting.print(&status::run(&setting.run(&looking)))
-        }
+        Command::RestoreDb(asked) => setting.restore(asked)?,
+        Command::ListBackups => setting.print(&list_backups::run(&setting.run(&LOOKING))),
+        Command::VerifyBackups(asked) => setting.verify_backups(asked),
+        Command::Status => setting.print(&status::run(&setting.run(&LOOKING))),
     })
 }
 
@@ -126,7 +132,13 @@ impl Setting<'_> {
         } else {
             backup::Destination::Directory(asked.output_dir.clone())
         };
-        let options = backup::Options { keep: asked.keep, destination };
+        let keep = backup::Keep {
+            newest: asked.keep,
+            daily: asked.keep_daily,
+            weekly: asked.keep_weekly,
+            monthly: asked.keep_monthly,
+        };
+        let options = backup::Options { keep, destination };
         let report = backup::run(&self.run(&asked.changing), options);
         if asked.stdout {
             self.progress.finish();
@@ -134,6 +146,35 @@ impl Setting<'_> {
             return Ok(report.exit_code);
         }
         Ok(self.print(&report))
+    }
+
+    fn restore(&self, asked: &RestoreDb) -> anyhow::Result<u8> {
+        let options = restore::Options { backup: asked.backup.clone(), identity: asked.identity.clone() };
+        let sure = asked.yes || asked.changing.dry_run || self.is_sure(&asked.backup)?;
+        anyhow::ensure!(sure, "nothing was restored");
+        Ok(self.print(&restore::run(&self.run(&asked.changing), &options)))
+    }
+
+    /// Asks whoever is at the terminal.
+    fn is_sure(&self, backup: &str) -> anyhow::Result<bool> {
+        anyhow::ensure!(
+            std::io::stdin().is_terminal(),
+            "restore-db replaces the database in {}; add --yes to say that this is meant",
+            self.config.storage.data_dir.display()
+        );
+        ask(&format!(
+            "This replaces the database in {} with the backup {backup}; the present one is set aside. Type yes to go on: ",
+            self.config.storage.data_dir.display()
+        ));
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
+        Ok(answer.trim() == "yes")
+    }
+
+    fn verify_backups(&self, asked: &VerifyBackups) -> u8 {
+        let options =
+            verify_backups::Options { drill: asked.restore_drill, identity: asked.identity.clone() };
+        self.print(&verify_backups::run(&self.run(&LOOKING), &options))
     }
 
     /// Prints the report and returns the exit code.
@@ -153,6 +194,11 @@ impl Setting<'_> {
             render::text(report)
         }
     }
+}
+
+#[expect(clippy::print_stderr, reason = "stdout belongs to the report")]
+fn ask(question: &str) {
+    eprint!("{question}");
 }
 
 #[expect(clippy::print_stderr, reason = "stdout belongs to the report")]

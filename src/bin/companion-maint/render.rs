@@ -3,7 +3,10 @@
 use companion::maint::backup;
 use companion::maint::cleanup_audio;
 use companion::maint::cleanup_sessions;
+use companion::maint::list_backups;
+use companion::maint::restore;
 use companion::maint::status::{self, LastRun};
+use companion::maint::verify_backups::{self, Checked};
 use companion::maint::{ItemError, Report};
 
 /// A report that can be read.
@@ -102,6 +105,86 @@ impl Readable for backup::Counts {
         );
         let verb = if dry_run { "would remove" } else { "removed" };
         lines.extend(self.removed.iter().map(|file| format!("  {verb:<12} {file}")));
+        lines.extend(
+            self.set_aside_removed
+                .iter()
+                .map(|name| format!("  {verb:<12} set-aside/{name}, its time is over")),
+        );
+        lines
+    }
+}
+
+impl Readable for restore::Counts {
+    fn lines(&self, dry_run: bool) -> Vec<String> {
+        let Some(path) = &self.path else { return Vec::new() };
+        let taken = self.created_at.as_deref().unwrap_or("an unknown time");
+        let mut lines = vec![format!("  backup       {path} of {taken}")];
+        if self.interrupted_restore_undone {
+            lines.push("  before       an interrupted restore was undone".to_owned());
+        }
+        if self.verified {
+            let (verb, size) = (if dry_run { "would hold" } else { "holds" }, bytes(self.database_bytes));
+            lines.push(format!(
+                "  {verb:<12} {} sessions, {} checkpoints, {size}, verified",
+                self.sessions, self.checkpoints
+            ));
+        }
+        if self.erased_again > 0 {
+            lines.push(format!("  erased again {} people who asked to be forgotten", self.erased_again));
+        }
+        if let (Some(aside), Some(go_back)) = (&self.set_aside, &self.go_back) {
+            lines.push(format!("  set aside    {aside}"));
+            lines.push(format!("  to go back   {go_back}"));
+        }
+        lines
+    }
+}
+
+impl Readable for list_backups::Counts {
+    fn lines(&self, _: bool) -> Vec<String> {
+        let mut lines =
+            vec![format!("  {} backups in {}, {}", self.backups.len(), self.directory, bytes(self.bytes))];
+        for backup in &self.backups {
+            let key = if backup.encrypted { ", encrypted" } else { "" };
+            let guard = backup.guarded_until.as_ref().map_or_else(String::new, |until| {
+                format!(", stays until {until}: the last one before most rows went")
+            });
+            lines.push(format!(
+                "  {}  {} sessions, {} checkpoints, {}{key}{guard}",
+                backup.file,
+                backup.sessions,
+                backup.checkpoints,
+                bytes(backup.bytes)
+            ));
+        }
+        lines.extend(
+            self.without_manifest
+                .iter()
+                .map(|file| format!("  {file}  has no manifest: not ours, or damaged")),
+        );
+        lines
+    }
+}
+
+impl Readable for verify_backups::Counts {
+    fn lines(&self, _: bool) -> Vec<String> {
+        let mut lines = vec![format!("  {} of {} backups verify", self.verified.len(), self.backups)];
+        for backup in &self.verified {
+            let how = match backup.checked {
+                Checked::Content => "content",
+                Checked::Sha256 => "SHA-256 only: no --identity was given",
+            };
+            lines.push(format!(
+                "  {}  {} sessions, {} checkpoints ({how})",
+                backup.file, backup.sessions, backup.checkpoints
+            ));
+        }
+        if let Some(drill) = &self.drill {
+            lines.push(format!(
+                "  drill        {} was restored in {} ms: {} sessions, {} checkpoints",
+                drill.file, drill.duration_ms, drill.sessions, drill.checkpoints
+            ));
+        }
         lines
     }
 }
@@ -119,6 +202,7 @@ impl Readable for status::Counts {
             ),
             format!("  audio        {} in {} files", bytes(disk.audio_bytes), disk.audio_files),
             format!("  backups      {} in {} files{shared}", bytes(disk.backup_bytes), disk.backups),
+            format!("  set aside    {} by restores", bytes(disk.set_aside_bytes)),
             format!("  newest       {}", self.newest_backup.as_deref().unwrap_or("no backup")),
             format!(
                 "  disk         {} free, {} kept in reserve",

@@ -1,5 +1,6 @@
-//! The size limit of request bodies. A declared oversize is refused before a byte of the body is read; a body without a
-//! length is counted while it streams and cut off at the limit.
+//! The size limit of request bodies. A declared oversize is refused before a byte of the body is read; every body is
+//! counted while it streams and cut off at the limit, because one may go on beyond the length that was told for it
+//! (after `Upgrade: websocket` until the connection ends).
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -7,7 +8,7 @@ use std::rc::Rc;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
-use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, ResponseError};
 use futures_util::{StreamExt, future};
@@ -32,10 +33,9 @@ pub async fn payload_limit(
         log_refusal(&request, Some(length), 0);
         return Ok(request.into_response(ApiError::TooLarge { max_bytes }.error_response()));
     }
-    if declared.is_some() || !request.headers().contains_key(TRANSFER_ENCODING) {
+    let Some(received) = count(&mut request, max_bytes) else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
-    }
-    let received = count(&mut request, max_bytes);
+    };
     let response = next.call(request).await?;
     if received.get() <= max_bytes {
         return Ok(response.map_into_boxed_body());
@@ -46,8 +46,9 @@ pub async fn payload_limit(
         event = "request_too_large",
         method = %refusal.request().method(),
         route = refusal.request().match_pattern().unwrap_or_default(),
+        declared_bytes = declared,
         received_bytes = received.get(),
-        "A request body without a length was cut off at the limit"
+        "A request body was cut off at the limit"
     );
     Ok(refusal)
 }
@@ -67,11 +68,15 @@ fn log_refusal(request: &ServiceRequest, declared: Option<u64>, received: u64) {
     );
 }
 
-/// Makes the body end with an error once more than `max_bytes` of it have come; returns the counter.
-fn count(request: &mut ServiceRequest, max_bytes: u64) -> Rc<Cell<u64>> {
+/// Makes the body, if there is one, end with an error once more than `max_bytes` of it have come; returns the counter.
+fn count(request: &mut ServiceRequest, max_bytes: u64) -> Option<Rc<Cell<u64>>> {
+    let body = request.take_payload();
+    if matches!(body, Payload::None) {
+        return None;
+    }
     let received = Rc::new(Cell::new(0));
     let counter = received.clone();
-    let body = request.take_payload().map(move |chunk| {
+    let body = body.map(move |chunk| {
         let chunk = chunk?;
         counter.set(counter.get() + chunk.len() as u64);
         if counter.get() > max_bytes { Err(PayloadError::Overflow) } else { Ok(chunk) }
@@ -82,7 +87,7 @@ fn count(request: &mut ServiceRequest, max_bytes: u64) -> Rc<Cell<u64>> {
         future::ready(!std::mem::replace(&mut broken, chunk.is_err()))
     });
     request.set_payload(Payload::Stream { payload: Box::pin(until_error) });
-    received
+    Some(received)
 }
 
 #[cfg(test)]
@@ -90,7 +95,8 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use actix_web::body::to_bytes;
-    use actix_web::http::{StatusCode, header::HeaderName};
+    use actix_web::http::StatusCode;
+    use actix_web::http::header::{HeaderName, TRANSFER_ENCODING};
     use actix_web::middleware::from_fn;
     use actix_web::test::{TestRequest, call_service, init_service};
     use actix_web::web::{self, Bytes};
@@ -145,5 +151,11 @@ mod tests {
             seen, 600,
             "nothing of the piece that goes past the limit, nor after it, reaches the handler"
         );
+    }
+
+    #[actix_web::test]
+    async fn a_length_that_was_told_is_not_believed() {
+        let (status, closes, seen) = send((CONTENT_LENGTH, "5"), &[600, 401]).await;
+        assert_eq!((status, closes, seen), (StatusCode::PAYLOAD_TOO_LARGE, true, 600));
     }
 }

@@ -1,6 +1,6 @@
-//! A body without a length that was not read to its end closes the connection.
+//! A body that was not read to its end closes the connection.
 //!
-//! Once the reader lets go of such a body, actix-http reads it to its end to be able to use the connection again, and
+//! Once the reader lets go of a body without a length, actix-http reads it to its end to be able to use the connection again, and
 //! whoever never ends it is read for ever. A body that is still held when the answer has been sent is given up instead:
 //! the connection lingers for a second, so that the client sees the answer, and is closed.
 
@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::TRANSFER_ENCODING;
 use actix_web::middleware::Next;
 use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage};
@@ -19,7 +18,7 @@ use futures_util::{Stream, stream};
 
 type Shared = Rc<RefCell<Payload>>;
 
-/// Holds every request body that has no length until its answer has been sent.
+/// Holds every request body until its answer has been sent.
 ///
 /// # Errors
 /// What the inner service says.
@@ -27,10 +26,11 @@ pub async fn unread_body(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if !request.headers().contains_key(TRANSFER_ENCODING) {
+    let body = request.take_payload();
+    if matches!(body, Payload::None) {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     }
-    let held: Shared = Rc::new(RefCell::new(request.take_payload()));
+    let held: Shared = Rc::new(RefCell::new(body));
     let reader = held.clone();
     let chunks = stream::poll_fn(move |cx| Pin::new(&mut *reader.borrow_mut()).poll_next(cx));
     request.set_payload(Payload::Stream { payload: Box::pin(chunks) });

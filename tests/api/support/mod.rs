@@ -35,7 +35,7 @@ pub struct TestApp {
 
 struct Server {
     stop: Option<oneshot::Sender<()>>,
-    cut: oneshot::Sender<()>,
+    cut: Option<oneshot::Sender<()>>,
     thread: JoinHandle<Result<(), String>>,
 }
 
@@ -83,7 +83,7 @@ impl TestApp {
             })
         });
         let Ok(url) = told.recv() else { panic!("no server: {:?}", thread.join().unwrap()) };
-        let server = Some(Server { stop: Some(stop), cut, thread });
+        let server = Some(Server { stop: Some(stop), cut: Some(cut), thread });
         let app = Self { url, clock, model, dir, agent: agent(), server };
         wait_for("the server is ready", || app.get("/readyz").status == 200);
         app
@@ -92,6 +92,11 @@ impl TestApp {
     /// Tells the server to stop, as SIGTERM does, and returns at once.
     pub fn begin_to_stop(&mut self) {
         self.server.as_mut().unwrap().stop.take().unwrap().send(()).unwrap();
+    }
+
+    /// Tells a stopping server to end at once, as a second signal does.
+    pub fn cut(&mut self) {
+        self.server.as_mut().unwrap().cut.take().unwrap().send(()).unwrap();
     }
 
     /// Stops the server, as dropping it does.

@@ -6,6 +6,20 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+/// On every response, exactly once.
+pub const SECURITY: [(&str, &str); 6] = [
+    (
+        "content-security-policy",
+        "default-src 'self'; script-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
+         form-action 'self'; media-src 'self' blob:",
+    ),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "microphone=(self), camera=(), geolocation=()"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+];
+
 /// What the server answered.
 #[derive(Debug)]
 pub struct Answer {
@@ -45,6 +59,14 @@ impl Answer {
         self
     }
 
+    #[track_caller]
+    pub fn assert_on_every_response(&self) {
+        for (name, value) in SECURITY {
+            assert_eq!(self.all(name), [value], "{name} of a {}", self.status);
+        }
+        assert_eq!(self.all("x-request-id").len(), 1);
+    }
+
     /// An error with this status and code, whose body tells the request id that the header tells.
     #[track_caller]
     pub fn refused(self, status: u16, code: &str) -> Self {
@@ -52,7 +74,9 @@ impl Answer {
         let body = answer.json();
         assert_eq!(body["error"], code, "{body}");
         assert_eq!(body["request_id"], answer.header("x-request-id"));
+        assert_eq!(answer.header("content-type"), "application/json");
         assert_eq!(answer.header("cache-control"), "no-store", "an error is never kept");
+        answer.assert_on_every_response();
         answer
     }
 }
@@ -165,6 +189,14 @@ impl Streamed {
         let data = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
         self.waiting = rest.to_owned();
         Some(Event { name, data })
+    }
+
+    /// What still comes before the connection breaks.
+    pub fn broken(mut self) -> String {
+        let mut rest = Vec::new();
+        // A reset is as good an end as any.
+        let _ = self.wire.stream.read_to_end(&mut rest);
+        String::from_utf8(rest).unwrap()
     }
 
     /// Everything that still comes.

@@ -1,0 +1,386 @@
+//! What a backup file is made of: the database, compressed with zstd and, where a recipient is named, encrypted in the
+//! age format. Both ways count bytes and take the SHA-256 of the file as it lies on disk.
+//!
+//! Bounds: 1 MiB is read at a time; unpacking stops at the size the manifest promises, and at a zstd window of 32 MiB.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use age::x25519::Recipient;
+use age::{Decryptor, Encryptor, Identity, IdentityFile};
+use sha2::{Digest, Sha256};
+
+use crate::adapters::disk::{DiskError, Naming};
+
+const STEP: u64 = 1024 * 1024;
+/// zstd's own default: on text of conversations higher levels cost much time for few bytes.
+const COMPRESSION_LEVEL: i32 = 3;
+const LARGEST_WINDOW_LOG: u32 = 25;
+
+/// Called after every MiB with how many bytes of the database are done; an error stops the work.
+pub type Observe<'a> = &'a mut dyn FnMut(u64) -> io::Result<()>;
+
+/// A packed file just written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256, hexadecimal.
+    pub sha256: String,
+}
+
+/// Why an encrypted backup cannot be read, or an identity file.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The file is not there, or is not one.
+    #[error("the identity file {path} cannot be used: {why}", path = path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why. Never what is in it.
+        why: String,
+    },
+}
+
+/// Why a backup file could not be unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The file is not what its manifest says.
+    #[error("it does not verify: {0}")]
+    Broken(String),
+    /// It is encrypted, and no identity was given.
+    #[error("it is encrypted: name the file that holds the secret key with --identity")]
+    NeedsIdentity,
+    /// It is encrypted to somebody else.
+    #[error("it is encrypted, and not to any key in the identity file")]
+    WrongIdentity,
+    /// The caller wanted to stop.
+    #[error("stopped before the backup was unpacked")]
+    Stopped,
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// Secret keys that open encrypted backups.
+#[derive(Default)]
+pub struct Identities(Vec<Box<dyn Identity>>);
+
+impl Identities {
+    /// Reads a file as `age-keygen` writes it.
+    ///
+    /// # Errors
+    /// When it cannot be read or holds no key.
+    pub fn read(path: &Path) -> Result<Self, IdentityError> {
+        let unusable = |why: String| IdentityError::Unusable { path: path.to_owned(), why };
+        let file = File::open(path).map_err(|error| unusable(error.to_string()))?;
+        // The library's own errors may quote a line, which may be a secret.
+        let file = IdentityFile::from_buffer(BufReader::new(file))
+            .map_err(|_| unusable("it is not an age identity file, as age-keygen writes it".to_owned()))?;
+        let keys = file.into_identities().map_err(|_| unusable("its keys cannot be used".to_owned()))?;
+        if keys.is_empty() {
+            return Err(unusable("it holds no key".to_owned()));
+        }
+        Ok(Self(keys))
+    }
+
+    /// True when there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Packs the database at `from` into `to`.
+///
+/// # Errors
+/// What reading, writing or `observe` says.
+pub fn pack(
+    from: &Path,
+    to: impl Write,
+    recipient: Option<&Recipient>,
+    observe: Observe<'_>,
+) -> io::Result<Packed> {
+    let mut source = File::open(from)?;
+    let mut hashing = Hashing { inner: to, digest: Sha256::new(), bytes: 0 };
+    match recipient {
+        None => compress(&mut source, &mut hashing, observe)?,
+        Some(recipient) => {
+            let to_whom = std::iter::once(recipient as &dyn age::Recipient);
+            let encryptor = Encryptor::with_recipients(to_whom).map_err(io::Error::other)?;
+            let mut sealed = encryptor.wrap_output(&mut hashing)?;
+            compress(&mut source, &mut sealed, observe)?;
+            sealed.finish()?;
+        }
+    }
+    hashing.inner.flush()?;
+    Ok(Packed { bytes: hashing.bytes, sha256: hex(hashing.digest) })
+}
+
+fn compress(source: &mut impl Read, to: impl Write, observe: Observe<'_>) -> io::Result<()> {
+    let mut encoder = zstd::Encoder::new(to, COMPRESSION_LEVEL)?;
+    encoder.include_checksum(true)?;
+    copy(source, &mut encoder, observe)?;
+    encoder.finish()?.flush()
+}
+
+fn copy(from: &mut impl Read, to: &mut impl Write, observe: Observe<'_>) -> io::Result<u64> {
+    let mut done = 0;
+    loop {
+        let copied = io::copy(&mut from.by_ref().take(STEP), to)?;
+        if copied == 0 {
+            return Ok(done);
+        }
+        done += copied;
+        observe(done)?;
+    }
+}
+
+/// What a packed file is expected to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// Its SHA-256; `None` when there is no manifest.
+    pub sha256: Option<&'a str>,
+    /// The size of the database in it; `None` when there is no manifest.
+    pub database_bytes: Option<u64>,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+}
+
+/// Unpacks the backup at `from` into the empty file `to` and flushes that.
+///
+/// # Errors
+/// See [`UnpackError`]; what is in `to` is then worth nothing.
+pub fn unpack(
+    from: &Path,
+    to: &File,
+    expected: Expected<'_>,
+    identities: &Identities,
+    observe: Observe<'_>,
+) -> Result<(), UnpackError> {
+    let file = File::open(from).naming("open", from)?;
+    let mut hashing =
+        Hashing { inner: BufReader::with_capacity(1 << 17, file), digest: Sha256::new(), bytes: 0 };
+    let unpacked = decode(&mut hashing, to, expected, identities, observe);
+    if let Err(
+        UnpackError::NeedsIdentity | UnpackError::WrongIdentity | UnpackError::Stopped | UnpackError::Disk(_),
+    ) = unpacked
+    {
+        return unpacked.map(|_| ());
+    }
+    // Also what a decoder did not care for: the hash is that of the whole file.
+    io::copy(&mut hashing, &mut io::sink()).naming("read", from)?;
+    let found = hex(hashing.digest);
+    if expected.sha256.is_some_and(|sha256| sha256 != found) {
+        return Err(UnpackError::Broken("its SHA-256 is not the one in its manifest".to_owned()));
+    }
+    let bytes = unpacked?;
+    match expected.database_bytes.filter(|promised| *promised != bytes) {
+        Some(promised) => {
+            Err(UnpackError::Broken(format!("it holds {bytes} bytes, and its manifest says {promised}")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The SHA-256 of the file at `path`, hexadecimal.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256(path: &Path) -> Result<String, DiskError> {
+    let file = File::open(path).naming("open", path)?;
+    let mut hashing = Hashing { inner: file, digest: Sha256::new(), bytes: 0 };
+    io::copy(&mut hashing, &mut io::sink()).naming("read", path)?;
+    Ok(hex(hashing.digest))
+}
+
+fn decode(
+    from: &mut (impl Read + Unpin),
+    to: &File,
+    expected: Expected<'_>,
+    identities: &Identities,
+    observe: Observe<'_>,
+) -> Result<u64, UnpackError> {
+    if !expected.encrypted {
+        return decompress(from, to, expected, observe);
+    }
+    if identities.is_empty() {
+        return Err(UnpackError::NeedsIdentity);
+    }
+    let decryptor = Decryptor::new(from).map_err(|error| UnpackError::Broken(error.to_string()))?;
+    let keys = identities.0.iter().map(|key| key.as_ref() as &dyn Identity);
+    let plain = decryptor.decrypt(keys).map_err(|error| {
+        if matches!(error, age::DecryptError::NoMatchingKeys) {
+            return UnpackError::WrongIdentity;
+        }
+        UnpackError::Broken(error.to_string())
+    })?;
+    decompress(plain, to, expected, observe)
+}
+
+fn decompress(
+    from: impl Read,
+    to: &File,
+    expected: Expected<'_>,
+    observe: Observe<'_>,
+) -> Result<u64, UnpackError> {
+    let broken = |error: io::Error| UnpackError::Broken(error.to_string());
+    let mut decoder = zstd::Decoder::new(from).map_err(broken)?;
+    decoder.window_log_max(LARGEST_WINDOW_LOG).map_err(broken)?;
+    // One byte more than promised is enough to know.
+    let most = expected.database_bytes.map_or(u64::MAX, |bytes| bytes.saturating_add(1));
+    let mut out = Telling { to: BufWriter::with_capacity(1 << 20, to), failed: None };
+    let done = copy(&mut decoder.take(most), &mut out, observe);
+    match (out.failed, done) {
+        (Some(error), _) => Err(disk_error("write", error)),
+        (None, Err(error)) if error.kind() == io::ErrorKind::Interrupted => Err(UnpackError::Stopped),
+        (None, Err(error)) => Err(broken(error)),
+        (None, Ok(done)) => {
+            out.to.into_inner().map_err(|error| disk_error("write", error.into_error()))?;
+            to.sync_all().map_err(|error| disk_error("flush", error))?;
+            Ok(done)
+        }
+    }
+}
+
+fn disk_error(operation: &'static str, source: io::Error) -> UnpackError {
+    DiskError { operation, path: PathBuf::from("the unpacked copy"), source }.into()
+}
+
+/// A writer that remembers its own failure, so that it is not taken for one of the decoder that feeds it.
+struct Telling<W> {
+    to: W,
+    failed: Option<io::Error>,
+}
+
+impl<W: Write> Write for Telling<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.to.write(data).map_err(|error| {
+            let told = io::Error::from(error.kind());
+            self.failed = Some(error);
+            told
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// Counts and hashes what passes.
+struct Hashing<T> {
+    inner: T,
+    digest: Sha256,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(data)?;
+        self.digest.update(&data[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, data: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(data)?;
+        self.digest.update(&data[..read]);
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}
+
+fn hex(digest: Sha256) -> String {
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(recipient: Option<&Recipient>, bytes: usize) -> (tempfile::NamedTempFile, Packed) {
+        let source = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(source.path(), vec![7; bytes]).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut seen = 0;
+        let observe = &mut |done| {
+            seen = done;
+            Ok(())
+        };
+        let packed = pack(source.path(), file.as_file(), recipient, observe).unwrap();
+        assert_eq!(seen, bytes as u64);
+        (file, packed)
+    }
+
+    fn unpacked(
+        file: &Path,
+        expected: Expected<'_>,
+        identities: &Identities,
+    ) -> Result<Vec<u8>, UnpackError> {
+        let to = tempfile::NamedTempFile::new().unwrap();
+        unpack(file, to.as_file(), expected, identities, &mut |_| Ok(()))?;
+        Ok(std::fs::read(to.path()).unwrap())
+    }
+
+    fn expected(packed: &Packed, encrypted: bool) -> Expected<'_> {
+        Expected { sha256: Some(&packed.sha256), database_bytes: Some(3_000_000), encrypted }
+    }
+
+    #[test]
+    fn what_was_packed_comes_back() {
+        let (file, packed) = packed(None, 3_000_000);
+        assert_eq!(packed.sha256, sha256(file.path()).unwrap());
+        assert_eq!(packed.bytes, file.path().metadata().unwrap().len());
+        let back = unpacked(file.path(), expected(&packed, false), &Identities::default()).unwrap();
+        assert_eq!(back, vec![7; 3_000_000]);
+    }
+
+    #[test]
+    fn only_its_key_opens_an_encrypted_one() {
+        let key = age::x25519::Identity::generate();
+        let (file, packed) = packed(Some(&key.to_public()), 3_000_000);
+        let open = |identities| unpacked(file.path(), expected(&packed, true), &identities);
+        assert!(matches!(open(Identities::default()), Err(UnpackError::NeedsIdentity)));
+        let other = Identities(vec![Box::new(age::x25519::Identity::generate())]);
+        assert!(matches!(open(other), Err(UnpackError::WrongIdentity)));
+        assert_eq!(open(Identities(vec![Box::new(key)])).unwrap(), vec![7; 3_000_000]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_what_its_manifest_says_is_broken() {
+        let (file, packed) = packed(None, 3_000_000);
+        let whole = std::fs::read(file.path()).unwrap();
+        let none = Identities::default();
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        let mut longer = whole.clone();
+        longer.push(0);
+        for bad in [&whole[..whole.len() - 9], &flipped, &longer, b"", b"text"] {
+            std::fs::write(file.path(), bad).unwrap();
+            let told = unpacked(file.path(), expected(&packed, false), &none);
+            assert!(matches!(told, Err(UnpackError::Broken(_))));
+        }
+        std::fs::write(file.path(), &whole).unwrap();
+        for promised in [2_999_999, 3_000_001] {
+            let wrong = Expected { database_bytes: Some(promised), ..expected(&packed, false) };
+            assert!(matches!(unpacked(file.path(), wrong, &none), Err(UnpackError::Broken(_))));
+        }
+    }
+
+    #[test]
+    fn an_identity_file_is_never_quoted() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for content in ["", "AGE-SECRET-KEY-1SECRETSECRET\n", "# only a comment\n"] {
+            std::fs::write(file.path(), content).unwrap();
+            let told = Identities::read(file.path()).map(|_| ()).unwrap_err().to_string();
+            assert!(told.contains("identity file") && !told.contains("SECRETSECRET"), "{told}");
+        }
+    }
+}

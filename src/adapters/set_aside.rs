@@ -1,0 +1,297 @@
+//! Putting the current database aside and another one in its place, so that a crash at any moment leaves the one or
+//! the other, and says so.
+//!
+//! The database, its log and its index go aside together: a stale log beside another database would undo it silently.
+//! While that happens `restore.pending` in the data directory says what was there; as long as that file exists nobody
+//! opens the database, and [`undo`] puts everything back.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::adapters::data_dir::{DataDir, DataDirError};
+use crate::adapters::disk::{self, DiskError, Naming};
+use crate::domain::clock::Timestamp;
+
+/// What belongs to a database: the file itself, then its sidecars.
+const PARTS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// What was there before; as JSON in `restore.pending`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Pending {
+    /// Where it went.
+    set_aside: PathBuf,
+    /// The names of the files that were there.
+    files: Vec<String>,
+}
+
+fn marker(dir: &DataDir) -> PathBuf {
+    dir.root().join("restore.pending")
+}
+
+fn home(dir: &DataDir) -> &Path {
+    dir.database().parent().unwrap_or(dir.root())
+}
+
+/// Where databases that were set aside lie.
+#[must_use]
+pub fn place(dir: &DataDir) -> PathBuf {
+    home(dir).join("set-aside")
+}
+
+/// Refuses to use a database that a restore is putting in its place, or was when it was interrupted.
+///
+/// # Errors
+/// [`DataDirError::RestorePending`].
+pub fn refuse_pending(dir: &DataDir) -> Result<(), DataDirError> {
+    if marker(dir).exists() { Err(DataDirError::RestorePending(dir.root().to_owned())) } else { Ok(()) }
+}
+
+/// Sets the current database aside, if there is one, and gives `new` its name. Until [`finish`], [`undo`] goes back.
+/// Returns where the old one lies. The caller holds every lock.
+///
+/// # Errors
+/// What the disk says; then [`undo`] has to be called.
+pub fn replace(dir: &DataDir, new: &Path, at: Timestamp) -> Result<Option<PathBuf>, DiskError> {
+    let files = present_parts(dir)?;
+    let aside = next_place(dir, at);
+    if !files.is_empty() {
+        dir.owner().create_dir(&place(dir))?;
+        dir.owner().create_dir(&aside)?;
+        disk::flush_dir(&place(dir))?;
+    }
+    write_marker(dir, &Pending { set_aside: aside.clone(), files: files.clone() })?;
+    for file in &files {
+        let (from, to) = (home(dir).join(file), aside.join(file));
+        fs::rename(&from, &to).naming("set aside", &from)?;
+    }
+    if !files.is_empty() {
+        disk::flush_dir(&aside)?;
+    }
+    disk::flush_dir(home(dir))?;
+    disk::publish(new, dir.database())?;
+    Ok((!files.is_empty()).then_some(aside))
+}
+
+/// Ends a replacement that went well.
+///
+/// # Errors
+/// What the disk says.
+pub fn finish(dir: &DataDir) -> Result<(), DiskError> {
+    disk::remove_if_there(&marker(dir))?;
+    disk::flush_dir(dir.root())
+}
+
+/// Puts back what an unfinished [`replace`] had set aside. True when there was something to undo. The caller holds
+/// every lock. Can itself be interrupted and called again.
+///
+/// # Errors
+/// What the disk says; nothing is lost then, and the marker stays.
+pub fn undo(dir: &DataDir) -> Result<bool, DiskError> {
+    let path = marker(dir);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error).naming("read", &path),
+    };
+    let pending: Pending =
+        serde_json::from_slice(&text).map_err(std::io::Error::from).naming("read", &path)?;
+    for part in PARTS {
+        let name = format!("{}{part}", file_name(dir));
+        // A file that was there and has not been moved yet is the old one; any other is of the copy that came after.
+        if pending.set_aside.join(&name).exists() || !pending.files.contains(&name) {
+            disk::remove_if_there(&home(dir).join(name))?;
+        }
+    }
+    for file in &pending.files {
+        let (from, to) = (pending.set_aside.join(file), home(dir).join(file));
+        if from.exists() {
+            fs::rename(&from, &to).naming("put back", &to)?;
+        }
+    }
+    if pending.set_aside.is_dir() {
+        fs::remove_dir(&pending.set_aside).naming("remove", &pending.set_aside)?;
+    }
+    disk::flush_dir(home(dir))?;
+    finish(dir)?;
+    Ok(true)
+}
+
+/// Removes databases that were set aside more than `keep` before `now`; returns their names.
+///
+/// # Errors
+/// What the disk says.
+pub fn remove_older(dir: &DataDir, now: Timestamp, keep: Duration) -> Result<Vec<String>, DiskError> {
+    let mut removed = Vec::new();
+    for (name, at) in list(dir)? {
+        if now.since(at) > keep {
+            let path = place(dir).join(&name);
+            fs::remove_dir_all(&path).naming("remove", &path)?;
+            removed.push(name);
+        }
+    }
+    Ok(removed)
+}
+
+/// The names of the databases that were set aside, and when.
+///
+/// # Errors
+/// What the disk says.
+pub fn list(dir: &DataDir) -> Result<Vec<(String, Timestamp)>, DiskError> {
+    let place = place(dir);
+    let mut found = Vec::new();
+    if !place.is_dir() {
+        return Ok(found);
+    }
+    for entry in fs::read_dir(&place).naming("list", &place)? {
+        let name = entry.naming("list", &place)?.file_name().to_string_lossy().into_owned();
+        let moment = name.split('-').next().unwrap_or_default();
+        if let Some(at) = Timestamp::parse_compact(moment) {
+            found.push((name, at));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Bytes on disk of all databases that were set aside.
+///
+/// # Errors
+/// What the disk says.
+pub fn bytes(dir: &DataDir) -> Result<u64, DiskError> {
+    let mut bytes = 0;
+    for (name, _) in list(dir)? {
+        let path = place(dir).join(name);
+        for entry in fs::read_dir(&path).naming("list", &path)? {
+            bytes += disk::allocated_bytes(&entry.naming("list", &path)?.path());
+        }
+    }
+    Ok(bytes)
+}
+
+fn file_name(dir: &DataDir) -> String {
+    dir.database().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn present_parts(dir: &DataDir) -> Result<Vec<String>, DiskError> {
+    let database = file_name(dir);
+    let mut files = Vec::new();
+    for part in PARTS {
+        let name = format!("{database}{part}");
+        let path = home(dir).join(&name);
+        if path.try_exists().naming("look at", &path)? {
+            files.push(name);
+        }
+    }
+    Ok(files)
+}
+
+fn next_place(dir: &DataDir, at: Timestamp) -> PathBuf {
+    let first = place(dir).join(at.compact());
+    let more = (2..).map(|number| place(dir).join(format!("{}-{number}", at.compact())));
+    std::iter::once(first).chain(more).find(|path| !path.exists()).unwrap_or_default()
+}
+
+fn write_marker(dir: &DataDir, pending: &Pending) -> Result<(), DiskError> {
+    let path = marker(dir);
+    let text = serde_json::to_vec(pending).map_err(std::io::Error::from).naming("write", &path)?;
+    let staged = DataDir::temporary_in(dir.root());
+    let written = disk::create_private(&staged)
+        .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()).naming("write", &staged))
+        .and_then(|()| dir.owner().adopt(&staged))
+        .and_then(|()| disk::publish(&staged, &path));
+    if written.is_err() {
+        disk::remove_if_there(&staged)?;
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ServerConfig;
+
+    fn house() -> (tempfile::TempDir, DataDir) {
+        let root = tempfile::tempdir().unwrap();
+        let dir = DataDir::create_or_open(&ServerConfig::for_testing(root.path()).unwrap().storage).unwrap();
+        (root, dir)
+    }
+
+    fn put(dir: &DataDir, name: &str, text: &str) -> PathBuf {
+        let path = dir.root().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn read(dir: &DataDir, name: &str) -> Option<String> {
+        fs::read_to_string(dir.root().join(name)).ok()
+    }
+
+    const AT: Timestamp = Timestamp::from_millis(1_795_528_449_123);
+
+    #[test]
+    fn the_old_one_lies_aside_whole_and_the_new_one_has_its_name() {
+        let (_root, dir) = house();
+        put(&dir, "companion.db", "old");
+        put(&dir, "companion.db-wal", "log");
+        let aside = replace(&dir, &put(&dir, "new", "new"), AT).unwrap().unwrap();
+        assert!(refuse_pending(&dir).is_err());
+        finish(&dir).unwrap();
+        assert!(refuse_pending(&dir).is_ok() && !undo(&dir).unwrap());
+        assert_eq!(read(&dir, "companion.db").as_deref(), Some("new"));
+        assert_eq!(read(&dir, "companion.db-wal"), None);
+        assert_eq!(fs::read_to_string(aside.join("companion.db-wal")).unwrap(), "log");
+        let again = replace(&dir, &put(&dir, "new", "newer"), AT).unwrap().unwrap();
+        assert_ne!(again, aside, "twice in the same second");
+    }
+
+    #[test]
+    fn it_can_be_undone_wherever_it_stopped() {
+        for moved in 0..=3 {
+            let (_root, dir) = house();
+            let files = ["companion.db", "companion.db-wal"];
+            for file in files {
+                put(&dir, file, "old");
+            }
+            let aside = next_place(&dir, AT);
+            fs::create_dir_all(&aside).unwrap();
+            let names = files.iter().map(|file| (*file).to_owned()).collect();
+            write_marker(&dir, &Pending { set_aside: aside.clone(), files: names }).unwrap();
+            for file in files.iter().take(moved) {
+                fs::rename(dir.root().join(file), aside.join(file)).unwrap();
+            }
+            if moved == 3 {
+                put(&dir, "companion.db", "new");
+                put(&dir, "companion.db-shm", "new");
+            }
+            assert!(undo(&dir).unwrap());
+            assert!(files.iter().all(|file| read(&dir, file).as_deref() == Some("old")), "{moved}");
+            assert_eq!(read(&dir, "companion.db-shm"), None);
+            assert!(refuse_pending(&dir).is_ok() && list(&dir).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn where_there_was_none_undoing_leaves_none() {
+        let (_root, dir) = house();
+        assert_eq!(replace(&dir, &put(&dir, "new", "new"), AT).unwrap(), None);
+        assert!(undo(&dir).unwrap());
+        assert_eq!(read(&dir, "companion.db"), None);
+    }
+
+    #[test]
+    fn what_was_set_aside_goes_after_its_time() {
+        let (_root, dir) = house();
+        put(&dir, "companion.db", "old");
+        replace(&dir, &put(&dir, "new", "new"), AT).unwrap();
+        finish(&dir).unwrap();
+        let day = Duration::from_secs(86_400);
+        assert!(remove_older(&dir, AT.later_by(day), day * 2).unwrap().is_empty());
+        assert!(bytes(&dir).unwrap() > 0);
+        assert_eq!(remove_older(&dir, AT.later_by(day * 3), day * 2).unwrap().len(), 1);
+        assert!(list(&dir).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,89 @@
+//! Why a run did not do its work, and how it then ends.
+
+use std::path::PathBuf;
+
+use crate::adapters::backup_codec::{IdentityError, UnpackError};
+use crate::adapters::backup_writer::BackupError;
+use crate::adapters::data_dir::DataDirError;
+use crate::adapters::disk::DiskError;
+use crate::adapters::snapshot::SnapshotError;
+use crate::adapters::sqlite::DbError;
+use crate::domain::retention::ClockDoubt;
+use crate::maint::Outcome;
+
+/// Why a run did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum MaintError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// There is no backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// A backup file cannot be unpacked.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// What was unpacked is no whole database of ours.
+    #[error(transparent)]
+    Copy(#[from] SnapshotError),
+    /// The identity file cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// There is no backup at all.
+    #[error("there is no backup in {path}: set BACKUP_DIR, or name the file", path = .0.display())]
+    NoBackup(PathBuf),
+    /// There are backups, and none can be used.
+    #[error("no backup in {path} verifies: make one now with `companion-maint backup-db`", path = .0.display())]
+    NoneVerifies(PathBuf),
+    /// The backup that was named is not there.
+    #[error("there is no {file}, neither here nor in {dir}; `companion-maint list-backups` shows what there is", file = .0.display(), dir = .1.display())]
+    NoSuchBackup(PathBuf, PathBuf),
+    /// A restore needs the house to itself.
+    #[error("refused: the server is running on {path}: stop it first", path = .0.display())]
+    ServerRuns(PathBuf),
+    /// A fuse.
+    #[error("refused: {0}; if that is right, use --force")]
+    Refused(String),
+    /// A wrong clock must not empty the store.
+    #[error("refused: {0}. Set the clock right; if it is right, use --force")]
+    Clock(#[from] ClockDoubt),
+    /// The process was told to stop.
+    #[error("stopped on request; what was done so far is in this report, and it is safe to run again")]
+    Stopped,
+}
+
+impl MaintError {
+    /// How a run that ends with this ends.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::DataDir(error) | Self::Backup(BackupError::DataDir(error)) => match error {
+                DataDirError::WrongUser { .. } => Outcome::Usage,
+                DataDirError::Network { .. } | DataDirError::RestorePending(_) => Outcome::Refused,
+                DataDirError::Locked { .. } => Outcome::Busy,
+                DataDirError::Missing(_) | DataDirError::NotADirectory(_) | DataDirError::Disk(_) => {
+                    Outcome::Failed
+                }
+            },
+            Self::Database(DbError::Newer { .. } | DbError::Older { .. }) => Outcome::Refused,
+            Self::Unpack(UnpackError::Broken(_) | UnpackError::WrongIdentity)
+            | Self::Copy(SnapshotError::Broken(_) | SnapshotError::Database(DbError::NotOurs { .. }))
+            | Self::ServerRuns(_)
+            | Self::Refused(_)
+            | Self::Clock(_) => Outcome::Refused,
+            Self::Unpack(UnpackError::NeedsIdentity) | Self::Identity(_) => Outcome::Usage,
+            Self::Unpack(_)
+            | Self::Copy(_)
+            | Self::NoBackup(_)
+            | Self::NoneVerifies(_)
+            | Self::NoSuchBackup(..) => Outcome::Failed,
+            Self::Database(_) | Self::Disk(_) | Self::Backup(_) | Self::Stopped => Outcome::Failed,
+        }
+    }
+}

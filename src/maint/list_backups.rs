@@ -1,0 +1,86 @@
+//! `list-backups`: what there is to restore. Needs neither the database nor the data directory.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::adapters::backup_store::{self, BackupFile};
+use crate::maint::{MaintError, Outcome, Report, Run, item};
+
+/// One backup.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listed {
+    /// Its file name.
+    pub file: String,
+    /// When it was taken.
+    pub created_at: String,
+    /// What made it.
+    pub program: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Size of the database in it.
+    pub database_bytes: u64,
+    /// The schema version of the database in it.
+    pub schema_version: i64,
+    /// Whether it needs an identity.
+    pub encrypted: bool,
+    /// Sessions in it.
+    pub sessions: u64,
+    /// Checkpoints in it.
+    pub checkpoints: u64,
+    /// Until then it stays whatever the keep rules say: it is the last one before most rows went.
+    pub guarded_until: Option<String>,
+}
+
+/// What there is.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Counts {
+    /// The directory.
+    pub directory: String,
+    /// Newest first.
+    pub backups: Vec<Listed>,
+    /// Files with a backup's name and no readable manifest: foreign, or damaged.
+    pub without_manifest: Vec<String>,
+    /// All of them together.
+    pub bytes: u64,
+}
+
+/// Looks; changes nothing and takes no lock.
+pub fn run(run: &Run<'_>) -> Report<Counts> {
+    let (began, now) = (Instant::now(), run.clock.now());
+    let mut counts = Counts::default();
+    let (outcome, errors) = match look(run, &mut counts) {
+        Ok(()) => (Outcome::Done, Vec::new()),
+        Err(error) => (error.outcome(), vec![item(counts.directory.clone(), &error)]),
+    };
+    Report::of(run, "list-backups", (now, began), counts, (outcome, errors))
+}
+
+fn look(run: &Run<'_>, counts: &mut Counts) -> Result<(), MaintError> {
+    let dir = &run.config.storage.backup_dir;
+    counts.directory = dir.display().to_string();
+    if !dir.is_dir() {
+        return Err(MaintError::NoBackup(dir.clone()));
+    }
+    let listing = backup_store::look_through(dir)?;
+    counts.bytes = listing.backups.iter().map(|backup| backup.manifest.bytes).sum();
+    counts.backups = listing.backups.into_iter().map(listed).collect();
+    counts.without_manifest = listing.without_manifest.iter().map(ToString::to_string).collect();
+    Ok(())
+}
+
+fn listed(backup: BackupFile) -> Listed {
+    let manifest = backup.manifest;
+    Listed {
+        file: backup.name.to_string(),
+        created_at: manifest.created_at,
+        program: manifest.program,
+        bytes: manifest.bytes,
+        database_bytes: manifest.database_bytes,
+        schema_version: manifest.schema_version,
+        encrypted: backup.name.encrypted,
+        sessions: manifest.sessions,
+        checkpoints: manifest.checkpoints,
+        guarded_until: manifest.guarded_until,
+    }
+}

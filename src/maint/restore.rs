@@ -1,0 +1,309 @@
+//! `restore-db`: brings a backup back, or changes nothing.
+//!
+//! The backup is unpacked beside the database and proven there; people who asked to be forgotten since are erased from
+//! that copy; only then is the current database set aside and the copy put in its place. Whatever fails is undone, and
+//! what was interrupted is undone by the next run.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::adapters::backup_codec::{self, Expected, Identities};
+use crate::adapters::backup_store::{self, Manifest};
+use crate::adapters::backup_writer::{Scratch, ensure_room};
+use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
+use crate::adapters::disk::Naming;
+use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
+use crate::adapters::{erasure_ledger, run_store, set_aside, sqlite};
+use crate::domain::backup::BackupName;
+use crate::domain::clock::Timestamp;
+use crate::domain::maintenance::{JOBS, RESTORE_DB};
+use crate::maint::{MaintError, Outcome, Report, Run, item};
+
+/// What the command line asks for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A backup's path, its name in `BACKUP_DIR`, or `latest`.
+    pub backup: String,
+    /// `--identity`: the file with the secret key of an encrypted backup.
+    pub identity: Option<PathBuf>,
+}
+
+/// What was brought back.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Counts {
+    /// The backup.
+    pub path: Option<String>,
+    /// When it was taken.
+    pub created_at: Option<String>,
+    /// Size of the packed file.
+    pub bytes: u64,
+    /// Its SHA-256, hexadecimal.
+    pub sha256: Option<String>,
+    /// The schema version of the database in it.
+    pub schema_version: i64,
+    /// Size of the database in it.
+    pub database_bytes: u64,
+    /// Sessions in it.
+    pub sessions: u64,
+    /// Checkpoints in it.
+    pub checkpoints: u64,
+    /// Memories in it.
+    pub memories: u64,
+    /// True when it was proven whole.
+    pub verified: bool,
+    /// People it still held who had asked to be forgotten, and were.
+    pub erased_again: u64,
+    /// True when an earlier restore that was interrupted had to be undone first.
+    pub interrupted_restore_undone: bool,
+    /// Where the database from before lies.
+    pub set_aside: Option<String>,
+    /// How to go back to it.
+    pub go_back: Option<String>,
+}
+
+/// A backup that was asked for.
+pub(crate) struct Chosen {
+    pub path: PathBuf,
+    pub encrypted: bool,
+    pub manifest: Option<Manifest>,
+}
+
+/// A copy of the database in a backup, proven; gone when dropped.
+pub(crate) struct Unpacked {
+    pub scratch: Scratch,
+    pub contents: Contents,
+}
+
+/// Every lock there is: no server and no job can run meanwhile.
+struct Fence {
+    _locks: Vec<Lock>,
+}
+
+/// Runs the job.
+pub fn run(run: &Run<'_>, options: &Options) -> Report<Counts> {
+    let (began, now) = (Instant::now(), run.clock.now());
+    let mut counts = Counts::default();
+    let (entered, ended) = match enter(run) {
+        Ok(entered) => {
+            let ended = restore(run, entered.as_ref().map(|(dir, _)| dir), options, (now, &mut counts));
+            (entered, ended)
+        }
+        Err(error) => (None, Err(error)),
+    };
+    let (outcome, errors) = match &ended {
+        Ok(()) => (Outcome::Done, Vec::new()),
+        Err(error) => (error.outcome(), vec![item(options.backup.clone(), error)]),
+    };
+    let report = Report::of(run, RESTORE_DB, (now, began), counts, (outcome, errors));
+    if let Some((dir, _fence)) = entered.filter(|_| !run.dry_run) {
+        record(&dir, outcome, &report);
+    }
+    report
+}
+
+/// The data directory behind its fence; `None` when it is only tried on a new host, which has none.
+fn enter(run: &Run<'_>) -> Result<Option<(DataDir, Fence)>, MaintError> {
+    let storage = &run.config.storage;
+    if run.dry_run && !storage.data_dir.exists() {
+        return Ok(None);
+    }
+    let dir = if run.dry_run { DataDir::open(storage)? } else { DataDir::create_or_open(storage)? };
+    let fence = Fence::around(&dir)?;
+    Ok(Some((dir, fence)))
+}
+
+impl Fence {
+    fn around(dir: &DataDir) -> Result<Self, MaintError> {
+        let mut locks = vec![dir.lock(RESTORE_DB)?];
+        match dir.lock("server") {
+            Err(DataDirError::Locked { .. }) => return Err(MaintError::ServerRuns(dir.root().to_owned())),
+            server => locks.push(server?),
+        }
+        for job in JOBS.into_iter().filter(|job| *job != RESTORE_DB) {
+            locks.push(dir.lock(job)?);
+        }
+        Ok(Self { _locks: locks })
+    }
+}
+
+fn restore(
+    run: &Run<'_>,
+    dir: Option<&DataDir>,
+    options: &Options,
+    (now, counts): (Timestamp, &mut Counts),
+) -> Result<(), MaintError> {
+    let identities = options.identity.as_deref().map(Identities::read).transpose()?.unwrap_or_default();
+    if let Some(dir) = dir.filter(|_| !run.dry_run) {
+        counts.interrupted_restore_undone = set_aside::undo(dir)?;
+    }
+    let chosen = choose(run, &options.backup)?;
+    take_up(counts, &chosen);
+    let beside = dir.map(DataDir::database).unwrap_or(&chosen.path).parent().unwrap_or(Path::new("."));
+    let unpacked = unpack(run, beside, &chosen, &identities, Depth::Quick)?;
+    counts.verified = true;
+    counts.schema_version = unpacked.contents.schema_version;
+    counts.sessions = unpacked.contents.sessions;
+    counts.checkpoints = unpacked.contents.checkpoints;
+    counts.database_bytes = unpacked.contents.bytes;
+    match dir {
+        Some(dir) if !run.dry_run => put_in_place(run, dir, unpacked, (now, counts)),
+        _ => Ok(()),
+    }
+}
+
+fn take_up(counts: &mut Counts, chosen: &Chosen) {
+    counts.path = Some(chosen.path.display().to_string());
+    if let Some(manifest) = &chosen.manifest {
+        counts.created_at = Some(manifest.created_at.clone());
+        counts.bytes = manifest.bytes;
+        counts.sha256 = Some(manifest.sha256.clone());
+    }
+}
+
+/// Erases who asked to be forgotten, then sets the current database aside for the copy. Undone when anything fails.
+pub(crate) fn put_in_place(
+    run: &Run<'_>,
+    dir: &DataDir,
+    unpacked: Unpacked,
+    (now, counts): (Timestamp, &mut Counts),
+) -> Result<(), MaintError> {
+    let Unpacked { scratch, .. } = unpacked;
+    counts.erased_again = erasure_ledger::apply(dir, &scratch.0)?;
+    let expected = snapshot::count(&scratch.0)?;
+    dir.owner().adopt(&scratch.0)?;
+    if run.go_on().is_break() {
+        return Err(MaintError::Stopped);
+    }
+    let replaced = set_aside::replace(dir, &scratch.0, now).map_err(MaintError::from);
+    let proven = replaced.and_then(|aside| {
+        let found = snapshot::count(dir.database())?;
+        if found == expected {
+            Ok(aside)
+        } else {
+            Err(MaintError::Copy(SnapshotError::Broken("it holds other counts in its place".to_owned())))
+        }
+    });
+    match proven {
+        Ok(aside) => {
+            set_aside::finish(dir)?;
+            counts.go_back = aside.as_deref().map(|aside| go_back(dir, aside));
+            counts.set_aside = aside.map(|aside| aside.display().to_string());
+            tracing::info!(
+                event = "restore_completed",
+                path = counts.path,
+                sessions = counts.sessions,
+                checkpoints = counts.checkpoints,
+                erased_again = counts.erased_again,
+                set_aside = counts.set_aside,
+                "The backup is restored"
+            );
+            Ok(())
+        }
+        Err(error) => {
+            set_aside::undo(dir)?;
+            Err(error)
+        }
+    }
+}
+
+/// Shell commands that put the database from before back.
+fn go_back(dir: &DataDir, aside: &Path) -> String {
+    let database = dir.database().display();
+    let home = dir.database().parent().unwrap_or(dir.root()).display();
+    let aside = aside.display();
+    format!(
+        "stop the server, then: mkdir '{aside}-undone' && mv '{database}'* '{aside}-undone/' && mv '{aside}/'* '{home}/'"
+    )
+}
+
+/// In the database that is there now: the restored one, or the one from before.
+fn record(dir: &DataDir, outcome: Outcome, report: &Report<Counts>) {
+    let recorded = sqlite::open(dir.database(), sqlite::Access::ReadWrite).and_then(|(db, _)| {
+        let text = serde_json::to_string(report).unwrap_or_default();
+        run_store::begin(&db, RESTORE_DB, report.started_at)
+            .and_then(|key| run_store::finish(&db, key, report.ended_at(), outcome.recorded_as(), &text))
+            .map_err(|source| sqlite::DbError::from_sqlite("record the run", source))
+    });
+    if let Err(error) = recorded {
+        tracing::warn!(error = %error, "This run could not be recorded");
+    }
+}
+
+/// The backup that was asked for: a path, a name in `BACKUP_DIR`, or `latest`.
+fn choose(run: &Run<'_>, asked: &str) -> Result<Chosen, MaintError> {
+    let backups = &run.config.storage.backup_dir;
+    if asked == "latest" {
+        let newest = if backups.is_dir() { backup_store::list(backups)?.into_iter().next() } else { None };
+        let newest = newest.ok_or_else(|| MaintError::NoBackup(backups.clone()))?;
+        return Ok(Chosen {
+            path: newest.path,
+            encrypted: newest.name.encrypted,
+            manifest: Some(newest.manifest),
+        });
+    }
+    let given = PathBuf::from(asked);
+    let path = if given.exists() { given } else { backups.join(asked) };
+    if !path.is_file() {
+        return Err(MaintError::NoSuchBackup(PathBuf::from(asked), backups.clone()));
+    }
+    if let Some(backup) = backup_store::at(&path) {
+        return Ok(Chosen { path, encrypted: backup.name.encrypted, manifest: Some(backup.manifest) });
+    }
+    if !run.force {
+        let told =
+            format!("{} has no manifest beside it, so that it can be held against nothing", path.display());
+        return Err(MaintError::Refused(told));
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let encrypted = BackupName::parse(&name).map_or(name.ends_with(".age"), |name| name.encrypted);
+    Ok(Chosen { path, encrypted, manifest: None })
+}
+
+impl Chosen {
+    fn expected(&self) -> Expected<'_> {
+        Expected {
+            sha256: self.manifest.as_ref().map(|manifest| manifest.sha256.as_str()),
+            database_bytes: self.manifest.as_ref().map(|manifest| manifest.database_bytes),
+            encrypted: self.encrypted,
+        }
+    }
+}
+
+/// Unpacks a backup into a scratch file in `into` and proves it: its hash, its pages and rows, its references, and that
+/// it holds what its manifest says.
+pub(crate) fn unpack(
+    run: &Run<'_>,
+    into: &Path,
+    chosen: &Chosen,
+    identities: &Identities,
+    depth: Depth,
+) -> Result<Unpacked, MaintError> {
+    let total = chosen.manifest.as_ref().map_or(0, |manifest| manifest.database_bytes);
+    ensure_room(into, total, 0)?;
+    let scratch = Scratch::new(into)?;
+    let file: File = OpenOptions::new().write(true).open(&scratch.0).naming("open", &scratch.0)?;
+    let observe = &mut |done| {
+        run.progress.advance("bytes unpacked", done, total);
+        if run.go_on().is_break() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+    };
+    backup_codec::unpack(&chosen.path, &file, chosen.expected(), identities, observe)?;
+    let contents = snapshot::verify(&scratch.0, depth)?;
+    if let Some(promised) = chosen.manifest.as_ref().map(Manifest::contents).filter(|told| *told != contents)
+    {
+        let told = format!(
+            "its manifest promises {} sessions and {} checkpoints of schema {}, it holds {} and {} of schema {}",
+            promised.sessions,
+            promised.checkpoints,
+            promised.schema_version,
+            contents.sessions,
+            contents.checkpoints,
+            contents.schema_version
+        );
+        return Err(SnapshotError::Broken(told).into());
+    }
+    Ok(Unpacked { scratch, contents })
+}

@@ -1,0 +1,218 @@
+//! `verify-backups`: every backup is unpacked and looked through, as if it had to be restored tonight.
+//!
+//! An encrypted one without its key is held against its SHA-256: what it was before encryption was checked then. With
+//! `--restore-drill` the newest one that verifies is restored into a directory of its own, opened as the server would,
+//! brought up to date there and read from.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::adapters::backup_codec::{self, Identities, UnpackError};
+use crate::adapters::backup_store::{self, BackupFile, Listing};
+use crate::adapters::data_dir::DataDir;
+use crate::adapters::disk::{DiskError, Naming};
+use crate::adapters::snapshot::Depth;
+use crate::adapters::sqlite::{self, Access, During};
+use crate::adapters::{expiry_store, session_store};
+use crate::config::StorageConfig;
+use crate::domain::clock::Timestamp;
+use crate::domain::maintenance::VERIFY_BACKUPS;
+use crate::maint::restore::{self, Chosen};
+use crate::maint::{Job, MaintError, Needs, Report, Run, Schema, millis};
+
+/// What the command line asks for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `--restore-drill`.
+    pub drill: bool,
+    /// `--identity`.
+    pub identity: Option<PathBuf>,
+}
+
+/// How a backup was looked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Checked {
+    /// Unpacked, every page and index.
+    Content,
+    /// Its SHA-256 only: it is encrypted, and no key was given.
+    Sha256,
+}
+
+/// A backup that verifies.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verified {
+    /// Its file name.
+    pub file: String,
+    /// How it was looked through.
+    pub checked: Checked,
+    /// Sessions in it.
+    pub sessions: u64,
+    /// Checkpoints in it.
+    pub checkpoints: u64,
+}
+
+/// A restore that was tried.
+#[derive(Debug, Clone, Serialize)]
+pub struct Drill {
+    /// The backup.
+    pub file: String,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// Sessions that came back; people who asked to be forgotten are erased from it as in a real restore.
+    pub sessions: u64,
+    /// Checkpoints that came back.
+    pub checkpoints: u64,
+    /// When the newest of them was last active.
+    pub newest_activity: Option<Timestamp>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Counts {
+    /// Backups there are.
+    pub backups: u64,
+    /// Those that verify.
+    pub verified: Vec<Verified>,
+    /// How many do not; they are in `errors`.
+    pub failed: u64,
+    /// The restore that was tried.
+    pub drill: Option<Drill>,
+}
+
+/// Runs the job.
+pub fn run(run: &Run<'_>, options: &Options) -> Report<Counts> {
+    let needs = Needs { job: VERIFY_BACKUPS, schema: Schema::CurrentOrOlder, reserve: false };
+    run.recorded(needs, |job, counts| look_through(job, options, counts))
+}
+
+fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Result<(), MaintError> {
+    let identities = options.identity.as_deref().map(Identities::read).transpose()?.unwrap_or_default();
+    let place = job.dir.backups().to_owned();
+    let listing = if place.is_dir() { backup_store::look_through(&place)? } else { Listing::default() };
+    counts.backups = listing.backups.len() as u64;
+    if listing.backups.is_empty() {
+        return Err(MaintError::NoBackup(place));
+    }
+    let bench = Bench::set_up(&job.dir)?;
+    let mut newest = None;
+    for backup in listing.backups {
+        job.check_stop()?;
+        match check(job.run, &bench.0, &backup, &identities) {
+            Ok(verified) => {
+                counts.verified.push(verified);
+                newest = newest.or(Some(backup));
+            }
+            // The keep rules may have taken it meanwhile.
+            Err(_) if !backup.path.exists() => counts.backups -= 1,
+            Err(MaintError::Unpack(UnpackError::Stopped)) => return Err(MaintError::Stopped),
+            Err(error) => {
+                counts.failed += 1;
+                job.failed(backup.name.to_string(), &error);
+            }
+        }
+    }
+    let newest = newest.ok_or(MaintError::NoneVerifies(place))?;
+    if options.drill {
+        counts.drill = Some(drill(job, &bench, &newest, &identities)?);
+    }
+    tracing::info!(
+        event = "backups_verified",
+        backups = counts.backups,
+        verified = counts.verified.len(),
+        failed = counts.failed,
+        drill = counts.drill.is_some(),
+        "Looked through the backups"
+    );
+    Ok(())
+}
+
+/// A directory to unpack in, which belongs to whoever holds the lock of this job; gone when dropped.
+struct Bench(PathBuf);
+
+impl Bench {
+    fn set_up(dir: &DataDir) -> Result<Self, DiskError> {
+        let bench = Self(dir.backups().join("verify"));
+        bench.clear()?;
+        dir.owner().create_dir(&bench.0)?;
+        Ok(bench)
+    }
+
+    fn clear(&self) -> Result<(), DiskError> {
+        match fs::remove_dir_all(&self.0) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error).naming("remove", &self.0),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if let Err(error) = self.clear() {
+            tracing::warn!(error = %error, "The scratch directory could not be removed; the next run does so");
+        }
+    }
+}
+
+fn check(
+    run: &Run<'_>,
+    bench: &Path,
+    backup: &BackupFile,
+    identities: &Identities,
+) -> Result<Verified, MaintError> {
+    let file = backup.name.to_string();
+    let (sessions, checkpoints) = (backup.manifest.sessions, backup.manifest.checkpoints);
+    if backup.name.encrypted && identities.is_empty() {
+        if backup_codec::sha256(&backup.path)? != backup.manifest.sha256 {
+            let told = "its SHA-256 is not the one in its manifest".to_owned();
+            return Err(UnpackError::Broken(told).into());
+        }
+        return Ok(Verified { file, checked: Checked::Sha256, sessions, checkpoints });
+    }
+    restore::unpack(run, bench, &chosen(backup), identities, Depth::Full)?;
+    Ok(Verified { file, checked: Checked::Content, sessions, checkpoints })
+}
+
+fn chosen(backup: &BackupFile) -> Chosen {
+    let manifest = Some(backup.manifest.clone());
+    Chosen { path: backup.path.clone(), encrypted: backup.name.encrypted, manifest }
+}
+
+/// A whole restore into a data directory of its own, up to the first reading.
+fn drill(
+    job: &Job<'_>,
+    bench: &Bench,
+    backup: &BackupFile,
+    identities: &Identities,
+) -> Result<Drill, MaintError> {
+    let began = Instant::now();
+    let root = bench.0.join("drill");
+    let storage = StorageConfig {
+        database: root.join("companion.db"),
+        audio_dir: root.join("audio"),
+        backup_dir: root.join("backups"),
+        data_dir: root,
+        ..job.run.config.storage.clone()
+    };
+    let dir = DataDir::create_or_open(&storage)?;
+    if job.dir.erasures().exists() {
+        fs::copy(job.dir.erasures(), dir.erasures()).naming("copy to", &dir.erasures())?;
+    }
+    let unpacked = restore::unpack(job.run, dir.root(), &chosen(backup), identities, Depth::Quick)?;
+    restore::put_in_place(job.run, &dir, unpacked, (job.now, &mut restore::Counts::default()))?;
+    let (mut db, _) = sqlite::open(dir.database(), Access::ReadWrite)?;
+    sqlite::migrate(&mut db)?;
+    let totals = session_store::totals(&db).during("count what came back")?;
+    let newest_activity = expiry_store::newest_activity(&db).during("read what came back")?;
+    Ok(Drill {
+        file: backup.name.to_string(),
+        duration_ms: millis(began.elapsed()),
+        sessions: totals.sessions,
+        checkpoints: totals.checkpoints,
+        newest_activity,
+    })
+}
