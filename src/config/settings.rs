@@ -168,7 +168,7 @@ mod tests {
             .filter(|line| line.starts_with(|c: char| c.is_ascii_digit() || c == '*'))
             .collect();
         let jobs: Vec<_> = lines.iter().map(|line| job(line)).collect();
-        assert_eq!(jobs, ["cleanup-audio", "backup-db", "cleanup-sessions"]);
+        assert_eq!(jobs, ["cleanup-audio", "backup-db", "cleanup-sessions", "verify-backups"]);
     }
 
     fn job(line: &str) -> &str {

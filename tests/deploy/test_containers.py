@@ -1,0 +1,343 @@
+"""The image and what runs it: as far as can be told without a container engine. The scripts of the image and the programs
+are run for real, as the image's user, with the root file system read-only and a volume whose top belongs to root."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import tomllib
+import unittest
+from pathlib import Path
+
+import yaml
+from compose_spec import PyCompose
+from kustomize import render
+from project import DEPLOY, PROGRAMS, ROOT, SCHEDULE, VERSION, Case, documents, run
+
+UID = "10001"
+
+
+def instructions():
+    """The Dockerfile as (instruction, rest), continuation lines joined, comments gone."""
+    text = "".join(line for line in (DEPLOY / "Dockerfile").open() if not line.startswith("#"))
+    for line in text.replace("\\\n", " ").splitlines():
+        if line.strip():
+            yield tuple(line.split(None, 1))
+
+
+def stages():
+    """The Dockerfile's stages, each a list of instructions."""
+    found = []
+    for name, rest in instructions():
+        if name == "FROM":
+            found.append([])
+        found[-1].append((name, rest))
+    return found
+
+
+def copied():
+    """What the Dockerfile copies out of the repository."""
+    for name, rest in instructions():
+        words = rest.split()
+        if name == "COPY" and not any(word.startswith("--from=") for word in words):
+            yield from [word for word in words[:-1] if not word.startswith("--")]
+
+
+def environment():
+    (server,) = [rest for name, rest in stages()[-1] if name == "ENV"]
+    return dict(word.split("=", 1) for word in server.split())
+
+
+class Dockerfile(Case):
+    def test_hadolint_finds_nothing(self):
+        self.succeeds("hadolint", DEPLOY / "Dockerfile")
+
+    def test_both_stages_are_the_same_debian_and_the_toolchain_is_ours(self):
+        bases = [rest.split() for name, rest in instructions() if name == "FROM"]
+        channel = tomllib.loads((ROOT / "rust-toolchain.toml").read_text())["toolchain"]["channel"]
+        self.assertEqual(bases, [[f"rust:{channel}-bookworm", "AS", "build"], ["debian:bookworm-slim"]])
+        self.assertIn(("ENV", f"RUSTUP_TOOLCHAIN={channel}"), list(instructions()))
+
+    def test_what_it_copies_is_there_and_not_left_out(self):
+        allowed = [line[1:] for line in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines() if line[:1] == "!"]
+        self.assertEqual(sorted(copied()), sorted(allowed))
+        for name in copied():
+            self.assertTrue((ROOT / name).exists(), name)
+
+    def test_what_it_copies_is_all_a_build_needs(self):
+        with tempfile.TemporaryDirectory() as place:
+            for name in copied():
+                source, target = ROOT / name, Path(place, name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+            self.succeeds(
+                "cargo", "check", "--locked", "--bins", "--target-dir", ROOT / "target",
+                cwd=place, timeout=1200, env=os.environ | {"RUSTUP_TOOLCHAIN": "1.95.0"},
+            )  # fmt: skip
+
+    def test_the_build_makes_what_is_copied_from_it(self):
+        (build,) = [rest for name, rest in stages()[0] if name == "RUN"]
+        self.assertIn("cargo build --release --locked --bins", build)
+        (taken,) = [rest for name, rest in stages()[-1] if name == "COPY" and "--from=build" in rest]
+        self.assertEqual(taken, "--from=build /out/companion /out/companion-maint /usr/local/bin/")
+
+    def test_nobody_in_it_is_root(self):
+        users = [rest for name, rest in stages()[-1] if name == "USER"]
+        self.assertEqual(users, [f"{UID}:{UID}"])
+        last = [name for name, _ in stages()[-1]]
+        self.assertNotIn("RUN", last[last.index("USER") :])
+
+    def test_its_settings_are_settings(self):
+        self.knows(environment(), "Dockerfile")
+
+    def test_its_commands_are_in_it(self):
+        installed = {"companion"} | set(re.findall(r"/usr/local/bin/([\w-]+)", (DEPLOY / "Dockerfile").read_text()))
+        said = {name: rest for name, rest in stages()[-1]}
+        self.assertEqual(json.loads(said["CMD"]), ["companion"])
+        self.assertIn(json.loads(said["HEALTHCHECK"].split("CMD ")[1])[0], installed)
+
+    def test_the_slim_image_has_what_the_scripts_use(self):
+        # Packages every Debian has ("Essential: yes" or "Priority: required"); the slim image has them too.
+        for program in ("bash", "date", "sleep", "rm", "useradd", "groupadd", "install"):
+            path = Path(shutil.which(program)).resolve()
+            owner = run("dpkg", "--search", path).stdout or run("dpkg", "--search", str(path).removeprefix("/usr")).stdout
+            package = owner.split(":")[0]
+            told = self.succeeds("dpkg-query", "--show", "--showformat=${Essential} ${Priority}", package)
+            self.assertRegex(told, "yes|required", program)
+
+
+class Compose(Case):
+    def setUp(self):
+        (self.compose,) = documents(DEPLOY / "compose.yaml")
+        self.services = self.compose["services"]
+        self.ours = {name: s for name, s in self.services.items() if s["image"].startswith("companion:")}
+
+    def test_it_is_a_compose_file(self):
+        # With its merge keys resolved and its variables at their defaults, which the reader does not do.
+        resolved = re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", yaml.safe_dump(self.compose))
+        self.assertNotIn("$", resolved)
+        PyCompose.from_yaml(resolved).validate()
+
+    def test_the_reader_would_notice(self):
+        with self.assertRaises(ValueError):
+            PyCompose.from_yaml("services: {server: {image: a, comand: b}}")
+
+    def test_it_has_what_it_says(self):
+        local = {name for name, service in self.services.items() if service.get("profiles") == ["local-ai"]}
+        self.assertEqual(local, {"model", "transcription", "speech"})
+        self.assertEqual(set(self.services) - local, {"server", "schedule", "proxy", "qdrant"})
+
+    def test_every_name_that_is_referred_to_exists(self):
+        for name, service in self.services.items():
+            self.assertLessEqual(set(service.get("depends_on", {})), set(self.services), name)
+            self.assertLessEqual(set(service.get("networks", [])), set(self.compose["networks"]), name)
+            for volume in service.get("volumes", []):
+                source = volume.split(":")[0]
+                there = (DEPLOY / source).exists() if source.startswith(".") else source in self.compose["volumes"]
+                self.assertTrue(there, volume)
+            tag = service["image"].rpartition(":")[2]
+            self.assertTrue(tag and tag != "latest" and "/" not in tag, name)
+        build = self.services["server"]["build"]
+        context = (DEPLOY / build["context"]).resolve()
+        self.assertEqual((context, context / build["dockerfile"]), (ROOT, DEPLOY / "Dockerfile"))
+
+    def test_server_and_jobs_are_this_version_and_share_settings_and_volumes(self):
+        self.assertEqual(set(self.ours), {"server", "schedule"})
+        server, schedule = self.ours["server"], self.ours["schedule"]
+        self.assertEqual(server["image"], f"companion:{VERSION}")
+        for key in ("image", "volumes", "read_only", "cap_drop", "security_opt"):
+            self.assertEqual(schedule[key], server[key], key)
+        self.assertLessEqual(schedule["environment"].items(), server["environment"].items())
+        self.knows(server["environment"].keys() - {"TZ"}, "compose.yaml")
+
+    def test_our_services_are_hardened(self):
+        for name, service in self.ours.items():
+            self.assertIs(service["read_only"], True, name)
+            self.assertEqual(service["cap_drop"], ["ALL"], name)
+            self.assertEqual(service["security_opt"], ["no-new-privileges:true"], name)
+            self.assertIn("mem_limit", service, name)
+
+    def test_the_server_is_reached_through_the_proxy_only(self):
+        published = {name for name, service in self.services.items() if service.get("ports")}
+        self.assertEqual(published, {"proxy"})
+        (network,) = self.compose["networks"]["inner"]["ipam"]["config"]
+        self.assertEqual(self.ours["server"]["environment"]["TRUSTED_PROXIES"], network["subnet"])
+
+    def test_running_turns_get_their_time(self):
+        grace = int(self.ours["server"]["stop_grace_period"].removesuffix("s"))
+        self.assertGreaterEqual(grace, int(self.ours["server"]["environment"]["DRAIN_SECONDS"]) + 10)
+
+    def test_the_proxys_settings_are_valid(self):
+        caddyfile = DEPLOY / "Caddyfile"
+        with tempfile.TemporaryDirectory() as home:
+            told = self.succeeds("caddy", "adapt", "--config", caddyfile, env=os.environ | {"HOME": home})
+            self.succeeds("caddy", "validate", "--adapter", "caddyfile", "--config", caddyfile, env=os.environ | {"HOME": home})
+        expected = f'"dial":"server:{self.ours["server"]["environment"]["PORT"]}"'
+        self.assertIn(expected, told)
+        self.assertEqual(self.succeeds("caddy", "fmt", caddyfile), caddyfile.read_text())
+
+
+class Contained(Case):
+    """The real programs, as Kubernetes and compose would run them."""
+
+    def setUp(self):
+        # A volume as the kubelet hands it over: root's, of the group that fsGroup names, with the group's rights.
+        self.place = Path(tempfile.mkdtemp(dir="/var/tmp"))
+        self.addCleanup(shutil.rmtree, self.place)
+        self.place.chmod(0o755)
+        for name in ("data", "backups", "bin"):
+            (self.place / name).mkdir()
+            os.chown(self.place / name, 0, int(UID))
+            (self.place / name).chmod(0o2775)
+        for name, program in PROGRAMS.items():
+            shutil.copy(program, self.place / "bin" / name)
+        for name in ("healthcheck", "schedule"):
+            shutil.copy(DEPLOY / f"{name}.sh", self.place / "bin" / f"companion-{name}")
+        (settings,) = [r for r in render(DEPLOY / "kubernetes/base") if r["metadata"]["name"] == "companion-settings"]
+        self.environment = settings["data"] | {
+            "PATH": f"{self.place}/bin:/usr/bin:/bin",
+            # This machine only, and a port that is free; the rest is as in the cluster.
+            "HOST": "127.0.0.1",
+            "PORT": "0",
+        }
+        for name in ("DATA_DIR", "BACKUP_DIR"):
+            self.environment[name] = f"{self.place}{settings['data'][name]}"
+
+    def contained(self, *command):
+        """The command line that runs `command` as the image's user, able to write to the volumes and nowhere else."""
+        places = " ".join(f"{self.place}/{name}" for name in ("data", "backups"))
+        script = f"""
+            for volume in {places}; do mount --bind $volume $volume; done
+            mount -o remount,bind,ro /
+            for other in /tmp /var/tmp /work; do mountpoint -q $other && mount -o remount,bind,ro $other; done
+            cd {self.place}/data
+            exec setpriv --reuid {UID} --regid {UID} --clear-groups --no-new-privs --bounding-set=-all \\
+                --inh-caps=-all -- "$@"
+        """
+        return ["unshare", "--mount", "--propagation", "private", "bash", "-ec", script, "bash", *command]
+
+    def serve(self):
+        server = subprocess.Popen(
+            self.contained("companion"), env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        self.addCleanup(lambda: (server.kill(), server.wait(), server.stdout.close()))
+        address = server.stdout.readline()
+        self.assertRegex(address, "^Listening on http://127.0.0.1:[0-9]+")
+        return server, address.strip().rpartition(":")[2]
+
+    def run_contained(self, *command, **more):
+        return run(*self.contained(*command), env=self.environment | more)
+
+    def test_nothing_else_can_be_written_here(self):
+        for place in ("/", "/tmp", "/var/tmp", "/etc"):
+            self.assertNotEqual(self.run_contained("touch", f"{place}/companion-was-here").returncode, 0, place)
+        self.assertEqual(self.run_contained("touch", f"{self.place}/data/x").returncode, 0)
+
+    def test_the_programs_can_use_a_volume_whose_top_belongs_to_root(self):
+        server, port = self.serve()
+        healthy = self.run_contained("companion-healthcheck", PORT=port)
+        self.assertEqual(healthy.returncode, 0, healthy.stderr)
+        for job in ["status", *SCHEDULE]:
+            with self.subTest(job):
+                done = self.run_contained("companion-maint", job, "--json")
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertEqual(json.loads(done.stdout)["exit_code"], 0)
+        self.assertTrue(list((self.place / "backups/companion").glob("companion-*.db.zst")))
+        with self.subTest("a restore with the server up is refused, and with it down is done"):
+            restore = ("companion-maint", "restore-db", "latest", "--yes", "--json")
+            self.assertEqual(self.run_contained(*restore).returncode, 4)
+        server.send_signal(signal.SIGTERM)
+        self.assertEqual(server.wait(timeout=30), 0)
+        self.assertNotEqual(self.run_contained("companion-healthcheck", PORT=port).returncode, 0, "nobody answers")
+        with self.subTest("restore"):
+            done = self.run_contained(*restore)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+class Schedule(Case):
+    """schedule.sh with a clock, a sleep and a companion-maint of the test's own."""
+
+    def setUp(self):
+        self.place = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.place)
+        self.script = self.place / "schedule"
+        # Its marks of failure go where this test alone looks.
+        self.script.write_text((DEPLOY / "schedule.sh").read_text().replace("/tmp/", f"{self.place}/"))
+        self.program("date", f"""
+            now=$(head -n 1 {self.place}/times)
+            case "$1" in
+                --date=*) exec /bin/date --utc --date="$now UTC ${{1#--date=}}" "$2" ;;
+                *) exec /bin/date --utc --date="$now UTC" "$1" ;;
+            esac""")
+        # Each sleep is the end of a minute: on to the next time, and at the last one the container is stopped.
+        self.program("sleep", f"""
+            sed -i 1d {self.place}/times
+            [ -s {self.place}/times ] || {{ echo 2020-01-01 >{self.place}/times; kill -TERM "$PPID"; }}""")
+        self.program("companion-maint", f"""
+            echo "$(head -n 1 {self.place}/times) $1" >>{self.place}/ran
+            exit "$(cat {self.place}/code-"$1" 2>/dev/null || echo 0)" """)
+
+    def program(self, name, script):
+        (self.place / name).write_text(f"#!/bin/bash\n{script}\n")
+        (self.place / name).chmod(0o755)
+
+    def ran_at(self, *times):
+        (self.place / "times").write_text("".join(f"{time}\n" for time in times))
+        (self.place / "ran").write_text("")
+        done = run("bash", self.script, env={"PATH": f"{self.place}:/usr/bin:/bin"}, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return (self.place / "ran").read_text().splitlines()
+
+    def check(self):
+        return run("bash", self.script, "--check", env={"PATH": f"{self.place}:/usr/bin:/bin"})
+
+    def test_each_job_runs_at_its_time(self):
+        # From a Saturday night into Sunday.
+        times = [f"2026-11-{day} {hour:02}:{minute:02}" for day in (28, 29) for hour in range(24) for minute in (0, 29, 30)]
+        ran = self.ran_at("2026-11-27 23:30", *times)
+        by_job = {job: [line.rsplit(" ", 1)[0] for line in ran if line.endswith(job)] for job in SCHEDULE}
+        self.assertEqual(by_job["cleanup-audio"], [time for time in times if time.endswith(":00")])
+        self.assertEqual(by_job["backup-db"], ["2026-11-28 02:00", "2026-11-29 02:00"])
+        self.assertEqual(by_job["cleanup-sessions"], ["2026-11-28 03:00", "2026-11-29 03:00"])
+        self.assertEqual(by_job["verify-backups"], ["2026-11-29 04:30"])
+
+    def test_what_a_sleeping_machine_missed_is_made_up_for_with_the_backup_first(self):
+        ran = self.ran_at("2026-11-28 22:00", "2026-11-29 09:12", "2026-11-29 09:13")
+        jobs = ("cleanup-audio", "backup-db", "cleanup-sessions", "verify-backups")
+        self.assertEqual(ran, [f"2026-11-29 09:12 {job}" for job in jobs])
+
+    def test_a_start_alone_runs_nothing(self):
+        self.assertEqual(self.ran_at("2026-11-29 02:30", "2026-11-29 02:31"), [])
+
+    def test_a_failure_shows_until_the_job_succeeds(self):
+        hours = [f"2026-11-28 {hour:02}:00" for hour in range(10, 14)]
+        self.assertEqual(self.check().returncode, 0)
+        for code, healthy in (("3", 1), ("75", 0), ("1", 1), ("0", 0)):
+            (self.place / "code-cleanup-audio").write_text(code)
+            self.ran_at(*hours[:2])
+            self.assertEqual(self.check().returncode, healthy, code)
+        (self.place / "code-cleanup-audio").write_text("4")
+        self.ran_at(*hours)
+        self.assertEqual(self.check().stdout, "failed last time: cleanup-audio\n")
+
+    def test_a_stop_reaches_the_running_job(self):
+        self.program("companion-maint", f"""
+            trap 'echo stopped >>{self.place}/ran; exit 1' TERM
+            kill -TERM "$PPID"
+            while true; do /bin/sleep 0.05; done""")
+        self.assertEqual(self.ran_at("2026-11-28 10:59", "2026-11-28 11:00"), ["stopped"])
+
+    def test_anything_else_is_refused(self):
+        done = run("bash", self.script, "--now", env={"PATH": f"{self.place}:/usr/bin:/bin"})
+        self.assertEqual(done.returncode, 2)
+
+    def test_its_jobs_are_those_of_the_crontab(self):
+        (listed,) = re.findall(r"^jobs=\((.*)\)$", (DEPLOY / "schedule.sh").read_text(), re.MULTILINE)
+        self.assertEqual(listed.split(), list(SCHEDULE))
+
+
+if __name__ == "__main__":
+    unittest.main()
