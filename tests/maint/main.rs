@@ -4,7 +4,9 @@
 mod backups;
 mod bad_input;
 mod cleanup;
+mod doctor;
 mod full_disk;
 mod kills;
+mod scheduling;
 mod servers;
 mod support;

@@ -80,6 +80,11 @@ pub enum Command {
     /// Make a proven backup while the server writes, then remove old ones
     BackupDb(BackupDb),
     /// Look for what is wrong on disk and in the database, and mend what is safe to mend
+    ///
+    /// Works while the server runs and people talk. Exit 3 when it found something (with --repair: when something is
+    /// left), 0 when all is well. The check of the database's integrity reads all of it as it is at one moment; nobody
+    /// waits for that, but the write-ahead log cannot be emptied meanwhile, so on a large and busy database let it run
+    /// at a quiet hour. A damaged database is never touched: restore a backup.
     Doctor(Doctor),
     /// Tell what is on disk, when each job last ran, what the next cleanup would take
     Status,
@@ -142,12 +147,7 @@ pub struct BackupDb {
     pub changing: Changing,
 }
 
-/// Looks for what is wrong on disk and in the database, and mends what is safe to mend.
-///
-/// Works while the server runs and people talk. Exit 3 when it found something (with --repair: when something is left),
-/// 0 when all is well. The check of the database's integrity reads all of it as it is at one moment; nobody waits for
-/// that, but the write-ahead log cannot be emptied meanwhile, so on a large and busy database let it run at a quiet
-/// hour. A damaged database is never touched: restore a backup.
+/// `doctor`
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// Mend what is safe to mend, and look again
