@@ -181,7 +181,7 @@ pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
         }
     };
     close(&mut report, outcome);
-    log_completed(&report.counts);
+    log_ended(&report);
     // While the lock is held.
     if let (Some(db), Some(key)) = (db, visit.record) {
         database::hear_nothing(&db);
@@ -190,13 +190,14 @@ pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
     report
 }
 
-fn log_completed(counts: &Counts) {
+fn log_ended(report: &Report<Counts>) {
     tracing::info!(
         event = "doctor_completed",
-        checks = counts.checks,
-        findings = counts.findings_count,
-        repaired = counts.repaired_count,
-        "Looked at everything"
+        checks = report.counts.checks,
+        findings = report.counts.findings_count,
+        repaired = report.counts.repaired_count,
+        exit_code = report.exit_code,
+        "The visit is over"
     );
 }
 

@@ -10,12 +10,13 @@ use serde::Serialize;
 use crate::adapters::backup_writer::BackupError;
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::disk::{self, DiskError};
+use crate::adapters::run_store;
 use crate::adapters::sqlite::{self, Access, DbError};
-use crate::adapters::{reserve, run_store};
 use crate::config::MaintConfig;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::retention::ClockDoubt;
 use crate::domain::span::Span;
+use crate::maint::lent_reserve::Released;
 use crate::maint::stop::Stop;
 
 pub mod backup;
@@ -23,6 +24,7 @@ pub mod cleanup_audio;
 pub mod cleanup_sessions;
 pub mod compact;
 pub mod doctor;
+mod lent_reserve;
 pub mod metrics;
 pub mod status;
 pub mod stop;
@@ -190,24 +192,6 @@ pub(crate) struct Job<'a> {
     // Dropped in this order, after the run is recorded: the reserve comes back before the lock is let go.
     _reserve: Option<Released>,
     _lock: Lock,
-}
-
-/// The reserve's space, lent to a job.
-struct Released(DataDir);
-
-impl Released {
-    fn of(dir: &DataDir) -> Result<Self, DiskError> {
-        reserve::release(dir)?;
-        Ok(Self(dir.clone()))
-    }
-}
-
-impl Drop for Released {
-    fn drop(&mut self) {
-        if let Err(error) = reserve::restore(&self.0) {
-            tracing::warn!(error = %error, "There is no room for the reserve yet; the next cleanup tries again");
-        }
-    }
 }
 
 /// Which schema versions a job can work with.

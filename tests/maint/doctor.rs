@@ -1,6 +1,7 @@
 //! `doctor`: everything it can find is made for real, mended, and gone at the second look.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::dice::{Dice, rounds};
 use crate::support::seed::{self, DAY, HOUR};
-use crate::support::{House, reachable_maint};
+use crate::support::{House, Mounted, reachable_maint};
 
 /// What a report lists under `list`, as `check: item`.
 fn listed(report: &Value, list: &str) -> Vec<String> {
@@ -374,6 +375,39 @@ fn wrong_owners_are_put_right_by_root_and_told_to_others() {
     std::fs::hard_link(&theirs, &erasures).unwrap();
     house.maint(&["doctor", "--repair"]).expect(3);
     assert_eq!(owner(&theirs), 0);
+}
+
+#[test]
+fn a_backup_directory_outside_is_not_closed_to_others_but_its_backups_are() {
+    let outside = tempfile::TempDir::new().unwrap();
+    set_mode(outside.path(), 0o755);
+    let house = lived_in().with("BACKUP_DIR", outside.path().to_str().unwrap());
+    house.maint(&["backup-db"]).expect(0);
+    let backup = crate::support::names(outside.path(), ".db.zst").remove(0);
+    set_mode(&backup, 0o640);
+    assert_eq!(mended(&house), [format!("permissions: {}", backup.display())]);
+    assert_eq!((mode(&backup), mode(outside.path())), (0o600, 0o755));
+}
+
+#[test]
+fn on_a_full_disk_it_tells_so_and_makes_the_checks_it_can() {
+    let mounted = Mounted::small_disk("48m");
+    let house = House::at(mounted.path().join("data")).with("MIN_FREE_DISK_BYTES", "1000000");
+    house.start().stop();
+    set_mode(&house.dir, 0o755);
+    let filler = mounted.path().join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    for size in [1 << 20, 4096, 1] {
+        while file.write_all(&vec![1; size]).is_ok() {}
+    }
+    let ran = house.maint(&["doctor", "--repair"]).expect(3);
+    assert!(ran.error().contains("no space left"), "{}", ran.error());
+    assert_eq!(listed(&ran.report, "findings"), ["free-space: database"]);
+    assert_eq!(listed(&ran.report, "repaired"), ["permissions: data directory"]);
+    // The space of an open file stays taken.
+    drop(file);
+    std::fs::remove_file(filler).unwrap();
+    assert_eq!(found(&house), [""; 0]);
 }
 
 #[test]

@@ -53,8 +53,8 @@ pub struct Common {
     /// an exit 3
     #[arg(long, global = true, value_name = "x.prom")]
     pub metrics_file: Option<PathBuf>,
-    /// GET this address with /start before the work, as it is after exit 0, and with /<exit code> after any other
-    /// (healthchecks.io); a ping that fails is a warning in the log and nothing more
+    /// GET this address (healthchecks.io): with /start before the work, as it is after exit 0, with the exit code (/75)
+    /// after any other; a ping that fails is a warning in the log and nothing more
     #[arg(long, global = true, value_name = "URL")]
     pub ping_url: Option<String>,
 }

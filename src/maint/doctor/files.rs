@@ -105,9 +105,10 @@ fn private_paths(visit: &Visit<'_>) -> Result<Vec<(PathBuf, String)>, MaintError
         let name = shown(visit, &path);
         found.push((path, name));
     };
-    for place in [dir.audio(), dir.backups(), &locks] {
-        add(place.to_owned());
-    }
+    // A directory outside may have been made for others too.
+    let inside =
+        [dir.audio(), dir.backups(), &locks].into_iter().filter(|place| place.starts_with(dir.root()));
+    inside.for_each(|place| add(place.to_owned()));
     for ending in ["", "-wal", "-shm"] {
         let mut name = dir.database().as_os_str().to_owned();
         name.push(ending);
