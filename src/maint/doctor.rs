@@ -304,8 +304,15 @@ impl<'a> Visit<'a> {
         }
         match mend(self) {
             Ok(()) => self.repaired.add(finding),
-            Err(error) => self.errors.push(crate::maint::item(format!("{MENDING}{}", finding.item), &error)),
+            Err(error) => self.failed(format!("{MENDING}{}", finding.item), &error),
         }
+    }
+
+    /// Remembers that something failed. Without the path, which may be the name of an audio reply.
+    fn failed(&mut self, what: String, error: &MaintError) {
+        let told =
+            if let MaintError::Disk(error) = error { item(what, &error.source) } else { item(what, error) };
+        self.errors.push(told);
     }
 
     /// Does `work` while no run of `jobs` is under way, nothing while one is: it may be the one that did it.

@@ -390,6 +390,22 @@ fn a_backup_directory_outside_is_not_closed_to_others_but_its_backups_are() {
 }
 
 #[test]
+fn what_cannot_be_mended_is_told_without_the_name_of_an_audio_reply() {
+    let house = lived_in();
+    let ids = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
+    let files = ids.map(|id| audio(&house).join(format!("{id}.mp3")));
+    files.iter().for_each(|path| seed::file(path, 10, 2 * HOUR));
+    let pinned = Mounted::pinned(&files[0]);
+    let ran = house.maint(&["doctor", "--repair"]).expect(3);
+    assert_eq!(listed(&ran.report, "repaired"), [format!("audio-orphans: {}", short(ids[1]))]);
+    assert_eq!(listed(&ran.report, "findings"), [format!("audio-orphans: {}", short(ids[0]))]);
+    assert_eq!(ran.report["errors"][0]["item"], format!("mending {}", short(ids[0])));
+    assert!(!ran.stdout.contains(&ids[0].to_string()) && !ran.stderr.contains(&ids[0].to_string()));
+    drop(pinned);
+    assert_eq!(mended(&house).len(), 1);
+}
+
+#[test]
 fn on_a_full_disk_it_tells_so_and_makes_the_checks_it_can() {
     let mounted = Mounted::small_disk("48m");
     let house = House::at(mounted.path().join("data")).with("MIN_FREE_DISK_BYTES", "1000000");

@@ -84,7 +84,11 @@ pub fn permissions(visit: &mut Visit<'_>) -> Result<(), MaintError> {
     for (path, name) in private_paths(visit)? {
         visit.run.check_stop()?;
         let owner = visit.dir.owner();
-        let Some(exposed) = private_files::look(&path, owner)? else { continue };
+        let exposed = private_files::look(&path, owner).unwrap_or_else(|error| {
+            visit.failed(name.clone(), &error.into());
+            None
+        });
+        let Some(exposed) = exposed else { continue };
         let (found, repair) = describe(exposed, owner.ids().0);
         visit.mendable(name, found, &repair, |_| {
             private_files::mend(&path, owner)?;
