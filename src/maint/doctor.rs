@@ -183,7 +183,7 @@ pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
         }
     };
     close(&mut report, outcome);
-    log_completed(&report.counts);
+    log_ended(&report);
     // While the lock is held.
     if let (Some(db), Some(key)) = (db, visit.record) {
         database::hear_nothing(&db);
@@ -192,13 +192,14 @@ pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
     report
 }
 
-fn log_completed(counts: &Counts) {
+fn log_ended(report: &Report<Counts>) {
     tracing::info!(
         event = "doctor_completed",
-        checks = counts.checks,
-        findings = counts.findings_count,
-        repaired = counts.repaired_count,
-        "Looked at everything"
+        checks = report.counts.checks,
+        findings = report.counts.findings_count,
+        repaired = report.counts.repaired_count,
+        exit_code = report.exit_code,
+        "The visit is over"
     );
 }
 
@@ -327,8 +328,15 @@ impl<'a> Visit<'a> {
         }
         match mend(self) {
             Ok(()) => self.repaired.add(finding),
-            Err(error) => self.errors.push(crate::maint::item(format!("{MENDING}{}", finding.item), &error)),
+            Err(error) => self.failed(format!("{MENDING}{}", finding.item), &error),
         }
+    }
+
+    /// Remembers that something failed. Without the path, which may be the name of an audio reply.
+    fn failed(&mut self, what: String, error: &MaintError) {
+        let told =
+            if let MaintError::Disk(error) = error { item(what, &error.source) } else { item(what, error) };
+        self.errors.push(told);
     }
 
     /// Does `work` while no run of `jobs` is under way, nothing while one is: it may be the one that did it.

@@ -8,12 +8,14 @@ use rusqlite::Connection;
 use serde::Serialize;
 
 use crate::adapters::data_dir::{DataDir, Lock};
-use crate::adapters::disk::{self, DiskError};
+use crate::adapters::disk;
+use crate::adapters::run_store;
+use crate::adapters::set_aside;
 use crate::adapters::sqlite::{self, Access, DbError};
-use crate::adapters::{reserve, run_store, set_aside};
 use crate::config::MaintConfig;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::span::Span;
+use crate::maint::lent_reserve::Released;
 use crate::maint::stop::Stop;
 
 pub mod backup;
@@ -22,6 +24,7 @@ pub mod cleanup_sessions;
 pub mod compact;
 pub mod doctor;
 mod error;
+mod lent_reserve;
 pub mod list_backups;
 pub mod metrics;
 pub mod restore;
@@ -160,24 +163,6 @@ pub(crate) struct Job<'a> {
     // Dropped in this order, after the run is recorded: the reserve comes back before the lock is let go.
     _reserve: Option<Released>,
     _lock: Lock,
-}
-
-/// The reserve's space, lent to a job.
-struct Released(DataDir);
-
-impl Released {
-    fn of(dir: &DataDir) -> Result<Self, DiskError> {
-        reserve::release(dir)?;
-        Ok(Self(dir.clone()))
-    }
-}
-
-impl Drop for Released {
-    fn drop(&mut self) {
-        if let Err(error) = reserve::restore(&self.0) {
-            tracing::warn!(error = %error, "There is no room for the reserve yet; the next cleanup tries again");
-        }
-    }
 }
 
 /// Which schema versions a job can work with.

@@ -4,10 +4,12 @@
 mod backups;
 mod bad_input;
 mod cleanup;
+mod doctor;
 mod full_disk;
 mod keep;
 mod kills;
 mod restore;
+mod scheduling;
 mod servers;
 mod support;
 mod verify;

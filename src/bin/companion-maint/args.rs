@@ -53,8 +53,8 @@ pub struct Common {
     /// an exit 3
     #[arg(long, global = true, value_name = "x.prom")]
     pub metrics_file: Option<PathBuf>,
-    /// GET this address with /start before the work, as it is after exit 0, and with /<exit code> after any other
-    /// (healthchecks.io); a ping that fails is a warning in the log and nothing more
+    /// GET this address (healthchecks.io): with /start before the work, as it is after exit 0, with the exit code (/75)
+    /// after any other; a ping that fails is a warning in the log and nothing more
     #[arg(long, global = true, value_name = "URL")]
     pub ping_url: Option<String>,
 }
@@ -86,6 +86,11 @@ pub enum Command {
     /// Unpack every backup and look through it
     VerifyBackups(VerifyBackups),
     /// Look for what is wrong on disk and in the database, and mend what is safe to mend
+    ///
+    /// Works while the server runs and people talk. Exit 3 when it found something (with --repair: when something is
+    /// left), 0 when all is well. The check of the database's integrity reads all of it as it is at one moment; nobody
+    /// waits for that, but the write-ahead log cannot be emptied meanwhile, so on a large and busy database let it run
+    /// at a quiet hour. A damaged database is never touched: restore a backup.
     Doctor(Doctor),
     /// Tell what is on disk, when each job last ran, what the next cleanup would take
     Status,
@@ -185,12 +190,7 @@ pub struct VerifyBackups {
     pub identity: Option<PathBuf>,
 }
 
-/// Looks for what is wrong on disk and in the database, and mends what is safe to mend.
-///
-/// Works while the server runs and people talk. Exit 3 when it found something (with --repair: when something is left),
-/// 0 when all is well. The check of the database's integrity reads all of it as it is at one moment; nobody waits for
-/// that, but the write-ahead log cannot be emptied meanwhile, so on a large and busy database let it run at a quiet
-/// hour. A damaged database is never touched: restore a backup.
+/// `doctor`
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// Mend what is safe to mend, and look again

@@ -85,7 +85,11 @@ pub fn permissions(visit: &mut Visit<'_>) -> Result<(), MaintError> {
     for (path, name) in private_paths(visit)? {
         visit.run.check_stop()?;
         let owner = visit.dir.owner();
-        let Some(exposed) = private_files::look(&path, owner)? else { continue };
+        let exposed = private_files::look(&path, owner).unwrap_or_else(|error| {
+            visit.failed(name.clone(), &error.into());
+            None
+        });
+        let Some(exposed) = exposed else { continue };
         let (found, repair) = describe(exposed, owner.ids().0);
         visit.mendable(name, found, &repair, |_| {
             private_files::mend(&path, owner)?;
@@ -106,9 +110,10 @@ fn private_paths(visit: &Visit<'_>) -> Result<Vec<(PathBuf, String)>, MaintError
         let name = shown(visit, &path);
         found.push((path, name));
     };
-    for place in [dir.audio(), dir.backups(), &locks] {
-        add(place.to_owned());
-    }
+    // A directory outside may have been made for others too.
+    let inside =
+        [dir.audio(), dir.backups(), &locks].into_iter().filter(|place| place.starts_with(dir.root()));
+    inside.for_each(|place| add(place.to_owned()));
     for ending in ["", "-wal", "-shm"] {
         let mut name = dir.database().as_os_str().to_owned();
         name.push(ending);

@@ -97,9 +97,11 @@ pub fn audio(
     id
 }
 
-/// A file, `age` old.
+/// A private file, as the programs make them, `age` old.
 pub fn file(path: &std::path::Path, bytes: usize, age: i64) {
     std::fs::write(path, vec![7; bytes]).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(path, private).unwrap();
     let at = UNIX_EPOCH + std::time::Duration::from_millis(u64::try_from(now() - age).unwrap());
     std::fs::File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
 }

@@ -1,0 +1,24 @@
+//! The reserve's space, lent to a job that has to work on a full disk.
+
+use crate::adapters::data_dir::DataDir;
+use crate::adapters::disk::DiskError;
+use crate::adapters::reserve;
+
+/// The reserve while it is lent; comes back when dropped.
+pub(crate) struct Released(DataDir);
+
+impl Released {
+    /// Gives the reserve's space back to the file system.
+    pub fn of(dir: &DataDir) -> Result<Self, DiskError> {
+        reserve::release(dir)?;
+        Ok(Self(dir.clone()))
+    }
+}
+
+impl Drop for Released {
+    fn drop(&mut self) {
+        if let Err(error) = reserve::restore(&self.0) {
+            tracing::warn!(error = %error, "There is no room for the reserve yet; the next cleanup tries again");
+        }
+    }
+}
