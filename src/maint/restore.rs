@@ -102,6 +102,7 @@ pub fn run(run: &Run<'_>, options: &Options) -> Report<Counts> {
         }
         Err(error) => (None, Err(error)),
     };
+    let ended = ended.map_err(|error| run.stop.explain(error));
     let (outcome, errors) = match &ended {
         Ok(()) => (Outcome::Done, Vec::new()),
         Err(error) => (error.outcome(), vec![item(options.backup.clone(), error)]),
