@@ -194,3 +194,12 @@ pub fn mark_killed(connection: &Connection, run: i64) -> rusqlite::Result<()> {
     )?;
     Ok(())
 }
+
+/// Records every run that is recorded as running as killed. The caller holds every lock.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn mark_all_killed(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("UPDATE maintenance_runs SET outcome = 'killed' WHERE outcome = 'running'", [])?;
+    Ok(())
+}

@@ -224,7 +224,7 @@ impl<'a> Visit<'a> {
         let found = "a restore is under way, or was interrupted".to_owned();
         let repair = "go back to the database from before it; or run `companion-maint restore-db` again";
         self.mendable("restore.pending".to_owned(), found, repair, |visit| {
-            let _fence = Fence::around(&visit.dir, DOCTOR)?;
+            let _fence = Fence::around(visit.run, &visit.dir, DOCTOR)?;
             set_aside::undo(&visit.dir)?;
             Ok(())
         });

@@ -17,7 +17,7 @@ use crate::adapters::backup_writer::{Scratch, ensure_room};
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::disk::Naming;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
-use crate::adapters::{erasure_ledger, run_store, set_aside, sqlite};
+use crate::adapters::{erasure_ledger, inspection, run_store, set_aside, sqlite};
 use crate::domain::backup::BackupName;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{JOBS, RESTORE_DB};
@@ -122,20 +122,20 @@ fn enter(run: &Run<'_>) -> Result<Option<Entered>, MaintError> {
     }
     let dir = if run.dry_run { DataDir::open(storage)? } else { DataDir::create_or_open(storage)? };
     let lock = run.lock(&dir, RESTORE_DB)?;
-    let fence = Fence::around(&dir, RESTORE_DB)?;
+    let fence = Fence::around(run, &dir, RESTORE_DB)?;
     Ok(Some(Entered { dir, _lock: lock, _fence: fence }))
 }
 
 impl Fence {
-    /// Takes every lock but that of the job `but`, which the caller holds.
-    pub(crate) fn around(dir: &DataDir, but: &str) -> Result<Self, MaintError> {
+    /// Takes every lock but that of the job `but`, which the caller holds; waits for jobs as long as `--wait-lock` says.
+    pub(crate) fn around(run: &Run<'_>, dir: &DataDir, but: &str) -> Result<Self, MaintError> {
         let mut locks = Vec::new();
         match dir.lock("server") {
             Err(DataDirError::Locked { .. }) => return Err(MaintError::ServerRuns(dir.root().to_owned())),
             server => locks.push(server?),
         }
         for job in JOBS.into_iter().filter(|job| *job != but) {
-            locks.push(dir.lock(job)?);
+            locks.push(run.lock(dir, job)?);
         }
         Ok(Self { _locks: locks })
     }
@@ -235,7 +235,9 @@ fn go_back(dir: &DataDir, aside: &Path) -> String {
 fn record(dir: &DataDir, outcome: Outcome, report: &Report<Counts>) {
     let recorded = sqlite::open(dir.database(), sqlite::Access::ReadWrite).and_then(|(db, _)| {
         let text = serde_json::to_string(report).unwrap_or_default();
-        run_store::begin(&db, RESTORE_DB, report.started_at)
+        // Every lock is held, so nothing is running: that is how the backup saw itself.
+        inspection::mark_all_killed(&db)
+            .and_then(|()| run_store::begin(&db, RESTORE_DB, report.started_at))
             .and_then(|key| run_store::finish(&db, key, report.ended_at(), outcome.recorded_as(), &text))
             .map_err(|source| sqlite::DbError::from_sqlite("record the run", source))
     });

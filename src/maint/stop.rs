@@ -55,6 +55,7 @@ impl Stop {
             MaintError::Stopped
                 | MaintError::Unpack(UnpackError::Stopped)
                 | MaintError::Backup(BackupError::Stopped | BackupError::Snapshot(SnapshotError::Stopped))
+                | MaintError::Copy(SnapshotError::Stopped)
         );
         match self.reason() {
             Some(Reason::OutOfTime(span)) if stopped => MaintError::OutOfTime(span),
