@@ -8,6 +8,8 @@ pub mod database;
 pub mod disk;
 pub mod erasure_ledger;
 pub mod expiry_store;
+pub mod import_store;
+pub mod langgraph;
 pub mod offline;
 pub mod person_store;
 pub mod reserve;

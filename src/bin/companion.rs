@@ -70,7 +70,10 @@ fn run(config: &ServerConfig) -> anyhow::Result<()> {
         let mut again_terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut again_interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
         let application = Application::build(config, Substitutes::default())?;
-        announce(application.url());
+        announce(&format!("Listening on {}", application.url()));
+        if let Some(command) = application.import_command() {
+            announce(&format!("To bring in the predecessor's conversations: {command}"));
+        }
         let stop = async move {
             tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
         };
@@ -84,6 +87,6 @@ fn run(config: &ServerConfig) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "where to point the browser")]
-fn announce(url: &str) {
-    println!("Listening on {url}");
+fn announce(line: &str) {
+    println!("{line}");
 }

@@ -22,6 +22,7 @@ pub mod backup;
 pub mod cleanup_audio;
 pub mod cleanup_sessions;
 pub mod compact;
+pub mod import_langgraph;
 pub mod status;
 
 /// How a run ended.
@@ -80,6 +81,9 @@ pub enum MaintError {
     /// There is no backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// There is nothing to import.
+    #[error(transparent)]
+    Import(#[from] import_langgraph::ImportError),
     /// A fuse.
     #[error("refused: {0}; if that is right, use --force")]
     Refused(String),
@@ -105,6 +109,7 @@ impl MaintError {
                 }
             },
             Self::Database(DbError::Newer { .. } | DbError::Older { .. }) => Outcome::Refused,
+            Self::Import(error) => error.outcome(),
             Self::Refused(_) | Self::Clock(_) => Outcome::Refused,
             Self::Database(_) | Self::Disk(_) | Self::Backup(_) | Self::Stopped => Outcome::Failed,
         }

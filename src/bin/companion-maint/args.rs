@@ -64,6 +64,8 @@ pub enum Command {
     CleanupAudio(CleanupAudio),
     /// Make a proven backup while the server writes, then remove old ones
     BackupDb(BackupDb),
+    /// Bring in the conversations of a predecessor that kept them with LangGraph, as often as wanted without doubling
+    ImportLanggraph(ImportLanggraph),
     /// Tell what is on disk, when each job last ran, what the next cleanup would take
     Status,
 }
@@ -121,6 +123,24 @@ pub struct BackupDb {
     #[arg(long)]
     pub stdout: bool,
     /// Trying and forcing
+    #[command(flatten)]
+    pub changing: Changing,
+}
+
+/// `import-langgraph`
+#[derive(Debug, Args)]
+pub struct ImportLanggraph {
+    /// The predecessor's SQLite file; it is not changed
+    #[arg(value_name = "MEMORY.DB")]
+    pub source: PathBuf,
+    /// Holds the token of the person who is to have the sessions [default: a person made for them, whose token the
+    /// report tells once]
+    #[arg(long, value_name = "FILE")]
+    pub person_token_file: Option<PathBuf>,
+    /// Imported sessions never expire; without it the next cleanup-sessions deletes those idle for too long
+    #[arg(long)]
+    pub pin: bool,
+    /// Trying, and bringing back conversations that were deleted here since they were imported
     #[command(flatten)]
     pub changing: Changing,
 }

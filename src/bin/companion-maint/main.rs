@@ -7,11 +7,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
-use args::{Arguments, BackupDb, Changing, CleanupAudio, CleanupSessions, Command, Common};
+use args::{Arguments, BackupDb, Changing, CleanupAudio, CleanupSessions, Command, Common, ImportLanggraph};
 use clap::Parser;
 use companion::config::{Flags, LogFormat, MaintConfig};
 use companion::domain::clock::SystemClock;
-use companion::maint::{Report, Run, backup, cleanup_audio, cleanup_sessions, status};
+use companion::maint::{Report, Run, backup, cleanup_audio, cleanup_sessions, import_langgraph, status};
 use companion::telemetry::logs;
 use progress::Shown;
 use render::Readable;
@@ -63,6 +63,7 @@ fn start(arguments: &Arguments) -> anyhow::Result<u8> {
         Command::CleanupSessions(asked) => setting.clean_up_sessions(asked),
         Command::CleanupAudio(asked) => setting.clean_up_audio(asked),
         Command::BackupDb(asked) => setting.back_up(asked)?,
+        Command::ImportLanggraph(asked) => setting.import(asked),
         Command::Status => {
             let looking = Changing { dry_run: false, force: false };
             setting.print(&status::run(&setting.run(&looking)))
@@ -136,10 +137,19 @@ impl Setting<'_> {
         Ok(self.print(&report))
     }
 
+    fn import(&self, asked: &ImportLanggraph) -> u8 {
+        let options = import_langgraph::Options {
+            source: asked.source.clone(),
+            person_token_file: asked.person_token_file.clone(),
+            pin: asked.pin,
+        };
+        self.print(&import_langgraph::run(&self.run(&asked.changing), &options))
+    }
+
     /// Prints the report and returns the exit code.
     fn print<C: Readable + Serialize>(&self, report: &Report<C>) -> u8 {
         self.progress.finish();
-        if !self.common.quiet || report.exit_code != 0 {
+        if !self.common.quiet || report.exit_code != 0 || report.counts.must_be_told() {
             // A reader that closed the pipe early changes nothing about what was done.
             drop(writeln!(std::io::stdout(), "{}", self.text(report)));
         }

@@ -3,6 +3,7 @@
 use companion::maint::backup;
 use companion::maint::cleanup_audio;
 use companion::maint::cleanup_sessions;
+use companion::maint::import_langgraph;
 use companion::maint::status::{self, LastRun};
 use companion::maint::{ItemError, Report};
 
@@ -10,6 +11,11 @@ use companion::maint::{ItemError, Report};
 pub trait Readable {
     /// The lines that tell what was done, given whether it was only tried.
     fn lines(&self, dry_run: bool) -> Vec<String>;
+
+    /// True when the report holds what is never told again, so that it is shown even with `--quiet`.
+    fn must_be_told(&self) -> bool {
+        false
+    }
 }
 
 /// The whole report as text.
@@ -103,6 +109,53 @@ impl Readable for backup::Counts {
         let verb = if dry_run { "would remove" } else { "removed" };
         lines.extend(self.removed.iter().map(|file| format!("  {verb:<12} {file}")));
         lines
+    }
+}
+
+impl Readable for import_langgraph::Told {
+    fn lines(&self, dry_run: bool) -> Vec<String> {
+        let counts = &self.counts;
+        let skipped = &counts.messages_skipped;
+        let verb = if dry_run { "would be imported" } else { "imported" };
+        let mut lines = vec![
+            format!(
+                "  source       {} threads, {} checkpoints read",
+                counts.threads_found, counts.checkpoints_read
+            ),
+            format!(
+                "  sessions     {} {verb}, {} with more turns, {} unchanged, {} deleted here since",
+                counts.sessions_imported,
+                counts.sessions_updated,
+                counts.sessions_unchanged,
+                counts.sessions_deleted_since
+            ),
+            format!(
+                "  turns        {} {verb}, {} answered since, {} were there",
+                counts.turns_imported, counts.turns_completed, counts.turns_already_there
+            ),
+            format!(
+                "  left out     {} system and {} tool messages, {} without words, {} others, {} parts that are no text",
+                skipped.system, skipped.tool, skipped.without_words, skipped.other, counts.parts_skipped
+            ),
+        ];
+        if counts.checkpoints_unreadable > 0 {
+            lines.push(format!("  unreadable   {} checkpoints", counts.checkpoints_unreadable));
+        }
+        if counts.would_expire > 0 {
+            lines.push(format!(
+                "  expiring     THE NEXT CLEANUP DELETES {} of these sessions; --pin keeps them",
+                counts.would_expire
+            ));
+        }
+        if let (Some(token), Some(purpose)) = (&self.person_token, self.person_token_use) {
+            lines.push(format!("  person       {token}"));
+            lines.push(format!("               {purpose}"));
+        }
+        lines
+    }
+
+    fn must_be_told(&self) -> bool {
+        self.person_token.is_some()
     }
 }
 
