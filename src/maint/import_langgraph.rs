@@ -204,7 +204,6 @@ fn import(
 ) -> Result<(), MaintError> {
     let given = options.person_token_file.as_ref().map(|path| owner::given(&job.db, path)).transpose()?;
     let source = Source::open(&options.source, &job.dir).map_err(ImportError::from)?;
-    counts.threads_found = source.count_threads().map_err(ImportError::from)?;
     let mut owner = given;
     let now = job.now;
     let mut person = |db: &mut Connection| match owner {
@@ -243,9 +242,9 @@ fn import_all(
     person: &mut dyn FnMut(&mut Connection) -> Result<i64, MaintError>,
     counts: &mut Counts,
 ) -> Result<(), MaintError> {
-    let mut done = 0;
-    let mut last: Option<String> = None;
-    while let Some(thread) = source.thread_after(last.as_deref()).map_err(ImportError::from)? {
+    let threads = source.threads().map_err(ImportError::from)?;
+    counts.threads_found = threads.len() as u64;
+    for (done, thread) in (1..).zip(threads) {
         job.check_stop()?;
         if !job.run.dry_run && job.dir.is_low() {
             return Err(DbError::Full("import: less than MIN_FREE_DISK_BYTES is free").into());
@@ -261,9 +260,7 @@ fn import_all(
                 note_error(job, ItemError { item: format!("thread {}", short(&thread)), error });
             }
         }
-        done += 1;
         job.run.progress.advance("threads", done, counts.threads_found);
-        last = Some(thread);
     }
     Ok(())
 }
@@ -281,6 +278,11 @@ fn namespaces(job: &mut Job<'_>, source: &Source, thread: &str, counts: &mut Cou
             return Vec::new();
         }
     };
+    if found.is_empty() {
+        counts.checkpoints_unreadable += 1;
+        let error = "its rows are not where the index says; the database is damaged".to_owned();
+        note_error(job, ItemError { item: format!("thread {}", short(thread)), error });
+    }
     let has_root = found.iter().any(|namespace| namespace.is_empty());
     let (kept, skipped): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|namespace| namespace.is_empty() || !has_root);

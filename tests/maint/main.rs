@@ -5,6 +5,8 @@ mod backups;
 mod bad_input;
 mod cleanup;
 mod full_disk;
+mod import;
+mod import_kills;
 mod kills;
 mod servers;
 mod support;

@@ -1,7 +1,9 @@
 //! The rows of the checkpointer's tables.
 
+use std::collections::HashMap;
+
 use rusqlite::types::ValueRef;
-use rusqlite::{OptionalExtension, Row as SqlRow, ToSql};
+use rusqlite::{Row as SqlRow, ToSql};
 
 use super::source::{Reading, Source, SourceError};
 use super::{CHANNELS, MAX_BLOB_BYTES};
@@ -15,24 +17,17 @@ pub struct Row {
 }
 
 impl Source {
-    /// How many threads there are.
+    /// The ids of all threads. Read in one go: in a damaged index the next one may be one that was there before.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn count_threads(&self) -> Result<u64, SourceError> {
-        let sql = "SELECT count(DISTINCT thread_id) FROM checkpoints";
-        self.db.query_row(sql, [], |row| row.get(0)).reading("count the threads")
-    }
-
-    /// The first thread after `thread`, in the order of their ids.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn thread_after(&self, thread: Option<&str>) -> Result<Option<String>, SourceError> {
-        let sql =
-            "SELECT thread_id FROM checkpoints WHERE ?1 IS NULL OR thread_id > ?1 ORDER BY thread_id LIMIT 1";
-        let mut statement = self.db.prepare_cached(sql).reading("find a thread")?;
-        statement.query_row([thread], |row| text(row, 0)).optional().reading("find a thread")
+    pub fn threads(&self) -> Result<Vec<String>, SourceError> {
+        let sql = "SELECT DISTINCT thread_id FROM checkpoints ORDER BY 1";
+        let read = || {
+            let mut statement = self.db.prepare(sql)?;
+            statement.query_map([], |row| text(row, 0))?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().reading("list the threads")
     }
 
     /// The namespaces of a thread.
@@ -48,20 +43,25 @@ impl Source {
         read().reading("list the namespaces")
     }
 
-    /// The ids of a namespace's checkpoints, in the order LangGraph itself gives them.
+    /// The ids of a namespace's checkpoints, in the order in which they were made.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn checkpoint_ids(&self, thread: &str, namespace: &str) -> Result<Vec<String>, SourceError> {
-        let sql = "SELECT checkpoint_id FROM checkpoints WHERE thread_id = ?1 AND checkpoint_ns = ?2
-            ORDER BY checkpoint_id";
-        let read = || {
-            let mut statement = self.db.prepare_cached(sql)?;
-            statement
-                .query_map([thread, namespace], |row| text(row, 0))?
-                .collect::<rusqlite::Result<Vec<_>>>()
+        let list = |parent: &str| {
+            let sql = format!(
+                "SELECT checkpoint_id, {parent} FROM checkpoints WHERE thread_id = ?1 AND checkpoint_ns = ?2
+                 ORDER BY checkpoint_id"
+            );
+            let mut statement = self.db.prepare_cached(&sql)?;
+            let ids = statement.query_map([thread, namespace], |row| Ok((text(row, 0)?, text(row, 1)?)))?;
+            ids.collect::<rusqlite::Result<Vec<_>>>()
         };
-        read().reading("list the checkpoints")
+        // Without the parents the index alone is enough: it may be whole where a row is not.
+        list("parent_checkpoint_id")
+            .or_else(|_| list("''"))
+            .map(|ids| in_order(&ids))
+            .reading("list the checkpoints")
     }
 
     /// One checkpoint.
@@ -119,10 +119,48 @@ impl Source {
     }
 }
 
+/// Ids begin with the time, but a clock may have been set back between two runs of the predecessor: no checkpoint comes
+/// before the one it goes out from. Takes pairs of an id and its parent's, sorted by id.
+fn in_order(ids: &[(String, String)]) -> Vec<String> {
+    let places: HashMap<&str, usize> =
+        ids.iter().enumerate().map(|(at, (id, _))| (id.as_str(), at)).collect();
+    let mut placed = vec![false; ids.len()];
+    let mut order = Vec::with_capacity(ids.len());
+    for start in 0..ids.len() {
+        // Up to the first ancestor that has its place, then down again. A circle ends where it began.
+        let (mut line, mut next) = (Vec::new(), Some(start));
+        while let Some(at) = next.filter(|at| !placed[*at]) {
+            placed[at] = true;
+            line.push(at);
+            next = places.get(ids[at].1.as_str()).copied();
+        }
+        order.extend(line.into_iter().rev());
+    }
+    order.into_iter().map(|at| ids[at].0.clone()).collect()
+}
+
 fn text(row: &SqlRow<'_>, index: usize) -> rusqlite::Result<String> {
     Ok(match row.get_ref(index)? {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         ValueRef::Integer(number) => number.to_string(),
         ValueRef::Null | ValueRef::Real(_) => String::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_order;
+
+    fn order(pairs: &[(&str, &str)]) -> String {
+        let pairs: Vec<_> =
+            pairs.iter().map(|(id, parent)| ((*id).to_owned(), (*parent).to_owned())).collect();
+        in_order(&pairs).concat()
+    }
+
+    #[test]
+    fn no_checkpoint_comes_before_the_one_it_goes_out_from() {
+        assert_eq!(order(&[("a", ""), ("b", "a"), ("c", "a"), ("d", "c")]), "abcd");
+        assert_eq!(order(&[("a", "d"), ("b", "a"), ("c", ""), ("d", "c")]), "cdab");
+        assert_eq!(order(&[("a", "c"), ("b", "gone"), ("c", "a")]), "cab", "a circle");
+    }
 }

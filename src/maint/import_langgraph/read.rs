@@ -79,7 +79,7 @@ impl Reading<'_, '_> {
                         self.failed(Some(&id), &error);
                     }
                 }
-                Ok(None) => {}
+                Ok(None) => self.failed(Some(&id), &Lost),
                 Err(error) => self.failed(Some(&id), &error),
             }
             self.before = Some(id);
@@ -156,3 +156,7 @@ impl Reading<'_, '_> {
 #[derive(Debug, thiserror::Error)]
 #[error("it holds more text than is read at a time (64 MiB); what is beyond was left out")]
 struct TooMuchText;
+
+#[derive(Debug, thiserror::Error)]
+#[error("it is not where the index says; the database is damaged")]
+struct Lost;
