@@ -21,6 +21,32 @@ fn parse<'a, V: Visitor<'a>>(bytes: &'a [u8], visitor: V) -> Result<V::Value, Un
     Ok(value)
 }
 
+/// Python writes numbers that JSON does not know: `NaN`, `Infinity`. Nobody here looks at them, so they become zeros
+/// of the same length.
+pub(super) fn make_standard(bytes: &mut [u8]) {
+    let (mut at, mut in_text) = (0, false);
+    while let Some(byte) = bytes.get(at) {
+        at += match byte {
+            b'\\' if in_text => 2,
+            b'"' => {
+                in_text = !in_text;
+                1
+            }
+            b'N' | b'I' if !in_text => {
+                let names = [b"NaN".as_slice(), b"Infinity"];
+                let size =
+                    names.iter().find(|name| bytes[at..].starts_with(name)).map_or(0, |name| name.len());
+                bytes[at..at + size].fill(b'0');
+                if let Some(point) = bytes.get_mut(at + 1).filter(|_| size > 0) {
+                    *point = b'.';
+                }
+                size.max(1)
+            }
+            _ => 1,
+        };
+    }
+}
+
 pub(super) fn checkpoint(bytes: &[u8]) -> Result<Checkpoint<'_>, Unreadable> {
     let (ts, values) = parse(bytes, Root)?;
     let ts = ts.and_then(|ts| serde_json::from_str::<Cow<'_, str>>(ts.get()).ok());
@@ -212,6 +238,14 @@ mod tests {
         let found = checkpoint(text).unwrap();
         assert_eq!(found.ts.unwrap(), "2024-05-04T06:32:42+00:00");
         assert_eq!(found.messages.unwrap(), [br#"{"a":1}"#.as_slice(), br#""b""#.as_slice()]);
+    }
+
+    #[test]
+    fn numbers_that_only_python_knows_become_zeros() {
+        let mut text = br#"{"a":NaN,"b":[-Infinity,Infinity],"c":"NaN \" Infinity","d":"\\"}"#.to_vec();
+        make_standard(&mut text);
+        let expected = br#"{"a":0.0,"b":[-0.000000,0.000000],"c":"NaN \" Infinity","d":"\\"}"#;
+        assert_eq!(String::from_utf8(text), String::from_utf8(expected.to_vec()));
     }
 
     #[test]

@@ -106,13 +106,16 @@ impl Source {
                 ValueRef::Text(form) => Some(String::from_utf8_lossy(form).into_owned()),
                 ValueRef::Null | ValueRef::Blob(_) | ValueRef::Integer(_) | ValueRef::Real(_) => None,
             };
-            let bytes = match row.get_ref(1)? {
+            let mut bytes = match row.get_ref(1)? {
                 ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(bytes.to_owned()),
                 ValueRef::Integer(_) | ValueRef::Real(_) => Some(Vec::new()),
                 // No bytes at all are a damaged row, and none that fit a row that is too large.
                 ValueRef::Null if row.get_ref(2)? == ValueRef::Null => Some(Vec::new()),
                 ValueRef::Null => None,
             };
+            if let (Some("json"), Some(bytes)) = (form.as_deref(), &mut bytes) {
+                super::json::make_standard(bytes);
+            }
             take(Row { form, bytes });
         }
         Ok(())

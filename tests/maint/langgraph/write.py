@@ -89,9 +89,12 @@ class Profile(BaseModel):
 
 
 class OldSerializer(JsonPlusSerializer):
-    """Writes what LangGraph wrote before it used msgpack: JSON with constructors."""
+    """Writes what LangGraph wrote before it used msgpack: JSON with constructors, and numbers that only Python knows."""
 
     def dumps_typed(self, obj):
+        if isinstance(obj, dict) and "channel_values" in obj:
+            strange = {"scores": [float("nan"), float("-inf")], "quoted": 'a \\ "NaN'}
+            obj = {**obj, "channel_values": {**obj["channel_values"], **strange}}
         return "json", json.dumps(obj, default=dumpd, ensure_ascii=False).encode()
 
 
