@@ -136,7 +136,12 @@ impl Copy {
 /// True when the file is a database of LangGraph's checkpointer and of nobody else. What cannot be read is not.
 #[must_use]
 pub fn is_one(path: &Path, dir: &DataDir) -> bool {
-    matches!(header(path), Ok(Some(0))) && Source::open(path, dir).is_ok()
+    if !matches!(header(path), Ok(Some(0))) {
+        return false;
+    }
+    // What the file itself holds is nearly always enough; a copy with its log applied takes room and time.
+    let at_rest = connect_immutable(path).and_then(|db| check_tables(&db, path));
+    at_rest.is_ok() || (State::of(path).is_hot() && Source::open(path, dir).is_ok())
 }
 
 /// The application id in a database's first bytes; `None` when the file is not a database. Not for a database that this
@@ -169,7 +174,7 @@ impl Source {
         } else {
             Self { db: connect_immutable(&path)?, before, path, _copy: None }
         };
-        source.check_tables()?;
+        check_tables(&source.db, &source.path)?;
         Ok(source)
     }
 
@@ -185,27 +190,6 @@ impl Source {
             }
         }
         Err(SourceError::Busy(path.to_owned()))
-    }
-
-    fn check_tables(&self) -> Result<(), SourceError> {
-        let wrong = |why| SourceError::NotOne { path: self.path.clone(), why };
-        let has = |table: &str, columns: &[&str]| {
-            let columns = columns.join(", ");
-            self.db.prepare(&format!("SELECT {columns} FROM {table}")).map(drop)
-        };
-        let checkpoints = ["thread_id", "checkpoint_ns", "checkpoint_id", "type", "checkpoint"];
-        match has("checkpoints", &checkpoints)
-            .and_then(|()| has("writes", &["channel", "type", "value", "idx"]))
-        {
-            Ok(()) => Ok(()),
-            Err(error) => match error.sqlite_error_code() {
-                Some(rusqlite::ErrorCode::NotADatabase) => Err(wrong("is not a SQLite database")),
-                Some(rusqlite::ErrorCode::DatabaseCorrupt) => Err(wrong("is a damaged database")),
-                _ => Err(wrong(
-                    "is a SQLite database without LangGraph's tables (checkpoints and writes): nothing to import",
-                )),
-            },
-        }
     }
 
     /// True when the file is as it was when it was opened.
@@ -233,6 +217,26 @@ fn refuse_other_things(path: &Path) -> Result<(), SourceError> {
             wrong("is a database of this program, not of its predecessor: nothing to import")
         }
         Some(_) => Ok(()),
+    }
+}
+
+fn check_tables(db: &Connection, path: &Path) -> Result<(), SourceError> {
+    let wrong = |why| SourceError::NotOne { path: path.to_owned(), why };
+    let has = |table: &str, columns: &[&str]| {
+        let columns = columns.join(", ");
+        db.prepare(&format!("SELECT {columns} FROM {table}")).map(drop)
+    };
+    let checkpoints = ["thread_id", "checkpoint_ns", "checkpoint_id", "type", "checkpoint"];
+    match has("checkpoints", &checkpoints).and_then(|()| has("writes", &["channel", "type", "value", "idx"]))
+    {
+        Ok(()) => Ok(()),
+        Err(error) => match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::NotADatabase) => Err(wrong("is not a SQLite database")),
+            Some(rusqlite::ErrorCode::DatabaseCorrupt) => Err(wrong("is a damaged database")),
+            _ => Err(wrong(
+                "is a SQLite database without LangGraph's tables (checkpoints and writes): nothing to import",
+            )),
+        },
     }
 }
 
