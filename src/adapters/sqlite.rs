@@ -16,6 +16,7 @@ pub const APPLICATION_ID: i64 = 0x434F_4D50;
 const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("migrations/0001_conversations.sql")),
     M::up(include_str!("migrations/0002_audio.sql")),
+    M::up(include_str!("migrations/0003_imports.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 

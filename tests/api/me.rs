@@ -236,7 +236,7 @@ fn an_erasure_tells_until_when_a_backup_holds_it() {
     let app = TestApp::spawn();
     let talk = app.start_session();
     let manifest = json!({
-        "schema": 1, "created_at": after_beginning(0), "program": "companion", "schema_version": 2,
+        "schema": 1, "created_at": after_beginning(0), "program": "companion", "schema_version": 3,
         "database_bytes": 1, "bytes": 1, "sha256": "", "persons": 1, "sessions": 1, "checkpoints": 0,
     });
     let backup = app.data_dir().join("backups").join("companion-20261124T000000Z");

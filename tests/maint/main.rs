@@ -6,6 +6,8 @@ mod bad_input;
 mod cleanup;
 mod doctor;
 mod full_disk;
+mod import;
+mod import_kills;
 mod keep;
 mod kills;
 mod restore;

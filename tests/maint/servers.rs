@@ -108,7 +108,7 @@ fn an_older_schema_is_upgraded_after_a_verified_backup() {
     assert_eq!(backups.len(), 2, "the upgrade took a backup of its own");
     house.assert_backups_verify();
     let version: i64 = house.db().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
     assert_eq!(house.maint(&["status"]).expect(0).report["checkpoints"], 6);
     server.stop();
     house.assert_sound();

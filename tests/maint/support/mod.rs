@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub mod dice;
+pub mod langgraph;
 pub mod seed;
 
 /// A data directory of its own, and the settings everything in it is run with.
