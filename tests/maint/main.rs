@@ -8,6 +8,7 @@ mod doctor;
 mod full_disk;
 mod keep;
 mod kills;
+mod kills_of_restore;
 mod restore;
 mod scheduling;
 mod servers;

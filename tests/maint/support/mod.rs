@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub mod content;
 pub mod dice;
 pub mod seed;
 
