@@ -13,4 +13,5 @@ mod restore;
 mod scheduling;
 mod servers;
 mod support;
+mod upgrades;
 mod verify;

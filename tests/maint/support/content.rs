@@ -16,7 +16,7 @@ pub struct Content {
 }
 
 const ROWS: &str = "
-    SELECT quote(public_id) || quote(token_hash) || created_at || last_seen_at AS row FROM persons
+    SELECT quote(public_id) || quote(token_hash) || created_at AS row FROM persons
     UNION ALL SELECT quote(public_id) || quote(title) || pinned || remembered || created_at || checkpoints FROM sessions
     UNION ALL SELECT quote(public_id) || quote(turn_id) || quote(said) || quote(answered) || said_at || answered_at
         FROM checkpoints
