@@ -60,6 +60,25 @@ fn conversations_get_507_cleanup_frees_space_and_all_heals_by_itself() {
 }
 
 #[test]
+fn cleanup_frees_space_with_no_byte_free_and_no_server() {
+    let mounted = Mounted::small_disk("64m");
+    let house = House::at(mounted.path().join("data"));
+    house.start().stop();
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 400, 20, seed::now() - 8 * DAY);
+    seed::audio(&db, ids[0], &house.dir.join("audio"), 300_000, 2 * DAY);
+    seed::sign_of_life(&mut db);
+    drop(db);
+    fill(mounted.path());
+    assert_eq!(house.maint(&["cleanup-audio"]).expect(0).report["files_deleted"], 1);
+    fill(&house.dir);
+    let cleaned = house.maint(&["cleanup-sessions"]).expect(0).report;
+    assert_eq!(cleaned["sessions_deleted"], 400);
+    assert!(cleaned["bytes_reclaimed"].as_u64().unwrap() > 1_000_000, "{cleaned}");
+    house.assert_sound();
+}
+
+#[test]
 fn erasing_works_with_no_byte_free() {
     let mounted = Mounted::small_disk("64m");
     let house = House::at(mounted.path().join("data"));

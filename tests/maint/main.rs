@@ -4,6 +4,7 @@
 mod backups;
 mod bad_input;
 mod cleanup;
+mod disk_fills_midway;
 mod doctor;
 mod full_disk;
 mod keep;
