@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use crate::full_disk::fill;
+use crate::full_disk::{fill, give_back};
 use crate::support::content::Content;
 use crate::support::seed::{self, DAY, HOUR};
 use crate::support::{House, Mounted, Ran, names};
@@ -124,7 +124,7 @@ impl Tight {
     }
 
     fn make_room(&self) {
-        fs::remove_file(&self.filler).unwrap();
+        give_back(&self.filler);
     }
 }
 
@@ -195,7 +195,7 @@ fn fill_while(house: &House, disk: &Tight, arguments: &[&str], begun: impl Fn() 
     }
     let second = fill(&house.dir.join("audio"));
     let ran = Ran::from(child.wait_with_output().unwrap());
-    fs::remove_file(second).unwrap();
+    give_back(&second);
     disk.make_room();
     ran
 }
@@ -255,7 +255,7 @@ fn somebody_takes_the_room_that_a_cleanup_was_lent() {
     fill(&house.dir.join("audio"));
     let audio = house.maint(&["cleanup-audio"]);
     assert_eq!(audio.report["files_deleted"], 1, "{} {}", audio.stdout, audio.stderr);
-    fs::remove_file(more).unwrap();
+    give_back(&more);
     house.maint(&["cleanup-sessions"]).expect(0);
     assert_eq!(sessions(), 1);
     assert_eq!(reserve.metadata().unwrap().len(), 32 * 1024 * 1024, "and the reserve is back");
