@@ -6,7 +6,7 @@
 //! the disk while the job runs.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::full_disk::{fill, give_back};
