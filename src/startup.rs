@@ -152,7 +152,7 @@ impl Application {
         let mut serving = tokio::spawn(self.server);
         let mut served = None;
         let outcome = tokio::select! {
-            // In this order: a preparation that failed ends the database, and is the reason to tell.
+            // In this order: when the preparation fails the database ends with it, and the reason is to be told.
             biased;
             () = shutdown => Ok(()),
             failed = run(&self.app, self.prepared, &self.url) => failed,

@@ -118,8 +118,13 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Err(error) = disk::remove_if_there(&self.0) {
-            tracing::warn!(error = %error, "A temporary file could not be removed");
+        // A database that could not be closed in order leaves its sidecars.
+        for part in ["", "-wal", "-shm"] {
+            let mut path = self.0.clone().into_os_string();
+            path.push(part);
+            if let Err(error) = disk::remove_if_there(Path::new(&path)) {
+                tracing::warn!(error = %error, "A temporary file could not be removed");
+            }
         }
     }
 }

@@ -58,12 +58,13 @@ pub fn refuse_pending(dir: &DataDir) -> Result<(), DataDirError> {
 pub fn replace(dir: &DataDir, new: &Path, at: Timestamp) -> Result<Option<PathBuf>, DiskError> {
     let files = present_parts(dir)?;
     let aside = next_place(dir, at);
+    // First of all: whatever is made after this, `undo` knows of.
+    write_marker(dir, &Pending { set_aside: aside.clone(), files: files.clone() })?;
     if !files.is_empty() {
         dir.owner().create_dir(&place(dir))?;
         dir.owner().create_dir(&aside)?;
         disk::flush_dir(&place(dir))?;
     }
-    write_marker(dir, &Pending { set_aside: aside.clone(), files: files.clone() })?;
     for file in &files {
         let (from, to) = (home(dir).join(file), aside.join(file));
         fs::rename(&from, &to).naming("set aside", &from)?;

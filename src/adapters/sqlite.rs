@@ -217,6 +217,8 @@ fn build(path: &Path) -> Result<(), DbError> {
 /// When it cannot be opened.
 pub fn open_scratch(path: &Path) -> Result<Connection, DbError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Nobody else opens it; so SQLite needs no shared memory beside it, which a full disk would not hold.
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE").during("open the copy")?;
     connection.pragma_update(None, "journal_mode", "OFF").during("open the copy")?;
     connection.pragma_update(None, "synchronous", "OFF").during("open the copy")?;
     Ok(connection)

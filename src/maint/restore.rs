@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::adapters::backup_codec::{self, Expected, Identities};
 use crate::adapters::backup_store::{self, Manifest};
 use crate::adapters::backup_writer::{Scratch, ensure_room};
-use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
+use crate::adapters::data_dir::{DataDir, DataDirError, Lock, remove_leftovers};
 use crate::adapters::disk::Naming;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
 use crate::adapters::{erasure_ledger, inspection, run_store, set_aside, sqlite};
@@ -150,6 +150,10 @@ fn restore(
     let identities = options.identity.as_deref().map(Identities::read).transpose()?.unwrap_or_default();
     if let Some(dir) = dir.filter(|_| !run.dry_run) {
         counts.interrupted_restore_undone = set_aside::undo(dir)?;
+        // Nobody else is at work here; a copy that was never finished would take the room of the one to come.
+        for place in [dir.root(), dir.database().parent().unwrap_or(dir.root())] {
+            remove_leftovers(place)?;
+        }
     }
     let chosen = choose(run, &options.backup)?;
     take_up(counts, &chosen);

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::dice::{Dice, rounds};
+use crate::kills::times;
+use crate::support::dice::{Dice, some_time};
 use crate::support::seed::{self, DAY, HOUR};
 use crate::support::{House, Mounted, reachable_maint};
 
@@ -453,9 +454,7 @@ fn on_a_full_disk_it_tells_so_and_makes_the_checks_it_can() {
     assert!(ran.error().contains("no space left"), "{}", ran.error());
     assert_eq!(listed(&ran.report, "findings"), ["free-space: database"]);
     assert_eq!(listed(&ran.report, "repaired"), ["permissions: data directory"]);
-    // The space of an open file stays taken.
-    drop(file);
-    std::fs::remove_file(filler).unwrap();
+    crate::full_disk::give_back(&filler);
     assert_eq!(found(&house), [""; 0]);
 }
 
@@ -465,11 +464,10 @@ fn killed_repairs_can_be_run_again() {
     let server = house.start();
     let talk = server.start_session();
     let mut dice = Dice::new("killed_repairs");
-    for round in 0..rounds(30) {
+    for round in 0..times("doctor") {
         damage(&house);
         let mut child = house.maint_command(&["doctor", "--repair"]).spawn().unwrap();
-        #[expect(clippy::disallowed_methods, reason = "the kill has to fall at a random moment")]
-        std::thread::sleep(Duration::from_micros(dice.below(400_000)));
+        some_time(&mut dice, 400_000);
         child.kill().unwrap();
         child.wait().unwrap();
         house.maint(&["doctor", "--repair"]).expect(0);

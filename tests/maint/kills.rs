@@ -5,14 +5,68 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::support::dice::{Dice, rounds};
+use crate::support::dice::{Dice, rounds, some_time};
 use crate::support::seed::{self, DAY};
 use crate::support::{House, Server, Talk};
 
-/// Waits for a random moment of somebody else's work: the one place where a test has to let time pass.
-#[expect(clippy::disallowed_methods, reason = "the kill has to fall at a random moment")]
-fn some_time(dice: &mut Dice, most_micros: u64) {
-    std::thread::sleep(Duration::from_micros(dice.below(most_micros)));
+/// How often each command is killed, here and in the files that name it.
+const TIMES: [(&str, u32); 10] = [
+    ("companion", 100),
+    ("companion, upgrading", 20),
+    ("cleanup-sessions", 50),
+    ("cleanup-audio", 50),
+    ("backup-db", 50),
+    ("restore-db", 40),
+    ("verify-backups", 20),
+    ("doctor", 30),
+    ("list-backups", 5),
+    ("status", 5),
+];
+
+/// How often this command is killed.
+pub fn times(command: &str) -> u32 {
+    rounds(TIMES.iter().find(|(name, _)| *name == command).unwrap().1)
+}
+
+#[test]
+fn every_command_is_killed_and_all_together_more_than_two_hundred_times() {
+    let help = House::new().maint_command(&["--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    for command in commands.lines().filter_map(|line| line.split_whitespace().next()) {
+        assert!(
+            command == "help" || TIMES.iter().any(|(name, _)| *name == command),
+            "never killed: {command}"
+        );
+    }
+    let total: u32 = TIMES.iter().map(|(command, _)| times(command)).sum();
+    println!("{total} kills over every command");
+    assert!(total >= 200);
+}
+
+/// What somebody does after a crash: `doctor` is clean, or says what to do, does that, and is clean.
+#[track_caller]
+pub fn doctor_is_clean_or_mends(house: &House) {
+    let ran = house.maint(&["doctor"]);
+    if ran.code == 0 {
+        return;
+    }
+    let report = ran.expect(3).report;
+    for finding in report["findings"].as_array().unwrap() {
+        assert!(finding["repair"].as_str().is_some_and(|repair| !repair.is_empty()), "{finding}");
+    }
+    house.maint(&["doctor", "--repair"]).expect(0);
+    house.maint(&["doctor"]).expect(0);
+}
+
+/// The daily jobs have just run: whatever `doctor` finds later is not that nobody cared.
+pub fn cared_for() -> House {
+    let house = House::built();
+    seed::sign_of_life(&mut house.db());
+    for job in ["cleanup-audio", "cleanup-sessions", "backup-db"] {
+        house.maint(&[job]).expect(0);
+    }
+    house
 }
 
 /// The server that runs now; replaced whenever it was killed.
@@ -75,7 +129,7 @@ fn killed_servers_lose_no_turn_that_was_done_and_double_none() {
     let house = House::new();
     let mut dice = Dice::new("killed_servers");
     let mut kills = 0;
-    while kills < rounds(100) {
+    while kills < times("companion") {
         let server = Arc::new(house.start());
         let talks: Vec<_> = (0..4).map(|_| server.start_session()).collect();
         let current = Current { server: Mutex::new(server), replaced: Condvar::new() };
@@ -117,39 +171,29 @@ fn killed_servers_lose_no_turn_that_was_done_and_double_none() {
     }
 }
 
-/// Runs a job over and over beside a talking server and kills it at random moments; `check` looks after each kill.
-fn kill_job(
-    name: &str,
-    arguments: &[&str],
-    most_micros: u64,
-    prepare: impl Fn(&House),
-    check: impl Fn(&House),
-) {
-    let house = House::built();
-    seed::sign_of_life(&mut house.db());
+/// Runs a job over and over beside a talking server and kills it at random moments; `check` looks after each kill. Every
+/// tenth time, and in the end, `doctor` is asked and the job may finish.
+fn kill_job(arguments: &[&str], most_micros: u64, prepare: impl Fn(&House), check: impl Fn(&House)) {
+    let house = cared_for();
     let server = house.start();
     let talk = server.start_session();
     let stop = AtomicBool::new(false);
-    let mut dice = Dice::new(name);
+    let mut dice = Dice::new(arguments[0]);
     let said = std::thread::scope(|scope| {
-        let talking = scope.spawn(|| {
-            let mut said = 0_u32;
-            while !stop.load(Ordering::Relaxed) && said < 45 {
-                let (status, body) = server.say(&talk, &format!("number {said}"));
-                assert_eq!(status, 200, "{body}");
-                said += 1;
-                some_time(&mut Dice::new("talk"), 200_000);
-            }
-            said
-        });
+        let talking = scope.spawn(|| talk_on(&server, &talk, &stop));
         let over = Over(&stop);
-        for _ in 0..rounds(50) {
+        for round in 1..=times(arguments[0]) {
             prepare(&house);
             let mut child = house.maint_command(arguments).spawn().unwrap();
             some_time(&mut dice, most_micros);
             child.kill().unwrap();
             child.wait().unwrap();
             check(&house);
+            if round % 10 == 0 {
+                doctor_is_clean_or_mends(&house);
+                house.maint(arguments).expect(0);
+                check(&house);
+            }
         }
         drop(over);
         talking.join().unwrap()
@@ -157,10 +201,22 @@ fn kill_job(
     assert!(said > 0);
     let expected: Vec<_> = (0..said).map(|number| format!("number {number}")).collect();
     assert_eq!(server.history(&talk), expected, "what should stay is there");
+    doctor_is_clean_or_mends(&house);
     house.maint(arguments).expect(0);
     check(&house);
     server.stop();
     house.assert_sound();
+}
+
+fn talk_on(server: &Server, talk: &Talk, stop: &AtomicBool) -> u32 {
+    let mut said = 0;
+    while !stop.load(Ordering::Relaxed) && said < 45 {
+        let (status, body) = server.say(talk, &format!("number {said}"));
+        assert_eq!(status, 200, "{body}");
+        said += 1;
+        some_time(&mut Dice::new("talk"), 200_000);
+    }
+    said
 }
 
 #[test]
@@ -184,7 +240,7 @@ fn killed_cleanup_sessions_takes_nothing_that_should_stay() {
             "no session is half deleted"
         );
     };
-    kill_job("killed_cleanup_sessions", &["cleanup-sessions", "--batch-size", "5"], 40_000, prepare, check);
+    kill_job(&["cleanup-sessions", "--batch-size", "5"], 40_000, prepare, check);
 }
 
 #[test]
@@ -207,7 +263,7 @@ fn killed_cleanup_audio_takes_nothing_that_should_stay() {
         let young = files.iter().filter(|file| std::fs::metadata(file).unwrap().len() == 12345).count();
         assert_eq!(young, 1, "the young reply stays");
     };
-    kill_job("killed_cleanup_audio", &["cleanup-audio"], 20_000, prepare, check);
+    kill_job(&["cleanup-audio"], 20_000, prepare, check);
 }
 
 #[test]
@@ -220,5 +276,42 @@ fn killed_backups_leave_no_file_that_does_not_verify() {
             seed::sessions(&mut db, 500, 20, seed::now() - DAY);
         }
     };
-    kill_job("killed_backups", &["backup-db", "--keep", "2"], 250_000, prepare, House::assert_backups_verify);
+    kill_job(&["backup-db", "--keep", "2"], 250_000, prepare, House::assert_backups_verify);
+}
+
+#[test]
+fn killed_verifications_harm_no_backup_and_the_next_one_clears_up() {
+    let seeded = AtomicBool::new(false);
+    let prepare = |house: &House| {
+        if !seeded.swap(true, Ordering::Relaxed) {
+            let mut db = house.db();
+            db.busy_timeout(Duration::from_secs(10)).unwrap();
+            seed::sessions(&mut db, 200, 20, seed::now() - DAY);
+            house.maint(&["backup-db"]).expect(0);
+        }
+    };
+    let check = |house: &House| {
+        assert_eq!(house.backups().len(), 2);
+        house.assert_backups_verify();
+        assert!(!house.dir.join("set-aside").exists() && !house.dir.join("restore.pending").exists());
+    };
+    kill_job(&["verify-backups", "--restore-drill"], 500_000, prepare, check);
+}
+
+#[test]
+fn killed_readers_change_nothing() {
+    let house = cared_for();
+    let before = house.content();
+    let mut dice = Dice::new("killed_readers");
+    for command in ["list-backups", "status"] {
+        for _ in 0..times(command) {
+            let mut child = house.maint_command(&[command]).spawn().unwrap();
+            some_time(&mut dice, 30_000);
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        house.maint(&["doctor"]).expect(0);
+        house.maint(&[command]).expect(0);
+    }
+    assert_eq!(house.content(), before);
 }

@@ -4,14 +4,17 @@
 mod backups;
 mod bad_input;
 mod cleanup;
+mod disk_fills_midway;
 mod doctor;
 mod full_disk;
 mod import;
 mod import_kills;
 mod keep;
 mod kills;
+mod kills_of_restore;
 mod restore;
 mod scheduling;
 mod servers;
 mod support;
+mod upgrades;
 mod verify;

@@ -91,45 +91,6 @@ fn a_database_of_another_program_or_a_newer_release_is_refused() {
 }
 
 #[test]
-fn an_older_schema_is_upgraded_after_a_verified_backup() {
-    let house = House::built();
-    std::fs::remove_file(house.database()).unwrap();
-    let old = house.db();
-    old.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL").unwrap();
-    old.execute_batch(include_str!("../../src/adapters/migrations/0001_conversations.sql")).unwrap();
-    old.execute_batch("PRAGMA user_version = 1").unwrap();
-    drop(old);
-    seed::sessions(&mut house.db(), 3, 2, seed::now() - seed::HOUR);
-    house.maint(&["cleanup-sessions"]).expect(4).tells("start the server once");
-    house.maint(&["status"]).expect(0);
-    house.maint(&["backup-db"]).expect(0);
-    let server = house.start();
-    let backups = house.backups();
-    assert_eq!(backups.len(), 2, "the upgrade took a backup of its own");
-    house.assert_backups_verify();
-    let version: i64 = house.db().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-    assert_eq!(version, 3);
-    assert_eq!(house.maint(&["status"]).expect(0).report["checkpoints"], 6);
-    server.stop();
-    house.assert_sound();
-}
-
-#[test]
-fn an_upgrade_without_room_for_its_backup_leaves_the_old_one_usable() {
-    let house = House::built();
-    std::fs::remove_file(house.database()).unwrap();
-    house.db().execute_batch(include_str!("../../src/adapters/migrations/0001_conversations.sql")).unwrap();
-    house.db().execute_batch("PRAGMA user_version = 1").unwrap();
-    let house = house.with("MIN_FREE_DISK_BYTES", "9000000000000000");
-    let mut command = house.command(env!("CARGO_BIN_EXE_companion"));
-    let output = command.env("PORT", "0").output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("not upgraded"));
-    let version: i64 = house.db().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-    assert_eq!(version, 1);
-}
-
-#[test]
 fn root_gives_files_away_and_a_wrong_user_is_told_the_right_command() {
     if !rustix::process::geteuid().is_root() {
         // Only root can make files of two users. The wrong user's half is then the data directory of root.

@@ -24,6 +24,12 @@ impl Dice {
     }
 }
 
+/// Waits for a random moment of somebody else's work: the one place where a test has to let time pass.
+#[expect(clippy::disallowed_methods, reason = "the kill has to fall at a random moment")]
+pub fn some_time(dice: &mut Dice, most_micros: u64) {
+    std::thread::sleep(std::time::Duration::from_micros(dice.below(most_micros)));
+}
+
 /// How many rounds: `usual`, or more when `TEST_ROUNDS` (set by `tests/run --long`) says so.
 pub fn rounds(usual: u32) -> u32 {
     #[expect(clippy::disallowed_methods, reason = "the long variant is asked for from outside")]

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub mod content;
 pub mod dice;
 pub mod langgraph;
 pub mod seed;
@@ -87,6 +88,13 @@ impl House {
 
     /// The same, or what it said on stderr before it ended, with its exit code.
     pub fn try_start(&self) -> Result<Server, String> {
+        let server = self.listen()?;
+        server.wait_until_ready();
+        Ok(server)
+    }
+
+    /// A server that listens, ready or not.
+    pub fn listen(&self) -> Result<Server, String> {
         let mut command = self.command(env!("CARGO_BIN_EXE_companion"));
         command.env("PORT", "0");
         let mut child = command.spawn().unwrap();
@@ -100,9 +108,7 @@ impl House {
         // Nobody reads the log here; a full pipe must not stop the server.
         let mut stderr = child.stderr.take().unwrap();
         std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-        let server = Server { child, url: url.to_owned() };
-        server.wait_until_ready();
-        Ok(server)
+        Ok(Server { child, url: url.to_owned() })
     }
 
     /// Every file of the house, the locks and the reserve left out.
@@ -248,7 +254,7 @@ impl Server {
         assert_eq!(self.terminate(), 0);
     }
 
-    fn wait_until_ready(&self) {
+    pub fn wait_until_ready(&self) {
         wait_for("the server is ready", || self.get("/readyz").0 == 200);
     }
 
