@@ -57,6 +57,15 @@ pub fn finish(
     Ok(())
 }
 
+/// Forgets runs that are recorded as running. The caller knows that none is.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn forget_running(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM maintenance_runs WHERE outcome = 'running'", [])?;
+    Ok(())
+}
+
 /// When the job last succeeded. Runs that were refused or only looked do not count.
 ///
 /// # Errors

@@ -220,13 +220,15 @@ pub(crate) fn put_in_place(
     }
 }
 
-/// Shell commands that put the database from before back.
+/// Shell commands that put the database from before back. Whoever runs them, the jobs have to be able to remove the
+/// directory they make once its time is over.
 fn go_back(dir: &DataDir, aside: &Path) -> String {
     let database = dir.database().display();
     let home = dir.database().parent().unwrap_or(dir.root()).display();
     let aside = aside.display();
     format!(
-        "stop the server, then: mkdir '{aside}-undone' && mv '{database}'* '{aside}-undone/' && mv '{aside}/'* '{home}/'"
+        "stop the server, then: mkdir -m 700 '{aside}-undone' && chown --reference='{home}' '{aside}-undone' && \
+         mv '{database}'* '{aside}-undone/' && mv '{aside}/'* '{home}/'"
     )
 }
 
@@ -234,7 +236,9 @@ fn go_back(dir: &DataDir, aside: &Path) -> String {
 fn record(dir: &DataDir, outcome: Outcome, report: &Report<Counts>) {
     let recorded = sqlite::open(dir.database(), sqlite::Access::ReadWrite).and_then(|(db, _)| {
         let text = serde_json::to_string(report).unwrap_or_default();
-        run_store::begin(&db, RESTORE_DB, report.started_at)
+        // What ran when the backup was taken, and that was the backup itself, does not run here.
+        let told = if outcome == Outcome::Done { run_store::forget_running(&db) } else { Ok(()) };
+        told.and_then(|()| run_store::begin(&db, RESTORE_DB, report.started_at))
             .and_then(|key| run_store::finish(&db, key, report.ended_at(), outcome.recorded_as(), &text))
             .map_err(|source| sqlite::DbError::from_sqlite("record the run", source))
     });
