@@ -6,6 +6,7 @@ mod bad_input;
 mod cleanup;
 mod doctor;
 mod full_disk;
+mod handbook;
 mod keep;
 mod kills;
 mod restore;
