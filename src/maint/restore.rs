@@ -225,13 +225,15 @@ pub(crate) fn put_in_place(
     }
 }
 
-/// Shell commands that put the database from before back.
+/// Shell commands that put the database from before back. Whoever runs them, the jobs have to be able to remove the
+/// directory they make once its time is over.
 fn go_back(dir: &DataDir, aside: &Path) -> String {
     let database = dir.database().display();
     let home = dir.database().parent().unwrap_or(dir.root()).display();
     let aside = aside.display();
     format!(
-        "stop the server, then: mkdir '{aside}-undone' && mv '{database}'* '{aside}-undone/' && mv '{aside}/'* '{home}/'"
+        "stop the server, then: mkdir -m 700 '{aside}-undone' && chown --reference='{home}' '{aside}-undone' && \
+         mv '{database}'* '{aside}-undone/' && mv '{aside}/'* '{home}/'"
     )
 }
 

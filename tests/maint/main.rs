@@ -7,6 +7,7 @@ mod cleanup;
 mod disk_fills_midway;
 mod doctor;
 mod full_disk;
+mod handbook;
 mod import;
 mod import_kills;
 mod keep;

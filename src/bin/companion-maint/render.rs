@@ -167,11 +167,12 @@ impl Readable for list_backups::Counts {
                 format!(", stays until {until}: the last one before most rows went")
             });
             lines.push(format!(
-                "  {}  {} sessions, {} checkpoints, {}{key}{guard}",
+                "  {}  {} sessions, {} checkpoints, {}, schema {}{key}{guard}",
                 backup.file,
                 backup.sessions,
                 backup.checkpoints,
-                bytes(backup.bytes)
+                bytes(backup.bytes),
+                backup.schema_version
             ));
         }
         lines.extend(
