@@ -3,15 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::kills::times;
 use crate::support::House;
-use crate::support::dice::{Dice, rounds};
+use crate::support::dice::{Dice, some_time};
 use crate::support::langgraph::{Predecessor, imported};
-
-/// The imports are killed at a random moment: the one place where the test has to let time pass.
-#[expect(clippy::disallowed_methods, reason = "the kill has to fall at a random moment")]
-fn some_time(dice: &mut Dice, most: Duration) {
-    std::thread::sleep(Duration::from_micros(dice.below(u64::try_from(most.as_micros()).unwrap().max(1))));
-}
 
 /// Takes everything that was imported away again, so that there is something to import.
 fn start_over(house: &House) {
@@ -52,7 +47,7 @@ fn killed_imports_are_completed_by_the_next_while_people_talk() {
     let talk = server.start_session();
     let began = Instant::now();
     let mut token = house.maint(&arguments).expect(0).report["person_token"].clone();
-    let usual = began.elapsed();
+    let usual = u64::try_from(began.elapsed().as_micros()).unwrap().max(1);
     let stop = AtomicBool::new(false);
     let mut dice = Dice::new("killed_imports");
     let said = std::thread::scope(|scope| {
@@ -62,11 +57,11 @@ fn killed_imports_are_completed_by_the_next_while_people_talk() {
                 let (status, body) = server.say(&talk, &format!("number {said}"));
                 assert_eq!(status, 200, "{body}");
                 said += 1;
-                some_time(&mut Dice::new("talk"), Duration::from_millis(100));
+                some_time(&mut Dice::new("talk"), 100_000);
             }
             said
         });
-        for round in 0..rounds(40) {
+        for round in 0..times("import-langgraph") {
             if round % 4 == 0 {
                 start_over(&house);
             }
