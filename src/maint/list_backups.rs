@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::adapters::backup_store::{self, BackupFile};
+use crate::adapters::data_dir::{DataDir, DataDirError};
 use crate::maint::{MaintError, Outcome, Report, Run, item};
 
 /// One backup.
@@ -59,10 +60,14 @@ pub fn run(run: &Run<'_>) -> Report<Counts> {
 fn look(run: &Run<'_>, counts: &mut Counts) -> Result<(), MaintError> {
     let dir = &run.config.storage.backup_dir;
     counts.directory = dir.display().to_string();
-    if !dir.is_dir() {
-        return Err(MaintError::NoBackup(dir.clone()));
+    // Whoever may not look would see nothing, and take that for the truth.
+    if let Err(error @ DataDirError::WrongUser { .. }) = DataDir::open(&run.config.storage) {
+        return Err(error.into());
     }
-    let listing = backup_store::look_through(dir)?;
+    let listing = match backup_store::look_through(dir) {
+        Err(error) if error.is_missing() => return Err(MaintError::NoBackup(dir.clone())),
+        other => other?,
+    };
     counts.bytes = listing.backups.iter().map(|backup| backup.manifest.bytes).sum();
     counts.backups = listing.backups.into_iter().map(listed).collect();
     counts.without_manifest = listing.without_manifest.iter().map(ToString::to_string).collect();

@@ -27,25 +27,35 @@ fn asides(house: &House) -> Vec<PathBuf> {
     names(&house.dir.join("set-aside"), "")
 }
 
-fn pending(house: &House) -> bool {
+/// Whether a restore was interrupted and waits for a decision.
+pub fn pending(house: &House) -> bool {
     house.dir.join("restore.pending").exists()
 }
 
-/// Kills a restore at some moment of it, soon after it has begun to unpack, or soon after it has begun to set aside.
-fn kill(house: &House, dice: &mut Dice, whole: u64, round: u32) {
+/// Kills a restore up to so long after it has `begun` something.
+fn kill(house: &House, dice: &mut Dice, most_micros: u64, begun: impl Fn() -> bool) {
     let mut child = house.maint_command(&RESTORE).spawn().unwrap();
-    let unpacking = || names(&house.dir, "").iter().any(|path| path.to_string_lossy().contains("-tmp-"));
-    let (begun, most_micros): (&dyn Fn() -> bool, u64) = match round % 3 {
-        0 => (&|| true, whole),
-        1 => (&unpacking, 10_000),
-        _ => (&|| pending(house), 3_000),
-    };
     while !begun() && child.try_wait().unwrap().is_none() {
         std::thread::yield_now();
     }
     some_time(dice, most_micros);
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// Kills a restore soon after it has begun to set the database aside. Mostly it is then [`pending`].
+pub fn kill_midway(house: &House, dice: &mut Dice) {
+    kill(house, dice, 3_000, || pending(house));
+}
+
+/// Kills a restore at some moment of it, soon after it has begun to unpack, or to set aside.
+fn kill_anywhere(house: &House, dice: &mut Dice, whole: u64, round: u32) {
+    let unpacking = || names(&house.dir, "").iter().any(|path| path.to_string_lossy().contains("-tmp-"));
+    match round % 3 {
+        0 => kill(house, dice, whole, || true),
+        1 => kill(house, dice, 10_000, unpacking),
+        _ => kill_midway(house, dice),
+    }
 }
 
 /// The database that was set aside since there were `earlier` of them holds what was there before.
@@ -122,7 +132,7 @@ fn killed_restores_lose_no_row_and_say_what_to_do() {
     for round in 0..times("restore-db") {
         let before = house.leave_in_log();
         let earlier = asides(&house);
-        kill(&house, &mut dice, whole, round);
+        kill_anywhere(&house, &mut dice, whole, round);
         found.push(settle(&house, (&before, &backed_up), &earlier, round % 2 == 0));
     }
     for state in [Found::Old, Found::Pending] {

@@ -1,11 +1,14 @@
 //! The real executables, as an operator and their scheduler run them: exit codes, JSON, files on disk.
 #![expect(clippy::unwrap_used, reason = "a failed expectation fails the test, with its place")]
 
+mod around_the_clock;
 mod backups;
 mod bad_input;
 mod cleanup;
+mod damaged_backups;
 mod disk_fills_midway;
 mod doctor;
+mod erasures;
 mod full_disk;
 mod handbook;
 mod import;
@@ -13,6 +16,7 @@ mod import_kills;
 mod keep;
 mod kills;
 mod kills_of_restore;
+mod owners;
 mod restore;
 mod scheduling;
 mod servers;

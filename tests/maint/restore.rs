@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::seed::{self, DAY, HOUR};
+use crate::support::seed::{self, HOUR};
 use crate::support::{House, Mounted, names};
 
 /// A house with a backup of `sessions` sessions, to which one more was added since.
@@ -180,51 +180,6 @@ fn two_restores_in_the_same_second_set_two_databases_aside_and_they_go_in_time()
     let report = house.maint(&["backup-db"]).expect(0).report;
     assert_eq!(report["set_aside_removed"], serde_json::json!(["20260101T000000Z"]));
     assert_eq!(names(&place, "").len(), 2);
-}
-
-#[test]
-fn nobody_who_was_erased_comes_back() {
-    let house = House::built();
-    let server = house.start();
-    let (gone, stays) = (server.start_session(), server.start_session());
-    assert_eq!(server.say(&gone, "a word that is rare: quincunx").0, 200);
-    assert_eq!(server.say(&stays, "another one: xylograph").0, 200);
-    house.maint(&["backup-db"]).expect(0);
-    let answer = crate::support::agent()
-        .delete(format!("{}/api/v1/me", server.url))
-        .header("x-companion-person", &gone.token)
-        .call()
-        .unwrap();
-    assert_eq!(answer.status(), 200);
-    server.stop();
-    let report = house.maint(&["restore-db", "latest", "--yes"]).expect(0).report;
-    assert_eq!(report["erased_again"], 1);
-    assert_eq!(sessions(&house), 1);
-    let database = fs::read(house.database()).unwrap();
-    let holds = |word: &[u8]| database.windows(word.len()).any(|window| window == word);
-    assert!(holds(b"xylograph") && !holds(b"quincunx"));
-    let server = house.start();
-    assert_eq!(server.history(&stays).len(), 1);
-    server.stop();
-    house.assert_sound();
-}
-
-#[test]
-fn an_erasure_names_the_day_the_last_copy_forgets() {
-    let house = House::built();
-    seed::sign_of_life(&mut house.db());
-    house.maint(&["backup-db", "--keep", "3", "--keep-weekly", "8"]).expect(0);
-    let server = house.start();
-    let talk = server.start_session();
-    let answer = crate::support::agent()
-        .delete(format!("{}/api/v1/me", server.url))
-        .header("x-companion-person", &talk.token)
-        .call();
-    let body: serde_json::Value = answer.unwrap().body_mut().read_json().unwrap();
-    let at =
-        std::time::UNIX_EPOCH + std::time::Duration::from_millis((seed::now() + 56 * DAY).unsigned_abs());
-    assert_eq!(body["backups_until"], companion::domain::clock::Timestamp::from_system(at).day());
-    server.stop();
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! The server as a process: one per data directory, signals, ports, schemas, owners.
 
-use std::process::Command;
-
 use crate::support::{House, seed, wait_for};
 
 #[test]
@@ -88,44 +86,6 @@ fn a_database_of_another_program_or_a_newer_release_is_refused() {
     for job in ["cleanup-sessions", "cleanup-audio", "backup-db", "status"] {
         house.maint(&[job]).expect(4).tells("schema 99");
     }
-}
-
-#[test]
-fn root_gives_files_away_and_a_wrong_user_is_told_the_right_command() {
-    if !rustix::process::geteuid().is_root() {
-        // Only root can make files of two users. The wrong user's half is then the data directory of root.
-        let house = House::at("/root".into());
-        house.maint(&["status"]).expect(1);
-        return;
-    }
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    let place = tempfile::TempDir::new().unwrap();
-    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let house = House::at(place.path().join("data"));
-    house.start().stop();
-    let owned = Command::new("chown").arg("-R").arg("12345:12345").arg(&house.dir).status().unwrap();
-    assert!(owned.success());
-    let server = house.start();
-    let talk = server.start_session();
-    assert_eq!(server.say(&talk, "hello").0, 200);
-    for job in ["backup-db", "cleanup-audio", "cleanup-sessions"] {
-        house.maint(&[job]).expect(0);
-    }
-    assert_eq!(server.terminate_and_keep_files(), 0);
-    for file in house.files() {
-        let meta = std::fs::metadata(&file).unwrap();
-        assert_eq!((meta.uid(), meta.gid()), (12345, 12345), "{}", file.display());
-    }
-    let mut command = Command::new("setpriv");
-    command.args([
-        "--reuid=23456",
-        "--regid=23456",
-        "--clear-groups",
-        crate::support::reachable_maint(place.path()).to_str().unwrap(),
-    ]);
-    let output = command.args(["--data-dir", house.dir.to_str().unwrap(), "status"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(String::from_utf8(output.stdout).unwrap().contains("sudo -u '#12345'"));
 }
 
 #[test]

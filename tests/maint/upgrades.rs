@@ -29,7 +29,7 @@ fn earlier_schemas() -> impl Iterator<Item = i64> {
 }
 
 /// A house as a release with this schema left it.
-fn house_of(schema: i64) -> House {
+pub fn house_of(schema: i64) -> House {
     let house = House::built();
     // Into the file that is there, which has the right owner and permissions.
     fs::write(house.database(), fs::read(fixture(schema)).unwrap()).unwrap();
@@ -47,7 +47,7 @@ fn pragma(house: &House, name: &str) -> i64 {
     house.db().query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap()
 }
 
-fn owner_of_the_fixture() -> Talk {
+pub fn owner_of_the_fixture() -> Talk {
     let token = TOKEN.iter().map(|byte| format!("{byte:02x}")).collect();
     Talk { session: SESSION.to_string(), token }
 }

@@ -342,11 +342,6 @@ impl Server {
         let ended = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
         rustix::process::waitid(rustix::process::WaitId::Pid(pid), ended).unwrap();
     }
-
-    /// SIGTERM, and the exit code.
-    pub fn terminate_and_keep_files(mut self) -> i32 {
-        self.terminate()
-    }
 }
 
 /// The maintenance tool where any user can run it: build directories often lie where only their owner may go.

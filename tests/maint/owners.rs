@@ -1,0 +1,164 @@
+//! Maintenance by root for a service user, and by somebody who has no business there.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::kills_of_restore::{kill_midway, pending};
+use crate::support::dice::Dice;
+use crate::support::seed::{self, HOUR};
+use crate::support::{House, Ran, reachable_maint};
+
+const SERVICE: u32 = 12345;
+const STRANGER: u32 = 23456;
+
+/// Every command that an operator or a scheduler runs while the server is up.
+const COMMANDS: [&[&str]; 7] = [
+    &["backup-db"],
+    &["cleanup-audio"],
+    &["cleanup-sessions"],
+    &["verify-backups", "--restore-drill"],
+    &["list-backups"],
+    &["status"],
+    &["doctor", "--repair"],
+];
+const RESTORE: &[&str] = &["restore-db", "latest", "--yes"];
+
+/// Only root can make files of two users.
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A data directory of the service user, where all may look for it.
+struct Served {
+    house: House,
+    maint: PathBuf,
+    _place: TempDir,
+}
+
+impl Served {
+    fn new() -> Self {
+        let place = TempDir::new().unwrap();
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let house = House::at(place.path().join("data"));
+        house.start().stop();
+        seed::sessions(&mut house.db(), 20, 5, seed::now() - HOUR);
+        let served = Self { house, maint: reachable_maint(place.path()), _place: place };
+        served.give_to_service();
+        served
+    }
+
+    fn give_to_service(&self) {
+        let owner = format!("{SERVICE}:{SERVICE}");
+        assert!(Command::new("chown").args(["-R", &owner]).arg(&self.house.dir).status().unwrap().success());
+    }
+
+    fn run_as(&self, user: u32, arguments: &[&str]) -> Ran {
+        let mut command = self.house.command("/usr/bin/setpriv");
+        command.arg(format!("--reuid={user}")).arg(format!("--regid={user}")).arg("--clear-groups");
+        Ran::from(command.arg(&self.maint).args(arguments).arg("--json").output().unwrap())
+    }
+
+    /// Every file and directory is the service user's, and nobody else's to read.
+    #[track_caller]
+    fn assert_owned(&self, after: &[&str]) {
+        for path in everything(&self.house.dir) {
+            let meta = fs::symlink_metadata(&path).unwrap();
+            assert_eq!((meta.uid(), meta.gid()), (SERVICE, SERVICE), "{} after {after:?}", path.display());
+            assert_eq!(meta.permissions().mode() & 0o077, 0, "{} after {after:?}", path.display());
+        }
+    }
+}
+
+/// The directory and all that is in it: locks, reserve and markers as well.
+fn everything(dir: &Path) -> Vec<PathBuf> {
+    let mut found = vec![dir.to_owned()];
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(everything(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+#[test]
+fn whatever_root_runs_the_files_stay_those_of_the_service_user() {
+    if !is_root() {
+        return;
+    }
+    let served = Served::new();
+    let house = &served.house;
+    let server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "hello").0, 200);
+    for command in COMMANDS {
+        house.maint(command).expect(0);
+        served.assert_owned(command);
+    }
+    server.stop();
+    let aside = house.maint(RESTORE).expect(0).report["set_aside"].as_str().unwrap().to_owned();
+    served.assert_owned(RESTORE);
+    assert!(Path::new(&aside).join("companion.db").exists());
+    for command in COMMANDS.into_iter().chain([RESTORE]) {
+        served.run_as(SERVICE, command).expect(0);
+        served.assert_owned(command);
+    }
+}
+
+#[test]
+fn a_restore_of_root_that_was_killed_is_the_service_users_to_finish() {
+    if !is_root() {
+        return;
+    }
+    let served = Served::new();
+    let house = &served.house;
+    house.maint(&["backup-db"]).expect(0);
+    let mut dice = Dice::new("killed_restore_of_root");
+    for _ in 0..20 {
+        if !pending(house) {
+            house.leave_in_log();
+            served.give_to_service();
+            kill_midway(house, &mut dice);
+        }
+    }
+    assert!(pending(house), "no kill came midway");
+    served.assert_owned(&["a kill"]);
+    served.run_as(SERVICE, &["doctor", "--repair"]).expect(0);
+    served.run_as(SERVICE, RESTORE).expect(0);
+    served.assert_owned(RESTORE);
+    assert_eq!(house.content().sessions, 20);
+}
+
+#[test]
+fn root_mends_what_is_not_the_service_users() {
+    if !is_root() {
+        return;
+    }
+    let served = Served::new();
+    served.house.maint(&["backup-db"]).expect(0);
+    let backup = served.house.backups().pop().unwrap();
+    rustix::fs::chown(&backup, Some(rustix::fs::Uid::ROOT), Some(rustix::fs::Gid::ROOT)).unwrap();
+    served.run_as(SERVICE, &["doctor", "--repair"]).expect(3).tells("only root can");
+    served.house.maint(&["doctor", "--repair"]).expect(0);
+    served.assert_owned(&["doctor", "--repair"]);
+}
+
+#[test]
+fn a_wrong_user_is_told_the_right_command_and_changes_nothing() {
+    if !is_root() {
+        // The data directory of root is somebody else's.
+        let house = House::at("/root".into());
+        house.maint(&["status"]).expect(2);
+        return;
+    }
+    let served = Served::new();
+    served.house.maint(&["backup-db"]).expect(0);
+    let before = everything(&served.house.dir);
+    for command in COMMANDS.into_iter().chain([RESTORE]) {
+        served.run_as(STRANGER, command).expect(2).tells("sudo -u '#12345'");
+    }
+    assert_eq!(everything(&served.house.dir), before);
+    served.assert_owned(&["a stranger"]);
+}
