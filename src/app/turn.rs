@@ -200,7 +200,7 @@ async fn replay(events: &mpsc::Sender<TurnEvent>, request: &TurnRequest, before:
 }
 
 impl Work {
-    async fn run(self) {
+    async fn run(mut self) {
         let events = self.events.clone();
         let outcome = if self.request.turn.is_some() {
             let alone = async {
@@ -218,7 +218,7 @@ impl Work {
         }
     }
 
-    async fn answer_and_commit(&self) -> Result<TurnReply, AppError> {
+    async fn answer_and_commit(&mut self) -> Result<TurnReply, AppError> {
         let mut timings = Timings::default();
         let text = self.answer(&mut timings).await?;
         timings.llm_generation_ms = millis(self.began);
@@ -245,10 +245,10 @@ impl Work {
         Ok(TurnReply { session: self.request.session, checkpoint: kept.id, text: kept.answered, timings })
     }
 
-    async fn answer(&self, timings: &mut Timings) -> Result<String, AppError> {
+    async fn answer(&mut self, timings: &mut Timings) -> Result<String, AppError> {
         let prompt = Prompt {
             persona: self.app.persona.clone(),
-            history: self.history.clone(),
+            history: std::mem::take(&mut self.history),
             said: self.request.message.clone(),
             pace: self.request.pace,
         };
