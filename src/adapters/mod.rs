@@ -15,3 +15,4 @@ pub mod run_store;
 pub mod session_store;
 pub mod snapshot;
 pub mod sqlite;
+pub mod write_ahead_log;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::adapters::disk;
 use crate::adapters::sqlite::{self, DbError, During};
+use crate::adapters::{disk, write_ahead_log};
 use crate::maint::{Job, MaintError};
 
 /// How long one write transaction of ours may hold up everybody else's.
@@ -42,7 +42,7 @@ pub(crate) fn compact(job: &Job<'_>) -> Result<(), MaintError> {
 /// Empties the write-ahead log without making anyone wait: copy first, truncate when nobody is in the way.
 pub(crate) fn empty_log(db: &Connection) -> Result<(), DbError> {
     for _ in 0..LOG_TRIES {
-        if sqlite::empty_log(db)? {
+        if write_ahead_log::empty(db)? {
             return Ok(());
         }
         pause(Duration::from_millis(5));
