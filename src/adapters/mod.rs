@@ -23,3 +23,4 @@ pub mod session_store;
 pub mod set_aside;
 pub mod snapshot;
 pub mod sqlite;
+pub mod write_ahead_log;
