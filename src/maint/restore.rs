@@ -165,9 +165,24 @@ fn restore(
     counts.checkpoints = unpacked.contents.checkpoints;
     counts.database_bytes = unpacked.contents.bytes;
     match dir {
-        Some(dir) if !run.dry_run => put_in_place(run, dir, unpacked, (now, counts)),
-        _ => Ok(()),
+        Some(dir) if !run.dry_run => put_in_place(run, dir, unpacked, (now, &mut *counts))?,
+        _ => return Ok(()),
     }
+    log_completed(counts);
+    Ok(())
+}
+
+/// Not where the copy is put in its place: a drill does that too.
+fn log_completed(counts: &Counts) {
+    tracing::info!(
+        event = "restore_completed",
+        path = counts.path,
+        sessions = counts.sessions,
+        checkpoints = counts.checkpoints,
+        erased_again = counts.erased_again,
+        set_aside = counts.set_aside,
+        "The backup is restored"
+    );
 }
 
 fn take_up(counts: &mut Counts, chosen: &Chosen) {
@@ -207,15 +222,6 @@ pub(crate) fn put_in_place(
             set_aside::finish(dir)?;
             counts.go_back = aside.as_deref().map(|aside| go_back(dir, aside));
             counts.set_aside = aside.map(|aside| aside.display().to_string());
-            tracing::info!(
-                event = "restore_completed",
-                path = counts.path,
-                sessions = counts.sessions,
-                checkpoints = counts.checkpoints,
-                erased_again = counts.erased_again,
-                set_aside = counts.set_aside,
-                "The backup is restored"
-            );
             Ok(())
         }
         Err(error) => {

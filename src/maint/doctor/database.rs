@@ -21,7 +21,7 @@ const AT_ONCE: usize = 50;
 const INSTRUCTIONS: i32 = 100_000;
 
 const RESTORE: &str =
-    "it is not touched: stop the server, put it aside, and restore: companion-maint restore-db latest";
+    "it is not touched: stop the server and run companion-maint restore-db latest, which sets it aside";
 
 /// Checks the whole file without writing to it, and opens it for the other checks if it is whole.
 pub fn open_if_whole(visit: &mut Visit<'_>) -> Result<Option<Connection>, MaintError> {

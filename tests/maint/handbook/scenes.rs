@@ -266,18 +266,13 @@ fn newer() -> Scene {
     scene.ending_with(5)
 }
 
-/// LangGraph's tables, as its checkpointer makes them, with nothing in them.
+/// LangGraph's tables, as its checkpointer makes them, with one old conversation.
 fn predecessor() -> Scene {
-    let scene = Scene::lived_in();
+    let scene = Scene::lived_in().ending_with(7);
     let memory = scene.machine.path("srv/predecessor/memory.db");
-    let tables = "CREATE TABLE checkpoints (thread_id TEXT NOT NULL, checkpoint_ns TEXT NOT NULL DEFAULT '',
-            checkpoint_id TEXT NOT NULL, parent_checkpoint_id TEXT, type TEXT, checkpoint BLOB, metadata BLOB,
-            PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id));
-        CREATE TABLE writes (thread_id TEXT NOT NULL, checkpoint_ns TEXT NOT NULL DEFAULT '', checkpoint_id TEXT NOT NULL,
-            task_id TEXT NOT NULL, idx INTEGER NOT NULL, channel TEXT NOT NULL, type TEXT, value BLOB,
-            PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id, task_id, idx))";
     #[expect(clippy::disallowed_methods, reason = "a test makes what another program makes")]
-    rusqlite::Connection::open(memory).unwrap().execute_batch(tables).unwrap();
+    let db = rusqlite::Connection::open(memory).unwrap();
+    db.execute_batch(include_str!("memory.sql")).unwrap();
     scene
 }
 
