@@ -9,7 +9,7 @@ use crate::adapters::{disk, write_ahead_log};
 use crate::maint::{Job, MaintError};
 
 /// How long one write transaction of ours may hold up everybody else's, while there is anybody else.
-const SHORT_SLICE: Duration = Duration::from_millis(3);
+pub(crate) const SHORT_SLICE: Duration = Duration::from_millis(3);
 /// The same while nobody else has written for a while: fewer, larger transactions are done sooner.
 const LONG_SLICE: Duration = Duration::from_millis(8);
 const SOMEONE_WRITES_FOR: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use crate::adapters::inspection::{self, Miscounted};
 use crate::adapters::sqlite::{self, Access, DbError, During};
-use crate::adapters::{disk, person_store, run_store};
+use crate::adapters::{disk, person_store, run_store, write_ahead_log};
 use crate::domain::maintenance::{DAILY, DOCTOR, is_overdue};
 use crate::maint::compact::{self, GAP};
 use crate::maint::doctor::Visit;
@@ -205,7 +205,7 @@ pub fn log_size(visit: &mut Visit<'_>, db: &Connection) -> Result<(), MaintError
     let repair = "empty it; if it stays, a program has been reading for long: a backup, or a forgotten shell";
     visit.mendable("write-ahead log".to_owned(), found, repair, |_| {
         for _ in 0..TRIES {
-            if sqlite::scrub(db)? {
+            if write_ahead_log::scrub(db)? {
                 return Ok(());
             }
             compact::pause(std::time::Duration::from_millis(50));

@@ -10,7 +10,7 @@ use crate::adapters::session_store;
 use crate::adapters::sqlite::{DbError, During};
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{PublicId, Session, SessionId, title_of};
-use crate::maint::compact::{self, GAP, SLICE};
+use crate::maint::compact::{self, GAP, SHORT_SLICE};
 use crate::maint::{Job, MaintError};
 
 const MOST_TURNS: usize = 500;
@@ -217,7 +217,7 @@ fn commit(
             Needed::Nothing => {}
         }
         done += 1;
-        if began.elapsed() > SLICE {
+        if began.elapsed() > SHORT_SLICE {
             break;
         }
     }
