@@ -131,12 +131,17 @@ fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Re
     Ok(())
 }
 
-/// A directory to unpack in, which belongs to whoever holds the lock of this job; gone when dropped.
+/// Where backups are unpacked to be looked through. It belongs to whoever holds the lock of this job.
+pub(crate) fn bench(dir: &DataDir) -> PathBuf {
+    dir.backups().join("verify")
+}
+
+/// That directory; gone when dropped.
 struct Bench(PathBuf);
 
 impl Bench {
     fn set_up(dir: &DataDir) -> Result<Self, DiskError> {
-        let bench = Self(dir.backups().join("verify"));
+        let bench = Self(bench(dir));
         bench.clear()?;
         dir.owner().create_dir(&bench.0)?;
         Ok(bench)

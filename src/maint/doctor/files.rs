@@ -11,9 +11,9 @@ use crate::adapters::private_files::{self, Exposed};
 use crate::adapters::reserve::{self, RESERVE_BYTES};
 use crate::domain::backup::BackupName;
 use crate::domain::clock::Timestamp;
-use crate::domain::maintenance::{BACKUP_DB, CLEANUP_AUDIO, CLEANUP_SESSIONS};
-use crate::maint::MaintError;
+use crate::domain::maintenance::{BACKUP_DB, CLEANUP_AUDIO, CLEANUP_SESSIONS, VERIFY_BACKUPS};
 use crate::maint::doctor::Visit;
+use crate::maint::{MaintError, verify_backups};
 
 /// A regular file.
 #[derive(Debug, Clone)]
@@ -49,6 +49,7 @@ fn database_dir<'a>(visit: &'a Visit<'_>) -> &'a Path {
 }
 
 pub fn leftovers(visit: &mut Visit<'_>) -> Result<(), MaintError> {
+    unpacked_backups(visit)?;
     let places = [visit.dir.root(), database_dir(visit), visit.dir.audio(), visit.dir.backups()];
     let places: BTreeSet<PathBuf> = places.into_iter().map(Path::to_owned).collect();
     let mut old = Vec::new();
@@ -68,6 +69,25 @@ pub fn leftovers(visit: &mut Visit<'_>) -> Result<(), MaintError> {
             let found = "left by a write that was interrupted".to_owned();
             visit.mendable(shown(visit, &entry.path), found, "delete it", |_| {
                 disk::remove_if_there(&entry.path)?;
+                Ok(())
+            });
+        }
+        Ok(())
+    })
+}
+
+/// Conversations lie there in the clear, whatever the backups are encrypted to.
+fn unpacked_backups(visit: &mut Visit<'_>) -> Result<(), MaintError> {
+    let bench = verify_backups::bench(&visit.dir);
+    let is_there = || fs::symlink_metadata(&bench).is_ok_and(|meta| meta.is_dir());
+    if !is_there() {
+        return Ok(());
+    }
+    visit.while_idle(&[VERIFY_BACKUPS], |visit| {
+        if is_there() {
+            let found = "unpacked backups, left by a verify-backups that was interrupted".to_owned();
+            visit.mendable(shown(visit, &bench), found, "delete them", |_| {
+                fs::remove_dir_all(&bench).naming("remove", &bench)?;
                 Ok(())
             });
         }
