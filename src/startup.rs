@@ -80,6 +80,7 @@ pub struct Application {
     database: Database,
     server: Server,
     url: String,
+    import: Option<String>,
     drain: Duration,
     prepared: oneshot::Receiver<Result<(), DbError>>,
     database_ended: oneshot::Receiver<()>,
@@ -97,6 +98,7 @@ impl Application {
         set_aside::refuse_pending(&data_dir)?;
         clean_up(&data_dir)?;
         let prepare = open_database(&data_dir, substitutes.clock.clone())?;
+        let import = import_command(&data_dir);
         let listener = bind(&config.host, config.port)?;
         let started = Database::start(data_dir.database().to_owned(), prepare)?;
         let parts = Parts {
@@ -116,6 +118,7 @@ impl Application {
             database: started.database,
             server,
             url,
+            import,
             drain: config.drain,
             prepared: started.prepared,
             database_ended: started.ended,
@@ -127,6 +130,12 @@ impl Application {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The command that brings in the predecessor's conversations, where the setting for our database names its.
+    #[must_use]
+    pub fn import_command(&self) -> Option<&str> {
+        self.import.as_deref()
     }
 
     /// Serves until `shutdown` resolves, then drains: running turns get the drain time, new ones are refused. When
@@ -210,6 +219,26 @@ async fn drain(app: &App, handle: &ServerHandle, longest: Duration) {
             "Some turns did not end within DRAIN_SECONDS and were cut off"
         );
     }
+}
+
+/// Tells the log where our database lies when the setting names the predecessor's, and how to bring that in.
+fn import_command(dir: &DataDir) -> Option<String> {
+    let named = dir.predecessor()?;
+    let quoted = |path: &Path| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
+    };
+    let (source, root) = (quoted(named), quoted(dir.root()));
+    let command = format!(
+        "SHORT_TERM_MEMORY_DB_PATH={source} companion-maint --data-dir {root} import-langgraph {source}"
+    );
+    tracing::warn!(
+        event = "predecessor_database_found",
+        database = %dir.database().display(),
+        command,
+        "SHORT_TERM_MEMORY_DB_PATH names a predecessor's database: ours lies beside it. The command brings its conversations in"
+    );
+    Some(command)
 }
 
 fn clean_up(dir: &DataDir) -> Result<(), StartupError> {

@@ -8,6 +8,8 @@ use age::x25519::Recipient;
 use rustix::fs::{Gid, Uid};
 
 use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::langgraph;
+use crate::adapters::sqlite::APPLICATION_ID;
 use crate::config::StorageConfig;
 use crate::domain::clock::Timestamp;
 
@@ -98,6 +100,7 @@ impl Owner {
 pub struct DataDir {
     config: StorageConfig,
     owner: Owner,
+    predecessor: Option<PathBuf>,
 }
 
 impl DataDir {
@@ -141,7 +144,30 @@ impl DataDir {
         if let Some(parent) = config.database.parent().filter(|parent| parent.exists()) {
             refuse_network(parent)?;
         }
-        Ok(Self { config: config.clone(), owner: Owner { uid: meta.uid(), gid: meta.gid() } })
+        let owner = Owner { uid: meta.uid(), gid: meta.gid() };
+        let mut dir = Self { config: config.clone(), owner, predecessor: None };
+        dir.step_aside_for_predecessor();
+        Ok(dir)
+    }
+
+    /// Where the setting names the predecessor's database, ours lies beside it; also after the predecessor's has gone.
+    fn step_aside_for_predecessor(&mut self) {
+        let named = &self.config.database;
+        let beside = named.with_file_name("companion.db");
+        if *named == beside {
+            return;
+        }
+        if langgraph::is_one(named, self) {
+            self.predecessor = Some(std::mem::replace(&mut self.config.database, beside));
+        } else if !named.exists() && matches!(langgraph::header(&beside), Ok(Some(APPLICATION_ID))) {
+            self.config.database = beside;
+        }
+    }
+
+    /// The predecessor's database, where the setting for ours names that.
+    #[must_use]
+    pub fn predecessor(&self) -> Option<&Path> {
+        self.predecessor.as_deref()
     }
 
     /// The directory itself.

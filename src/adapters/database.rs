@@ -13,6 +13,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::adapters::sqlite::{self, Access, DbError, During};
+use crate::adapters::write_ahead_log::{self, Copier};
 
 const WAITING_WRITES: usize = 1024;
 const WRITES_PER_FLUSH: usize = 64;
@@ -68,7 +69,7 @@ impl Database {
         let (prepared_tx, prepared) = oneshot::channel();
         let (ended_tx, ended) = oneshot::channel();
         let shared = Arc::new(Shared {
-            path,
+            path: path.clone(),
             writes: Mutex::new(Some(writes)),
             idle_readers: Mutex::default(),
             reader_places: Arc::new(Semaphore::new(READERS)),
@@ -80,13 +81,15 @@ impl Database {
             let _ended = ended_tx;
             let mut connection = connection;
             let outcome = prepare.map_or(Ok(()), |prepare| prepare(&mut connection));
-            let ok = outcome.is_ok();
-            if let (true, Some(shared)) = (ok, weak.upgrade()) {
+            let outcome = outcome.and_then(|()| Copier::start(path, &connection));
+            if let (true, Some(shared)) = (outcome.is_ok(), weak.upgrade()) {
                 shared.ready.store(true, Ordering::Release);
             }
+            let (outcome, copier) =
+                outcome.map_or_else(|error| (Err(error), None), |copier| (Ok(()), Some(copier)));
             drop(prepared_tx.send(outcome));
-            if ok {
-                serve(&mut connection, waiting);
+            if let Some(copier) = copier {
+                serve(&mut connection, waiting, copier);
             }
         };
         let thread = std::thread::Builder::new().name("database".into()).spawn(run).map_err(|source| {
@@ -207,13 +210,17 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn serve(connection: &mut Connection, mut waiting: mpsc::Receiver<Job>) {
+fn serve(connection: &mut Connection, mut waiting: mpsc::Receiver<Job>, mut copier: Copier) {
     let mut next = waiting.blocking_recv();
     while let Some(job) = next {
         let left_over = match job {
-            Job::Write(write) => commit_together(connection, write, &mut waiting),
+            Job::Write(write) => {
+                let (writes, left_over) = commit_together(connection, write, &mut waiting);
+                copier.count(writes);
+                left_over
+            }
             Job::Scrub(reply) => {
-                drop(reply.send(sqlite::scrub(connection)));
+                drop(reply.send(write_ahead_log::scrub(connection)));
                 None
             }
         };
@@ -221,17 +228,18 @@ fn serve(connection: &mut Connection, mut waiting: mpsc::Receiver<Job>) {
     }
 }
 
-/// One transaction, one flush, for all writes that wait. Returns the job that could not be part of it.
+/// One transaction, one flush, for all writes that wait. Returns how many there were, and the job that could not be part
+/// of it.
 fn commit_together(
     connection: &mut Connection,
     first: Write,
     waiting: &mut mpsc::Receiver<Job>,
-) -> Option<Job> {
+) -> (usize, Option<Job>) {
     let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
         Ok(transaction) => transaction,
         Err(error) => {
             first(Err(DbError::from_sqlite("begin a transaction", error)))(Ok(()));
-            return None;
+            return (0, None);
         }
     };
     let mut left_over = None;
@@ -248,6 +256,7 @@ fn commit_together(
         }
     }
     let outcome = if transaction.is_autocommit() { Err(None) } else { transaction.commit().map_err(Some) };
+    let writes = finishes.len();
     for finish in finishes {
         finish(match &outcome {
             Ok(()) => Ok(()),
@@ -259,7 +268,7 @@ fn commit_together(
             }
         });
     }
-    left_over
+    (writes, left_over)
 }
 
 /// Runs `work` so that its failure undoes only its own changes.

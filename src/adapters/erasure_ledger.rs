@@ -46,6 +46,8 @@ pub fn apply(dir: &DataDir, copy: &Path) -> Result<u64, DbError> {
     };
     let db = sqlite::open_scratch(copy)?;
     db.pragma_update(None, "secure_delete", "ON").during("forget people")?;
+    // What refers to them lets go of them.
+    db.pragma_update(None, "foreign_keys", "ON").during("forget people")?;
     if !has_table(&db, "audio").during("look at the schema")? {
         // From before there was audio: the same statements shall find nothing to delete.
         db.execute_batch("CREATE TEMP TABLE audio (public_id, session_id, format)")

@@ -107,8 +107,8 @@ mod tests {
         let db = sqlite::open_current(dir.database(), Access::ReadWrite).unwrap();
         for sql in [COUNT_EXPIRED, COUNT_EXPIRED_AUDIO] {
             let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let any = named_params! {":idle": 0, ":unremembered": 0};
-            let steps = plan.query_map(any, |row| row.get::<_, String>(3)).unwrap();
+            let bounds = named_params! {":idle": 0, ":unremembered": 0};
+            let steps = plan.query_map(bounds, |row| row.get::<_, String>(3)).unwrap();
             let steps: Vec<_> = steps.map(Result::unwrap).collect();
             let whole = |step: &&String| step.starts_with("SCAN sessions") || step.starts_with("SCAN audio");
             assert_eq!(steps.iter().find(whole), None, "{steps:?}");

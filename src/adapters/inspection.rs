@@ -16,10 +16,11 @@ const MOST_DAMAGE: u32 = 20;
 /// What `SQLite` says; for some damage that is an error.
 pub fn damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare(&format!("PRAGMA integrity_check({MOST_DAMAGE})"))?;
-    let mut told: Vec<String> =
-        statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    told.retain(|line| line != "ok");
-    Ok(told)
+    let rows: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    // One row may hold many lines below a heading.
+    let lines = rows.iter().flat_map(|row| row.lines());
+    let told = lines.filter(|line| *line != "ok" && !line.starts_with("*** in database "));
+    Ok(told.take(MOST_DAMAGE as usize).map(str::to_owned).collect())
 }
 
 /// The tables with rows that refer to what is not there, and how many.
@@ -192,5 +193,14 @@ pub fn mark_killed(connection: &Connection, run: i64) -> rusqlite::Result<()> {
         "UPDATE maintenance_runs SET outcome = 'killed' WHERE id = ?1 AND outcome = 'running'",
         [run],
     )?;
+    Ok(())
+}
+
+/// Records every run that is recorded as running as killed. The caller holds every lock.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn mark_all_killed(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("UPDATE maintenance_runs SET outcome = 'killed' WHERE outcome = 'running'", [])?;
     Ok(())
 }

@@ -34,6 +34,15 @@ pub fn insert(connection: &Connection, token: &PersonToken, at: Timestamp) -> ru
     Ok(connection.last_insert_rowid())
 }
 
+/// Gives a person another token; the one before is worth nothing from then on.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn replace_token(connection: &Connection, key: i64, token: &PersonToken) -> rusqlite::Result<()> {
+    connection.execute("UPDATE persons SET token_hash = ?2 WHERE id = ?1", params![key, hash(token)])?;
+    Ok(())
+}
+
 /// The person who holds `token`.
 ///
 /// # Errors

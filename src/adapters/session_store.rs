@@ -157,7 +157,7 @@ pub fn checkpoints(
     connection.prepare_cached(&sql)?.query_map(params![session, limit, from], checkpoint)?.collect()
 }
 
-/// The last `limit` turns of a session, oldest first.
+/// The last `limit` turns of a session, oldest first; those of which an import knows only one side left out.
 ///
 /// # Errors
 /// What `SQLite` says.
@@ -167,7 +167,8 @@ pub fn recent_exchanges(
     limit: u32,
 ) -> rusqlite::Result<Vec<Exchange>> {
     let mut statement = connection.prepare_cached(
-        "SELECT said, answered FROM checkpoints WHERE session_id = ?1 ORDER BY id DESC LIMIT ?2",
+        "SELECT said, answered FROM checkpoints WHERE session_id = ?1 AND said <> '' AND answered <> ''
+         ORDER BY id DESC LIMIT ?2",
     )?;
     let exchange = |row: &Row<'_>| Ok(Exchange { said: row.get(0)?, answered: row.get(1)? });
     let mut exchanges: Vec<_> =

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
@@ -16,6 +17,7 @@ pub const APPLICATION_ID: i64 = 0x434F_4D50;
 const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("migrations/0001_conversations.sql")),
     M::up(include_str!("migrations/0002_audio.sql")),
+    M::up(include_str!("migrations/0003_imports.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 
@@ -230,17 +232,13 @@ pub fn migrate(connection: &mut Connection) -> Result<(), DbError> {
     MIGRATIONS.to_latest(connection).map_err(DbError::Migration)
 }
 
-/// Gives up to 1 MiB of freed pages back and empties the write-ahead log without waiting for anyone. False when a
-/// reader was in the way.
+/// Keeps what a batch of deletions changes in memory until it commits, up to 16 MiB: with `SQLite`'s own 2 MiB many
+/// pages are written several times.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn scrub(connection: &Connection) -> Result<bool, DbError> {
-    give_back_pages(connection, 256)?;
-    connection.busy_handler(None).during("stop waiting")?;
-    let emptied = empty_log(connection);
-    connection.busy_handler(Some(wait_for_writer)).during("wait again")?;
-    emptied
+pub fn keep_batches_in_memory(connection: &Connection) -> Result<(), DbError> {
+    connection.pragma_update(None, "cache_size", -16 * 1024).during("enlarge the page cache")
 }
 
 /// Gives up to `pages` freed pages back to the file system, in one short transaction.
@@ -248,31 +246,37 @@ pub fn scrub(connection: &Connection) -> Result<bool, DbError> {
 /// # Errors
 /// What `SQLite` says.
 pub fn give_back_pages(connection: &Connection, pages: u32) -> Result<(), DbError> {
-    // The pragma frees one page per row it returns, so it has to be read to its end.
-    let mut statement =
-        connection.prepare(&format!("PRAGMA incremental_vacuum({pages})")).during("vacuum")?;
-    let mut rows = statement.query([]).during("vacuum")?;
-    while rows.next().during("vacuum")?.is_some() {}
-    Ok(())
+    give_back_while(connection, pages, || true).during("vacuum")
 }
 
-/// Copies the write-ahead log into the database and truncates it. False when a reader or writer was in the way.
+/// Gives up to `pages` freed pages back to the file system, as long as `go_on`.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn empty_log(connection: &Connection) -> Result<bool, DbError> {
-    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-    match busy {
-        Ok(busy) => Ok(busy == 0),
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
-        Err(error) => Err(DbError::from_sqlite("empty the write-ahead log", error)),
-    }
+pub fn give_back_while(
+    connection: &Connection,
+    pages: u32,
+    mut go_on: impl FnMut() -> bool,
+) -> rusqlite::Result<()> {
+    // The pragma frees one page per row it returns.
+    let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() && go_on() {}
+    Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that opens connections")]
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_PRIVATE_CACHE;
     Connection::open_with_flags(path, flags).during("open the database")
+}
+
+/// Waits for other processes' transactions, as every connection does from the start.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn wait_for_others(connection: &Connection) -> Result<(), DbError> {
+    connection.busy_handler(Some(wait_for_writer)).during("wait for others")
 }
 
 fn set_pragmas(connection: &Connection) -> rusqlite::Result<()> {
@@ -284,6 +288,8 @@ fn set_pragmas(connection: &Connection) -> rusqlite::Result<()> {
         connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
     }
     connection.pragma_update(None, "foreign_keys", "ON")?;
+    // Else a statement with a parameter in its LIMIT is compiled anew every time it is run.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())
 }

@@ -117,12 +117,14 @@ impl App {
 }
 
 fn push_messages(text: &mut String, turn: &Checkpoint) {
-    if !text.ends_with("\"messages\":[") {
-        text.push(',');
+    let sides = [("user", &turn.said, turn.said_at), ("assistant", &turn.answered, turn.answered_at)];
+    // Of an imported turn one side may be missing.
+    for (role, words, at) in sides.into_iter().filter(|(_, words, _)| !words.is_empty()) {
+        if !text.ends_with("\"messages\":[") {
+            text.push(',');
+        }
+        text.push_str(&message(role, words, &json!(at)));
     }
-    text.push_str(&message("user", &turn.said, &json!(turn.said_at)));
-    text.push(',');
-    text.push_str(&message("assistant", &turn.answered, &json!(turn.answered_at)));
 }
 
 fn message(role: &str, said: &str, at: &Value) -> String {

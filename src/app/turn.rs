@@ -23,12 +23,11 @@ use crate::app::running_turns::Registered;
 use crate::app::{App, AppError};
 use crate::domain::chat::{Exchange, Pace, Prompt};
 use crate::domain::clock::Timestamp;
-use crate::domain::session::{Checkpoint, CheckpointId, SessionId, TurnId};
+use crate::domain::session::{Checkpoint, CheckpointId, SessionId, TurnId, title_of};
 
 const WAITING_EVENTS: usize = 32;
 const HISTORY_TURNS: u32 = 20;
 const FINISH_ALONE: Duration = Duration::from_secs(10);
-const TITLE_CHARS: usize = 60;
 
 /// What a client asks for.
 #[derive(Clone)]
@@ -200,7 +199,7 @@ async fn replay(events: &mpsc::Sender<TurnEvent>, request: &TurnRequest, before:
 }
 
 impl Work {
-    async fn run(self) {
+    async fn run(mut self) {
         let events = self.events.clone();
         let outcome = if self.request.turn.is_some() {
             let alone = async {
@@ -218,7 +217,7 @@ impl Work {
         }
     }
 
-    async fn answer_and_commit(&self) -> Result<TurnReply, AppError> {
+    async fn answer_and_commit(&mut self) -> Result<TurnReply, AppError> {
         let mut timings = Timings::default();
         let text = self.answer(&mut timings).await?;
         timings.llm_generation_ms = millis(self.began);
@@ -245,10 +244,10 @@ impl Work {
         Ok(TurnReply { session: self.request.session, checkpoint: kept.id, text: kept.answered, timings })
     }
 
-    async fn answer(&self, timings: &mut Timings) -> Result<String, AppError> {
+    async fn answer(&mut self, timings: &mut Timings) -> Result<String, AppError> {
         let prompt = Prompt {
             persona: self.app.persona.clone(),
-            history: self.history.clone(),
+            history: std::mem::take(&mut self.history),
             said: self.request.message.clone(),
             pace: self.request.pace,
         };
@@ -290,32 +289,4 @@ fn round(millis: f64) -> f64 {
 
 fn millis(since: Instant) -> f64 {
     round(since.elapsed().as_secs_f64() * 1e3)
-}
-
-/// The first words of a message, cut at a word's end.
-fn title_of(message: &str) -> String {
-    let mut title = String::new();
-    for word in message.split_whitespace() {
-        if !title.is_empty() && title.chars().count() + word.chars().count() >= TITLE_CHARS {
-            title.push('…');
-            break;
-        }
-        if !title.is_empty() {
-            title.push(' ');
-        }
-        title.extend(word.chars().filter(|c| !c.is_control()).take(TITLE_CHARS));
-    }
-    title
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_title_is_short_and_on_one_line() {
-        assert_eq!(title_of("  hello\n there "), "hello there");
-        assert!(title_of(&"word ".repeat(100)).chars().count() <= TITLE_CHARS + 1);
-        assert_eq!(title_of(&"x".repeat(500)).chars().count(), TITLE_CHARS);
-    }
 }

@@ -1,5 +1,6 @@
 //! The server: reads the settings, starts the logs, runs until it is told to stop.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -70,7 +71,10 @@ fn run(config: &ServerConfig) -> anyhow::Result<()> {
         let mut again_terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut again_interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
         let application = Application::build(config, Substitutes::default())?;
-        announce(application.url());
+        announce(&format!("Listening on {}", application.url()));
+        if let Some(command) = application.import_command() {
+            announce(&format!("To bring in the predecessor's conversations: {command}"));
+        }
         let stop = async move {
             tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
         };
@@ -83,7 +87,7 @@ fn run(config: &ServerConfig) -> anyhow::Result<()> {
     })
 }
 
-#[expect(clippy::print_stdout, reason = "where to point the browser")]
-fn announce(url: &str) {
-    println!("Listening on {url}");
+/// A reader that closed the pipe early is no reason not to serve.
+fn announce(line: &str) {
+    drop(writeln!(std::io::stdout(), "{line}"));
 }

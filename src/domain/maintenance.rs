@@ -19,8 +19,12 @@ pub const RESTORE_DB: &str = "restore-db";
 /// Looks after everything, and mends when told to. No schedule has to run it, so it is never overdue.
 pub const DOCTOR: &str = "doctor";
 
+/// Brings in what a predecessor kept.
+pub const IMPORT_LANGGRAPH: &str = "import-langgraph";
+
 /// Every job that records its runs, and whose lock a restore has to hold.
-pub const JOBS: [&str; 6] = [CLEANUP_SESSIONS, CLEANUP_AUDIO, BACKUP_DB, VERIFY_BACKUPS, RESTORE_DB, DOCTOR];
+pub const JOBS: [&str; 7] =
+    [CLEANUP_SESSIONS, CLEANUP_AUDIO, BACKUP_DB, VERIFY_BACKUPS, RESTORE_DB, DOCTOR, IMPORT_LANGGRAPH];
 
 /// The jobs a scheduler is to run at least daily.
 pub const DAILY: [&str; 3] = [CLEANUP_SESSIONS, CLEANUP_AUDIO, BACKUP_DB];

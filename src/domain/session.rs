@@ -138,6 +138,26 @@ pub struct Checkpoint {
     pub audio: Option<crate::domain::audio::AudioId>,
 }
 
+/// The longest title made from a message, in characters.
+const TITLE_CHARS: usize = 60;
+
+/// The first words of a message, cut at a word's end.
+#[must_use]
+pub fn title_of(message: &str) -> String {
+    let mut title = String::new();
+    for word in message.split_whitespace() {
+        if !title.is_empty() && title.chars().count() + word.chars().count() >= TITLE_CHARS {
+            title.push('…');
+            break;
+        }
+        if !title.is_empty() {
+            title.push(' ');
+        }
+        title.extend(word.chars().filter(|c| !c.is_control()).take(TITLE_CHARS));
+    }
+    title
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -174,5 +194,12 @@ mod tests {
         assert!(!format!("{id:?}").contains(&id.to_string()));
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!("../../etc/passwd".parse::<PublicId>(), Err(NotAnId));
+    }
+
+    #[test]
+    fn a_title_is_short_and_on_one_line() {
+        assert_eq!(title_of("  hello\n there "), "hello there");
+        assert!(title_of(&"word ".repeat(100)).chars().count() <= TITLE_CHARS + 1);
+        assert_eq!(title_of(&"x".repeat(500)).chars().count(), TITLE_CHARS);
     }
 }

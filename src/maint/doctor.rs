@@ -20,11 +20,13 @@ mod audio;
 mod backups;
 mod database;
 mod files;
+mod findings;
+
+pub use findings::Finding;
+use findings::Ledger;
 
 /// What is younger may be on its way in and is left alone.
 const GRACE: Duration = Duration::from_secs(60 * 60);
-/// Of each check so many findings are listed; the rest is counted.
-const LISTED: u64 = 100;
 
 /// How the errors of things that could not be mended begin.
 const MENDING: &str = "mending ";
@@ -34,19 +36,6 @@ const MENDING: &str = "mending ";
 pub struct Options {
     /// `--repair`.
     pub repair: bool,
-}
-
-/// One thing that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// Which check found it.
-    pub check: &'static str,
-    /// What it is about.
-    pub item: String,
-    /// What is wrong.
-    pub found: String,
-    /// What to do, or what `--repair` would do or did.
-    pub repair: String,
 }
 
 /// What was found and mended.
@@ -64,37 +53,6 @@ pub struct Counts {
     pub findings: Vec<Finding>,
     /// The things that were mended.
     pub repaired: Vec<Finding>,
-}
-
-/// A list of findings that stays readable.
-#[derive(Debug, Clone, Default)]
-struct Ledger {
-    list: Vec<Finding>,
-    count: u64,
-    of_this_check: u64,
-}
-
-impl Ledger {
-    fn add(&mut self, finding: Finding) {
-        self.count += 1;
-        self.of_this_check += 1;
-        if self.of_this_check <= LISTED {
-            self.list.push(finding);
-        }
-    }
-
-    fn end_check(&mut self, check: &'static str) {
-        if let Some(more @ 1..) = self.of_this_check.checked_sub(LISTED) {
-            let same = "as those before".to_owned();
-            self.list.push(Finding {
-                check,
-                item: format!("{more} more"),
-                found: same.clone(),
-                repair: same,
-            });
-        }
-        self.of_this_check = 0;
-    }
 }
 
 /// One visit: what the checks work with.
@@ -266,7 +224,7 @@ impl<'a> Visit<'a> {
         let found = "a restore is under way, or was interrupted".to_owned();
         let repair = "go back to the database from before it; or run `companion-maint restore-db` again";
         self.mendable("restore.pending".to_owned(), found, repair, |visit| {
-            let _fence = Fence::around(&visit.dir, DOCTOR)?;
+            let _fence = Fence::around(visit.run, &visit.dir, DOCTOR)?;
             set_aside::undo(&visit.dir)?;
             Ok(())
         });

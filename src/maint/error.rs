@@ -11,6 +11,7 @@ use crate::adapters::sqlite::DbError;
 use crate::domain::retention::ClockDoubt;
 use crate::domain::span::Span;
 use crate::maint::Outcome;
+use crate::maint::import_langgraph::ImportError;
 
 /// Why a run did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,9 @@ pub enum MaintError {
     /// A restore needs the house to itself.
     #[error("refused: the server is running on {path}: stop it first", path = .0.display())]
     ServerRuns(PathBuf),
+    /// There is nothing to import.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// A fuse.
     #[error("refused: {0}; if that is right, use --force")]
     Refused(String),
@@ -80,6 +84,7 @@ impl MaintError {
                     Outcome::Failed
                 }
             },
+            Self::Import(error) => error.outcome(),
             Self::Database(DbError::Newer { .. } | DbError::Older { .. }) => Outcome::Refused,
             Self::Unpack(UnpackError::Broken(_) | UnpackError::WrongIdentity)
             | Self::Copy(SnapshotError::Broken(_) | SnapshotError::Database(DbError::NotOurs { .. }))

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::DiskError;
-use crate::adapters::{metrics_file, run_store};
+use crate::adapters::{metrics_file, run_store, set_aside};
 use crate::config::StorageConfig;
 use crate::domain::clock::Timestamp;
-use crate::domain::maintenance::JOBS;
+use crate::domain::maintenance::{DOCTOR, JOBS};
 use crate::maint::{Report, Schema, open_database};
 
 const LAST_RUN: &str = "companion_job_last_run_timestamp_seconds";
@@ -123,10 +123,12 @@ fn seconds(millis: i64) -> String {
 /// When the job last succeeded, as the database knows.
 fn recorded_success(storage: Option<&StorageConfig>, job: &str) -> Option<Timestamp> {
     // The record of the others does not say more than the file does.
-    if !JOBS.contains(&job) {
+    // Doctor does not open a database that is damaged, so neither is it opened here.
+    if !JOBS.contains(&job) || job == DOCTOR {
         return None;
     }
     let dir = DataDir::open(storage?).ok()?;
+    set_aside::refuse_pending(&dir).ok()?;
     let db = open_database(&dir, Schema::CurrentOrOlder).ok()?;
     run_store::last_success(&db, job).ok()?
 }

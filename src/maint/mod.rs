@@ -24,6 +24,7 @@ pub mod cleanup_sessions;
 pub mod compact;
 pub mod doctor;
 mod error;
+pub mod import_langgraph;
 mod lent_reserve;
 pub mod list_backups;
 pub mod metrics;

@@ -17,7 +17,7 @@ use crate::adapters::backup_writer::{Scratch, ensure_room};
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock, remove_leftovers};
 use crate::adapters::disk::Naming;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
-use crate::adapters::{erasure_ledger, run_store, set_aside, sqlite};
+use crate::adapters::{erasure_ledger, inspection, run_store, set_aside, sqlite};
 use crate::domain::backup::BackupName;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{JOBS, RESTORE_DB};
@@ -102,6 +102,7 @@ pub fn run(run: &Run<'_>, options: &Options) -> Report<Counts> {
         }
         Err(error) => (None, Err(error)),
     };
+    let ended = ended.map_err(|error| run.stop.explain(error));
     let (outcome, errors) = match &ended {
         Ok(()) => (Outcome::Done, Vec::new()),
         Err(error) => (error.outcome(), vec![item(options.backup.clone(), error)]),
@@ -121,20 +122,20 @@ fn enter(run: &Run<'_>) -> Result<Option<Entered>, MaintError> {
     }
     let dir = if run.dry_run { DataDir::open(storage)? } else { DataDir::create_or_open(storage)? };
     let lock = run.lock(&dir, RESTORE_DB)?;
-    let fence = Fence::around(&dir, RESTORE_DB)?;
+    let fence = Fence::around(run, &dir, RESTORE_DB)?;
     Ok(Some(Entered { dir, _lock: lock, _fence: fence }))
 }
 
 impl Fence {
-    /// Takes every lock but that of the job `but`, which the caller holds.
-    pub(crate) fn around(dir: &DataDir, but: &str) -> Result<Self, MaintError> {
+    /// Takes every lock but that of the job `but`, which the caller holds; waits for jobs as long as `--wait-lock` says.
+    pub(crate) fn around(run: &Run<'_>, dir: &DataDir, but: &str) -> Result<Self, MaintError> {
         let mut locks = Vec::new();
         match dir.lock("server") {
             Err(DataDirError::Locked { .. }) => return Err(MaintError::ServerRuns(dir.root().to_owned())),
             server => locks.push(server?),
         }
         for job in JOBS.into_iter().filter(|job| *job != but) {
-            locks.push(dir.lock(job)?);
+            locks.push(run.lock(dir, job)?);
         }
         Ok(Self { _locks: locks })
     }
@@ -164,9 +165,24 @@ fn restore(
     counts.checkpoints = unpacked.contents.checkpoints;
     counts.database_bytes = unpacked.contents.bytes;
     match dir {
-        Some(dir) if !run.dry_run => put_in_place(run, dir, unpacked, (now, counts)),
-        _ => Ok(()),
+        Some(dir) if !run.dry_run => put_in_place(run, dir, unpacked, (now, &mut *counts))?,
+        _ => return Ok(()),
     }
+    log_completed(counts);
+    Ok(())
+}
+
+/// Not where the copy is put in its place: a drill does that too.
+fn log_completed(counts: &Counts) {
+    tracing::info!(
+        event = "restore_completed",
+        path = counts.path,
+        sessions = counts.sessions,
+        checkpoints = counts.checkpoints,
+        erased_again = counts.erased_again,
+        set_aside = counts.set_aside,
+        "The backup is restored"
+    );
 }
 
 fn take_up(counts: &mut Counts, chosen: &Chosen) {
@@ -206,15 +222,6 @@ pub(crate) fn put_in_place(
             set_aside::finish(dir)?;
             counts.go_back = aside.as_deref().map(|aside| go_back(dir, aside));
             counts.set_aside = aside.map(|aside| aside.display().to_string());
-            tracing::info!(
-                event = "restore_completed",
-                path = counts.path,
-                sessions = counts.sessions,
-                checkpoints = counts.checkpoints,
-                erased_again = counts.erased_again,
-                set_aside = counts.set_aside,
-                "The backup is restored"
-            );
             Ok(())
         }
         Err(error) => {
@@ -224,13 +231,15 @@ pub(crate) fn put_in_place(
     }
 }
 
-/// Shell commands that put the database from before back.
+/// Shell commands that put the database from before back. Whoever runs them, the jobs have to be able to remove the
+/// directory they make once its time is over.
 fn go_back(dir: &DataDir, aside: &Path) -> String {
     let database = dir.database().display();
     let home = dir.database().parent().unwrap_or(dir.root()).display();
     let aside = aside.display();
     format!(
-        "stop the server, then: mkdir '{aside}-undone' && mv '{database}'* '{aside}-undone/' && mv '{aside}/'* '{home}/'"
+        "stop the server, then: mkdir -m 700 '{aside}-undone' && chown --reference='{home}' '{aside}-undone' && \
+         mv '{database}'* '{aside}-undone/' && mv '{aside}/'* '{home}/'"
     )
 }
 
@@ -238,7 +247,9 @@ fn go_back(dir: &DataDir, aside: &Path) -> String {
 fn record(dir: &DataDir, outcome: Outcome, report: &Report<Counts>) {
     let recorded = sqlite::open(dir.database(), sqlite::Access::ReadWrite).and_then(|(db, _)| {
         let text = serde_json::to_string(report).unwrap_or_default();
-        run_store::begin(&db, RESTORE_DB, report.started_at)
+        // Every lock is held, so nothing is running: that is how the backup saw itself.
+        inspection::mark_all_killed(&db)
+            .and_then(|()| run_store::begin(&db, RESTORE_DB, report.started_at))
             .and_then(|key| run_store::finish(&db, key, report.ended_at(), outcome.recorded_as(), &text))
             .map_err(|source| sqlite::DbError::from_sqlite("record the run", source))
     });

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::adapters::backup_codec::UnpackError;
 use crate::adapters::backup_writer::BackupError;
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::snapshot::SnapshotError;
@@ -52,7 +53,9 @@ impl Stop {
         let stopped = matches!(
             error,
             MaintError::Stopped
+                | MaintError::Unpack(UnpackError::Stopped)
                 | MaintError::Backup(BackupError::Stopped | BackupError::Snapshot(SnapshotError::Stopped))
+                | MaintError::Copy(SnapshotError::Stopped)
         );
         match self.reason() {
             Some(Reason::OutOfTime(span)) if stopped => MaintError::OutOfTime(span),

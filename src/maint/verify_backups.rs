@@ -131,17 +131,15 @@ fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Re
     Ok(())
 }
 
-/// Where backups are unpacked to be looked through. It belongs to whoever holds the lock of this job.
-pub(crate) fn bench(dir: &DataDir) -> PathBuf {
-    dir.backups().join("verify")
-}
+/// Its name in the directory of backups.
+pub(crate) const BENCH: &str = "verify";
 
-/// That directory; gone when dropped.
+/// A directory to unpack in, which belongs to whoever holds the lock of this job; gone when dropped.
 struct Bench(PathBuf);
 
 impl Bench {
     fn set_up(dir: &DataDir) -> Result<Self, DiskError> {
-        let bench = Self(bench(dir));
+        let bench = Self(dir.backups().join(BENCH));
         bench.clear()?;
         dir.owner().create_dir(&bench.0)?;
         Ok(bench)

@@ -5,7 +5,6 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::app::turn::{Timings, TurnEvent, TurnEvents, TurnReply, TurnRequest};
 use crate::app::{App, AppError};
@@ -32,6 +31,11 @@ struct ReplyBody {
     text: String,
     degraded: Vec<&'static str>,
     timings: Timings,
+}
+
+#[derive(Serialize)]
+struct TokenBody {
+    text: String,
 }
 
 /// `POST /chat`
@@ -94,7 +98,7 @@ fn reply_body(reply: TurnReply, degraded: Vec<&'static str>) -> ReplyBody {
 
 fn frame(event: TurnEvent, request_id: &str, degraded: &[&'static str]) -> Bytes {
     let (name, data) = match event {
-        TurnEvent::Token(text) => ("token", json!({"text": text}).to_string()),
+        TurnEvent::Token(text) => ("token", serde_json::to_string(&TokenBody { text }).unwrap_or_default()),
         TurnEvent::Done(reply) => {
             ("done", serde_json::to_string(&reply_body(reply, degraded.to_vec())).unwrap_or_default())
         }

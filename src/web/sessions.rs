@@ -191,10 +191,13 @@ fn session_body(app: &App, session: Session) -> SessionBody {
     }
 }
 
-fn messages_of(turn: Checkpoint) -> [MessageBody; 2] {
+/// What was said and what was answered; of an imported turn one of them may be missing.
+fn messages_of(turn: Checkpoint) -> impl Iterator<Item = MessageBody> {
     let audio_url = turn.audio.map(|id| format!("/api/v1/voice/audio/{id}"));
     [
         MessageBody { role: "user", text: turn.said, created_at: turn.said_at, audio_url: None },
         MessageBody { role: "assistant", text: turn.answered, created_at: turn.answered_at, audio_url },
     ]
+    .into_iter()
+    .filter(|message| !message.text.is_empty())
 }

@@ -32,6 +32,24 @@ fn a_person_is_told_what_is_kept_and_how_long() {
 }
 
 #[test]
+fn a_person_is_told_when_nobody_does_the_maintenance() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let overdue = || app.get_as(&talk.token, "/api/v1/me").expect(200).json()["maintenance_overdue"].clone();
+    app.clock.advance(Duration::from_secs(48 * 3600));
+    assert_eq!(overdue(), json!([]));
+    app.clock.advance(Duration::from_secs(1));
+    assert_eq!(overdue(), json!(["cleanup-sessions", "cleanup-audio", "backup-db"]));
+    let succeeded =
+        "INSERT INTO maintenance_runs (job, started_at, ended_at, outcome) VALUES ('backup-db', ?1, ?1, ?2)";
+    let at = BEGINNING + 3_600_000;
+    app.db().execute(succeeded, rusqlite::params![at, "failed"]).unwrap();
+    assert_eq!(overdue().as_array().unwrap().len(), 3, "a failed run is none");
+    app.db().execute(succeeded, rusqlite::params![at, "succeeded"]).unwrap();
+    assert_eq!(overdue(), json!(["cleanup-sessions", "cleanup-audio"]));
+}
+
+#[test]
 fn an_export_is_one_document_with_everything() {
     let app = TestApp::spawn();
     let talk = app.start(&[], &json!({"remember": false}));
@@ -218,7 +236,7 @@ fn an_erasure_tells_until_when_a_backup_holds_it() {
     let app = TestApp::spawn();
     let talk = app.start_session();
     let manifest = json!({
-        "schema": 1, "created_at": after_beginning(0), "program": "companion", "schema_version": 2,
+        "schema": 1, "created_at": after_beginning(0), "program": "companion", "schema_version": 3,
         "database_bytes": 1, "bytes": 1, "sha256": "", "persons": 1, "sessions": 1, "checkpoints": 0,
     });
     let backup = app.data_dir().join("backups").join("companion-20261124T000000Z");

@@ -278,7 +278,10 @@ fn a_damaged_database_is_never_touched_but_the_rest_is_mended() {
         // Every file in the audio directory looks like an orphan when the rows cannot be read.
         let precious = audio(&house).join(format!("{}.mp3", uuid::Uuid::new_v4()));
         seed::file(&precious, 10, 2 * HOUR);
-        let ran = house.maint(&["doctor", "--repair"]).expect(3).tells("restore-db latest");
+        let place = tempfile::TempDir::new().unwrap();
+        let metrics = place.path().join("x.prom");
+        let arguments = ["doctor", "--repair", "--metrics-file", metrics.to_str().unwrap()];
+        let ran = house.maint(&arguments).expect(3).tells("restore-db latest");
         assert_eq!(listed(&ran.report, "repaired"), ["permissions: data directory"]);
         let left = listed(&ran.report, "findings");
         assert!(!left.is_empty() && left.iter().all(|name| name == "integrity: database"), "{left:?}");
@@ -388,6 +391,36 @@ fn a_backup_directory_outside_is_not_closed_to_others_but_its_backups_are() {
     set_mode(&backup, 0o640);
     assert_eq!(mended(&house), [format!("permissions: {}", backup.display())]);
     assert_eq!((mode(&backup), mode(outside.path())), (0o600, 0o755));
+}
+
+#[test]
+fn an_interrupted_restore_is_undone_and_what_was_unpacked_to_look_at_goes() {
+    let house = lived_in();
+    let aside = house.dir.join("set-aside/20261124T020000Z");
+    std::fs::create_dir_all(&aside).unwrap();
+    for dir in [&house.dir.join("set-aside"), &aside] {
+        set_mode(dir, 0o700);
+    }
+    std::fs::rename(house.database(), aside.join("companion.db")).unwrap();
+    let pending = house.dir.join("restore.pending");
+    let told = serde_json::json!({"set_aside": aside, "files": ["companion.db"]});
+    std::fs::write(&pending, told.to_string()).unwrap();
+    let bench = house.dir.join("backups/verify");
+    std::fs::create_dir(&bench).unwrap();
+    seed::file(&bench.join("unpacked"), 10, 0);
+    assert_eq!(found(&house), ["restore: restore.pending"]);
+    house.maint(&["doctor", "--repair", "--dry-run"]).expect(3);
+    assert!(pending.exists() && !house.database().exists());
+    assert_eq!(mended(&house), ["restore: restore.pending", "leftovers: backups/verify"]);
+    house.assert_sound();
+    // What a restore that went well has set aside stays, and stays private.
+    house.maint(&["backup-db"]).expect(0);
+    house.maint(&["restore-db", "latest", "--yes"]).expect(0);
+    assert_eq!(found(&house), [""; 0]);
+    let kept = crate::support::names(&house.dir.join("set-aside"), "Z").remove(0).join("companion.db");
+    set_mode(&kept, 0o644);
+    assert_eq!(mended(&house).len(), 1);
+    assert_eq!(mode(&kept), 0o600);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::support::seed::{self, DAY};
 use crate::support::{House, Server, Talk};
 
 /// How often each command is killed, here and in the files that name it.
-const TIMES: [(&str, u32); 10] = [
+const TIMES: [(&str, u32); 11] = [
     ("companion", 100),
     ("companion, upgrading", 20),
     ("cleanup-sessions", 50),
@@ -19,6 +19,7 @@ const TIMES: [(&str, u32); 10] = [
     ("restore-db", 40),
     ("verify-backups", 20),
     ("doctor", 30),
+    ("import-langgraph", 40),
     ("list-backups", 5),
     ("status", 5),
 ];

@@ -45,6 +45,7 @@ fn the_latest_comes_back_the_old_one_is_set_aside_and_the_way_back_works() {
     assert_eq!(sessions(&house), 5);
     house.assert_sound();
     house.assert_no_temporary_files();
+    house.maint(&["doctor"]).expect(0);
     let server = house.start();
     let talk = server.start_session();
     assert_eq!(server.say(&talk, "and on we go").0, 200);

@@ -92,6 +92,8 @@ pub enum Command {
     /// waits for that, but the write-ahead log cannot be emptied meanwhile, so on a large and busy database let it run
     /// at a quiet hour. A damaged database is never touched: restore a backup.
     Doctor(Doctor),
+    /// Bring in the conversations of a predecessor that kept them with LangGraph, as often as wanted without doubling
+    ImportLanggraph(ImportLanggraph),
     /// Tell what is on disk, when each job last ran, what the next cleanup would take
     Status,
 }
@@ -199,4 +201,21 @@ pub struct Doctor {
     /// With --repair: list what would be mended, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+/// `import-langgraph`
+#[derive(Debug, Args)]
+pub struct ImportLanggraph {
+    /// The predecessor's SQLite file; it is not changed
+    #[arg(value_name = "MEMORY.DB")]
+    pub source: PathBuf,
+    /// Holds the token of the person who is to have the sessions [default: a person made for them, whose token the
+    /// report tells once]
+    #[arg(long, value_name = "FILE")]
+    pub person_token_file: Option<PathBuf>,
+    /// Imported sessions never expire; without it the next cleanup-sessions deletes those idle for too long
+    #[arg(long)]
+    pub pin: bool,
+    /// Trying, and bringing back conversations that were deleted here since they were imported
+    #[command(flatten)]
+    pub changing: Changing,
 }

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use args::{
-    Arguments, BackupDb, Changing, CleanupAudio, CleanupSessions, Command, Common, Doctor, RestoreDb,
-    VerifyBackups,
+    Arguments, BackupDb, Changing, CleanupAudio, CleanupSessions, Command, Common, Doctor, ImportLanggraph,
+    RestoreDb, VerifyBackups,
 };
 use clap::{CommandFactory, FromArgMatches};
 use companion::config::{Flags, LogFormat, MaintConfig};
 use companion::domain::clock::SystemClock;
 use companion::maint::stop::Stop;
 use companion::maint::{
-    Report, Run, backup, cleanup_audio, cleanup_sessions, doctor, list_backups, restore, status,
-    verify_backups,
+    Report, Run, backup, cleanup_audio, cleanup_sessions, doctor, import_langgraph, list_backups, restore,
+    status, verify_backups,
 };
 use companion::telemetry::logs;
 use progress::Shown;
@@ -91,6 +91,7 @@ fn start(arguments: &Arguments, telling: &Telling) -> anyhow::Result<u8> {
         Command::ListBackups => setting.print(&list_backups::run(&setting.run(&LOOKING))),
         Command::VerifyBackups(asked) => setting.verify_backups(asked),
         Command::Doctor(asked) => setting.examine(asked),
+        Command::ImportLanggraph(asked) => setting.import(asked),
         Command::Status => setting.print(&status::run(&setting.run(&LOOKING))),
     })
 }
@@ -203,11 +204,20 @@ impl Setting<'_> {
         self.print(&doctor::run(&self.run(&changing), doctor::Options { repair: asked.repair }))
     }
 
+    fn import(&self, asked: &ImportLanggraph) -> u8 {
+        let options = import_langgraph::Options {
+            source: asked.source.clone(),
+            person_token_file: asked.person_token_file.clone(),
+            pin: asked.pin,
+        };
+        self.print(&import_langgraph::run(&self.run(&asked.changing), &options))
+    }
+
     /// Prints the report and returns the exit code.
     fn print<C: Readable + Serialize + Clone>(&self, report: &Report<C>) -> u8 {
         self.progress.finish();
         let report = self.telling.measured(self.config, report);
-        if !self.common.quiet || report.exit_code != 0 {
+        if !self.common.quiet || report.exit_code != 0 || report.counts.must_be_told() {
             // A reader that closed the pipe early changes nothing about what was done.
             drop(writeln!(std::io::stdout(), "{}", self.text(&report)));
         }

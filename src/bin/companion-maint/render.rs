@@ -4,6 +4,7 @@ use companion::maint::backup;
 use companion::maint::cleanup_audio;
 use companion::maint::cleanup_sessions;
 use companion::maint::doctor::{self, Finding};
+use companion::maint::import_langgraph;
 use companion::maint::list_backups;
 use companion::maint::restore;
 use companion::maint::status::{self, LastRun};
@@ -18,6 +19,11 @@ pub trait Readable {
     /// How it ended, where the usual words do not fit.
     fn verdict(&self, exit_code: u8) -> &'static str {
         verdict(exit_code)
+    }
+
+    /// True when the report holds what is never told again, so that it is shown even with `--quiet`.
+    fn must_be_told(&self) -> bool {
+        false
     }
 }
 
@@ -161,11 +167,12 @@ impl Readable for list_backups::Counts {
                 format!(", stays until {until}: the last one before most rows went")
             });
             lines.push(format!(
-                "  {}  {} sessions, {} checkpoints, {}{key}{guard}",
+                "  {}  {} sessions, {} checkpoints, {}, schema {}{key}{guard}",
                 backup.file,
                 backup.sessions,
                 backup.checkpoints,
-                bytes(backup.bytes)
+                bytes(backup.bytes),
+                backup.schema_version
             ));
         }
         lines.extend(
@@ -222,6 +229,53 @@ impl Readable for doctor::Counts {
             3 => "NOT ALL IS WELL",
             other => verdict(other),
         }
+    }
+}
+
+impl Readable for import_langgraph::Told {
+    fn lines(&self, dry_run: bool) -> Vec<String> {
+        let counts = &self.counts;
+        let skipped = &counts.messages_skipped;
+        let verb = if dry_run { "would be imported" } else { "imported" };
+        let mut lines = vec![
+            format!(
+                "  source       {} threads, {} checkpoints read",
+                counts.threads_found, counts.checkpoints_read
+            ),
+            format!(
+                "  sessions     {} {verb}, {} with more turns, {} unchanged, {} deleted here since",
+                counts.sessions_imported,
+                counts.sessions_updated,
+                counts.sessions_unchanged,
+                counts.sessions_deleted_since
+            ),
+            format!(
+                "  turns        {} {verb}, {} answered since, {} were there",
+                counts.turns_imported, counts.turns_completed, counts.turns_already_there
+            ),
+            format!(
+                "  left out     {} system and {} tool messages, {} without words, {} others, {} parts that are no text",
+                skipped.system, skipped.tool, skipped.without_words, skipped.other, counts.parts_skipped
+            ),
+        ];
+        if counts.checkpoints_unreadable > 0 {
+            lines.push(format!("  unreadable   {} checkpoints", counts.checkpoints_unreadable));
+        }
+        if counts.would_expire > 0 {
+            lines.push(format!(
+                "  expiring     THE NEXT CLEANUP DELETES {} of these sessions; --pin keeps them",
+                counts.would_expire
+            ));
+        }
+        if let (Some(token), Some(purpose)) = (&self.person_token, self.person_token_use) {
+            lines.push(format!("  person       {token}"));
+            lines.push(format!("               {purpose}"));
+        }
+        lines
+    }
+
+    fn must_be_told(&self) -> bool {
+        self.person_token.is_some()
     }
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use crate::adapters::inspection::{self, Miscounted};
 use crate::adapters::sqlite::{self, Access, DbError, During};
-use crate::adapters::{disk, person_store, run_store};
+use crate::adapters::{disk, person_store, run_store, write_ahead_log};
 use crate::domain::maintenance::{DAILY, DOCTOR, is_overdue};
 use crate::maint::compact::{self, GAP};
 use crate::maint::doctor::Visit;
@@ -21,7 +21,7 @@ const AT_ONCE: usize = 50;
 const INSTRUCTIONS: i32 = 100_000;
 
 const RESTORE: &str =
-    "it is not touched: stop the server, put it aside, and restore: companion-maint restore-db latest";
+    "it is not touched: stop the server and run companion-maint restore-db latest, which sets it aside";
 
 /// Checks the whole file without writing to it, and opens it for the other checks if it is whole.
 pub fn open_if_whole(visit: &mut Visit<'_>) -> Result<Option<Connection>, MaintError> {
@@ -205,7 +205,7 @@ pub fn log_size(visit: &mut Visit<'_>, db: &Connection) -> Result<(), MaintError
     let repair = "empty it; if it stays, a program has been reading for long: a backup, or a forgotten shell";
     visit.mendable("write-ahead log".to_owned(), found, repair, |_| {
         for _ in 0..TRIES {
-            if sqlite::scrub(db)? {
+            if write_ahead_log::scrub(db)? {
                 return Ok(());
             }
             compact::pause(std::time::Duration::from_millis(50));

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::adapters::audio_store;
 use crate::adapters::data_dir::TEMPORARY_PREFIX;
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::private_files::{self, Exposed};
 use crate::adapters::reserve::{self, RESERVE_BYTES};
+use crate::adapters::{audio_store, set_aside};
 use crate::domain::backup::BackupName;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{BACKUP_DB, CLEANUP_AUDIO, CLEANUP_SESSIONS, VERIFY_BACKUPS};
+use crate::maint::MaintError;
 use crate::maint::doctor::Visit;
-use crate::maint::{MaintError, verify_backups};
+use crate::maint::verify_backups::BENCH;
 
 /// A regular file.
 #[derive(Debug, Clone)]
@@ -48,8 +49,31 @@ fn database_dir<'a>(visit: &'a Visit<'_>) -> &'a Path {
     visit.dir.database().parent().unwrap_or(visit.dir.root())
 }
 
+/// What a look through the backups that was killed had unpacked: whole databases.
+fn bench(visit: &mut Visit<'_>) -> Result<(), MaintError> {
+    let path = visit.dir.backups().join(BENCH);
+    if !is_real_dir(&path) {
+        return Ok(());
+    }
+    visit.while_idle(&[VERIFY_BACKUPS], |visit| {
+        if is_real_dir(&path) {
+            let found = "left by a verify-backups that was interrupted".to_owned();
+            visit.mendable(shown(visit, &path), found, "delete it", |_| {
+                fs::remove_dir_all(&path).naming("remove", &path)?;
+                Ok(())
+            });
+        }
+        Ok(())
+    })
+}
+
+/// Not a link to one.
+fn is_real_dir(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
+}
+
 pub fn leftovers(visit: &mut Visit<'_>) -> Result<(), MaintError> {
-    unpacked_backups(visit)?;
+    bench(visit)?;
     let places = [visit.dir.root(), database_dir(visit), visit.dir.audio(), visit.dir.backups()];
     let places: BTreeSet<PathBuf> = places.into_iter().map(Path::to_owned).collect();
     let mut old = Vec::new();
@@ -69,25 +93,6 @@ pub fn leftovers(visit: &mut Visit<'_>) -> Result<(), MaintError> {
             let found = "left by a write that was interrupted".to_owned();
             visit.mendable(shown(visit, &entry.path), found, "delete it", |_| {
                 disk::remove_if_there(&entry.path)?;
-                Ok(())
-            });
-        }
-        Ok(())
-    })
-}
-
-/// Conversations lie there in the clear, whatever the backups are encrypted to.
-fn unpacked_backups(visit: &mut Visit<'_>) -> Result<(), MaintError> {
-    let bench = verify_backups::bench(&visit.dir);
-    let is_there = || fs::symlink_metadata(&bench).is_ok_and(|meta| meta.is_dir());
-    if !is_there() {
-        return Ok(());
-    }
-    visit.while_idle(&[VERIFY_BACKUPS], |visit| {
-        if is_there() {
-            let found = "unpacked backups, left by a verify-backups that was interrupted".to_owned();
-            visit.mendable(shown(visit, &bench), found, "delete them", |_| {
-                fs::remove_dir_all(&bench).naming("remove", &bench)?;
                 Ok(())
             });
         }
@@ -139,6 +144,12 @@ fn private_paths(visit: &Visit<'_>) -> Result<Vec<(PathBuf, String)>, MaintError
         name.push(ending);
         add(name.into());
     }
+    let aside = set_aside::place(dir);
+    for (name, _) in set_aside::list(dir)? {
+        add(aside.join(&name));
+        entries(&aside.join(&name))?.into_iter().for_each(|e| add(e.path));
+    }
+    add(aside);
     add(dir.reserve());
     add(dir.erasures());
     entries(&locks)?.into_iter().filter(|e| e.name.ends_with(".lock")).for_each(|e| add(e.path));

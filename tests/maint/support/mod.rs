@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 pub mod content;
 pub mod dice;
+pub mod langgraph;
 pub mod seed;
 
 /// A data directory of its own, and the settings everything in it is run with.
@@ -363,9 +364,15 @@ impl Mounted {
     /// A disk of this size, in memory.
     pub fn small_disk(size: &str) -> Self {
         let temporary = TempDir::new().unwrap();
-        let place = temporary.path().to_owned();
+        let mut mounted = Self::small_disk_at(temporary.path(), size);
+        mounted._temporary = Some(temporary);
+        mounted
+    }
+
+    /// The same in place of a directory.
+    pub fn small_disk_at(place: &Path, size: &str) -> Self {
         mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs", place.to_str().unwrap()]);
-        Self { place, _temporary: Some(temporary) }
+        Self { place: place.to_owned(), _temporary: None }
     }
 
     /// The directory over itself, read-only.

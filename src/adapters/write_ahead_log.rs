@@ -1,0 +1,122 @@
+//! The write-ahead log: copying it into the database while others go on, and emptying it.
+//!
+//! Copying flushes twice and takes as long as the disk likes. The server's writer leaves that to a thread of its own,
+//! so that no conversation waits for it.
+//!
+//! Bounds: the server copies after 512 writes; if the thread cannot keep up, the writer helps from 32 MiB on.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, ErrorCode};
+
+use crate::adapters::sqlite::{self, Access, DbError, During};
+
+const WRITES_PER_COPY: usize = 512;
+/// In pages of 4 KiB.
+const WRITER_HELPS_FROM: u32 = 8192;
+/// Pages written while one copy runs are left to the next one, which is short.
+const COPIES_IN_A_ROW: u32 = 8;
+
+/// The thread that copies the log into the database, and when it is to do so. Ends when dropped.
+pub struct Copier {
+    ask: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+    writes: usize,
+}
+
+impl Copier {
+    /// Starts the thread for the database at `path`, whose writer is `writer`.
+    ///
+    /// # Errors
+    /// When the writer cannot be set up.
+    pub fn start(path: PathBuf, writer: &Connection) -> Result<Self, DbError> {
+        writer.pragma_update(None, "wal_autocheckpoint", WRITER_HELPS_FROM).during("leave the log alone")?;
+        let (ask, asked) = sync_channel(1);
+        let thread = std::thread::Builder::new().name("write-ahead log".into());
+        // Without the thread the writer does it all, later.
+        let thread = thread.spawn(move || copy_when_asked(&path, &asked)).ok();
+        Ok(Self { ask: Some(ask), thread, writes: 0 })
+    }
+
+    /// Hears of writes that are on disk; after enough of them the log is copied.
+    pub fn count(&mut self, writes: usize) {
+        self.writes += writes;
+        if self.writes >= WRITES_PER_COPY
+            && let Some(ask) = &self.ask
+        {
+            self.writes = 0;
+            // One that was asked for before and has not begun does for both.
+            let _ = ask.try_send(());
+        }
+    }
+}
+
+impl Drop for Copier {
+    fn drop(&mut self) {
+        drop(self.ask.take());
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn copy_when_asked(path: &Path, asked: &Receiver<()>) {
+    let mut opened = None;
+    while asked.recv().is_ok() {
+        let connection = opened.take().map_or_else(|| sqlite::open_current(path, Access::ReadWrite), Ok);
+        let copied = connection.and_then(|connection| {
+            for _ in 0..COPIES_IN_A_ROW {
+                if copy(&connection)? {
+                    break;
+                }
+            }
+            Ok(connection)
+        });
+        match copied {
+            Ok(connection) => opened = Some(connection),
+            Err(error) => tracing::warn!(error = %error, "The write-ahead log could not be copied yet"),
+        }
+    }
+}
+
+/// Copies what can be copied without anyone having to wait. True when that was all.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn copy(connection: &Connection) -> Result<bool, DbError> {
+    let left = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        let (busy, pages, copied): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(busy != 0 || pages != copied)
+    });
+    left.map(|left| !left).during("copy the write-ahead log")
+}
+
+/// Copies the write-ahead log into the database and truncates it. Others wait only while the last few pages are
+/// copied. False when a reader or writer was in the way.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn empty(connection: &Connection) -> Result<bool, DbError> {
+    copy(connection)?;
+    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    match busy {
+        Ok(busy) => Ok(busy == 0),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
+        Err(error) => Err(DbError::from_sqlite("empty the write-ahead log", error)),
+    }
+}
+
+/// Gives up to 1 MiB of freed pages back and empties the write-ahead log without waiting for anyone. False when a
+/// reader was in the way.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn scrub(connection: &Connection) -> Result<bool, DbError> {
+    sqlite::give_back_pages(connection, 256)?;
+    connection.busy_handler(None).during("stop waiting")?;
+    let emptied = empty(connection);
+    sqlite::wait_for_others(connection)?;
+    emptied
+}

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Puts a machine together out of a directory, in namespaces of its own, and runs /story.sh on it: the system's own programs
+# read-only underneath, the machine's own /etc, /var, /mnt and /usr/local/bin, its own network and processes. All of it is
+# gone when this ends. Called as: unshare --mount --pid --net --fork --kill-child sh inside.sh DIRECTORY PROGRAMS
+set -e
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+machine=$1
+mount --rbind /usr "$machine/usr"
+mount --bind "$machine/own-bin" "$machine/usr/local/bin"
+mount --bind "$2" "$machine/programs"
+mount -t proc proc "$machine/proc"
+mount --bind /dev "$machine/dev"
+ip link set lo up
+# The stubs first, then the tools that the handbook may use, then what was installed.
+exec chroot "$machine" /usr/bin/env -i PATH=/stubs:/tools:/usr/local/bin HOME=/root LANG=C.UTF-8 /bin/sh /story.sh
