@@ -224,10 +224,10 @@ pub fn open_scratch(path: &Path) -> Result<Connection, DbError> {
     Ok(connection)
 }
 
-/// Brings an older schema up to date in one transaction per step. The caller has taken a backup.
+/// Brings an older schema up to date in one transaction, however many steps that takes. The caller has taken a backup.
 ///
 /// # Errors
-/// [`DbError::Migration`]; the failed step is undone.
+/// [`DbError::Migration`]; the schema is then the one from before.
 pub fn migrate(connection: &mut Connection) -> Result<(), DbError> {
     MIGRATIONS.to_latest(connection).map_err(DbError::Migration)
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::seed::{self, DAY, HOUR};
 use crate::support::{House, Server, Talk, agent};
-use crate::upgrades::{house_of, owner_of_the_fixture};
+use crate::upgrades::{earlier_schemas, house_of, owner_of_the_fixture};
 
 /// Somebody asks to be forgotten; returns what they are told.
 fn forget(server: &Server, talk: &Talk) -> Value {
@@ -91,21 +91,23 @@ fn a_drill_forgets_as_a_restore_does_and_the_backup_stays_as_it_is() {
 
 #[test]
 fn a_backup_of_an_older_schema_revives_nobody_either() {
-    let house = house_of(1);
-    house.maint(&["backup-db", "--force"]).expect(0);
-    let old = house.backups().pop().unwrap();
-    let server = house.start();
-    let owner = owner_of_the_fixture();
-    assert_eq!(server.history(&owner).len(), 3);
-    forget(&server, &owner);
-    // Of the two backups the newest is the one of the upgrade, of the same schema.
-    let drill = house.maint(&["verify-backups", "--restore-drill"]).expect(0).report;
-    assert_eq!((&drill["drill"]["sessions"], &drill["verified"][0]["sessions"]), (&0.into(), &2.into()));
-    server.stop();
-    let report = house.maint(&["restore-db", old.to_str().unwrap(), "--yes"]).expect(0).report;
-    assert_eq!((&report["schema_version"], &report["erased_again"]), (&1.into(), &1.into()));
-    assert!(!holds(&house, b"said 1"));
-    house.start().stop();
-    assert_eq!(house.content().sessions, 0);
-    house.assert_sound();
+    for schema in earlier_schemas() {
+        let house = house_of(schema);
+        let old =
+            house.maint(&["backup-db", "--force"]).expect(0).report["path"].as_str().unwrap().to_owned();
+        let server = house.start();
+        let owner = owner_of_the_fixture();
+        assert_eq!(server.history(&owner).len(), 3);
+        forget(&server, &owner);
+        // The newest backup is the one that the upgrade took, of the same schema.
+        let drill = house.maint(&["verify-backups", "--restore-drill"]).expect(0).report;
+        assert_eq!((&drill["drill"]["sessions"], &drill["verified"][0]["sessions"]), (&0.into(), &2.into()));
+        server.stop();
+        let report = house.maint(&["restore-db", &old, "--yes"]).expect(0).report;
+        assert_eq!((&report["schema_version"], &report["erased_again"]), (&schema.into(), &1.into()));
+        assert!(!holds(&house, b"said 1"));
+        house.start().stop();
+        assert_eq!(house.content().sessions, 0);
+        house.assert_sound();
+    }
 }

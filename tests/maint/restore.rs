@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::seed::{self, HOUR};
-use crate::support::{House, Mounted, names};
+use crate::support::{House, Mounted, names, wait_for};
 
 /// A house with a backup of `sessions` sessions, to which one more was added since.
 fn house(sessions: u32) -> House {
@@ -102,6 +102,40 @@ fn a_stale_log_beside_the_database_undoes_nothing() {
     assert_eq!(sessions(&house), 5);
     let aside = names(&house.dir.join("set-aside"), "").pop().unwrap();
     assert!(aside.join("companion.db-wal").exists(), "the log went aside with its database");
+}
+
+#[test]
+fn a_log_whose_database_is_gone_does_not_get_into_the_restored_one() {
+    let house = house(5);
+    house.leave_in_log();
+    fs::remove_file(house.database()).unwrap();
+    house.maint(&["restore-db", "latest", "--yes"]).expect(0);
+    assert_eq!(sessions(&house), 5);
+    house.assert_sound();
+    let aside = names(&house.dir.join("set-aside"), "").pop().unwrap();
+    assert!(aside.join("companion.db-wal").exists() && !aside.join("companion.db").exists());
+}
+
+/// A restore that is stopped in its middle, like one that takes long.
+#[test]
+fn while_a_restore_is_under_way_nobody_else_gets_in() {
+    let house = house(5000);
+    let mut child = house.maint_command(&["restore-db", "latest", "--yes", "--json"]).spawn().unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    let unpacking = || names(&house.dir, "").iter().any(|path| path.to_string_lossy().contains("-tmp-"));
+    wait_for("it unpacks", || unpacking() || child.try_wait().unwrap().is_some());
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    for job in ["cleanup-sessions", "cleanup-audio", "backup-db", "verify-backups", "doctor"] {
+        house.maint(&[job]).expect(75);
+    }
+    house.maint(&["restore-db", "latest", "--yes"]).expect(75);
+    let told = house.try_start().err().unwrap();
+    assert!(told.starts_with("Some(1)"), "{told}");
+    assert_eq!(told.trim().lines().count(), 1, "{told}");
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    crate::support::Ran::from(child.wait_with_output().unwrap()).expect(0);
+    assert_eq!(sessions(&house), 5000);
+    house.start().stop();
 }
 
 #[test]
@@ -254,6 +288,18 @@ fn an_encrypted_backup_needs_its_key_and_the_age_tool_reads_it() {
     house.maint(&["restore-db", "latest", "--yes"]).expect(2).tells("--identity");
     house.maint(&["restore-db", "latest", "--yes", "--identity", "/no/such"]).expect(2);
     house.maint(&["restore-db", "latest", "--yes", "--identity", &other]).expect(4).tells("not to any key");
+    let whole = fs::read(&backup).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 0x10;
+    for bad in [&flipped, &whole[..whole.len() - 20]] {
+        fs::write(&backup, bad).unwrap();
+        house
+            .maint(&["restore-db", "latest", "--yes", "--identity", &mine])
+            .expect(4)
+            .tells("does not verify");
+    }
+    fs::write(&backup, whole).unwrap();
+    assert_untouched(&house, 5);
     let checked = house.maint(&["verify-backups"]).expect(0).report;
     assert_eq!(checked["verified"][0]["checked"], "sha256");
     let checked = house.maint(&["verify-backups", "--identity", &mine, "--restore-drill"]).expect(0).report;
