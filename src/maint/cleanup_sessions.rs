@@ -1,6 +1,6 @@
 //! `cleanup-sessions`: deletes what has outlived its retention, and makes the file shrink.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 use serde::Serialize;
@@ -8,14 +8,14 @@ use serde::Serialize;
 use crate::adapters::audio_store;
 use crate::adapters::expiry_store::{self, Cutoffs};
 use crate::adapters::session_store::{self, Deleted};
-use crate::adapters::sqlite::{DbError, During};
+use crate::adapters::sqlite::{self, DbError, During};
 use crate::adapters::{erasure_ledger, person_store};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_SESSIONS;
 use crate::domain::retention::{
     ClockWitness, RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent,
 };
-use crate::maint::compact::{self, GAP, SLICE};
+use crate::maint::compact::{self, Courtesy, GAP};
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
 
 /// What the command line asks for.
@@ -78,6 +78,7 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
     counts.audio_files_deleted = 0;
     counts.persons_erased = 0;
     let before = compact::database_bytes(job.dir.database());
+    sqlite::keep_batches_in_memory(&job.db)?;
     let deleted = delete_all(job, cutoffs, options, expected, counts);
     let compacted = if options.compact && deleted.is_ok() {
         compact::compact(job)
@@ -167,10 +168,11 @@ fn delete_all(
     expected: u64,
     counts: &mut Counts,
 ) -> Result<(), MaintError> {
+    let mut courtesy = Courtesy::default();
     loop {
         job.check_stop()?;
-        let deleted =
-            delete_batch(&mut job.db, cutoffs, options.batch_size).during("delete expired sessions")?;
+        let slice = courtesy.slice(&job.db)?;
+        let deleted = delete_batch(&mut job.db, cutoffs, options, slice).during("delete expired sessions")?;
         if deleted.sessions == 0 {
             break;
         }
@@ -181,18 +183,27 @@ fn delete_all(
     erase_unseen(job, counts)
 }
 
-/// One transaction: which sessions have expired is looked up inside of it, so one that has become active stays.
-fn delete_batch(db: &mut Connection, cutoffs: Cutoffs, most: usize) -> rusqlite::Result<Deleted> {
+/// One transaction: which sessions have expired is looked up inside of it, so one that has become active stays. The
+/// pages they leave are given back at once: what is moved into them never has to be written as empty pages first.
+fn delete_batch(
+    db: &mut Connection,
+    cutoffs: Cutoffs,
+    options: Options,
+    slice: Duration,
+) -> rusqlite::Result<Deleted> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let began = Instant::now();
     let mut deleted = Deleted::default();
-    for key in expiry_store::expired(&transaction, cutoffs, most)? {
+    for key in expiry_store::expired(&transaction, cutoffs, options.batch_size)? {
         session_store::delete(&transaction, key, &mut deleted)?;
-        if began.elapsed() > SLICE {
+        if began.elapsed() > slice / 2 {
             break;
         }
     }
     session_store::subtract_from_totals(&transaction, &deleted)?;
+    if options.compact {
+        sqlite::give_back_while(&transaction, u32::MAX >> 1, || began.elapsed() < slice)?;
+    }
     transaction.commit()?;
     Ok(deleted)
 }

@@ -8,8 +8,11 @@ use crate::adapters::sqlite::{self, DbError, During};
 use crate::adapters::{disk, write_ahead_log};
 use crate::maint::{Job, MaintError};
 
-/// How long one write transaction of ours may hold up everybody else's.
-pub(crate) const SLICE: Duration = Duration::from_millis(8);
+/// How long one write transaction of ours may hold up everybody else's, while there is anybody else.
+const SHORT_SLICE: Duration = Duration::from_millis(3);
+/// The same while nobody else has written for a while: fewer, larger transactions are done sooner.
+const LONG_SLICE: Duration = Duration::from_millis(8);
+const SOMEONE_WRITES_FOR: Duration = Duration::from_secs(1);
 /// What is left to everybody else between two of ours: the server looks for the lock twice a millisecond.
 pub(crate) const GAP: Duration = Duration::from_micros(1500);
 
@@ -17,16 +20,40 @@ const FIRST_PAGES: u32 = 64;
 const MOST_PAGES: u32 = 4096;
 const LOG_TRIES: u32 = 100;
 
+/// Watches whether others write, to know how long a slice may take.
+#[derive(Default)]
+pub(crate) struct Courtesy {
+    seen_version: Option<i64>,
+    others_wrote: Option<Instant>,
+}
+
+impl Courtesy {
+    /// How long the next transaction may take.
+    pub(crate) fn slice(&mut self, db: &Connection) -> Result<Duration, DbError> {
+        // Changes when another connection commits, and only then.
+        let version = db
+            .pragma_query_value(None, "data_version", |row| row.get(0))
+            .during("see whether others write")?;
+        if self.seen_version.replace(version).is_some_and(|seen: i64| seen != version) {
+            self.others_wrote = Some(Instant::now());
+        }
+        let others_write = self.others_wrote.is_some_and(|at| at.elapsed() < SOMEONE_WRITES_FOR);
+        Ok(if others_write { SHORT_SLICE } else { LONG_SLICE })
+    }
+}
+
 /// Shrinks the database file by its free pages and empties the write-ahead log.
 pub(crate) fn compact(job: &Job<'_>) -> Result<(), MaintError> {
     let total = free_pages(&job.db)?;
     let mut left = total;
     let mut pages = FIRST_PAGES;
+    let mut courtesy = Courtesy::default();
     while left > 0 {
         job.check_stop()?;
+        let slice = courtesy.slice(&job.db)?;
         let began = Instant::now();
         sqlite::give_back_pages(&job.db, pages)?;
-        pages = next_size(pages, began.elapsed());
+        pages = next_size(pages, began.elapsed(), slice);
         let now_left = free_pages(&job.db)?;
         if now_left >= left && now_left > 0 {
             tracing::warn!(pages = now_left, "Some free pages could not be given back");
@@ -71,10 +98,10 @@ fn free_pages(db: &Connection) -> Result<u64, DbError> {
     db.pragma_query_value(None, "freelist_count", |row| row.get(0)).during("count free pages")
 }
 
-fn next_size(pages: u32, took: Duration) -> u32 {
-    if took > SLICE {
+fn next_size(pages: u32, took: Duration, slice: Duration) -> u32 {
+    if took > slice {
         (pages / 2).max(1)
-    } else if took < SLICE / 2 {
+    } else if took < slice / 2 {
         (pages * 2).min(MOST_PAGES)
     } else {
         pages
