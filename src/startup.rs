@@ -97,7 +97,7 @@ impl Application {
         let lock = data_dir.lock("server")?;
         set_aside::refuse_pending(&data_dir)?;
         clean_up(&data_dir)?;
-        let prepare = open_database(&data_dir, substitutes.clock.clone())?;
+        let prepare = open_despite_full_disk(&data_dir, &substitutes.clock)?;
         let import = import_command(&data_dir);
         let listener = bind(&config.host, config.port)?;
         let started = Database::start(data_dir.database().to_owned(), prepare)?;
@@ -256,6 +256,18 @@ fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
         tracing::warn!(error = %error, "There is no room for the reserve; cleanup may not work on a full disk");
     }
     Ok(())
+}
+
+/// On a disk with no byte free the database cannot even be opened; the reserve is there for that.
+fn open_despite_full_disk(dir: &DataDir, clock: &Arc<dyn Clock>) -> Result<Option<Prepare>, StartupError> {
+    let opened = open_database(dir, clock.clone());
+    if opened.is_ok() || !dir.has_no_room() || !reserve::release(dir)? {
+        return opened;
+    }
+    tracing::warn!(
+        "The disk is full: the reserve was released so that the server can start; run cleanup-sessions"
+    );
+    open_database(dir, clock.clone())
 }
 
 /// Makes the database if there is none, and says what has to be done to it before it can be used, if anything.

@@ -232,6 +232,14 @@ impl DataDir {
         disk::free_bytes(place).is_ok_and(|free| free < self.min_free_bytes())
     }
 
+    /// True when the database's disk has so little room that `SQLite` cannot even make its shared memory there, which it
+    /// calls an I/O error.
+    #[must_use]
+    pub fn has_no_room(&self) -> bool {
+        let place = self.config.database.parent().unwrap_or(self.root());
+        disk::free_bytes(place).is_ok_and(|free| free < 64 * 1024)
+    }
+
     /// True when files can be made in the data directory and the database is still there.
     #[must_use]
     pub fn is_usable(&self) -> bool {
@@ -252,17 +260,32 @@ impl DataDir {
     pub fn lock(&self, name: &str) -> Result<Lock, DataDirError> {
         let dir = self.locks();
         self.owner.create_dir(&dir)?;
-        let path = dir.join(format!("{name}.lock"));
+        let file = self.lock_file(&dir.join(format!("{name}.lock")), name)?;
+        // A database that lies elsewhere may be named by another data directory, too.
+        let beside =
+            self.elsewhere().map(|home| self.lock_file(&home.join(format!(".companion-{name}.lock")), name));
+        Ok(Lock { _file: file, _beside: beside.transpose()? })
+    }
+
+    /// The directory of the database, when that is not the data directory.
+    fn elsewhere(&self) -> Option<&Path> {
+        let home = self.database().parent().filter(|home| home.is_dir())?;
+        let same =
+            matches!((fs::canonicalize(home), fs::canonicalize(self.root())), (Ok(a), Ok(b)) if a == b);
+        (!same).then_some(home)
+    }
+
+    fn lock_file(&self, path: &Path, name: &str) -> Result<File, DataDirError> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.naming("open", &path)?;
-        self.owner.adopt(&path)?;
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        let file = file.naming("open", path)?;
+        self.owner.adopt(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
+            Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => {
                 Err(DataDirError::Locked { what: format!("a {name}"), path: self.root().to_owned() })
             }
-            Err(TryLockError::Error(error)) => Err(error).naming("lock", &path).map_err(Into::into),
+            Err(TryLockError::Error(error)) => Err(error).naming("lock", path).map_err(Into::into),
         }
     }
 
@@ -282,6 +305,7 @@ fn refuse_network(path: &Path) -> Result<(), DataDirError> {
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+    _beside: Option<File>,
 }
 
 /// Removes what interrupted writes left in `dir`: regular files with our temporary prefix. Call it only while holding

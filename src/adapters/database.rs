@@ -237,10 +237,7 @@ fn commit_together(
 ) -> (usize, Option<Job>) {
     let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
         Ok(transaction) => transaction,
-        Err(error) => {
-            first(Err(DbError::from_sqlite("begin a transaction", error)))(Ok(()));
-            return (0, None);
-        }
+        Err(error) => return (0, refuse(first, error, waiting)),
     };
     let mut left_over = None;
     let mut finishes = vec![first(Ok(&transaction))];
@@ -269,6 +266,23 @@ fn commit_together(
         });
     }
     (writes, left_over)
+}
+
+/// Refuses a write whose transaction cannot begin. When another process held the lock too long, those that wait
+/// meanwhile are refused with it, or each of them would wait as long again. Returns the job that is no write.
+fn refuse(first: Write, error: rusqlite::Error, waiting: &mut mpsc::Receiver<Job>) -> Option<Job> {
+    if error.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseBusy) {
+        first(Err(DbError::from_sqlite("begin a transaction", error)))(Ok(()));
+        return None;
+    }
+    first(Err(DbError::Overloaded))(Ok(()));
+    loop {
+        match waiting.try_recv() {
+            Ok(Job::Write(next)) => next(Err(DbError::Overloaded))(Ok(())),
+            Ok(other) => return Some(other),
+            Err(_) => return None,
+        }
+    }
 }
 
 /// Runs `work` so that its failure undoes only its own changes.

@@ -61,6 +61,9 @@ pub enum DbError {
         /// Ours.
         known: i64,
     },
+    /// It can only be read.
+    #[error("{path} cannot be written: check its owner and permissions, and that its file system is not read-only", path = .0.display())]
+    ReadOnly(PathBuf),
     /// The disk is full.
     #[error("no space left on the disk: {0}")]
     Full(&'static str),
@@ -118,6 +121,7 @@ impl DbError {
             | Self::NotOurs { .. }
             | Self::Newer { .. }
             | Self::Older { .. }
+            | Self::ReadOnly(_)
             | Self::Migrating
             | Self::Overloaded
             | Self::Closed
@@ -162,6 +166,10 @@ pub fn open(path: &Path, access: Access) -> Result<(Connection, i64), DbError> {
     };
     let connection = connect(path, flags)?;
     let version = identify(&connection, path)?;
+    // SQLite itself would be content to read.
+    if access == Access::ReadWrite && connection.is_readonly("main").during("look at the database")? {
+        return Err(DbError::ReadOnly(path.to_owned()));
+    }
     set_pragmas(&connection).during("set up the database connection")?;
     Ok((connection, version))
 }

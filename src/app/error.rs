@@ -54,6 +54,7 @@ impl From<DbError> for AppError {
             | DbError::NotOurs { .. }
             | DbError::Newer { .. }
             | DbError::Older { .. }
+            | DbError::ReadOnly(_)
             | DbError::Full(_)
             | DbError::Closed
             | DbError::Sqlite { .. }

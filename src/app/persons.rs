@@ -6,7 +6,9 @@ use rusqlite::Connection;
 
 use crate::adapters::disk::DiskError;
 use crate::adapters::session_store::Deleted;
-use crate::adapters::{audio_store, backup_store, erasure_ledger, person_store, run_store, set_aside};
+use crate::adapters::{
+    audio_store, backup_store, erasure_ledger, person_store, reserve, run_store, set_aside,
+};
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::BACKUP_DB;
@@ -26,7 +28,7 @@ pub struct Visit {
 }
 
 /// What the report of `backup-db` tells about how long a backup stays.
-#[derive(serde::Deserialize)]
+#[derive(Clone, Copy, serde::Deserialize)]
 struct Promise {
     kept_at_most_days: Option<u32>,
 }
@@ -82,8 +84,7 @@ impl App {
     /// When something could not be erased; then it is safe to ask again.
     pub async fn erase(&self, person: Person) -> Result<Erasure, AppError> {
         let erased_at = self.clock.now();
-        let dir = self.data_dir.clone();
-        self.blocking(move || erasure_ledger::append(&dir, &[person.id], erased_at)).await??;
+        self.enter_in_ledger(person, erased_at).await?;
         let erase = move |db: &Connection| {
             // The same erasure, sent twice, may come second.
             if person_store::is_there(db, person)? {
@@ -94,9 +95,23 @@ impl App {
         };
         let deleted = self.delete_rows("erase a person", erase).await?;
         self.forget_files(deleted).await?;
+        self.make_reserve_whole().await?;
         let backups_until = self.held_until(erased_at).await?.map(Timestamp::day);
         tracing::info!(event = "person_erased", "A person was erased");
         Ok(Erasure { erased_at, backups_until })
+    }
+
+    /// On a full disk with the reserve's space, which the deletion that follows may need, too.
+    async fn enter_in_ledger(&self, person: Person, at: Timestamp) -> Result<(), AppError> {
+        let dir = self.data_dir.clone();
+        let entered = self.blocking(move || {
+            let enter = || erasure_ledger::append(&dir, &[person.id], at);
+            match enter() {
+                Err(error) if error.is_full() => reserve::release(&dir).and_then(|_| enter()),
+                other => other,
+            }
+        });
+        Ok(entered.await??)
     }
 
     /// When the last copy of the database as it was until `at` goes: ordinary backups by the rules of the last
@@ -106,13 +121,15 @@ impl App {
         let last = self.database.read("read the last backup's report", last).await?;
         let by_rule = last.and_then(|report| serde_json::from_str::<Promise>(&report).ok());
         let set_aside_for = self.retention.backup_keep.get();
-        let days = by_rule.and_then(|promise| promise.kept_at_most_days).unwrap_or(set_aside_for);
         let dir = self.data_dir.clone();
         let held = self.blocking(move || -> Result<_, DiskError> {
             Ok((backup_store::list(dir.backups())?, set_aside::list(&dir)?))
         });
         let (backups, aside) = held.await??;
-        let ordinary = (!backups.is_empty()).then(|| at.later_by(DAY * days));
+        // Backups may also lie where the server does not look: in another directory, or behind a pipe.
+        let any = !backups.is_empty() || by_rule.is_some();
+        let days = by_rule.and_then(|promise| promise.kept_at_most_days).unwrap_or(set_aside_for);
+        let ordinary = any.then(|| at.later_by(DAY * days));
         let guarded = backups.iter().filter_map(|backup| backup.manifest.guarded_until());
         let aside = aside.into_iter().map(|(_, taken)| taken.later_by(DAY * set_aside_for));
         Ok(guarded.chain(aside).chain(ordinary).max())
@@ -121,12 +138,15 @@ impl App {
     /// Removes the files of deleted rows, and the deleted words from the database's log.
     pub(crate) async fn forget_files(&self, deleted: Deleted) -> Result<(), AppError> {
         let dir = self.data_dir.audio().to_owned();
-        let removed = self.blocking(move || {
-            deleted.audio.into_iter().try_for_each(|(id, format)| {
-                audio_store::remove_file(&audio_store::path_of(&dir, id, format)).map(|_| ())
-            })
-        });
-        removed.await??;
+        let removing = move || {
+            for (id, format) in deleted.audio {
+                if let Err(error) = audio_store::remove_file(&audio_store::path_of(&dir, id, format)) {
+                    // Nobody can ask for it any more; `cleanup-audio` tries again when it is old enough.
+                    tracing::error!(audio = id.short(), error = %error.source, "An audio file could not be removed");
+                }
+            }
+        };
+        self.blocking(removing).await?;
         // A reader in the way is gone in milliseconds; what is left after that goes with the next deletion.
         for _ in 0..20 {
             if self.database.scrub().await? {

@@ -191,11 +191,17 @@ impl App {
         let dir = self.data_dir.clone();
         self.blocking(move || reserve::release(&dir)).await??;
         let deleted = self.database.write(operation, work).await;
+        self.make_reserve_whole().await?;
+        Ok(deleted?)
+    }
+
+    /// Makes the reserve whole again, if there is room for it.
+    pub(crate) async fn make_reserve_whole(&self) -> Result<(), AppError> {
         let dir = self.data_dir.clone();
         if let Err(error) = self.blocking(move || reserve::restore(&dir)).await? {
             tracing::warn!(error = %error, "The reserve could not be restored; cleanup will try again");
         }
-        Ok(deleted?)
+        Ok(())
     }
 }
 

@@ -8,7 +8,6 @@ use rusqlite::Connection;
 use serde::Serialize;
 
 use crate::adapters::data_dir::{DataDir, Lock};
-use crate::adapters::disk;
 use crate::adapters::run_store;
 use crate::adapters::set_aside;
 use crate::adapters::sqlite::{self, Access, DbError};
@@ -246,17 +245,12 @@ pub(crate) fn open_database(dir: &DataDir, schema: Schema) -> Result<Connection,
     open_at(dir.database(), schema).map_err(|error| {
         // Without a byte free SQLite cannot even make its shared memory, and calls that an I/O error.
         if let DbError::Sqlite { operation, .. } = error
-            && has_no_room(dir)
+            && dir.has_no_room()
         {
             return DbError::Full(operation);
         }
         error
     })
-}
-
-fn has_no_room(dir: &DataDir) -> bool {
-    let place = dir.database().parent().unwrap_or(dir.root());
-    disk::free_bytes(place).is_ok_and(|free| free < 64 * 1024)
 }
 
 fn open_at(path: &Path, schema: Schema) -> Result<Connection, DbError> {

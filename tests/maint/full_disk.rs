@@ -119,3 +119,42 @@ fn a_backup_that_does_not_fit_leaves_nothing_and_touches_nothing() {
     house.maint(&["backup-db"]).expect(0);
     house.assert_sound();
 }
+
+#[test]
+fn a_person_is_erased_with_no_byte_free() {
+    let mounted = Mounted::small_disk("64m");
+    let house = House::at(mounted.path().join("data"));
+    let server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "forget me: quincunx").0, 200);
+    fill(mounted.path());
+    let url = format!("{}/api/v1/me", server.url);
+    let answer =
+        crate::support::agent().delete(url).header("x-companion-person", &talk.token).call().unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(std::fs::read_to_string(house.dir.join("erasures")).unwrap().lines().count(), 1);
+    server.stop();
+    house.assert_sound();
+    let database = std::fs::read(house.database()).unwrap();
+    assert!(!database.windows(8).any(|window| window == b"quincunx"));
+}
+
+#[test]
+fn a_server_starts_on_a_full_disk_and_all_heals() {
+    let mounted = Mounted::small_disk("64m");
+    let house = House::at(mounted.path().join("data"));
+    let server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "hello").0, 200);
+    server.stop();
+    let filler = fill(mounted.path());
+    fill(&house.dir);
+    let server = house.start();
+    assert_eq!(server.history(&talk), ["hello"], "what is kept can be read");
+    give_back(&filler);
+    assert_eq!(server.say(&talk, "again").0, 200);
+    server.stop();
+    house.start().stop();
+    assert_eq!(std::fs::metadata(house.dir.join("reserve")).unwrap().len(), 32 * 1024 * 1024);
+    house.assert_sound();
+}

@@ -162,3 +162,11 @@ fn a_wrong_user_is_told_the_right_command_and_changes_nothing() {
     assert_eq!(everything(&served.house.dir), before);
     served.assert_owned(&["a stranger"]);
 }
+
+#[test]
+fn a_database_that_can_only_be_read_is_said_to_be_so() {
+    assert!(is_root(), "this test runs a program as another user; run the tests as root");
+    let served = Served::new();
+    fs::set_permissions(served.house.database(), fs::Permissions::from_mode(0o400)).unwrap();
+    served.run_as(SERVICE, &["cleanup-sessions"]).expect(1).tells("cannot be written");
+}

@@ -122,3 +122,34 @@ fn sigterm_stops_a_job_at_once_and_the_next_run_finishes() {
     assert_eq!(left(), 1);
     house.assert_sound();
 }
+
+#[test]
+fn two_data_directories_cannot_share_one_database() {
+    let house = House::built();
+    let other = House::new().with("SHORT_TERM_MEMORY_DB_PATH", house.database().to_str().unwrap());
+    let again = House::new().with("SHORT_TERM_MEMORY_DB_PATH", house.database().to_str().unwrap());
+    let first = other.start();
+    let told = again.try_start().err().unwrap();
+    assert!(told.starts_with("Some(1)") && told.contains("already running"), "{told}");
+    first.stop();
+    again.start().stop();
+}
+
+#[test]
+fn another_process_that_holds_the_database_for_long_is_503_for_all_who_wait() {
+    let house = House::built();
+    let server = house.start();
+    let talk = server.start_session();
+    let db = house.db();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let began = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        let waiting: Vec<_> = (0..4).map(|_| scope.spawn(|| server.start_session_status())).collect();
+        for answer in waiting {
+            assert_eq!(answer.join().unwrap(), 503);
+        }
+    });
+    assert!(began.elapsed() < std::time::Duration::from_secs(16), "the waits do not add up");
+    db.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(server.say(&talk, "and on").0, 200);
+}

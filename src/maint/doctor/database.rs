@@ -10,7 +10,7 @@ use crate::adapters::{disk, person_store, run_store, write_ahead_log};
 use crate::domain::maintenance::{DAILY, DOCTOR, is_overdue};
 use crate::maint::compact::{self, GAP};
 use crate::maint::doctor::Visit;
-use crate::maint::{MaintError, Schema, has_no_room, item, open_database};
+use crate::maint::{MaintError, Schema, item, open_database};
 
 /// A write-ahead log beyond this does not get smaller by itself: somebody has been reading for very long.
 const LARGE_LOG: u64 = 64 * 1024 * 1024;
@@ -85,7 +85,7 @@ fn could_not_open(visit: &mut Visit<'_>, error: DbError) -> Result<Option<Connec
         return Err(error.into());
     }
     // Without a byte free SQLite cannot even make its shared memory, and calls that an I/O error.
-    let error = if has_no_room(&visit.dir) { DbError::Full("the database cannot be opened") } else { error };
+    let error = if visit.dir.has_no_room() { DbError::Full("the database cannot be opened") } else { error };
     visit.errors.push(item("database".to_owned(), &error));
     Ok(None)
 }

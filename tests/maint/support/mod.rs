@@ -276,6 +276,11 @@ impl Server {
         Talk { session: body["session_id"].as_str().unwrap().to_owned(), token }
     }
 
+    /// What a new session is answered with.
+    pub fn start_session_status(&self) -> u16 {
+        self.post("/session/start", &json!({})).0
+    }
+
     pub fn say(&self, talk: &Talk, message: &str) -> (u16, Value) {
         self.post("/chat", &json!({"session_id": talk.session, "message": message}))
     }
