@@ -1,7 +1,8 @@
 //! The benchmark: the figures that were promised, measured in one run on one machine.
 //!
 //! - `cargo bench --locked` measures all of them (about ten minutes) and prints a table to paste into the README.
-//! - `cargo bench --locked -- cleanup turns` measures the parts named: `start`, `turns`, `cleanup`, `few`, `snapshot`.
+//! - `cargo bench --locked -- cleanup turns` measures the parts named: `start`, `turns`, `cleanup`, `few`, `snapshot`,
+//!   `restore`.
 //! - `-- --quick` runs at a small size: that shows that the benchmark works, its figures mean nothing.
 //!
 //! It fails when something cannot be run, never because of a figure: it measures, it does not judge a build.
@@ -20,6 +21,7 @@ mod house;
 mod http;
 mod load;
 mod machine;
+mod restore;
 mod seed;
 mod shell;
 mod snapshot;
@@ -29,12 +31,13 @@ mod turns;
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const PARTS: [(&str, Measure); 5] = [
+const PARTS: [(&str, Measure); 6] = [
     ("start", start::measure),
     ("turns", turns::measure),
     ("cleanup", cleanup::measure),
     ("few", few::measure),
     ("snapshot", snapshot::measure),
+    ("restore", restore::measure),
 ];
 
 /// What every part is given: the size, and a place on a real disk that is gone afterwards.

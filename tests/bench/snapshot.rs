@@ -17,11 +17,7 @@ const TURNS_PER_SECOND: u32 = 20;
 
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let rounds = bench.size(5, 1);
-    let house = House::built(bench.path("snapshot"))?;
-    let age = |number: u32| HOUR + 28 * DAY - i64::from(number) % (28 * DAY);
-    let shape =
-        Shape { sessions: bench.size(85_000, 200), turns: 10, said: 40..610, answered: 240..1240, age: &age };
-    seed::fill(&house, &shape)?;
+    let house = large(bench, "snapshot")?;
     let bytes = house.database_bytes();
     let (mut shell_times, mut times, mut peak_bytes) = (Vec::new(), Vec::new(), 0);
     for _ in 0..rounds {
@@ -40,6 +36,16 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
         Row::new(what, Figure::seconds(median(&times)), against, Reach::Times(1.3)),
         Row::new("its resident memory, the whole backup", Figure::mebibytes(peak_bytes), None, memory),
     ])
+}
+
+/// A house with a database of more than 1 GiB.
+pub fn large(bench: &Bench, name: &str) -> Result<House> {
+    let house = House::built(bench.path(name))?;
+    let age = |number: u32| HOUR + 28 * DAY - i64::from(number) % (28 * DAY);
+    let shape =
+        Shape { sessions: bench.size(85_000, 200), turns: 10, said: 40..610, answered: 240..1240, age: &age };
+    seed::fill(&house, &shape)?;
+    Ok(house)
 }
 
 fn read_through(house: &House) -> Result<()> {
