@@ -14,6 +14,9 @@ use crate::web::body::JsonBody;
 use crate::web::error::{ApiError, report};
 use crate::web::middleware::request_id::RequestId;
 
+/// A reply that comes faster than it can be sent is sent in packets of so many events.
+const EVENTS_PER_PACKET: usize = 32;
+
 /// The body of `POST /chat`.
 #[derive(Deserialize)]
 pub struct ChatBody {
@@ -57,9 +60,13 @@ pub async fn chat(
     }
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let body = stream::unfold((events, id, degraded), |(mut events, id, degraded)| async move {
-        let event = events.recv().await?;
-        let frame = frame(event, &id, &degraded);
-        Some((Ok::<_, std::convert::Infallible>(frame), (events, id, degraded)))
+        let mut frames = frame(events.recv().await?, &id, &degraded);
+        // What is there already goes in the same packet.
+        for _ in 1..EVENTS_PER_PACKET {
+            let Ok(event) = events.try_recv() else { break };
+            frames.push_str(&frame(event, &id, &degraded));
+        }
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(frames)), (events, id, degraded)))
     });
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
@@ -96,7 +103,7 @@ fn reply_body(reply: TurnReply, degraded: Vec<&'static str>) -> ReplyBody {
     }
 }
 
-fn frame(event: TurnEvent, request_id: &str, degraded: &[&'static str]) -> Bytes {
+fn frame(event: TurnEvent, request_id: &str, degraded: &[&'static str]) -> String {
     let (name, data) = match event {
         TurnEvent::Token(text) => ("token", serde_json::to_string(&TokenBody { text }).unwrap_or_default()),
         TurnEvent::Done(reply) => {
@@ -104,7 +111,7 @@ fn frame(event: TurnEvent, request_id: &str, degraded: &[&'static str]) -> Bytes
         }
         TurnEvent::Failed(error) => ("error", failure(error, request_id)),
     };
-    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+    format!("event: {name}\ndata: {data}\n\n")
 }
 
 fn failure(error: AppError, request_id: &str) -> String {
