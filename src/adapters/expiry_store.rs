@@ -4,6 +4,7 @@ use rusqlite::{Connection, named_params, params};
 
 use crate::adapters::session_store::Totals;
 use crate::domain::clock::Timestamp;
+use crate::domain::retention::ClockWitness;
 
 /// Which sessions have outlived their retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,35 @@ pub fn newest_activity(connection: &Connection) -> rusqlite::Result<Option<Times
     Ok(newest.map(Timestamp::from_millis))
 }
 
+/// When anybody last said something: the last activity of a session that holds a turn.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn newest_turn(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let newest: Option<i64> = connection.query_row(NEWEST_TURN, [], |row| row.get(0))?;
+    Ok(newest.map(Timestamp::from_millis))
+}
+
+/// Each half goes down its index and stops at the first session with a turn.
+const NEWEST_TURN: &str = "SELECT max(at) FROM (
+    SELECT * FROM (SELECT last_active_at AS at FROM sessions WHERE pinned = 0 AND checkpoints > 0
+        ORDER BY last_active_at DESC LIMIT 1)
+    UNION ALL
+    SELECT * FROM (SELECT last_active_at FROM sessions WHERE pinned = 1 AND checkpoints > 0
+        ORDER BY last_active_at DESC LIMIT 1))";
+
+/// What the clock is held against before a job whose last success is given deletes anything by age.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn clock_witness(
+    connection: &Connection,
+    last_success: Option<Timestamp>,
+) -> rusqlite::Result<ClockWitness> {
+    let (newest_row, newest_turn) = (newest_activity(connection)?, newest_turn(connection)?);
+    Ok(ClockWitness { newest_row, newest_turn, last_success })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,13 +128,18 @@ mod tests {
     use crate::adapters::sqlite::{self, Access};
     use crate::config::ServerConfig;
 
-    #[test]
-    fn counting_what_has_expired_reads_nothing_else() {
+    fn empty() -> (tempfile::TempDir, Connection) {
         let root = tempfile::tempdir().unwrap();
         let config = ServerConfig::for_testing(root.path()).unwrap();
         let dir = DataDir::create_or_open(&config.storage).unwrap();
         sqlite::create(&dir).unwrap();
         let db = sqlite::open_current(dir.database(), Access::ReadWrite).unwrap();
+        (root, db)
+    }
+
+    #[test]
+    fn counting_what_has_expired_reads_nothing_else() {
+        let (_root, db) = empty();
         for sql in [COUNT_EXPIRED, COUNT_EXPIRED_AUDIO] {
             let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let bounds = named_params! {":idle": 0, ":unremembered": 0};
@@ -113,5 +148,19 @@ mod tests {
             let whole = |step: &&String| step.starts_with("SCAN sessions") || step.starts_with("SCAN audio");
             assert_eq!(steps.iter().find(whole), None, "{steps:?}");
         }
+    }
+    #[test]
+    fn the_newest_turn_is_found_without_sorting() {
+        let (_root, db) = empty();
+        let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {NEWEST_TURN}")).unwrap();
+        let steps: Vec<_> =
+            plan.query_map([], |row| row.get::<_, String>(3)).unwrap().map(Result::unwrap).collect();
+        for index in ["sessions_by_activity", "sessions_pinned"] {
+            assert!(
+                steps.iter().any(|step| step == &format!("SCAN sessions USING INDEX {index}")),
+                "{steps:?}"
+            );
+        }
+        assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
     }
 }

@@ -15,7 +15,7 @@ use crate::adapters::sqlite::During;
 use crate::domain::backup::{GUARDED_FOR, KeepRules, has_halved};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::BACKUP_DB;
-use crate::domain::retention::{ClockWitness, check_clock};
+use crate::domain::retention::check_clock;
 use crate::maint::{ItemError, Job, MaintError, Needs, Report, Run, Schema};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -183,8 +183,7 @@ fn check_fuse(job: &Job<'_>, rules: KeepRules) -> Result<(), MaintError> {
     if job.run.force {
         return Ok(());
     }
-    let newest_row = expiry_store::newest_activity(&job.db).during("find the newest turn")?;
-    let witness = ClockWitness { newest_row, last_success: job.last_success };
+    let witness = expiry_store::clock_witness(&job.db, job.last_success).during("find the newest turn")?;
     check_clock(job.now, witness, DAY * rules.newest.get()).map_err(Into::into)
 }
 

@@ -14,7 +14,7 @@ use crate::adapters::sqlite::During;
 use crate::domain::audio::AudioId;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_AUDIO;
-use crate::domain::retention::{ClockWitness, check_clock, exceeds_percent};
+use crate::domain::retention::{check_clock, exceeds_percent};
 use crate::maint::compact::{self, GAP};
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
 
@@ -97,9 +97,9 @@ fn check_fuse(job: &Job<'_>, files: &[AudioFile], max_age: Duration) -> Result<(
     if job.run.force {
         return Ok(());
     }
-    let newest_turn = expiry_store::newest_activity(&job.db).during("find the newest turn")?;
-    let newest_file = files.last().map(|file| file.written_at);
-    let witness = ClockWitness { newest_row: newest_turn.max(newest_file), last_success: job.last_success };
+    let mut witness =
+        expiry_store::clock_witness(&job.db, job.last_success).during("find the newest turn")?;
+    witness.newest_row = witness.newest_row.max(files.last().map(|file| file.written_at));
     check_clock(job.now, witness, max_age).map_err(Into::into)
 }
 

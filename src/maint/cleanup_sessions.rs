@@ -12,9 +12,7 @@ use crate::adapters::sqlite::{self, DbError, During};
 use crate::adapters::{erasure_ledger, person_store};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_SESSIONS;
-use crate::domain::retention::{
-    ClockWitness, RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent,
-};
+use crate::domain::retention::{RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent};
 use crate::maint::compact::{self, Courtesy, GAP};
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
 
@@ -116,8 +114,7 @@ fn check_fuse(job: &Job<'_>, retention: Option<RetentionDays>) -> Result<(), Mai
     if job.run.force {
         return Ok(());
     }
-    let newest_row = expiry_store::newest_activity(&job.db).during("find the newest turn")?;
-    let witness = ClockWitness { newest_row, last_success: job.last_success };
+    let witness = expiry_store::clock_witness(&job.db, job.last_success).during("find the newest turn")?;
     let span = retention.map_or(UNREMEMBERED_IDLE, RetentionDays::span);
     check_clock(job.now, witness, span).map_err(Into::into)
 }

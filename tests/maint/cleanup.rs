@@ -133,6 +133,46 @@ fn a_clock_a_year_ahead_deletes_nothing_even_after_many_tries() {
 }
 
 #[test]
+fn a_clock_a_year_ahead_deletes_nothing_though_somebody_only_opened_the_page() {
+    let house = House::built();
+    let dir = house.dir.join("audio");
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 10, 2, seed::now() - 365 * DAY);
+    seed::audio(&db, ids[0], &dir, 10, 365 * DAY);
+    // The visitor's sessions got their time from the wrong clock; nothing was said in them.
+    seed::sessions(&mut db, 1, 0, seed::now());
+    let pinned = seed::sessions(&mut db, 1, 0, seed::now());
+    db.execute("UPDATE sessions SET pinned = 1 WHERE public_id = ?1", [pinned[0].as_bytes()]).unwrap();
+    drop(db);
+    for job in ["cleanup-sessions", "cleanup-audio", "backup-db"] {
+        house.maint(&[job]).expect(4).tells("far ahead");
+    }
+    assert_eq!((count(&house, "sessions"), count(&house, "audio")), (12, 1));
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+}
+
+#[test]
+fn a_success_of_a_clock_that_was_ahead_does_not_blind_the_fuse() {
+    let house = House::built();
+    let mut db = house.db();
+    seed::sessions(&mut db, 10, 2, seed::now() - 8 * DAY);
+    seed::sign_of_life(&mut db);
+    for job in ["cleanup-sessions", "cleanup-audio", "backup-db"] {
+        let recorded = "INSERT INTO maintenance_runs (job, started_at, ended_at, outcome)
+            VALUES (?1, ?2, ?2, 'succeeded')";
+        db.execute(recorded, rusqlite::params![job, seed::now() + 365 * DAY]).unwrap();
+        house.maint(&[job]).expect(4).tells("before the last run of this job that succeeded");
+    }
+    assert_eq!(count(&house, "sessions"), 11);
+    // Somebody looked at the clock and found it right: from then on the jobs run by themselves again.
+    for job in ["cleanup-sessions", "cleanup-audio", "backup-db"] {
+        house.maint(&[job, "--force"]).expect(0);
+        house.maint(&[job]).expect(0);
+    }
+    assert_eq!(count(&house, "sessions"), 1);
+}
+
+#[test]
 fn a_clock_behind_the_newest_row_deletes_nothing() {
     let house = House::built();
     let mut db = house.db();
