@@ -100,7 +100,7 @@ fn look(run: &Run<'_>, now: Timestamp, counts: &mut Counts) -> Result<(), MaintE
     for job in JOBS {
         counts.last_runs.push(last_run(&db, job).during("read the record of runs")?);
     }
-    let next = cleanup_sessions::next_run(&db, now, run.config.retention.session_days)?;
+    let next = cleanup_sessions::next_run(&db, now, &run.config.retention)?;
     counts.next_cleanup_sessions = next.sessions;
     counts.next_cleanup_checkpoints = next.checkpoints;
     let cutoff = now.earlier_by(run.config.retention.audio_max_age);

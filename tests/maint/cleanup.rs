@@ -226,6 +226,85 @@ fn people_unseen_for_long_are_erased_and_entered_in_the_ledger() {
     assert!(ledger.starts_with(&uuid::Uuid::from_bytes(id).to_string()));
 }
 
+/// What a person leaves who has not been seen for 401 days: two pinned sessions, one that goes by its age as well, and
+/// one that was active since and goes by its age first.
+fn unseen_person(house: &House) {
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 4, 3, seed::now() - 401 * DAY);
+    for pinned in &ids[..2] {
+        db.execute("UPDATE sessions SET pinned = 1 WHERE public_id = ?1", [pinned.as_bytes()]).unwrap();
+        seed::audio(&db, *pinned, &house.dir.join("audio"), 10, HOUR);
+    }
+    let since = seed::now() - 300 * DAY;
+    db.execute(
+        "UPDATE sessions SET last_active_at = ?2 WHERE public_id = ?1",
+        rusqlite::params![ids[3].as_bytes(), since],
+    )
+    .unwrap();
+    // Somebody who was seen keeps a pinned session of the same age.
+    let kept = seed::sessions(&mut db, 1, 1, seed::now() - 401 * DAY);
+    db.execute("UPDATE sessions SET pinned = 1 WHERE public_id = ?1", [kept[0].as_bytes()]).unwrap();
+    db.execute(
+        "UPDATE persons SET last_seen_at = ?2 WHERE id = (SELECT person_id FROM sessions WHERE public_id = ?1)",
+        rusqlite::params![kept[0].as_bytes(), seed::now()],
+    )
+    .unwrap();
+    seed::sign_of_life(&mut db);
+}
+
+#[test]
+fn what_goes_with_an_unseen_person_is_in_the_plan() {
+    let house = House::built();
+    unseen_person(&house);
+    let status = house.maint(&["status"]).expect(0).report;
+    assert_eq!(
+        (&status["next_cleanup_sessions"], &status["next_cleanup_checkpoints"]),
+        (&4.into(), &12.into())
+    );
+    let dry = house.maint(&["cleanup-sessions", "--dry-run"]).expect(0).report;
+    let few = ["cleanup-sessions", "--max-delete-percent", "60"];
+    house.maint(&few).expect(4).tells("4 of 6 sessions would go");
+    let done = house.maint(&["cleanup-sessions"]).expect(0).report;
+    for (name, gone) in [
+        ("sessions_deleted", 4),
+        ("checkpoints_deleted", 12),
+        ("audio_files_deleted", 2),
+        ("persons_erased", 1),
+        ("sessions_remaining", 2),
+    ] {
+        assert_eq!((&dry[name], &done[name]), (&gone.into(), &gone.into()), "{name}");
+    }
+    house.assert_sound();
+}
+
+#[test]
+fn a_refused_cleanup_says_what_there_is_and_that_nothing_went() {
+    let house = House::built();
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 10, 2, seed::now() - 8 * DAY);
+    seed::audio(&db, ids[0], &house.dir.join("audio"), 10, 8 * DAY);
+    let refused: [&[&str]; 3] = [
+        &["cleanup-sessions"],
+        &["cleanup-sessions", "--retention-days", "1"],
+        &["cleanup-sessions", "--dry-run"],
+    ];
+    let assert_told = |arguments: &[&str], there: u64| {
+        let report = house.maint(arguments).expect(4).report;
+        assert_eq!(
+            (&report["sessions_before"], &report["sessions_remaining"]),
+            (&there.into(), &there.into())
+        );
+        assert_eq!(report["checkpoints_before"], there * 2);
+        for name in ["sessions_deleted", "checkpoints_deleted", "audio_files_deleted", "persons_erased"] {
+            assert_eq!(report[name], 0, "{name} of {arguments:?}");
+        }
+    };
+    refused.iter().for_each(|arguments| assert_told(arguments, 10));
+    seed::sessions(&mut db, 1, 2, seed::now() - HOUR);
+    assert_told(&["cleanup-sessions", "--max-delete-percent", "5"], 11);
+    assert_told(&["cleanup-sessions", "--max-delete-percent", "5", "--dry-run"], 11);
+}
+
 #[test]
 fn audio_goes_by_age_then_by_bytes_and_foreign_files_stay() {
     let house = House::built();
