@@ -342,10 +342,21 @@ fn orphans_go_only_when_asked_and_only_when_settled() {
     seed::file(&dir.join(format!("{}.mp3", uuid::Uuid::new_v4())), 10, 2 * HOUR);
     let fresh = dir.join(format!("{}.mp3", uuid::Uuid::new_v4()));
     seed::file(&fresh, 10, HOUR / 2);
-    seed::file(&dir.join(".companion-tmp-abc"), 10, 2 * HOUR);
+    seed::file(&dir.join(".companion-tmp-abc"), 30, 2 * HOUR);
+    let under_way = dir.join(".companion-tmp-def");
+    seed::file(&under_way, 10, HOUR / 2);
     assert_eq!(house.maint(&["cleanup-audio"]).expect(0).report["files_deleted"], 0);
-    assert_eq!(house.maint(&["cleanup-audio", "--orphans"]).expect(0).report["files_deleted"], 1);
-    assert!(fresh.exists() && dir.join(format!("{kept}.mp3")).exists());
+    let dry = house.maint(&["cleanup-audio", "--orphans", "--dry-run"]).expect(0).report;
+    let few = ["cleanup-audio", "--orphans", "--max-delete-percent", "40"];
+    house.maint(&few).expect(4).tells("2 of 4 audio files would go");
+    let done = house.maint(&["cleanup-audio", "--orphans"]).expect(0).report;
+    for report in [dry, done] {
+        assert_eq!((&report["files_scanned"], &report["files_deleted"]), (&4.into(), &2.into()));
+        assert_eq!((&report["bytes_reclaimed"], &report["files_remaining"]), (&40.into(), &2.into()));
+        assert_eq!(report["bytes_remaining"], 20);
+    }
+    assert!(fresh.exists() && dir.join(format!("{kept}.mp3")).exists() && under_way.exists());
+    std::fs::remove_file(under_way).unwrap();
     house.assert_no_temporary_files();
 }
 
@@ -410,6 +421,19 @@ fn status_tells_what_is_there_and_what_would_go() {
     assert_eq!((of("backup-db"), of("cleanup-audio")), ("succeeded".into(), "never".into()));
     let text = house.maint_command(&["status"]).output().unwrap();
     assert!(String::from_utf8(text.stdout).unwrap().contains("3 sessions, 6 checkpoints"));
+}
+
+#[test]
+fn status_makes_the_plan_of_cleanup_audio() {
+    let house = House::built().with("AUDIO_MAX_TOTAL_BYTES", "2000");
+    let dir = house.dir.join("audio");
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 1, 1, seed::now() - HOUR);
+    for age in [25, 3, 2, 1] {
+        seed::audio(&db, ids[0], &dir, 1000, age * HOUR);
+    }
+    assert_eq!(house.maint(&["status"]).expect(0).report["next_cleanup_audio_files"], 2);
+    assert_eq!(house.maint(&["cleanup-audio"]).expect(0).report["files_deleted"], 2);
 }
 
 #[test]
