@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::adapters::data_dir::TEMPORARY_PREFIX;
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::session_store::audio_file;
 use crate::domain::audio::{AudioFormat, AudioId, file_name, parse_file_name};
@@ -21,6 +22,15 @@ pub struct AudioFile {
     pub bytes: u64,
     /// When it was written.
     pub written_at: Timestamp,
+}
+
+/// What an interrupted write left.
+#[derive(Debug, Clone)]
+pub struct Leftover {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
 }
 
 /// Where the file of an audio reply lies.
@@ -48,6 +58,27 @@ pub fn list(dir: &Path) -> Result<Vec<AudioFile>, DiskError> {
         files.push(AudioFile { id, path: entry.path(), bytes: meta.len(), written_at });
     }
     Ok(files)
+}
+
+/// What interrupted writes left in `dir`, last written before `cutoff`: whoever writes there may still be at it.
+///
+/// # Errors
+/// When the directory cannot be read. A file that goes away meanwhile is left out.
+pub fn leftovers(dir: &Path, cutoff: Timestamp) -> Result<Vec<Leftover>, DiskError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).naming("list", dir)? {
+        let entry = entry.naming("list", dir)?;
+        if !entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
+            continue;
+        }
+        // Not `metadata()` of the path: that would follow a link.
+        let Ok(meta) = entry.metadata() else { continue };
+        let old = meta.modified().is_ok_and(|at| Timestamp::from_system(at) < cutoff);
+        if meta.is_file() && old {
+            found.push(Leftover { path: entry.path(), bytes: meta.len() });
+        }
+    }
+    Ok(found)
 }
 
 /// Removes a file of the audio directory; one that is gone already is success.

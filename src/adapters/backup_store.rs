@@ -170,7 +170,7 @@ pub fn publish(
     manifest: &Manifest,
     owner: Owner,
 ) -> Result<PathBuf, DiskError> {
-    let name = BackupName { taken: at.whole_second(), number: next_number(dir, at)?, encrypted };
+    let name = next_name(dir, at, encrypted)?;
     let path = dir.join(name.to_string());
     let beside = dir.join(name.manifest());
     let staged = DataDir::temporary_in(dir);
@@ -187,6 +187,14 @@ pub fn publish(
         return Err(error);
     }
     Ok(path)
+}
+
+/// The name that one more backup in `dir` would get.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn next_name(dir: &Path, at: Timestamp, encrypted: bool) -> Result<BackupName, DiskError> {
+    Ok(BackupName { taken: at.whole_second(), number: next_number(dir, at)?, encrypted })
 }
 
 /// The number of one more backup of this second. Numbers only grow, also past those that were removed meanwhile, so

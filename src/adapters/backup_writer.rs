@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use age::x25519::Recipient;
+use rustix::io::Errno;
 
 use crate::adapters::backup_codec::{self, Packed};
 use crate::adapters::backup_store::{self, Manifest};
@@ -136,7 +137,7 @@ impl Drop for Scratch {
 pub fn prove(dir: &DataDir, into: &Path, observe: Observer<'_>) -> Result<Proven, BackupError> {
     remove_leftovers(into)?;
     backup_store::remove_lone_manifests(into)?;
-    let size = std::fs::metadata(dir.database()).map_or(0, |meta| meta.len());
+    let size = database_size(dir);
     ensure_room(into, size, dir.min_free_bytes())?;
     let scratch = Scratch::new(into)?;
     let mut times = StageTimes::default();
@@ -163,6 +164,30 @@ pub fn prove(dir: &DataDir, into: &Path, observe: Observer<'_>) -> Result<Proven
     let contents = snapshot::verify(&scratch.0, Depth::Full)?;
     times.verify_ms = millis(began.elapsed());
     Ok(Proven { scratch, recipient: dir.backup_recipient().cloned(), contents, times })
+}
+
+fn database_size(dir: &DataDir) -> u64 {
+    std::fs::metadata(dir.database()).map_or(0, |meta| meta.len())
+}
+
+/// Looks whether [`prove`] would find its place, making nothing: a directory that is there or can be made, can be
+/// written to and has room.
+///
+/// # Errors
+/// Those that making the directory and [`prove`] would begin with.
+pub fn try_place(dir: &DataDir, into: &Path) -> Result<(), BackupError> {
+    // Nothing is above the root, and that is there.
+    let there = into.ancestors().find(|place| place.as_os_str().is_empty() || place.exists()).unwrap_or(into);
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    if !there.is_dir() {
+        let error = if there == into { Errno::EXIST } else { Errno::NOTDIR };
+        return Err(
+            DiskError { operation: "create directory", path: into.to_owned(), source: error.into() }.into()
+        );
+    }
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::access(there, access).naming("write to", there)?;
+    ensure_room(there, database_size(dir), dir.min_free_bytes())
 }
 
 /// Compresses a proven copy to `to` instead of into a file.

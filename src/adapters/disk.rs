@@ -108,6 +108,23 @@ pub fn create_private_dir(path: &Path) -> Result<bool, DiskError> {
     Ok(true)
 }
 
+/// User and group that a file or directory belongs to.
+///
+/// # Errors
+/// When the path does not exist or cannot be looked at.
+pub fn owner_of(path: &Path) -> Result<(u32, u32), DiskError> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).map(|meta| (meta.uid(), meta.gid())).naming("look at", path)
+}
+
+/// Gives a file or directory to a user and a group; only root may. What is a link by then is not followed.
+///
+/// # Errors
+/// When the change of owner is refused.
+pub fn give_to(path: &Path, (uid, gid): (u32, u32)) -> Result<(), DiskError> {
+    std::os::unix::fs::lchown(path, Some(uid), Some(gid)).naming("change the owner of", path)
+}
+
 /// Flushes the entries of a directory, so that a rename in it survives a power cut.
 ///
 /// # Errors

@@ -1,17 +1,38 @@
 //! SQL that tells which sessions have expired, and when anyone was last active.
 
-use rusqlite::{Connection, named_params, params};
+use rusqlite::{Connection, Row, params};
 
-use crate::adapters::session_store::Totals;
 use crate::domain::clock::Timestamp;
+use crate::domain::retention::ClockWitness;
 
-/// Which sessions have outlived their retention.
+/// Which sessions, and which people, have outlived their retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cutoffs {
     /// Sessions idle since before this go; `None` keeps them.
     pub idle_since: Option<Timestamp>,
     /// Unremembered sessions idle since before this go.
     pub unremembered_since: Timestamp,
+    /// People unseen since before this go, with every session of theirs; `None` keeps them.
+    pub unseen_since: Option<Timestamp>,
+}
+
+impl Cutoffs {
+    /// As parameters of the queries below; a time before all others keeps everything.
+    fn bounds(&self) -> [i64; 3] {
+        let millis = |at: Option<Timestamp>| at.map_or(i64::MIN, Timestamp::as_millis);
+        [millis(self.idle_since), self.unremembered_since.as_millis(), millis(self.unseen_since)]
+    }
+}
+
+/// What a cleanup takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Doomed {
+    /// Sessions: those that have expired, and those of people who are erased.
+    pub sessions: u64,
+    /// Their checkpoints.
+    pub checkpoints: u64,
+    /// People who are erased.
+    pub persons: u64,
 }
 
 /// The keys of up to `limit` expired sessions, the longest idle first.
@@ -36,46 +57,81 @@ pub fn expired(connection: &Connection, cutoffs: Cutoffs, limit: usize) -> rusql
     unremembered.query_map(params![since, limit], |row| row.get(0))?.collect()
 }
 
-/// How many sessions and checkpoints [`expired`] would yield in all.
+/// How many sessions, checkpoints and people go in all: what [`expired`] yields, then who is unseen and has no session
+/// left that was active since, with what is still theirs. Pinned sessions go with their person.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn count_expired(connection: &Connection, cutoffs: Cutoffs) -> rusqlite::Result<Totals> {
-    let idle_since = cutoffs.idle_since.map_or(i64::MIN, Timestamp::as_millis);
-    connection.query_row(
-        COUNT_EXPIRED,
-        named_params! {":idle": idle_since, ":unremembered": cutoffs.unremembered_since.as_millis()},
-        |row| Ok(Totals { sessions: row.get(0)?, checkpoints: row.get(1)? }),
-    )
+pub fn count_doomed(connection: &Connection, cutoffs: Cutoffs) -> rusqlite::Result<Doomed> {
+    let bounds = cutoffs.bounds();
+    let two = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let by_age: (u64, u64) = connection.query_row(COUNT_EXPIRED, params![bounds[0], bounds[1]], two)?;
+    let persons = connection.query_row(&count_unseen(), bounds, |row| row.get(0))?;
+    let with_them: (u64, u64) = connection.query_row(&count_with_unseen(), bounds, two)?;
+    Ok(Doomed { sessions: by_age.0 + with_them.0, checkpoints: by_age.1 + with_them.1, persons })
 }
 
 const COUNT_EXPIRED: &str = "SELECT count(*), coalesce(sum(checkpoints), 0) FROM (
-    SELECT checkpoints FROM sessions WHERE pinned = 0 AND last_active_at < :idle
+    SELECT checkpoints FROM sessions WHERE pinned = 0 AND last_active_at < ?1
     UNION ALL
     SELECT checkpoints FROM sessions WHERE pinned = 0 AND remembered = 0
-        AND last_active_at < :unremembered AND last_active_at >= :idle)";
+        AND last_active_at < ?2 AND last_active_at >= ?1)";
 
-/// How many audio replies hang on what [`expired`] would yield in all.
+/// A session that [`expired`] yields.
+const EXPIRED: &str = "(sessions.pinned = 0 AND (sessions.last_active_at < ?1
+    OR (sessions.remembered = 0 AND sessions.last_active_at < ?2)))";
+
+/// Who is unseen once the expired sessions are gone.
+fn unseen() -> String {
+    format!(
+        "persons.last_seen_at < ?3 AND NOT EXISTS (SELECT 1 FROM sessions
+             WHERE person_id = persons.id AND last_active_at >= ?3 AND NOT {EXPIRED})"
+    )
+}
+
+fn count_unseen() -> String {
+    format!("SELECT count(*) FROM persons WHERE {}", unseen())
+}
+
+/// The sessions of people who are erased, without those that have expired anyway.
+fn count_with_unseen() -> String {
+    format!(
+        "SELECT count(*), coalesce(sum(sessions.checkpoints), 0)
+         FROM persons CROSS JOIN sessions ON sessions.person_id = persons.id
+         WHERE {} AND NOT {EXPIRED}",
+        unseen()
+    )
+}
+
+/// How many audio replies hang on the sessions that go in all.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn count_expired_audio(connection: &Connection, cutoffs: Cutoffs) -> rusqlite::Result<u64> {
-    let idle_since = cutoffs.idle_since.map_or(i64::MIN, Timestamp::as_millis);
-    connection.query_row(
-        COUNT_EXPIRED_AUDIO,
-        named_params! {":idle": idle_since, ":unremembered": cutoffs.unremembered_since.as_millis()},
-        |row| row.get(0),
-    )
+pub fn count_doomed_audio(connection: &Connection, cutoffs: Cutoffs) -> rusqlite::Result<u64> {
+    let bounds = cutoffs.bounds();
+    let by_age: u64 =
+        connection.query_row(COUNT_EXPIRED_AUDIO, params![bounds[0], bounds[1]], |row| row.get(0))?;
+    let with_people: u64 = connection.query_row(&count_audio_with_unseen(), bounds, |row| row.get(0))?;
+    Ok(by_age + with_people)
 }
 
 /// Two ranges of two indexes: one condition with OR would read through every session there is. A cross join keeps
 /// `SQLite` from beginning with the audio.
 const COUNT_EXPIRED_AUDIO: &str = "SELECT count(*) FROM (
-    SELECT id FROM sessions WHERE pinned = 0 AND last_active_at < :idle
+    SELECT id FROM sessions WHERE pinned = 0 AND last_active_at < ?1
     UNION ALL
     SELECT id FROM sessions WHERE pinned = 0 AND remembered = 0
-        AND last_active_at < :unremembered AND last_active_at >= :idle) AS expired
+        AND last_active_at < ?2 AND last_active_at >= ?1) AS expired
     CROSS JOIN audio ON audio.session_id = expired.id";
+
+fn count_audio_with_unseen() -> String {
+    format!(
+        "SELECT count(*) FROM persons CROSS JOIN sessions ON sessions.person_id = persons.id
+         CROSS JOIN audio ON audio.session_id = sessions.id
+         WHERE {} AND NOT {EXPIRED}",
+        unseen()
+    )
+}
 
 /// When any session was last active.
 ///
@@ -91,6 +147,35 @@ pub fn newest_activity(connection: &Connection) -> rusqlite::Result<Option<Times
     Ok(newest.map(Timestamp::from_millis))
 }
 
+/// When anybody last said something: the last activity of a session that holds a turn.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn newest_turn(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let newest: Option<i64> = connection.query_row(NEWEST_TURN, [], |row| row.get(0))?;
+    Ok(newest.map(Timestamp::from_millis))
+}
+
+/// Each half goes down its index and stops at the first session with a turn.
+const NEWEST_TURN: &str = "SELECT max(at) FROM (
+    SELECT * FROM (SELECT last_active_at AS at FROM sessions WHERE pinned = 0 AND checkpoints > 0
+        ORDER BY last_active_at DESC LIMIT 1)
+    UNION ALL
+    SELECT * FROM (SELECT last_active_at FROM sessions WHERE pinned = 1 AND checkpoints > 0
+        ORDER BY last_active_at DESC LIMIT 1))";
+
+/// What the clock is held against before a job whose last success is given deletes anything by age.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn clock_witness(
+    connection: &Connection,
+    last_success: Option<Timestamp>,
+) -> rusqlite::Result<ClockWitness> {
+    let (newest_row, newest_turn) = (newest_activity(connection)?, newest_turn(connection)?);
+    Ok(ClockWitness { newest_row, newest_turn, last_success })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,20 +183,43 @@ mod tests {
     use crate::adapters::sqlite::{self, Access};
     use crate::config::ServerConfig;
 
-    #[test]
-    fn counting_what_has_expired_reads_nothing_else() {
+    fn empty() -> (tempfile::TempDir, Connection) {
         let root = tempfile::tempdir().unwrap();
         let config = ServerConfig::for_testing(root.path()).unwrap();
         let dir = DataDir::create_or_open(&config.storage).unwrap();
         sqlite::create(&dir).unwrap();
         let db = sqlite::open_current(dir.database(), Access::ReadWrite).unwrap();
-        for sql in [COUNT_EXPIRED, COUNT_EXPIRED_AUDIO] {
+        (root, db)
+    }
+
+    #[test]
+    fn counting_what_has_expired_reads_nothing_else() {
+        let (_root, db) = empty();
+        let by_age = [COUNT_EXPIRED, COUNT_EXPIRED_AUDIO].map(|sql| (sql.to_owned(), 2));
+        let by_person = [count_unseen(), count_with_unseen(), count_audio_with_unseen()].map(|sql| (sql, 3));
+        for (sql, bounds) in by_age.into_iter().chain(by_person) {
             let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let bounds = named_params! {":idle": 0, ":unremembered": 0};
+            let bounds = rusqlite::params_from_iter(std::iter::repeat_n(0, bounds));
             let steps = plan.query_map(bounds, |row| row.get::<_, String>(3)).unwrap();
             let steps: Vec<_> = steps.map(Result::unwrap).collect();
-            let whole = |step: &&String| step.starts_with("SCAN sessions") || step.starts_with("SCAN audio");
+            let whole = |step: &&String| {
+                ["SCAN sessions", "SCAN audio", "SCAN persons"].iter().any(|scan| step.starts_with(scan))
+            };
             assert_eq!(steps.iter().find(whole), None, "{steps:?}");
         }
+    }
+    #[test]
+    fn the_newest_turn_is_found_without_sorting() {
+        let (_root, db) = empty();
+        let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {NEWEST_TURN}")).unwrap();
+        let steps: Vec<_> =
+            plan.query_map([], |row| row.get::<_, String>(3)).unwrap().map(Result::unwrap).collect();
+        for index in ["sessions_by_activity", "sessions_pinned"] {
+            assert!(
+                steps.iter().any(|step| step == &format!("SCAN sessions USING INDEX {index}")),
+                "{steps:?}"
+            );
+        }
+        assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
     }
 }

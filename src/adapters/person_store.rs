@@ -101,15 +101,6 @@ pub fn unseen_since(
 const UNSEEN: &str = "last_seen_at < ?1
     AND NOT EXISTS (SELECT 1 FROM sessions WHERE person_id = persons.id AND last_active_at >= ?1)";
 
-/// How many people [`unseen_since`] would yield in all.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn count_unseen_since(connection: &Connection, cutoff: Timestamp) -> rusqlite::Result<u64> {
-    let sql = format!("SELECT count(*) FROM persons WHERE {UNSEEN}");
-    connection.query_row(&sql, [cutoff.as_millis()], |row| row.get(0))
-}
-
 /// True when the person is still one of [`unseen_since`].
 ///
 /// # Errors

@@ -57,7 +57,8 @@ pub fn finish(
     Ok(())
 }
 
-/// When the job last succeeded. Runs that were refused or only looked do not count.
+/// When the job last succeeded. Runs that were refused or only looked do not count. The last is the one that was recorded
+/// last, not the one with the latest time: a clock that was ahead is forgotten with the next success.
 ///
 /// # Errors
 /// What `SQLite` says.
@@ -65,7 +66,7 @@ pub fn last_success(connection: &Connection, job: &str) -> rusqlite::Result<Opti
     connection
         .query_row(
             "SELECT started_at FROM maintenance_runs WHERE job = ?1 AND outcome = 'succeeded'
-             ORDER BY started_at DESC LIMIT 1",
+             ORDER BY id DESC LIMIT 1",
             [job],
             |row| timestamp(row, 0),
         )

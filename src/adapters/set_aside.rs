@@ -126,15 +126,21 @@ pub fn undo(dir: &DataDir) -> Result<bool, DiskError> {
 /// # Errors
 /// What the disk says.
 pub fn remove_older(dir: &DataDir, now: Timestamp, keep: Duration) -> Result<Vec<String>, DiskError> {
-    let mut removed = Vec::new();
-    for (name, at) in list(dir)? {
-        if now.since(at) > keep {
-            let path = place(dir).join(&name);
-            fs::remove_dir_all(&path).naming("remove", &path)?;
-            removed.push(name);
-        }
+    let old = older(dir, now, keep)?;
+    for name in &old {
+        let path = place(dir).join(name);
+        fs::remove_dir_all(&path).naming("remove", &path)?;
     }
-    Ok(removed)
+    Ok(old)
+}
+
+/// What [`remove_older`] would remove.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn older(dir: &DataDir, now: Timestamp, keep: Duration) -> Result<Vec<String>, DiskError> {
+    let old = list(dir)?.into_iter().filter(|(_, at)| now.since(*at) > keep);
+    Ok(old.map(|(name, _)| name).collect())
 }
 
 /// The names of the databases that were set aside, and when.

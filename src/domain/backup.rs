@@ -108,6 +108,16 @@ impl KeepRules {
     }
 }
 
+/// Why a backup stays whose name lies in the future.
+pub const FROM_THE_FUTURE: &str = "from the future: was the clock wrong?";
+
+/// True for a backup that was taken, by its name, after `now`: the clock was wrong then, or is now. It counts for no rule
+/// and nothing is held against it: it would be the newest for as long as the clock was ahead.
+#[must_use]
+pub fn is_from_the_future(name: BackupName, now: Timestamp) -> bool {
+    name.taken > now
+}
+
 /// Names the period a moment lies in.
 type NameOf = fn(Timestamp) -> String;
 

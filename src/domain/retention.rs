@@ -71,8 +71,11 @@ impl FromStr for RetentionDays {
 /// What the clock is held against before anything is deleted by age.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ClockWitness {
-    /// When the newest thing in the store was made.
+    /// When the newest thing in the store was made, whatever it is.
     pub newest_row: Option<Timestamp>,
+    /// When the newest turn was said. Less than a turn is no sign of life: anybody can open a session, and would
+    /// then vouch for a clock that is far ahead.
+    pub newest_turn: Option<Timestamp>,
     /// When the same job last succeeded.
     pub last_success: Option<Timestamp>,
 }
@@ -88,12 +91,23 @@ pub enum ClockDoubt {
         /// The newest entry.
         newest: Timestamp,
     },
+    /// The clock says it is earlier than the last run of this job that succeeded.
+    #[error(
+        "the clock says {now}, which is before the last run of this job that succeeded ({last_success}); it was wrong \
+         then, or is now"
+    )]
+    BeforeSuccess {
+        /// What the clock says.
+        now: Timestamp,
+        /// When the job last succeeded, by the clock of then.
+        last_success: Timestamp,
+    },
     /// The clock is far ahead of everything that happened.
     #[error("the clock says {now}, far ahead of the last sign of life ({last_sign})")]
     Ahead {
         /// What the clock says.
         now: Timestamp,
-        /// The later of the newest entry and the last successful run.
+        /// The later of the newest turn and the last successful run.
         last_sign: Timestamp,
     },
 }
@@ -101,19 +115,25 @@ pub enum ClockDoubt {
 /// A clock may differ this much from the one that wrote the newest entry before it counts as behind.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
-/// Refuses a clock that is behind the newest entry, or ahead of both the newest entry and the last successful run
-/// by more than half of `retention` (at least two days). With no witness at all there is nothing to lose.
+/// Refuses a clock that is behind the newest entry or the last successful run, or ahead of both the newest turn and the
+/// last successful run by more than half of `retention` (at least two days). With no witness at all there is nothing to
+/// lose.
+///
+/// A success in the future is no witness for the clock, it is one against it: this clock or that of then was wrong. If
+/// it passed, one run with a clock far ahead would blind the fuse to the next such clock.
 ///
 /// # Errors
 /// The [`ClockDoubt`], ready to be shown.
 pub fn check_clock(now: Timestamp, witness: ClockWitness, retention: Duration) -> Result<(), ClockDoubt> {
-    if let Some(newest) = witness.newest_row
-        && newest > now.later_by(CLOCK_SLACK)
-    {
+    let latest = now.later_by(CLOCK_SLACK);
+    if let Some(newest) = witness.newest_row.max(witness.newest_turn).filter(|newest| *newest > latest) {
         return Err(ClockDoubt::Behind { now, newest });
     }
+    if let Some(last_success) = witness.last_success.filter(|last| *last > latest) {
+        return Err(ClockDoubt::BeforeSuccess { now, last_success });
+    }
     let tolerance = (retention / 2).max(DAY * 2);
-    match witness.newest_row.max(witness.last_success) {
+    match witness.newest_turn.max(witness.last_success) {
         Some(last_sign) if now.since(last_sign) > tolerance => Err(ClockDoubt::Ahead { now, last_sign }),
         _ => Ok(()),
     }
@@ -145,7 +165,7 @@ mod tests {
     #[test]
     fn a_clock_a_year_off_is_doubted_both_ways() {
         let year = DAY * 365;
-        let witness = ClockWitness { newest_row: Some(NOW), last_success: Some(NOW) };
+        let witness = ClockWitness { newest_row: Some(NOW), newest_turn: Some(NOW), last_success: Some(NOW) };
         let week = DAY * 7;
         assert!(matches!(check_clock(NOW.later_by(year), witness, week), Err(ClockDoubt::Ahead { .. })));
         assert!(matches!(check_clock(NOW.earlier_by(year), witness, week), Err(ClockDoubt::Behind { .. })));
@@ -154,9 +174,35 @@ mod tests {
 
     #[test]
     fn one_sign_of_life_is_enough() {
-        let quiet = ClockWitness { newest_row: Some(NOW.earlier_by(DAY * 30)), last_success: Some(NOW) };
+        let long_ago = Some(NOW.earlier_by(DAY * 30));
+        let quiet = ClockWitness { newest_row: long_ago, newest_turn: long_ago, last_success: Some(NOW) };
         assert_eq!(check_clock(NOW.later_by(DAY), quiet, DAY), Ok(()));
         assert_eq!(check_clock(NOW, ClockWitness::default(), DAY), Ok(()));
+    }
+
+    #[test]
+    fn a_session_in_which_nobody_said_anything_vouches_for_no_clock() {
+        let visited = ClockWitness {
+            newest_row: Some(NOW),
+            newest_turn: Some(NOW.earlier_by(DAY * 365)),
+            last_success: None,
+        };
+        assert!(matches!(check_clock(NOW, visited, DAY * 7), Err(ClockDoubt::Ahead { .. })));
+        assert!(matches!(check_clock(NOW.earlier_by(DAY), visited, DAY * 7), Err(ClockDoubt::Behind { .. })));
+    }
+
+    #[test]
+    fn a_success_in_the_future_vouches_for_no_clock() {
+        let fooled = ClockWitness {
+            newest_row: Some(NOW),
+            newest_turn: Some(NOW),
+            last_success: Some(NOW.later_by(DAY * 365)),
+        };
+        for at in [NOW, NOW.later_by(DAY * 300)] {
+            assert!(matches!(check_clock(at, fooled, DAY * 7), Err(ClockDoubt::BeforeSuccess { .. })));
+        }
+        let slack = ClockWitness { last_success: Some(NOW.later_by(CLOCK_SLACK)), ..fooled };
+        assert_eq!(check_clock(NOW, slack, DAY * 7), Ok(()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `backup-db`: one proven backup, then the old ones by the keep rule.
+//! `backup-db`: one proven backup, then the old ones by the keep rules.
 
 use std::io::Write;
 use std::num::NonZeroU32;
@@ -11,12 +11,16 @@ use crate::adapters::backup_store::{self, BackupFile};
 use crate::adapters::backup_writer::{self, Backup, Proven, Stage, StageTimes};
 use crate::adapters::expiry_store;
 use crate::adapters::set_aside;
+use crate::adapters::snapshot::{self, Contents};
 use crate::adapters::sqlite::During;
 use crate::domain::backup::{GUARDED_FOR, KeepRules, has_halved};
-use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::BACKUP_DB;
-use crate::domain::retention::{ClockWitness, check_clock};
-use crate::maint::{ItemError, Job, MaintError, Needs, Report, Run, Schema};
+use crate::domain::retention::check_clock;
+use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
+
+mod shelf;
+
+use shelf::Shelf;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -104,16 +108,12 @@ fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Resu
         Destination::Directory(None) | Destination::Pipe(_) => job.dir.backups().to_owned(),
     };
     if job.run.dry_run {
-        if let Destination::Directory(_) = options.destination
-            && into.is_dir()
-        {
-            rotate(job, &into, rules, None, counts)?;
-        }
-        return Ok(());
+        let kept = matches!(options.destination, Destination::Directory(_));
+        return rehearse(job, &into, kept.then_some(rules), counts);
     }
     job.dir.owner().create_dir(&into)?;
     // What was there before tells whether most rows have gone since.
-    let before = backup_store::list(&into)?.into_iter().next();
+    let before = Shelf::look(&into, job.now)?.newest();
     let doubt = check_fuse(job, rules);
     let proven = prove(job, &into)?;
     if let Destination::Pipe(pipe) = options.destination {
@@ -121,7 +121,7 @@ fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Resu
         take_up(counts, &backup);
         return Ok(());
     }
-    let richer = before.filter(|before| !job.run.force && is_richer(before, &proven));
+    let richer = before.filter(|before| is_richer(job, before, &proven.contents()));
     if let Some(before) = &richer {
         // Before the new one has its name: the next run must not take this one for an ordinary one.
         backup_store::guard(before, job.now.later_by(GUARDED_FOR), job.dir.owner())?;
@@ -129,14 +129,47 @@ fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Resu
     let backup = observed(job, |observe| backup_writer::keep(proven, &job.dir, &into, job.now, observe))?;
     take_up(counts, &backup);
     doubt?;
-    counts.kept_at_most_days = Some(longest_days(rules, &into)?);
+    let shelf = Shelf::look(&into, job.now)?.with_made(&backup.path);
+    counts.kept_at_most_days = Some(shelf.longest_days(rules));
     if let Some(before) = richer {
-        return keep_all(job, &into, &before, counts);
+        shelf.keep_all(job, &before, counts);
+        return Ok(());
     }
-    rotate(job, &into, rules, Some(&backup), counts)?;
-    counts.set_aside_removed =
-        set_aside::remove_older(&job.dir, job.now, DAY * job.run.config.retention.backup_keep.get())?;
+    shelf.rotate(job, rules, counts);
+    counts.set_aside_removed = set_aside::remove_older(&job.dir, job.now, kept_aside(job))?;
     Ok(())
+}
+
+/// A dry run: the same checks in the same order, and the same plan with the backup that would be made in it. What only
+/// the copy itself could tell, that it is whole, stays open.
+fn rehearse(
+    job: &mut Job<'_>,
+    into: &Path,
+    rules: Option<KeepRules>,
+    counts: &mut Counts,
+) -> Result<(), MaintError> {
+    backup_writer::try_place(&job.dir, into)?;
+    let Some(rules) = rules else { return Ok(()) };
+    let contents = snapshot::count(job.dir.database())?;
+    counts.database_bytes = contents.bytes;
+    counts.sessions = contents.sessions;
+    counts.checkpoints = contents.checkpoints;
+    check_fuse(job, rules)?;
+    let shelf = Shelf::look(into, job.now)?;
+    let before = shelf.newest().filter(|before| is_richer(job, before, &contents));
+    let shelf = shelf.with_one_more(job.dir.backup_recipient().is_some())?;
+    counts.kept_at_most_days = Some(shelf.longest_days(rules));
+    if let Some(before) = before {
+        shelf.keep_all(job, &before, counts);
+        return Ok(());
+    }
+    shelf.rotate(job, rules, counts);
+    counts.set_aside_removed = set_aside::older(&job.dir, job.now, kept_aside(job))?;
+    Ok(())
+}
+
+fn kept_aside(job: &Job<'_>) -> Duration {
+    DAY * job.run.config.retention.backup_keep.get()
 }
 
 fn rules(job: &Job<'_>, keep: Keep) -> KeepRules {
@@ -148,13 +181,8 @@ fn rules(job: &Job<'_>, keep: Keep) -> KeepRules {
     }
 }
 
-fn is_richer(before: &BackupFile, now: &Proven) -> bool {
-    has_halved(before.manifest.contents().rows(), now.contents().rows())
-}
-
-fn longest_days(rules: KeepRules, into: &Path) -> Result<u64, MaintError> {
-    let taken: Vec<_> = backup_store::list(into)?.into_iter().map(|backup| backup.name.taken).collect();
-    Ok(rules.longest(&taken).as_secs().div_ceil(DAY.as_secs()))
+fn is_richer(job: &Job<'_>, before: &BackupFile, now: &Contents) -> bool {
+    !job.run.force && has_halved(before.manifest.contents().rows(), now.rows())
 }
 
 fn prove(job: &Job<'_>, into: &Path) -> Result<Proven, MaintError> {
@@ -183,8 +211,7 @@ fn check_fuse(job: &Job<'_>, rules: KeepRules) -> Result<(), MaintError> {
     if job.run.force {
         return Ok(());
     }
-    let newest_row = expiry_store::newest_activity(&job.db).during("find the newest turn")?;
-    let witness = ClockWitness { newest_row, last_success: job.last_success };
+    let witness = expiry_store::clock_witness(&job.db, job.last_success).during("find the newest turn")?;
     check_clock(job.now, witness, DAY * rules.newest.get()).map_err(Into::into)
 }
 
@@ -208,65 +235,4 @@ fn take_up(counts: &mut Counts, backup: &Backup) {
         compress_ms = backup.times.compress_ms,
         "The backup is made and verified"
     );
-}
-
-/// An accident must not rotate away what undoes it.
-fn keep_all(
-    job: &mut Job<'_>,
-    into: &Path,
-    before: &BackupFile,
-    counts: &mut Counts,
-) -> Result<(), MaintError> {
-    let reason = "more than half of the rows have gone since the last backup";
-    for file in backup_store::list(into)? {
-        counts.kept.push(Kept { file: file.name.to_string(), reasons: vec![reason.to_owned()] });
-    }
-    let until = job.now.later_by(GUARDED_FOR).day();
-    job.errors.push(ItemError {
-        item: before.name.to_string(),
-        error: format!(
-            "{reason}: no backup was removed, and this one stays until {until}; if that was no accident, the next run \
-             removes the others again, and --force this one, too"
-        ),
-    });
-    Ok(())
-}
-
-/// Removes the backups that no rule keeps; never the one just made, never one that is guarded.
-fn rotate(
-    job: &mut Job<'_>,
-    into: &Path,
-    rules: KeepRules,
-    made: Option<&Backup>,
-    counts: &mut Counts,
-) -> Result<(), MaintError> {
-    let files = backup_store::list(into)?;
-    let taken: Vec<_> = files.iter().map(|file| file.name.taken).collect();
-    for (file, mut reasons) in files.into_iter().zip(rules.reasons(&taken)) {
-        if made.is_some_and(|made| made.path == file.path) {
-            reasons.push("just made and verified".to_owned());
-        }
-        if let Some(until) = guarded(job, &file) {
-            reasons.push(format!(
-                "the last one before more than half of the rows went; stays until {}",
-                until.day()
-            ));
-        }
-        let name = file.name.to_string();
-        if !reasons.is_empty() {
-            counts.kept.push(Kept { file: name, reasons });
-        } else if job.run.dry_run {
-            counts.removed.push(name);
-        } else {
-            match backup_store::remove(&file) {
-                Ok(()) => counts.removed.push(name),
-                Err(error) => job.failed(name, &error),
-            }
-        }
-    }
-    Ok(())
-}
-
-fn guarded(job: &Job<'_>, file: &BackupFile) -> Option<Timestamp> {
-    file.manifest.guarded_until().filter(|until| *until > job.now && !job.run.force)
 }

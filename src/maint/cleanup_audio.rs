@@ -2,19 +2,20 @@
 //! Files go first and rows after, because a full disk can still unlink.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 use serde::Serialize;
 
-use crate::adapters::audio_store::{self, AudioFile};
-use crate::adapters::data_dir::remove_leftovers_older_than;
+use crate::adapters::audio_store::{self, AudioFile, Leftover};
 use crate::adapters::expiry_store;
 use crate::adapters::sqlite::During;
+use crate::config::RetentionConfig;
 use crate::domain::audio::AudioId;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_AUDIO;
-use crate::domain::retention::{ClockWitness, check_clock, exceeds_percent};
+use crate::domain::retention::{check_clock, exceeds_percent};
 use crate::maint::compact::{self, GAP};
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
 
@@ -40,7 +41,7 @@ pub struct Options {
 pub struct Counts {
     /// Files older than this went.
     pub cutoff: Option<Timestamp>,
-    /// Audio files there were.
+    /// Audio files there were; with `--orphans` also settled leftovers of interrupted writes.
     pub files_scanned: u64,
     /// Files that went.
     pub files_deleted: u64,
@@ -63,24 +64,30 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
     let max_age = options.max_age.unwrap_or(job.run.config.retention.audio_max_age);
     let budget = options.max_total_bytes.unwrap_or(job.run.config.retention.audio_max_total_bytes);
     let cutoff = job.now.earlier_by(max_age);
+    let settled = job.now.earlier_by(GRACE);
     let mut files = audio_store::list(job.dir.audio())?;
     files.sort_by_key(|file| file.written_at);
+    let leftovers =
+        if options.orphans { audio_store::leftovers(job.dir.audio(), settled)? } else { Vec::new() };
     counts.cutoff = Some(cutoff);
-    counts.files_scanned = files.len() as u64;
+    counts.files_scanned = (files.len() + leftovers.len()) as u64;
     counts.files_remaining = counts.files_scanned;
-    counts.bytes_remaining = files.iter().map(|file| file.bytes).sum();
+    let bytes = files.iter().map(|file| file.bytes).chain(leftovers.iter().map(|file| file.bytes));
+    counts.bytes_remaining = bytes.sum();
     check_fuse(job, &files, max_age)?;
-    let doomed = plan(job, &files, cutoff, budget, options.orphans)?;
-    refuse_too_many(job, options, doomed.len(), files.len())?;
+    let orphaned = |file: &AudioFile| -> Result<bool, MaintError> {
+        Ok(options.orphans && file.written_at < settled && !is_referenced(job, file.id)?)
+    };
+    let doomed = plan(&files, cutoff, budget, orphaned)?;
+    refuse_too_many(job, options, (doomed.len() + leftovers.len()) as u64, counts.files_scanned)?;
     if job.run.dry_run {
-        doomed.iter().for_each(|file| count(counts, file));
+        let bytes = doomed.iter().map(|file| file.bytes).chain(leftovers.iter().map(|file| file.bytes));
+        bytes.for_each(|bytes| counts.take_up(bytes));
         return Ok(());
     }
     let gone = delete_files(job, &doomed, counts)?;
     delete_rows(job, gone, cutoff);
-    if options.orphans {
-        remove_leftovers_older_than(job.dir.audio(), job.now.earlier_by(GRACE))?;
-    }
+    delete_leftovers(job, &leftovers, counts);
     tracing::info!(
         event = "audio_cleanup_completed",
         files_scanned = counts.files_scanned,
@@ -97,26 +104,23 @@ fn check_fuse(job: &Job<'_>, files: &[AudioFile], max_age: Duration) -> Result<(
     if job.run.force {
         return Ok(());
     }
-    let newest_turn = expiry_store::newest_activity(&job.db).during("find the newest turn")?;
-    let newest_file = files.last().map(|file| file.written_at);
-    let witness = ClockWitness { newest_row: newest_turn.max(newest_file), last_success: job.last_success };
+    let mut witness =
+        expiry_store::clock_witness(&job.db, job.last_success).during("find the newest turn")?;
+    witness.newest_row = witness.newest_row.max(files.last().map(|file| file.written_at));
     check_clock(job.now, witness, max_age).map_err(Into::into)
 }
 
 /// Which of the files (oldest first) go: too old, orphaned, or beyond the budget.
-fn plan<'f>(
-    job: &Job<'_>,
-    files: &'f [AudioFile],
+fn plan<E>(
+    files: &[AudioFile],
     cutoff: Timestamp,
     budget: u64,
-    orphans: bool,
-) -> Result<Vec<&'f AudioFile>, MaintError> {
-    let settled = job.now.earlier_by(GRACE);
+    orphaned: impl Fn(&AudioFile) -> Result<bool, E>,
+) -> Result<Vec<&AudioFile>, E> {
     let mut doomed = Vec::new();
     let mut staying = Vec::new();
     for file in files {
-        let orphan = orphans && file.written_at < settled && !is_referenced(job, file.id)?;
-        if file.written_at < cutoff || orphan { doomed.push(file) } else { staying.push(file) }
+        if file.written_at < cutoff || orphaned(file)? { doomed.push(file) } else { staying.push(file) }
     }
     let mut bytes: u64 = staying.iter().map(|file| file.bytes).sum();
     for file in staying {
@@ -129,26 +133,36 @@ fn plan<'f>(
     Ok(doomed)
 }
 
+/// Shared with `status`: how many of the files the next run would take.
+pub(crate) fn next_run(mut files: Vec<AudioFile>, now: Timestamp, retention: &RetentionConfig) -> u64 {
+    files.sort_by_key(|file| file.written_at);
+    let cutoff = now.earlier_by(retention.audio_max_age);
+    let no_orphans = |_: &AudioFile| Ok::<_, Infallible>(false);
+    let Ok(doomed) = plan(&files, cutoff, retention.audio_max_total_bytes, no_orphans);
+    doomed.len() as u64
+}
+
 fn is_referenced(job: &Job<'_>, id: AudioId) -> Result<bool, MaintError> {
     audio_store::is_referenced(&job.db, id).during("look for a checkpoint").map_err(Into::into)
 }
 
-fn refuse_too_many(job: &Job<'_>, options: Options, doomed: usize, all: usize) -> Result<(), MaintError> {
+fn refuse_too_many(job: &Job<'_>, options: Options, doomed: u64, all: u64) -> Result<(), MaintError> {
     match options.max_delete_percent {
-        Some(percent) if !job.run.force && exceeds_percent(doomed as u64, all as u64, percent) => {
-            Err(MaintError::Refused(format!(
-                "{doomed} of {all} audio files would go, more than --max-delete-percent {percent}"
-            )))
-        }
+        Some(percent) if !job.run.force && exceeds_percent(doomed, all, percent) => Err(MaintError::Refused(
+            format!("{doomed} of {all} audio files would go, more than --max-delete-percent {percent}"),
+        )),
         _ => Ok(()),
     }
 }
 
-fn count(counts: &mut Counts, file: &AudioFile) {
-    counts.files_deleted += 1;
-    counts.bytes_reclaimed += file.bytes;
-    counts.files_remaining -= 1;
-    counts.bytes_remaining -= file.bytes;
+impl Counts {
+    /// One more file of this size has gone, or would.
+    fn take_up(&mut self, bytes: u64) {
+        self.files_deleted += 1;
+        self.bytes_reclaimed += bytes;
+        self.files_remaining -= 1;
+        self.bytes_remaining -= bytes;
+    }
 }
 
 fn delete_files(
@@ -161,7 +175,7 @@ fn delete_files(
         job.check_stop()?;
         match audio_store::remove_file(&file.path) {
             Ok(_) => {
-                count(counts, file);
+                counts.take_up(file.bytes);
                 gone.insert(file.id);
             }
             Err(error) => job.failed(format!("audio {}…", file.id.short()), &error.source),
@@ -169,6 +183,16 @@ fn delete_files(
         job.run.progress.advance("audio files deleted", counts.files_deleted, doomed.len() as u64);
     }
     Ok(gone)
+}
+
+/// Removes what interrupted writes left. Nobody knows these files, so there are no rows.
+fn delete_leftovers(job: &mut Job<'_>, leftovers: &[Leftover], counts: &mut Counts) {
+    for leftover in leftovers {
+        match audio_store::remove_file(&leftover.path) {
+            Ok(_) => counts.take_up(leftover.bytes),
+            Err(error) => job.failed("a leftover of an interrupted write".to_owned(), &error),
+        }
+    }
 }
 
 /// Removes the rows of files that went now or in an earlier run that was cut short. A row too many only leads to a

@@ -1,4 +1,7 @@
 //! `cleanup-sessions`: deletes what has outlived its retention, and makes the file shrink.
+//!
+//! Sessions go by their age; pinned ones stay. People unseen for `PERSON_RETENTION_DAYS` are erased, and with them goes
+//! all that is theirs, pinned sessions as well.
 
 use std::time::{Duration, Instant};
 
@@ -6,15 +9,14 @@ use rusqlite::{Connection, TransactionBehavior};
 use serde::Serialize;
 
 use crate::adapters::audio_store;
-use crate::adapters::expiry_store::{self, Cutoffs};
+use crate::adapters::expiry_store::{self, Cutoffs, Doomed};
 use crate::adapters::session_store::{self, Deleted};
 use crate::adapters::sqlite::{self, DbError, During};
 use crate::adapters::{erasure_ledger, person_store};
+use crate::config::RetentionConfig;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_SESSIONS;
-use crate::domain::retention::{
-    ClockWitness, RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent,
-};
+use crate::domain::retention::{RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent};
 use crate::maint::compact::{self, Courtesy, GAP};
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
 
@@ -64,22 +66,27 @@ pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
 }
 
 fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<(), MaintError> {
+    let before = session_store::totals(&job.db).during("count sessions")?;
+    counts.sessions_before = before.sessions;
+    counts.checkpoints_before = before.checkpoints;
+    counts.sessions_remaining = before.sessions;
     let retention = retention(job, options)?;
-    let cutoffs = cutoffs(job.now, retention);
+    let cutoffs = cutoffs(job.now, retention, job.run.config.retention.person_days);
     counts.retention_days = retention.map(RetentionDays::get);
     counts.cutoff = cutoffs.idle_since;
     check_fuse(job, retention)?;
-    analyse(job, cutoffs, options, counts)?;
+    let plan = analyse(job, cutoffs, options, counts)?;
     if job.run.dry_run {
+        counts.sessions_deleted = plan.doomed.sessions;
+        counts.checkpoints_deleted = plan.doomed.checkpoints;
+        counts.audio_files_deleted = plan.audio;
+        counts.persons_erased = plan.doomed.persons;
+        counts.sessions_remaining = before.sessions.saturating_sub(plan.doomed.sessions);
         return Ok(());
     }
-    let expected = std::mem::take(&mut counts.sessions_deleted);
-    counts.checkpoints_deleted = 0;
-    counts.audio_files_deleted = 0;
-    counts.persons_erased = 0;
     let before = compact::database_bytes(job.dir.database());
     sqlite::keep_batches_in_memory(&job.db)?;
-    let deleted = delete_all(job, cutoffs, options, expected, counts);
+    let deleted = delete_all(job, cutoffs, options, plan.doomed.sessions, counts);
     let compacted = if options.compact && deleted.is_ok() {
         compact::compact(job)
     } else {
@@ -105,10 +112,11 @@ fn retention(job: &Job<'_>, options: Options) -> Result<Option<RetentionDays>, M
     Ok(Some(asked))
 }
 
-fn cutoffs(now: Timestamp, retention: Option<RetentionDays>) -> Cutoffs {
+fn cutoffs(now: Timestamp, sessions: Option<RetentionDays>, persons: Option<RetentionDays>) -> Cutoffs {
     Cutoffs {
-        idle_since: retention.map(|days| days.cutoff(now)),
+        idle_since: sessions.map(|days| days.cutoff(now)),
         unremembered_since: now.earlier_by(UNREMEMBERED_IDLE),
+        unseen_since: persons.map(|days| days.cutoff(now)),
     }
 }
 
@@ -116,49 +124,44 @@ fn check_fuse(job: &Job<'_>, retention: Option<RetentionDays>) -> Result<(), Mai
     if job.run.force {
         return Ok(());
     }
-    let newest_row = expiry_store::newest_activity(&job.db).during("find the newest turn")?;
-    let witness = ClockWitness { newest_row, last_success: job.last_success };
+    let witness = expiry_store::clock_witness(&job.db, job.last_success).during("find the newest turn")?;
     let span = retention.map_or(UNREMEMBERED_IDLE, RetentionDays::span);
     check_clock(job.now, witness, span).map_err(Into::into)
 }
 
-/// Fills in what is there and what would go, logs it, and applies `--max-delete-percent`.
-fn analyse(job: &Job<'_>, cutoffs: Cutoffs, options: Options, counts: &mut Counts) -> Result<(), MaintError> {
-    let before = session_store::totals(&job.db).during("count sessions")?;
-    let expired = expiry_store::count_expired(&job.db, cutoffs).during("count expired sessions")?;
-    counts.sessions_before = before.sessions;
-    counts.checkpoints_before = before.checkpoints;
-    counts.sessions_deleted = expired.sessions;
-    counts.checkpoints_deleted = expired.checkpoints;
-    counts.audio_files_deleted =
-        expiry_store::count_expired_audio(&job.db, cutoffs).during("count expired audio")?;
-    counts.sessions_remaining = before.sessions.saturating_sub(expired.sessions);
-    if let Some(cutoff) = person_cutoff(job) {
-        counts.persons_erased = person_store::count_unseen_since(&job.db, cutoff).during("count people")?;
-    }
+/// What this run is to delete.
+struct Plan {
+    doomed: Doomed,
+    audio: u64,
+}
+
+/// Counts what would go, logs it, and applies `--max-delete-percent`.
+fn analyse(job: &Job<'_>, cutoffs: Cutoffs, options: Options, counts: &Counts) -> Result<Plan, MaintError> {
+    let doomed = expiry_store::count_doomed(&job.db, cutoffs).during("count what has expired")?;
+    let audio = expiry_store::count_doomed_audio(&job.db, cutoffs).during("count expired audio")?;
     tracing::info!(
         event = "session_cleanup_analysis",
         retention_days = counts.retention_days,
         cutoff = counts.cutoff.map(|at| at.to_string()),
         sessions_before = counts.sessions_before,
         checkpoints_before = counts.checkpoints_before,
-        sessions_to_delete = counts.sessions_deleted,
-        checkpoints_to_delete = counts.checkpoints_deleted,
-        audio_files_to_delete = counts.audio_files_deleted,
-        persons_to_erase = counts.persons_erased,
+        sessions_to_delete = doomed.sessions,
+        checkpoints_to_delete = doomed.checkpoints,
+        audio_files_to_delete = audio,
+        persons_to_erase = doomed.persons,
         dry_run = job.run.dry_run,
         "Looked at what has expired"
     );
     if let Some(percent) = options.max_delete_percent
-        && exceeds_percent(expired.sessions, before.sessions, percent)
+        && exceeds_percent(doomed.sessions, counts.sessions_before, percent)
         && !job.run.force
     {
         return Err(MaintError::Refused(format!(
-            "{} of {} sessions have expired, more than --max-delete-percent {percent}",
-            expired.sessions, before.sessions
+            "{} of {} sessions would go, more than --max-delete-percent {percent}",
+            doomed.sessions, counts.sessions_before
         )));
     }
-    Ok(())
+    Ok(Plan { doomed, audio })
 }
 
 fn delete_all(
@@ -180,7 +183,7 @@ fn delete_all(
         job.run.progress.advance("sessions deleted", counts.sessions_deleted, expected);
         compact::pause(GAP);
     }
-    erase_unseen(job, counts)
+    erase_unseen(job, cutoffs, counts)
 }
 
 /// One transaction: which sessions have expired is looked up inside of it, so one that has become active stays. The
@@ -226,14 +229,10 @@ fn take_up(job: &mut Job<'_>, deleted: Deleted, counts: &mut Counts) {
     }
 }
 
-fn person_cutoff(job: &Job<'_>) -> Option<Timestamp> {
-    job.run.config.retention.person_days.map(|days| days.cutoff(job.now))
-}
-
 /// Erases people who have not been seen for `PERSON_RETENTION_DAYS`, one transaction each.
-fn erase_unseen(job: &mut Job<'_>, counts: &mut Counts) -> Result<(), MaintError> {
+fn erase_unseen(job: &mut Job<'_>, cutoffs: Cutoffs, counts: &mut Counts) -> Result<(), MaintError> {
     const AT_ONCE: usize = 100;
-    let Some(cutoff) = person_cutoff(job) else { return Ok(()) };
+    let Some(cutoff) = cutoffs.unseen_since else { return Ok(()) };
     loop {
         let unseen = person_store::unseen_since(&job.db, cutoff, AT_ONCE).during("find people unseen")?;
         if unseen.is_empty() {
@@ -288,7 +287,8 @@ fn log_completed(counts: &Counts) {
 pub(crate) fn next_run(
     db: &Connection,
     now: Timestamp,
-    retention: Option<RetentionDays>,
-) -> Result<session_store::Totals, DbError> {
-    expiry_store::count_expired(db, cutoffs(now, retention)).during("count expired sessions")
+    retention: &RetentionConfig,
+) -> Result<Doomed, DbError> {
+    let cutoffs = cutoffs(now, retention.session_days, retention.person_days);
+    expiry_store::count_doomed(db, cutoffs).during("count what has expired")
 }

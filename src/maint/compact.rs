@@ -1,5 +1,6 @@
 //! Giving freed space back to the file system, in slices so short that no conversation notices.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -79,10 +80,15 @@ pub(crate) fn empty_log(db: &Connection) -> Result<(), DbError> {
 }
 
 /// Bytes the database and its log take on disk.
-pub(crate) fn database_bytes(path: &std::path::Path) -> u64 {
+pub(crate) fn database_bytes(path: &Path) -> u64 {
+    disk::allocated_bytes(path) + log_bytes(path)
+}
+
+/// Bytes the write-ahead log of the database at `path` takes on disk.
+pub(crate) fn log_bytes(path: &Path) -> u64 {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    disk::allocated_bytes(path) + disk::allocated_bytes(std::path::Path::new(&log))
+    disk::allocated_bytes(Path::new(&log))
 }
 
 /// Waits for a moment so that others get their turn.
@@ -105,5 +111,22 @@ fn next_size(pages: u32, took: Duration, slice: Duration) -> u32 {
         (pages * 2).min(MOST_PAGES)
     } else {
         pages
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_measured_on_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = dir.path().join("companion.db");
+        std::fs::write(&database, vec![7; 100_000]).unwrap();
+        assert_eq!(log_bytes(&database), 0);
+        std::fs::write(dir.path().join("companion.db-wal"), vec![7; 5_000]).unwrap();
+        // However the database's own size changes meanwhile.
+        std::fs::write(&database, "").unwrap();
+        assert_eq!((log_bytes(&database), database_bytes(&database)), (8192, 8192));
     }
 }

@@ -23,6 +23,8 @@ use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{JOBS, RESTORE_DB};
 use crate::maint::{MaintError, Outcome, Report, Run, item};
 
+mod new_home;
+
 /// What the command line asks for.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -59,6 +61,8 @@ pub struct Counts {
     pub erased_again: u64,
     /// True when an earlier restore that was interrupted had to be undone first.
     pub interrupted_restore_undone: bool,
+    /// Whom a data directory that was made for it belongs to, as user:group; `null` when there was one.
+    pub data_dir_made_for: Option<String>,
     /// Where the database from before lies.
     pub set_aside: Option<String>,
     /// How to go back to it.
@@ -94,7 +98,7 @@ struct Entered {
 pub fn run(run: &Run<'_>, options: &Options) -> Report<Counts> {
     let (began, now) = (Instant::now(), run.clock.now());
     let mut counts = Counts::default();
-    let (entered, ended) = match enter(run) {
+    let (entered, ended) = match enter(run, options, &mut counts) {
         Ok(entered) => {
             let ended =
                 restore(run, entered.as_ref().map(|entered| &entered.dir), options, (now, &mut counts));
@@ -115,10 +119,15 @@ pub fn run(run: &Run<'_>, options: &Options) -> Report<Counts> {
 }
 
 /// The data directory behind its fence; `None` when it is only tried on a new host, which has none.
-fn enter(run: &Run<'_>) -> Result<Option<Entered>, MaintError> {
+fn enter(run: &Run<'_>, options: &Options, counts: &mut Counts) -> Result<Option<Entered>, MaintError> {
     let storage = &run.config.storage;
-    if run.dry_run && !storage.data_dir.exists() {
-        return Ok(None);
+    if !storage.data_dir.exists() {
+        if run.dry_run {
+            return Ok(None);
+        }
+        let backup = choose(run, &options.backup)?.path;
+        let (user, group) = new_home::make(&storage.data_dir, &backup)?;
+        counts.data_dir_made_for = Some(format!("{user}:{group}"));
     }
     let dir = if run.dry_run { DataDir::open(storage)? } else { DataDir::create_or_open(storage)? };
     let lock = run.lock(&dir, RESTORE_DB)?;
@@ -181,6 +190,7 @@ fn log_completed(counts: &Counts) {
         checkpoints = counts.checkpoints,
         erased_again = counts.erased_again,
         set_aside = counts.set_aside,
+        data_dir_made_for = counts.data_dir_made_for,
         "The backup is restored"
     );
 }

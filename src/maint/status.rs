@@ -11,7 +11,7 @@ use crate::adapters::{audio_store, backup_store, disk, run_store, set_aside};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::JOBS;
 use crate::maint::{
-    MaintError, Outcome, Report, Run, Schema, cleanup_sessions, compact, item, open_database,
+    MaintError, Outcome, Report, Run, Schema, cleanup_audio, cleanup_sessions, compact, item, open_database,
 };
 
 /// Where the bytes are.
@@ -73,7 +73,7 @@ pub struct Counts {
     pub next_cleanup_sessions: u64,
     /// Their checkpoints.
     pub next_cleanup_checkpoints: u64,
-    /// Audio files past their age.
+    /// Audio files the next `cleanup-audio` would delete.
     pub next_cleanup_audio_files: u64,
 }
 
@@ -100,12 +100,10 @@ fn look(run: &Run<'_>, now: Timestamp, counts: &mut Counts) -> Result<(), MaintE
     for job in JOBS {
         counts.last_runs.push(last_run(&db, job).during("read the record of runs")?);
     }
-    let next = cleanup_sessions::next_run(&db, now, run.config.retention.session_days)?;
+    let next = cleanup_sessions::next_run(&db, now, &run.config.retention)?;
     counts.next_cleanup_sessions = next.sessions;
     counts.next_cleanup_checkpoints = next.checkpoints;
-    let cutoff = now.earlier_by(run.config.retention.audio_max_age);
-    let files = audio_files(&dir)?;
-    counts.next_cleanup_audio_files = files.iter().filter(|file| file.written_at < cutoff).count() as u64;
+    counts.next_cleanup_audio_files = cleanup_audio::next_run(audio_files(&dir)?, now, &run.config.retention);
     Ok(())
 }
 
@@ -128,10 +126,9 @@ fn disk_use(dir: &DataDir, counts: &mut Counts) -> Result<DiskUse, DbError> {
     let backups = if dir.backups().is_dir() { backup_store::list(dir.backups())? } else { Vec::new() };
     counts.newest_backup = backups.first().map(|backup| backup.name.to_string());
     let audio = audio_files(dir)?;
-    let database_bytes = disk::allocated_bytes(dir.database());
     Ok(DiskUse {
-        database_bytes,
-        log_bytes: compact::database_bytes(dir.database()) - database_bytes,
+        database_bytes: disk::allocated_bytes(dir.database()),
+        log_bytes: compact::log_bytes(dir.database()),
         audio_bytes: audio.iter().map(|file| file.bytes).sum(),
         audio_files: audio.len() as u64,
         backup_bytes: backups.iter().map(|backup| backup.manifest.bytes).sum(),

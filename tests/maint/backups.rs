@@ -50,7 +50,7 @@ fn the_newest_stay_foreign_files_are_not_touched() {
     );
     house.maint(&["backup-db", "--keep", "0"]).expect(2);
     let dry = house.maint(&["backup-db", "--keep", "1", "--dry-run"]).expect(0).report;
-    assert_eq!(dry["removed"].as_array().unwrap().len(), 1);
+    assert_eq!(dry["removed"].as_array().unwrap().len(), 2, "the one to be made takes the place of both");
     assert_eq!(house.backups().len(), 3);
 }
 
@@ -110,4 +110,91 @@ fn no_room_for_the_free_space_that_has_to_stay_is_exit_1() {
     assert!(ran.error().contains("MIN_FREE_DISK_BYTES"), "{}", ran.error());
     assert!(house.backups().is_empty());
     house.assert_no_temporary_files();
+}
+
+#[test]
+fn a_dry_run_counts_the_backup_that_would_be_made() {
+    let house = house();
+    for _ in 0..3 {
+        house.maint(&["backup-db"]).expect(0);
+    }
+    let files = house.files();
+    let dry = house.maint(&["backup-db", "--keep", "3", "--dry-run"]).expect(0).report;
+    assert_eq!(house.files(), files);
+    assert_eq!(dry["kept"].as_array().unwrap().len(), 3);
+    assert!(dry["kept"][0]["reasons"].to_string().contains("would be made"), "{dry}");
+    let done = house.maint(&["backup-db", "--keep", "3"]).expect(0).report;
+    assert_eq!(dry["removed"].as_array().unwrap().len(), 1);
+    for name in ["removed", "sessions", "checkpoints", "kept_at_most_days"] {
+        assert_eq!(dry[name], done[name], "{name}");
+    }
+}
+
+/// Both refuse in the same way, and the dry one changes nothing.
+#[track_caller]
+fn assert_refused_alike(house: &House, arguments: &[&str], code: i32) {
+    let files = house.files();
+    let dry = house.maint(&[arguments, &["--dry-run"]].concat()).expect(code);
+    assert_eq!(house.files(), files);
+    let real = house.maint(arguments).expect(code);
+    let number = |told: String| told.replace(|c: char| c.is_ascii_digit(), "");
+    assert_eq!(number(dry.error()), number(real.error()));
+    assert_eq!(dry.report["removed"], real.report["removed"]);
+}
+
+#[test]
+fn a_dry_run_refuses_what_the_real_run_refuses() {
+    let full = house().with("MIN_FREE_DISK_BYTES", "9000000000000000");
+    assert_refused_alike(&full, &["backup-db"], 1);
+    let elsewhere = full.dir.join("a").join("b");
+    full.maint(&["backup-db", "--dry-run", "--output-dir", elsewhere.to_str().unwrap()]).expect(1);
+    assert!(!full.dir.join("a").exists());
+    let house = house();
+    let file = house.dir.join("file");
+    std::fs::write(&file, "").unwrap();
+    for taken in [file.clone(), file.join("below")] {
+        assert_refused_alike(&house, &["backup-db", "--output-dir", taken.to_str().unwrap()], 1);
+    }
+    assert_refused_alike(&house, &["backup-db", "--keep", "2"], 0);
+    let late = house.db();
+    late.execute_batch("UPDATE sessions SET last_active_at = last_active_at - 40 * 86400000").unwrap();
+    late.execute_batch("DELETE FROM maintenance_runs").unwrap();
+    assert_refused_alike(&house, &["backup-db"], 4);
+    late.execute_batch("DELETE FROM checkpoints; UPDATE totals SET checkpoints = 0").unwrap();
+    seed::sign_of_life(&mut house.db());
+    assert_refused_alike(&house, &["backup-db", "--keep", "1"], 3);
+}
+
+/// Makes the newest backup look as if it had been made `days` from now.
+fn move_to_the_future(house: &House, days: i64) -> std::path::PathBuf {
+    let newest = house.backups().pop().unwrap();
+    let at = companion::domain::clock::Timestamp::from_millis(seed::now() + days * DAY).compact();
+    let future = house.dir.join("backups").join(format!("companion-{at}.db.zst"));
+    let manifest = |path: &std::path::Path| path.to_string_lossy().replace(".db.zst", ".json");
+    std::fs::rename(manifest(&newest), manifest(&future)).unwrap();
+    std::fs::rename(newest, &future).unwrap();
+    future
+}
+
+#[test]
+fn a_backup_from_the_future_stays_and_does_not_stop_the_rotation() {
+    let house = house();
+    for _ in 0..2 {
+        house.maint(&["backup-db"]).expect(0);
+    }
+    let future = move_to_the_future(&house, 300);
+    // Most rows go for good, which is told once.
+    house.db().execute_batch("DELETE FROM checkpoints; UPDATE totals SET checkpoints = 0").unwrap();
+    house.maint(&["backup-db", "--keep", "2"]).expect(3);
+    for _ in 0..3 {
+        house.maint(&["backup-db", "--keep", "2"]).expect(0);
+    }
+    let report = house.maint(&["backup-db", "--keep", "2"]).expect(0).report;
+    let kept = report["kept"].as_array().unwrap();
+    assert_eq!(kept.len(), 4, "that of the future, two, and the guarded one: {report}");
+    assert_eq!(kept[0]["file"], future.file_name().unwrap().to_str().unwrap());
+    assert_eq!(kept[0]["reasons"].to_string(), r#"["from the future: was the clock wrong?"]"#);
+    assert_eq!(report["removed"].as_array().unwrap().len(), 1);
+    let days = report["kept_at_most_days"].as_u64().unwrap();
+    assert!((302..=303).contains(&days), "an erasure is promised by the last that remembers: {days}");
 }

@@ -133,6 +133,46 @@ fn a_clock_a_year_ahead_deletes_nothing_even_after_many_tries() {
 }
 
 #[test]
+fn a_clock_a_year_ahead_deletes_nothing_though_somebody_only_opened_the_page() {
+    let house = House::built();
+    let dir = house.dir.join("audio");
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 10, 2, seed::now() - 365 * DAY);
+    seed::audio(&db, ids[0], &dir, 10, 365 * DAY);
+    // The visitor's sessions got their time from the wrong clock; nothing was said in them.
+    seed::sessions(&mut db, 1, 0, seed::now());
+    let pinned = seed::sessions(&mut db, 1, 0, seed::now());
+    db.execute("UPDATE sessions SET pinned = 1 WHERE public_id = ?1", [pinned[0].as_bytes()]).unwrap();
+    drop(db);
+    for job in ["cleanup-sessions", "cleanup-audio", "backup-db"] {
+        house.maint(&[job]).expect(4).tells("far ahead");
+    }
+    assert_eq!((count(&house, "sessions"), count(&house, "audio")), (12, 1));
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+}
+
+#[test]
+fn a_success_of_a_clock_that_was_ahead_does_not_blind_the_fuse() {
+    let house = House::built();
+    let mut db = house.db();
+    seed::sessions(&mut db, 10, 2, seed::now() - 8 * DAY);
+    seed::sign_of_life(&mut db);
+    for job in ["cleanup-sessions", "cleanup-audio", "backup-db"] {
+        let recorded = "INSERT INTO maintenance_runs (job, started_at, ended_at, outcome)
+            VALUES (?1, ?2, ?2, 'succeeded')";
+        db.execute(recorded, rusqlite::params![job, seed::now() + 365 * DAY]).unwrap();
+        house.maint(&[job]).expect(4).tells("before the last run of this job that succeeded");
+    }
+    assert_eq!(count(&house, "sessions"), 11);
+    // Somebody looked at the clock and found it right: from then on the jobs run by themselves again.
+    for job in ["cleanup-sessions", "cleanup-audio", "backup-db"] {
+        house.maint(&[job, "--force"]).expect(0);
+        house.maint(&[job]).expect(0);
+    }
+    assert_eq!(count(&house, "sessions"), 1);
+}
+
+#[test]
 fn a_clock_behind_the_newest_row_deletes_nothing() {
     let house = House::built();
     let mut db = house.db();
@@ -182,8 +222,87 @@ fn people_unseen_for_long_are_erased_and_entered_in_the_ledger() {
     assert_eq!(house.maint(&["cleanup-sessions"]).expect(0).report["persons_erased"], 1);
     assert_eq!(count(&house, "persons"), 1);
     let ledger = std::fs::read_to_string(house.dir.join("erasures")).unwrap();
-    assert_eq!(ledger.lines().count(), 1);
+    assert_eq!((ledger.lines().count(), ledger.len()), (1, 62), "the README tells how it grows");
     assert!(ledger.starts_with(&uuid::Uuid::from_bytes(id).to_string()));
+}
+
+/// What a person leaves who has not been seen for 401 days: two pinned sessions, one that goes by its age as well, and
+/// one that was active since and goes by its age first.
+fn unseen_person(house: &House) {
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 4, 3, seed::now() - 401 * DAY);
+    for pinned in &ids[..2] {
+        db.execute("UPDATE sessions SET pinned = 1 WHERE public_id = ?1", [pinned.as_bytes()]).unwrap();
+        seed::audio(&db, *pinned, &house.dir.join("audio"), 10, HOUR);
+    }
+    let since = seed::now() - 300 * DAY;
+    db.execute(
+        "UPDATE sessions SET last_active_at = ?2 WHERE public_id = ?1",
+        rusqlite::params![ids[3].as_bytes(), since],
+    )
+    .unwrap();
+    // Somebody who was seen keeps a pinned session of the same age.
+    let kept = seed::sessions(&mut db, 1, 1, seed::now() - 401 * DAY);
+    db.execute("UPDATE sessions SET pinned = 1 WHERE public_id = ?1", [kept[0].as_bytes()]).unwrap();
+    db.execute(
+        "UPDATE persons SET last_seen_at = ?2 WHERE id = (SELECT person_id FROM sessions WHERE public_id = ?1)",
+        rusqlite::params![kept[0].as_bytes(), seed::now()],
+    )
+    .unwrap();
+    seed::sign_of_life(&mut db);
+}
+
+#[test]
+fn what_goes_with_an_unseen_person_is_in_the_plan() {
+    let house = House::built();
+    unseen_person(&house);
+    let status = house.maint(&["status"]).expect(0).report;
+    assert_eq!(
+        (&status["next_cleanup_sessions"], &status["next_cleanup_checkpoints"]),
+        (&4.into(), &12.into())
+    );
+    let dry = house.maint(&["cleanup-sessions", "--dry-run"]).expect(0).report;
+    let few = ["cleanup-sessions", "--max-delete-percent", "60"];
+    house.maint(&few).expect(4).tells("4 of 6 sessions would go");
+    let done = house.maint(&["cleanup-sessions"]).expect(0).report;
+    for (name, gone) in [
+        ("sessions_deleted", 4),
+        ("checkpoints_deleted", 12),
+        ("audio_files_deleted", 2),
+        ("persons_erased", 1),
+        ("sessions_remaining", 2),
+    ] {
+        assert_eq!((&dry[name], &done[name]), (&gone.into(), &gone.into()), "{name}");
+    }
+    house.assert_sound();
+}
+
+#[test]
+fn a_refused_cleanup_says_what_there_is_and_that_nothing_went() {
+    let house = House::built();
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 10, 2, seed::now() - 8 * DAY);
+    seed::audio(&db, ids[0], &house.dir.join("audio"), 10, 8 * DAY);
+    let refused: [&[&str]; 3] = [
+        &["cleanup-sessions"],
+        &["cleanup-sessions", "--retention-days", "1"],
+        &["cleanup-sessions", "--dry-run"],
+    ];
+    let assert_told = |arguments: &[&str], there: u64| {
+        let report = house.maint(arguments).expect(4).report;
+        assert_eq!(
+            (&report["sessions_before"], &report["sessions_remaining"]),
+            (&there.into(), &there.into())
+        );
+        assert_eq!(report["checkpoints_before"], there * 2);
+        for name in ["sessions_deleted", "checkpoints_deleted", "audio_files_deleted", "persons_erased"] {
+            assert_eq!(report[name], 0, "{name} of {arguments:?}");
+        }
+    };
+    refused.iter().for_each(|arguments| assert_told(arguments, 10));
+    seed::sessions(&mut db, 1, 2, seed::now() - HOUR);
+    assert_told(&["cleanup-sessions", "--max-delete-percent", "5"], 11);
+    assert_told(&["cleanup-sessions", "--max-delete-percent", "5", "--dry-run"], 11);
 }
 
 #[test]
@@ -223,10 +342,21 @@ fn orphans_go_only_when_asked_and_only_when_settled() {
     seed::file(&dir.join(format!("{}.mp3", uuid::Uuid::new_v4())), 10, 2 * HOUR);
     let fresh = dir.join(format!("{}.mp3", uuid::Uuid::new_v4()));
     seed::file(&fresh, 10, HOUR / 2);
-    seed::file(&dir.join(".companion-tmp-abc"), 10, 2 * HOUR);
+    seed::file(&dir.join(".companion-tmp-abc"), 30, 2 * HOUR);
+    let under_way = dir.join(".companion-tmp-def");
+    seed::file(&under_way, 10, HOUR / 2);
     assert_eq!(house.maint(&["cleanup-audio"]).expect(0).report["files_deleted"], 0);
-    assert_eq!(house.maint(&["cleanup-audio", "--orphans"]).expect(0).report["files_deleted"], 1);
-    assert!(fresh.exists() && dir.join(format!("{kept}.mp3")).exists());
+    let dry = house.maint(&["cleanup-audio", "--orphans", "--dry-run"]).expect(0).report;
+    let few = ["cleanup-audio", "--orphans", "--max-delete-percent", "40"];
+    house.maint(&few).expect(4).tells("2 of 4 audio files would go");
+    let done = house.maint(&["cleanup-audio", "--orphans"]).expect(0).report;
+    for report in [dry, done] {
+        assert_eq!((&report["files_scanned"], &report["files_deleted"]), (&4.into(), &2.into()));
+        assert_eq!((&report["bytes_reclaimed"], &report["files_remaining"]), (&40.into(), &2.into()));
+        assert_eq!(report["bytes_remaining"], 20);
+    }
+    assert!(fresh.exists() && dir.join(format!("{kept}.mp3")).exists() && under_way.exists());
+    std::fs::remove_file(under_way).unwrap();
     house.assert_no_temporary_files();
 }
 
@@ -291,6 +421,19 @@ fn status_tells_what_is_there_and_what_would_go() {
     assert_eq!((of("backup-db"), of("cleanup-audio")), ("succeeded".into(), "never".into()));
     let text = house.maint_command(&["status"]).output().unwrap();
     assert!(String::from_utf8(text.stdout).unwrap().contains("3 sessions, 6 checkpoints"));
+}
+
+#[test]
+fn status_makes_the_plan_of_cleanup_audio() {
+    let house = House::built().with("AUDIO_MAX_TOTAL_BYTES", "2000");
+    let dir = house.dir.join("audio");
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 1, 1, seed::now() - HOUR);
+    for age in [25, 3, 2, 1] {
+        seed::audio(&db, ids[0], &dir, 1000, age * HOUR);
+    }
+    assert_eq!(house.maint(&["status"]).expect(0).report["next_cleanup_audio_files"], 2);
+    assert_eq!(house.maint(&["cleanup-audio"]).expect(0).report["files_deleted"], 2);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::kills::times;
-use crate::support::dice::{Dice, some_time};
+use crate::support::dice::Kills;
 use crate::support::seed::{self, DAY, HOUR};
 use crate::support::{House, Mounted, reachable_maint};
 
@@ -463,13 +463,11 @@ fn killed_repairs_can_be_run_again() {
     let house = lived_in();
     let server = house.start();
     let talk = server.start_session();
-    let mut dice = Dice::new("killed_repairs");
+    let repair = || house.maint_command(&["doctor", "--repair"]);
+    let mut kills = Kills::of("doctor", || drop(damage(&house)), repair);
     for round in 0..times("doctor") {
         damage(&house);
-        let mut child = house.maint_command(&["doctor", "--repair"]).spawn().unwrap();
-        some_time(&mut dice, 400_000);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        kills.kill(repair().spawn().unwrap());
         house.maint(&["doctor", "--repair"]).expect(0);
         assert_eq!(found(&house), [""; 0], "round {round}");
         house.assert_sound();
@@ -479,4 +477,5 @@ fn killed_repairs_can_be_run_again() {
     }
     server.stop();
     house.assert_no_temporary_files();
+    kills.assert_met();
 }

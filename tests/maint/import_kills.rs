@@ -1,11 +1,11 @@
 //! `import-langgraph` killed again and again beside people who talk: nothing half, nothing twice, nothing lost.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::kills::times;
 use crate::support::House;
-use crate::support::dice::{Dice, some_time};
+use crate::support::dice::{Dice, Kills, some_time};
 use crate::support::langgraph::{Predecessor, imported};
 
 /// Takes everything that was imported away again, so that there is something to import.
@@ -45,15 +45,15 @@ fn killed_imports_are_completed_by_the_next_while_people_talk() {
     let house = House::built();
     let server = house.start();
     let talk = server.start_session();
-    let began = Instant::now();
     let mut token = house.maint(&arguments).expect(0).report["person_token"].clone();
-    let usual = u64::try_from(began.elapsed().as_micros()).unwrap().max(1);
+    let import = || house.maint_command(&arguments);
+    let mut kills = Kills::of("import-langgraph", || start_over(&house), import);
+    let mut finished = true;
     let stop = AtomicBool::new(false);
-    let mut dice = Dice::new("killed_imports");
     let said = std::thread::scope(|scope| {
         let talking = scope.spawn(|| {
             let mut said = 0_u32;
-            while !stop.load(Ordering::Relaxed) && said < 45 {
+            while !stop.load(Ordering::Relaxed) {
                 let (status, body) = server.say(&talk, &format!("number {said}"));
                 assert_eq!(status, 200, "{body}");
                 said += 1;
@@ -62,13 +62,11 @@ fn killed_imports_are_completed_by_the_next_while_people_talk() {
             said
         });
         for round in 0..times("import-langgraph") {
-            if round % 4 == 0 {
+            // One that was killed is gone on with, up to three times.
+            if round % 4 == 0 || finished {
                 start_over(&house);
             }
-            let mut child = house.maint_command(&arguments).spawn().unwrap();
-            some_time(&mut dice, usual);
-            child.kill().unwrap();
-            child.wait().unwrap();
+            finished = !kills.kill(import().spawn().unwrap());
             assert_nothing_torn(&house, &source);
             if round % 4 == 3 {
                 let ran = house.maint(&arguments).expect(0);
@@ -90,6 +88,7 @@ fn killed_imports_are_completed_by_the_next_while_people_talk() {
     assert_eq!(source.bytes(), before);
     server.stop();
     house.assert_sound();
+    kills.assert_met();
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::support::dice::{Dice, rounds, some_time};
+use crate::support::dice::{Dice, Kills, rounds, some_time};
 use crate::support::seed::{self, DAY};
 use crate::support::{House, Server, Talk};
 
@@ -21,8 +21,8 @@ const TIMES: [(&str, u32); 11] = [
     ("verify-backups", 20),
     ("doctor", 30),
     ("import-langgraph", 40),
-    ("list-backups", 5),
-    ("status", 5),
+    ("list-backups", 20),
+    ("status", 20),
 ];
 
 /// How often this command is killed.
@@ -108,7 +108,7 @@ impl Drop for Over<'_> {
 /// Says one thing after another until told to stop, trying each with the same turn id until it is done.
 fn chatter(current: &Current, talk: &Talk, who: usize, stop: &AtomicBool) -> Vec<String> {
     let mut done = Vec::new();
-    while !stop.load(Ordering::Relaxed) && done.len() < 45 {
+    while !stop.load(Ordering::Relaxed) {
         let message = format!("person {who} says number {}", done.len());
         let turn = uuid::Uuid::new_v4().to_string();
         // The last one may stay undone; all others are insisted on.
@@ -176,21 +176,18 @@ fn killed_servers_lose_no_turn_that_was_done_and_double_none() {
 
 /// Runs a job over and over beside a talking server and kills it at random moments; `check` looks after each kill. Every
 /// tenth time, and in the end, `doctor` is asked and the job may finish.
-fn kill_job(arguments: &[&str], most_micros: u64, prepare: impl Fn(&House), check: impl Fn(&House)) {
+fn kill_job(arguments: &[&'static str], prepare: impl Fn(&House), check: impl Fn(&House)) {
     let house = cared_for();
     let server = house.start();
     let talk = server.start_session();
     let stop = AtomicBool::new(false);
-    let mut dice = Dice::new(arguments[0]);
+    let mut kills = Kills::of(arguments[0], || prepare(&house), || house.maint_command(arguments));
     let said = std::thread::scope(|scope| {
         let talking = scope.spawn(|| talk_on(&server, &talk, &stop));
         let over = Over(&stop);
         for round in 1..=times(arguments[0]) {
             prepare(&house);
-            let mut child = house.maint_command(arguments).spawn().unwrap();
-            some_time(&mut dice, most_micros);
-            child.kill().unwrap();
-            child.wait().unwrap();
+            kills.kill(house.maint_command(arguments).spawn().unwrap());
             check(&house);
             if round % 10 == 0 {
                 doctor_is_clean_or_mends(&house);
@@ -209,11 +206,12 @@ fn kill_job(arguments: &[&str], most_micros: u64, prepare: impl Fn(&House), chec
     check(&house);
     server.stop();
     house.assert_sound();
+    kills.assert_met();
 }
 
 fn talk_on(server: &Server, talk: &Talk, stop: &AtomicBool) -> u32 {
     let mut said = 0;
-    while !stop.load(Ordering::Relaxed) && said < 45 {
+    while !stop.load(Ordering::Relaxed) {
         let (status, body) = server.say(talk, &format!("number {said}"));
         assert_eq!(status, 200, "{body}");
         said += 1;
@@ -243,7 +241,7 @@ fn killed_cleanup_sessions_takes_nothing_that_should_stay() {
             "no session is half deleted"
         );
     };
-    kill_job(&["cleanup-sessions", "--batch-size", "5"], 40_000, prepare, check);
+    kill_job(&["cleanup-sessions", "--batch-size", "5"], prepare, check);
 }
 
 #[test]
@@ -254,7 +252,7 @@ fn killed_cleanup_audio_takes_nothing_that_should_stay() {
         db.busy_timeout(Duration::from_secs(10)).unwrap();
         let dir = house.dir.join("audio");
         let ids = seed::sessions(&mut db, 1, 1, seed::now() - DAY);
-        for _ in 0..30 {
+        for _ in 0..150 {
             seed::audio(&db, ids[0], &dir, 100, 25 * seed::HOUR);
         }
         if !young.swap(true, Ordering::Relaxed) {
@@ -266,7 +264,7 @@ fn killed_cleanup_audio_takes_nothing_that_should_stay() {
         let young = files.iter().filter(|file| std::fs::metadata(file).unwrap().len() == 12345).count();
         assert_eq!(young, 1, "the young reply stays");
     };
-    kill_job(&["cleanup-audio"], 20_000, prepare, check);
+    kill_job(&["cleanup-audio"], prepare, check);
 }
 
 #[test]
@@ -276,10 +274,10 @@ fn killed_backups_leave_no_file_that_does_not_verify() {
         if !seeded.swap(true, Ordering::Relaxed) {
             let mut db = house.db();
             db.busy_timeout(Duration::from_secs(10)).unwrap();
-            seed::sessions(&mut db, 500, 20, seed::now() - DAY);
+            seed::sessions(&mut db, 1500, 20, seed::now() - DAY);
         }
     };
-    kill_job(&["backup-db", "--keep", "2"], 250_000, prepare, House::assert_backups_verify);
+    kill_job(&["backup-db", "--keep", "2"], prepare, House::assert_backups_verify);
 }
 
 #[test]
@@ -303,7 +301,7 @@ fn killed_verifications_harm_no_backup_and_the_next_one_clears_up() {
         house.assert_backups_verify();
         assert!(!house.dir.join("set-aside").exists() && !house.dir.join("restore.pending").exists());
     };
-    kill_job(&["verify-backups", "--restore-drill"], 300_000, prepare, check);
+    kill_job(&["verify-backups", "--restore-drill"], prepare, check);
     assert!(left_unpacked.load(Ordering::Relaxed), "no kill came while a backup was unpacked");
 }
 
@@ -311,14 +309,12 @@ fn killed_verifications_harm_no_backup_and_the_next_one_clears_up() {
 fn killed_readers_change_nothing() {
     let house = cared_for();
     let before = house.content();
-    let mut dice = Dice::new("killed_readers");
     for command in ["list-backups", "status"] {
+        let mut kills = Kills::of(command, || {}, || house.maint_command(&[command]));
         for _ in 0..times(command) {
-            let mut child = house.maint_command(&[command]).spawn().unwrap();
-            some_time(&mut dice, 30_000);
-            child.kill().unwrap();
-            child.wait().unwrap();
+            kills.kill(house.maint_command(&[command]).spawn().unwrap());
         }
+        kills.assert_met();
         house.maint(&["doctor"]).expect(0);
         house.maint(&[command]).expect(0);
     }

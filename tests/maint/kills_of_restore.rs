@@ -1,12 +1,13 @@
 //! SIGKILL at random moments of a restore: the database is the old one or the restored one, or everybody is kept out and
 //! told what to do; and what was there before is never lost.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::kills::{cared_for, doctor_is_clean_or_mends, times};
 use crate::support::content::{Content, content};
-use crate::support::dice::{Dice, some_time};
+use crate::support::dice::{Dice, Kills, some_time};
 use crate::support::seed::{self, HOUR};
 use crate::support::{House, names};
 
@@ -152,15 +153,18 @@ fn a_killed_restore_on_a_new_host_is_finished_by_the_next() {
     seed::sessions(&mut from.db(), 100, 5, seed::now() - HOUR);
     let made = from.maint(&["backup-db"]).expect(0).report;
     let restore = ["restore-db", made["path"].as_str().unwrap(), "--yes"];
-    let mut dice = Dice::new("killed_new_host");
+    let measured = RefCell::new(House::new());
+    let mut kills = Kills::of(
+        "restore-db on a new host",
+        || drop(measured.replace(House::new())),
+        || measured.borrow().maint_command(&restore),
+    );
     for _ in 0..times("restore-db") / 4 {
         let to = House::new();
-        let mut child = to.maint_command(&restore).spawn().unwrap();
-        some_time(&mut dice, 200_000);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        kills.kill(to.maint_command(&restore).spawn().unwrap());
         to.maint(&restore).expect(0);
         assert_eq!(to.content(), from.content());
         to.assert_no_temporary_files();
     }
+    kills.assert_met();
 }

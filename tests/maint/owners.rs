@@ -36,7 +36,7 @@ fn is_root() -> bool {
 struct Served {
     house: House,
     maint: PathBuf,
-    _place: TempDir,
+    place: TempDir,
 }
 
 impl Served {
@@ -46,7 +46,7 @@ impl Served {
         let house = House::at(place.path().join("data"));
         house.start().stop();
         seed::sessions(&mut house.db(), 20, 5, seed::now() - HOUR);
-        let served = Self { house, maint: reachable_maint(place.path()), _place: place };
+        let served = Self { house, maint: reachable_maint(place.path()), place };
         served.give_to_service();
         served
     }
@@ -169,4 +169,32 @@ fn a_database_that_can_only_be_read_is_said_to_be_so() {
     let served = Served::new();
     fs::set_permissions(served.house.database(), fs::Permissions::from_mode(0o400)).unwrap();
     served.run_as(SERVICE, &["cleanup-sessions"]).expect(1).tells("cannot be written");
+}
+
+#[test]
+fn a_data_directory_that_root_restores_into_is_the_service_users() {
+    if !is_root() {
+        return;
+    }
+    let served = Served::new();
+    served.house.maint(&["backup-db"]).expect(0);
+    let backup = served.house.backups().pop().unwrap();
+    let place = served.place.path();
+    let service_home = place.join("home");
+    fs::create_dir(&service_home).unwrap();
+    rustix::fs::chown(&service_home, Some(rustix::fs::Uid::from_raw(SERVICE + 1)), None).unwrap();
+    let restore = ["restore-db", backup.to_str().unwrap(), "--yes"];
+    // Below a directory of root's it goes to whom the backup belongs to; else to whom that directory does.
+    for (dir, user) in [(place.join("new"), SERVICE), (service_home.join("a/new"), SERVICE + 1)] {
+        let new = House::at(dir.clone());
+        new.maint(&["restore-db", "none", "--yes"]).expect(1);
+        assert!(!dir.exists(), "a backup that is not there is no reason to make anything");
+        let report = new.maint(&restore).expect(0).report;
+        let made_for = report["data_dir_made_for"].as_str().unwrap();
+        assert!(made_for.starts_with(&format!("{user}:")), "{made_for}");
+        for path in everything(&dir) {
+            assert_eq!(fs::symlink_metadata(&path).unwrap().uid(), user, "{}", path.display());
+        }
+        assert_eq!(new.maint(&restore).expect(0).report["data_dir_made_for"], serde_json::Value::Null);
+    }
 }

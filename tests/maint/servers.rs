@@ -1,5 +1,8 @@
 //! The server as a process: one per data directory, signals, ports, schemas, owners.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
 use crate::support::{House, seed, wait_for};
 
 #[test]
@@ -152,4 +155,26 @@ fn another_process_that_holds_the_database_for_long_is_503_for_all_who_wait() {
     assert!(began.elapsed() < std::time::Duration::from_secs(16), "the waits do not add up");
     db.execute_batch("ROLLBACK").unwrap();
     assert_eq!(server.say(&talk, "and on").0, 200);
+}
+
+/// The status of a request whose header has so many fields and bytes more.
+fn status_with_header(url: &str, fields: usize, bytes: usize) -> u16 {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    let fields: String = (0..fields).map(|number| format!("x-{number}: y\r\n")).collect();
+    let big = "y".repeat(bytes);
+    let request = format!("GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx: {big}\r\n{fields}\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_header_is_as_large_as_the_readme_says() {
+    let house = House::new();
+    let server = house.start();
+    for (fields, bytes, status) in [(93, 1, 200), (94, 1, 431), (0, 127 * 1024, 200), (0, 128 * 1024, 431)] {
+        assert_eq!(status_with_header(&server.url, fields, bytes), status, "{fields} fields, {bytes} bytes");
+    }
+    server.stop();
 }

@@ -1,5 +1,10 @@
 //! Random tests: the seed is printed, and taken back from `TEST_SEED`. How often is taken from `TEST_ROUNDS`.
 
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
 /// A small generator (xorshift64*, Vigna 2016): enough to spread moments, and replayable.
 pub struct Dice(u64);
 
@@ -24,10 +29,15 @@ impl Dice {
     }
 }
 
-/// Waits for a random moment of somebody else's work: the one place where a test has to let time pass.
-#[expect(clippy::disallowed_methods, reason = "the kill has to fall at a random moment")]
+/// Waits for a random moment of somebody else's work.
 pub fn some_time(dice: &mut Dice, most_micros: u64) {
-    std::thread::sleep(std::time::Duration::from_micros(dice.below(most_micros)));
+    pass(Duration::from_micros(dice.below(most_micros)));
+}
+
+/// The one place where a test has to let time pass.
+#[expect(clippy::disallowed_methods, reason = "the kill has to fall at a random moment")]
+fn pass(time: Duration) {
+    std::thread::sleep(time);
 }
 
 /// How many rounds: `usual`, or more when `TEST_ROUNDS` (set by `tests/run --long`) says so.
@@ -35,4 +45,55 @@ pub fn rounds(usual: u32) -> u32 {
     #[expect(clippy::disallowed_methods, reason = "the long variant is asked for from outside")]
     let factor = std::env::var("TEST_ROUNDS").ok().and_then(|rounds| rounds.parse::<u32>().ok());
     usual * factor.unwrap_or(1)
+}
+
+/// Kills that fall at random moments of a command's usual run, and how many of them found it still running.
+pub struct Kills {
+    what: &'static str,
+    dice: Dice,
+    usual: Duration,
+    done: u32,
+    met: u32,
+}
+
+impl Kills {
+    /// For a command that takes as long as the shortest of three runs takes here and now. Work may have to be laid out
+    /// before each.
+    pub fn of(what: &'static str, prepare: impl Fn(), command: impl Fn() -> Command) -> Self {
+        let timed = || {
+            prepare();
+            let child = command().spawn().unwrap();
+            let began = Instant::now();
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+            began.elapsed()
+        };
+        let usual = timed().min(timed()).min(timed());
+        Self { what, dice: Dice::new(what), usual, done: 0, met: 0 }
+    }
+
+    /// Kills the process some time after now; true when it was still running then, which only its end tells.
+    pub fn kill(&mut self, mut child: Child) -> bool {
+        let delay = Duration::from_micros(self.dice.below(self.usual.as_micros().try_into().unwrap()));
+        pass(delay);
+        child.kill().unwrap();
+        let met = child.wait().unwrap().signal() == Some(9);
+        self.done += 1;
+        self.met += u32::from(met);
+        if !met {
+            // It was quicker than it usually is.
+            self.usual = (self.usual + delay) / 2;
+        }
+        met
+    }
+
+    /// Kills of what has ended already try nothing: at least half have to have met a running process.
+    #[track_caller]
+    pub fn assert_met(self) {
+        let Self { what, usual, done, met, .. } = self;
+        // Past the harness, which keeps what a test prints to itself.
+        let mut shown = std::io::stderr().lock();
+        writeln!(shown, "{what}: {met} of {done} kills met it running; a run took {usual:?}").unwrap();
+        assert!(met * 2 >= done, "{what}: only {met} of {done} kills met it running; a run took {usual:?}");
+    }
 }

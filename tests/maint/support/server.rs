@@ -113,14 +113,21 @@ impl Server {
 
     /// Everything that was said in a session, oldest first.
     pub fn history(&self, talk: &Talk) -> Vec<String> {
-        let url = format!("{}/api/v1/sessions/{}?limit=100", self.url, talk.session);
-        let answer = agent().get(url).header("x-companion-person", &talk.token).call();
-        let (status, body) = answer.map_or((0, Value::Null), read);
-        assert_eq!(status, 200, "{body}");
-        assert!(body["next_cursor"].is_null(), "the test needs more than one page");
-        let messages = body["messages"].as_array().unwrap();
-        let said = messages.iter().filter(|message| message["role"] == "user");
-        said.map(|message| message["text"].as_str().unwrap().to_owned()).collect()
+        let mut pages = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let url = format!("{}/api/v1/sessions/{}?limit=100{cursor}", self.url, talk.session);
+            let answer = agent().get(url).header("x-companion-person", &talk.token).call();
+            let (status, body) = answer.map_or((0, Value::Null), read);
+            assert_eq!(status, 200, "{body}");
+            let said =
+                body["messages"].as_array().unwrap().iter().filter(|message| message["role"] == "user");
+            pages.push(said.map(|message| message["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>());
+            // The newest page comes first.
+            let Some(earlier) = body["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={earlier}");
+        }
+        pages.into_iter().rev().flatten().collect()
     }
 
     /// Streams a turn; true once `done` has come, false when the connection broke first.
