@@ -231,8 +231,10 @@ fn a_stopping_server_finishes_what_runs_and_refuses_what_is_new() {
     app.get("/livez").expect(200);
     let refused = app.say(&talk, "too late").refused(503, "service_unavailable");
     assert_eq!(refused.header("retry-after"), "2");
+    app.post("/api/v1/session/start", &[], &json!({})).refused(503, "service_unavailable");
     gate.open();
     assert_eq!(done(&running.events())["text"], "some words");
+    assert_eq!(app.count("sessions"), 1);
     let app = app.restart_with(|_| {});
     assert_eq!(app.said(&talk), ["before the end"]);
 }
