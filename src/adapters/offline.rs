@@ -2,8 +2,9 @@
 //! Weizenbaum's ELIZA did (Communications of the ACM 9:1, 1966).
 //!
 //! In this order: words of self-harm get a caring answer and where to find help; questions about itself get the honest
-//! truth; a rule that fits asks about what was said; else it comes back to something said earlier, or asks openly. The
-//! answer is chosen by what was said and how long the conversation is, and is never the one it gave last.
+//! truth; what follows words of self-harm is met gently, without the rules; a rule that fits asks about what was said;
+//! else it comes back to something said earlier, or asks openly. The answer is chosen by what was said and how long the
+//! conversation is, and is never the one it gave last.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -13,6 +14,9 @@ use futures_util::{StreamExt, stream};
 use crate::domain::chat::{ChatModel, Exchange, Pace, Prompt, ReplyStream, ServiceState};
 
 mod crisis;
+mod honesty;
+mod patterns;
+mod plain;
 mod reflect;
 mod rules;
 
@@ -25,6 +29,14 @@ const AFTER_HONESTY: [&str; 4] = [
     "Does that change how it is to talk with me?",
     "And you, what would you like me to know about you?",
     "Shall we go on with what was on your mind?",
+];
+
+/// Follows words of self-harm: the rules' questions ("What makes you so sure?" to a "yes") would be cruel there.
+const STILL_HERE: [&str; 4] = [
+    "I am here and I am listening. Is there someone near you whom you could call or go to now?",
+    "Thank you for going on talking. Please do not stay alone with this: who could be with you today?",
+    "You matter, and so does what you are going through. Have you been able to reach someone who can help?",
+    "I am glad you are still here. Whatever you feel now, a person who listens can help you carry it.",
 ];
 
 /// Answers from rules alone.
@@ -56,12 +68,15 @@ fn answer(prompt: &Prompt) -> String {
     if crisis::is_heard(&prompt.said) {
         return pick(&caring(prompt), chance, last);
     }
-    let words = reflect::words(&prompt.said);
-    if rules::asks_about_itself(&words) {
+    if honesty::is_asked_for(&prompt.said) {
         let honest = prompt.persona.honesty.trim();
         let answers: Vec<_> = AFTER_HONESTY.iter().map(|after| format!("{honest} {after}")).collect();
         return pick(&answers, chance, last);
     }
+    if prompt.history.last().is_some_and(|before| crisis::is_heard(&before.said)) {
+        return pick(&STILL_HERE.map(str::to_owned), chance, last);
+    }
+    let words = reflect::words(&prompt.said);
     let candidates = rules::answers(&prompt.said, &words).unwrap_or_else(|| open_answers(&prompt.history));
     pick(&candidates, chance, last)
 }
@@ -159,6 +174,8 @@ mod tests {
             "what can you do",
             "are you real",
             "you're an AI, right?",
+            "is this a real person",
+            "Is there a human on the other side?",
         ] {
             let told = &talk(&[question])[0];
             assert!(told.contains("program"), "{question}: {told}");
@@ -177,6 +194,14 @@ mod tests {
             for answer in talk(&[said, said, said]) {
                 assert!(answer.ends_with(&help), "{said}: {answer}");
             }
+        }
+    }
+
+    #[test]
+    fn what_follows_words_of_self_harm_is_met_gently() {
+        for after in ["yes", "no", "I am serious", "because I am alone"] {
+            let answer = &talk(&["I wish I could die", after])[1];
+            assert!(STILL_HERE.contains(&answer.as_str()), "{after}: {answer}");
         }
     }
 

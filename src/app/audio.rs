@@ -6,6 +6,12 @@ use crate::adapters::audio_store;
 use crate::app::{App, AppError};
 use crate::domain::audio::{AudioFormat, AudioId};
 
+/// Where a client hears an audio reply.
+#[must_use]
+pub fn url(id: AudioId) -> String {
+    format!("/api/v1/voice/audio/{id}")
+}
+
 impl App {
     /// Where the audio reply lies and what it is. The file may be gone a moment later: it expires by itself.
     ///

@@ -30,6 +30,9 @@ pub enum AppError {
     /// A bound was reached; it is worth trying again soon.
     #[error("too busy")]
     Busy,
+    /// So many turns wait in this session already that no more may.
+    #[error("a turn of this session is in progress and enough are waiting")]
+    TurnInProgress,
     /// The server is starting, stopping or upgrading its database.
     #[error("not available: {0}")]
     Unavailable(&'static str),

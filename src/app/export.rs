@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::adapters::{person_store, session_store};
-use crate::app::{App, AppError};
+use crate::app::{App, AppError, audio};
 use crate::domain::person::Person;
 use crate::domain::session::{Checkpoint, Session, SessionId};
 
@@ -117,18 +117,18 @@ impl App {
 }
 
 fn push_messages(text: &mut String, turn: &Checkpoint) {
-    let sides = [("user", &turn.said, turn.said_at), ("assistant", &turn.answered, turn.answered_at)];
+    let said = json!({"role": "user", "text": turn.said, "created_at": turn.said_at});
+    let mut answered = json!({"role": "assistant", "text": turn.answered, "created_at": turn.answered_at});
+    if let Some(id) = turn.audio {
+        answered["audio_url"] = json!(audio::url(id));
+    }
     // Of an imported turn one side may be missing.
-    for (role, words, at) in sides.into_iter().filter(|(_, words, _)| !words.is_empty()) {
+    for message in [said, answered].into_iter().filter(|message| message["text"] != "") {
         if !text.ends_with("\"messages\":[") {
             text.push(',');
         }
-        text.push_str(&message(role, words, &json!(at)));
+        text.push_str(&message.to_string());
     }
-}
-
-fn message(role: &str, said: &str, at: &Value) -> String {
-    json!({"role": role, "text": said, "created_at": at}).to_string()
 }
 
 async fn send(pieces: &Pieces, text: String) -> Result<(), Gone> {

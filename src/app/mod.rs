@@ -14,6 +14,7 @@ pub mod export;
 pub mod health;
 pub mod persons;
 pub mod running_turns;
+mod session_lines;
 pub mod sessions;
 pub mod turn;
 pub mod upkeep;
@@ -55,7 +56,7 @@ impl App {
     /// Puts the parts together. Turns run on `runtime`, whichever thread asked for them.
     #[must_use]
     pub fn new(parts: Parts, runtime: tokio::runtime::Handle) -> Self {
-        let turns = running_turns::Turns::new(runtime, parts.limits.max_turns);
+        let turns = running_turns::Turns::new(runtime, parts.limits);
         Self {
             clock: parts.clock,
             database: parts.database,

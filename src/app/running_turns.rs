@@ -1,13 +1,16 @@
-//! The turns that run now: how many may, which turn ids they carry, and the wait for their end.
+//! The turns that run now: how many may, in which order, which turn ids they carry, and the wait for their end.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::app::AppError;
+use crate::app::session_lines::{Head, SessionLines, Standing};
+use crate::config::LimitsConfig;
 use crate::domain::session::{SessionId, TurnId};
 
 type Key = (SessionId, TurnId);
@@ -17,7 +20,9 @@ type ByTurnId = Arc<Mutex<HashMap<Key, watch::Receiver<()>>>>;
 pub struct Turns {
     runtime: tokio::runtime::Handle,
     tracker: TaskTracker,
+    stopping: CancellationToken,
     places: Arc<Semaphore>,
+    lines: SessionLines,
     by_turn_id: ByTurnId,
 }
 
@@ -41,14 +46,38 @@ pub(crate) enum Registered {
 }
 
 impl Turns {
-    pub(crate) fn new(runtime: tokio::runtime::Handle, most: usize) -> Self {
-        let places = Arc::new(Semaphore::new(most));
-        Self { runtime, tracker: TaskTracker::new(), places, by_turn_id: ByTurnId::default() }
+    pub(crate) fn new(runtime: tokio::runtime::Handle, limits: LimitsConfig) -> Self {
+        Self {
+            runtime,
+            tracker: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            places: Arc::new(Semaphore::new(limits.max_turns)),
+            lines: SessionLines::new(limits.session_queue),
+            by_turn_id: ByTurnId::default(),
+        }
     }
 
     /// A place among the turns that may run at once; let go when dropped.
     pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, AppError> {
         self.places.clone().try_acquire_owned().map_err(|_| AppError::Busy)
+    }
+
+    /// Takes the last place in the line of the session's turns.
+    pub(crate) fn stand_in_line(&self, session: SessionId) -> Result<Standing, AppError> {
+        self.lines.stand_in(session)
+    }
+
+    /// Waits until the turn is the first of its session's line. Whoever stops waiting leaves it.
+    pub(crate) async fn first_in_line(&self, standing: Standing) -> Result<Head, AppError> {
+        let stopping = || AppError::Unavailable("stopping");
+        match standing {
+            Standing::First(head) => Ok(head),
+            Standing::Waits(place) => tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => Err(stopping()),
+                head = place => head.map_err(|_| stopping()),
+            },
+        }
     }
 
     /// Notes that a turn begins, or finds the one it repeats.
@@ -73,9 +102,10 @@ impl Turns {
         self.tracker.is_closed()
     }
 
-    /// From now on new turns are refused.
+    /// From now on new turns are refused, and those that wait for their place.
     pub(crate) fn stop(&self) {
         self.tracker.close();
+        self.stopping.cancel();
     }
 
     /// Waits for the running ones, once stopped.

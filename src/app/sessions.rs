@@ -37,12 +37,16 @@ impl App {
     /// Starts a session for whoever holds `token`; makes a new person when nobody does.
     ///
     /// # Errors
-    /// [`AppError::DiskFull`] when there is no room.
+    /// [`AppError::DiskFull`] when there is no room; [`AppError::Unavailable`] when the server stops: the session could not
+    /// be talked in.
     pub async fn start_session(
         &self,
         token: Option<PersonToken>,
         remembered: bool,
     ) -> Result<Started, AppError> {
+        if self.turns.is_draining() {
+            return Err(AppError::Unavailable("stopping"));
+        }
         self.room_to_grow()?;
         let now = self.clock.now();
         let id = SessionId::random();

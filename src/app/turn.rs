@@ -1,4 +1,4 @@
-//! One turn: read what was said before, let the model answer, commit.
+//! One turn: wait for its place in the session's line, read what was said before, let the model answer, commit.
 //!
 //! | what happens | what becomes of the turn |
 //! |---|---|
@@ -7,10 +7,13 @@
 //! | the session is deleted meanwhile | fatal: 404, nothing is kept |
 //! | the client goes away, no turn id | cancelled: the model's work is dropped, nothing is kept |
 //! | the client goes away, with a turn id | finished and kept, if that takes no more than 10 s |
-//! | the same turn id again | the answer that was kept, or will be once the running turn ends |
-//! | the server stops | running turns get `DRAIN_SECONDS`, new ones are refused |
+//! | another turn of the session runs | it waits, as the last in the line; 409 when that is full |
+//! | the client goes away while it waits | it leaves the line, turn id or not; nothing is kept |
+//! | the same turn id again | the answer that was kept, or will be once the running or waiting turn ends |
+//! | the server stops | running turns get `DRAIN_SECONDS`, new and waiting ones are refused |
 //!
-//! Bounds: `MAX_TURNS` turns run at once, 32 events wait for a slow reader, the model sees the last 20 turns.
+//! Bounds: `MAX_TURNS` turns run at once, of a session one, and `SESSION_QUEUE` wait there (a waiting turn does nothing and
+//! holds no place of `MAX_TURNS`: a full one is told when its turn has come), 32 events wait for a slow reader, the model sees the last 20 turns.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::adapters::session_store::{self, Committed};
 use crate::app::running_turns::Registered;
+use crate::app::session_lines::Standing;
 use crate::app::{App, AppError};
 use crate::domain::chat::{Exchange, Pace, Prompt};
 use crate::domain::clock::Timestamp;
@@ -94,7 +98,7 @@ impl App {
     /// Begins a turn. What is wrong from the start is told here, what goes wrong later by [`TurnEvent::Failed`].
     ///
     /// # Errors
-    /// An invalid message, an unknown session, a low disk, too many turns.
+    /// An invalid message, an unknown session, a low disk, too many turns, here or in all.
     pub async fn begin_turn(self: &Arc<Self>, request: TurnRequest) -> Result<TurnEvents, AppError> {
         let began = Instant::now();
         if self.turns.is_draining() {
@@ -111,6 +115,15 @@ impl App {
                 return Ok(receiver);
             }
         };
+        let standing = self.turns.stand_in_line(request.session);
+        if request.turn.is_some() && !matches!(standing, Ok(Standing::First(_))) {
+            // What was kept before needs no place.
+            if let (Some(before), _) = self.look_up(&request).await? {
+                replay(&events, &request, before).await;
+                return Ok(receiver);
+            }
+        }
+        let head = self.turns.first_in_line(standing?).await?;
         let (before, history) = self.look_up(&request).await?;
         if let Some(before) = before {
             replay(&events, &request, before).await;
@@ -121,8 +134,10 @@ impl App {
         let said_at = self.clock.now();
         let work = Work { app: self.clone(), request, history, events, began, said_at };
         self.turns.spawn(async move {
-            let _place = place;
+            // Let go from the last to the first: the next turn of the session is to find a place.
+            let _head = head;
             let _running = running;
+            let _place = place;
             work.run().await;
         });
         Ok(receiver)

@@ -23,6 +23,8 @@ pub struct LimitsConfig {
     pub max_connections: usize,
     /// Turns running at once.
     pub max_turns: usize,
+    /// Turns waiting in one session.
+    pub session_queue: usize,
 }
 
 /// Everything the server is set to.
@@ -79,6 +81,7 @@ impl ServerConfig {
             max_message_chars: reader.count("MAX_MESSAGE_CHARS", 8000, 1_000_000),
             max_connections: reader.count("MAX_CONNECTIONS", 8192, 1_000_000),
             max_turns: reader.count("MAX_TURNS", 1024, 100_000),
+            session_queue: usize::try_from(reader.number("SESSION_QUEUE", 8, 0..=1000)).unwrap_or(8),
         };
         let host = reader.text("HOST", "127.0.0.1");
         let port = u16::try_from(reader.number("PORT", 8000, 0..=65535)).unwrap_or(0);

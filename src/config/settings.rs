@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 22] = [
+pub(crate) const SETTINGS: [Setting; 23] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -31,6 +31,7 @@ pub(crate) const SETTINGS: [Setting; 22] = [
     setting("MAX_MESSAGE_CHARS", "8000", "longest message, characters"),
     setting("MAX_CONNECTIONS", "8192", "connections open at once"),
     setting("MAX_TURNS", "1024", "turns running at once"),
+    setting("SESSION_QUEUE", "8", "turns waiting in one session, where they run one after the other"),
     setting("DRAIN_SECONDS", "20", "time running turns get when the server stops"),
     setting(
         "SESSION_RETENTION_DAYS",

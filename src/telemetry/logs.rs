@@ -19,9 +19,16 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging to stderr. Called once, first thing. Libraries are heard from `WARN` on.
+/// What the HTTP library says of broken requests and responses carries no request's id. A failure of ours is logged by us,
+/// with its id; what a client breaks off or garbles is no failure.
+const SILENT: [&str; 3] = ["actix_http", "actix_web", "actix_files"];
+
+/// Starts logging to stderr. Called once, first thing. Libraries are heard from `WARN` on, but for the silent ones.
 pub fn init(level: LevelFilter, format: Format) {
-    let ours = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("companion", level);
+    let ours = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("companion", level)
+        .with_targets(SILENT.map(|library| (library, LevelFilter::OFF)));
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let registry = tracing_subscriber::registry();
     let installed = match format {

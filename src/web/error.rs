@@ -122,7 +122,7 @@ impl ResponseError for ApiError {
         if let Self::MethodNotAllowed(allowed) = self {
             response.insert_header((ALLOW, HeaderValue::from_static(allowed)));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT) {
             response.insert_header((RETRY_AFTER, HeaderValue::from_static("2")));
         }
         if matches!(self, Self::TooLarge { .. }) {
@@ -192,6 +192,13 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
         AppError::Busy => (
             StatusCode::SERVICE_UNAVAILABLE,
             ErrorReport::new("server_busy", "Too busy now; please try again in a moment").because(error),
+        ),
+        AppError::TurnInProgress => (
+            StatusCode::CONFLICT,
+            ErrorReport::new(
+                "turn_in_progress",
+                "The companion is still answering in this conversation; please wait for that",
+            ),
         ),
         AppError::Unavailable(why) => (
             StatusCode::SERVICE_UNAVAILABLE,

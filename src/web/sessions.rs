@@ -3,8 +3,8 @@
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
-use crate::app::App;
 use crate::app::sessions::{SessionChange, cursor_after, parse_cursor};
+use crate::app::{App, audio};
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{Checkpoint, Session, SessionId};
 use crate::web::body::{JsonBody, OptionalJsonBody};
@@ -193,7 +193,7 @@ fn session_body(app: &App, session: Session) -> SessionBody {
 
 /// What was said and what was answered; of an imported turn one of them may be missing.
 fn messages_of(turn: Checkpoint) -> impl Iterator<Item = MessageBody> {
-    let audio_url = turn.audio.map(|id| format!("/api/v1/voice/audio/{id}"));
+    let audio_url = turn.audio.map(audio::url);
     [
         MessageBody { role: "user", text: turn.said, created_at: turn.said_at, audio_url: None },
         MessageBody { role: "assistant", text: turn.answered, created_at: turn.answered_at, audio_url },

@@ -197,6 +197,23 @@ fn a_real_file_beside_the_audio_is_not_served() {
 }
 
 #[test]
+fn another_spelling_of_an_address_is_kept_just_as_the_address() {
+    let app = TestApp::spawn();
+    let asset = assets(&app).remove(0).replace("/static/", "/%73tatic/");
+    for (path, expected) in [
+        ("/%61pi/v1/health", PRIVATE),
+        ("/api/%761/health", PRIVATE),
+        (asset.as_str(), FOREVER),
+        ("/index%2ehtml", SHORT),
+        ("/%6civez", "no-store"),
+    ] {
+        assert_eq!(app.raw_get(path).expect(200).header("cache-control"), expected, "{path}");
+    }
+    app.raw_get("/%73tatic/none.js").refused(404, "not_found");
+    app.raw_get("/%61pi/v1/nothing").refused(404, "not_found");
+}
+
+#[test]
 fn another_spelling_of_an_address_is_never_kept_longer_than_the_address() {
     let app = TestApp::spawn();
     let talk = app.start_session();

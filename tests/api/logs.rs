@@ -210,6 +210,39 @@ fn a_failure_inside_is_logged_once_with_its_cause_and_the_requests_id() {
 }
 
 #[test]
+fn what_breaks_off_or_is_no_request_is_no_line_without_an_id() {
+    let program = Program::start("json", "trace");
+    let (cookie, started) = program.post("/session/start", "id-start", &json!({}));
+    let token = cookie.split(['=', ';']).nth(1).unwrap();
+    program.post("/chat", "id-chat", &json!({"session_id": started["session_id"], "message": SAID}));
+    for garbled in
+        ["GET / HTTP/9.9\r\n\r\n", "no request\r\n\r\n", "GET / HTTP/1.1\r\nTransfer-Encoding: x\r\n\r\n"]
+    {
+        let mut wire = Wire::connect(&program.url);
+        wire.send(garbled);
+        wire.rest();
+    }
+    #[expect(clippy::disallowed_methods, reason = "a test breaks what is there")]
+    let db = rusqlite::Connection::open(program.dir.path().join("data/companion.db")).unwrap();
+    db.execute_batch("ALTER TABLE checkpoints RENAME TO gone").unwrap();
+    let mut wire = Wire::connect(&program.url);
+    wire.send(format!(
+        "GET /api/v1/me/export HTTP/1.1\r\nHost: x\r\nX-Request-ID: id-export\r\nX-Companion-Person: {token}\r\n\r\n"
+    ));
+    assert!(!String::from_utf8(wire.rest()).unwrap().contains("0\r\n\r\n"), "the export breaks off");
+    db.execute_batch("ALTER TABLE gone RENAME TO checkpoints").unwrap();
+    drop(db);
+    let lines = lines(&program.stop());
+    let failed: Vec<_> = lines.iter().filter(|line| line["event"] == "request_failed").collect();
+    assert_eq!(failed.len(), 1, "{lines:#?}");
+    assert_eq!(failed[0]["span"]["request_id"], "id-export");
+    for line in lines.iter().filter(|line| line["span"]["request_id"].is_null()) {
+        let event = line["event"].as_str().unwrap_or_default();
+        assert!(event.starts_with("server_"), "a line without a request: {line}");
+    }
+}
+
+#[test]
 fn a_proxy_that_is_not_trusted_is_warned_about_once() {
     let program = Program::start("json", "info");
     for _ in 0..3 {

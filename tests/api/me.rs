@@ -73,6 +73,17 @@ fn an_export_is_one_document_with_everything() {
 }
 
 #[test]
+fn an_export_tells_where_the_audio_of_an_answer_is_as_the_conversation_does() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    app.say(&talk, "aloud, please").expect(200);
+    let audio = seed::audio(&app, &talk, "mp3", b"0123456789");
+    let exported = app.export(&talk.token).expect(200).json()["sessions"][0]["messages"].clone();
+    assert_eq!(exported[1]["audio_url"], format!("/api/v1/voice/audio/{audio}"));
+    assert_eq!(exported, app.session(&talk, "").json()["messages"]);
+}
+
+#[test]
 fn an_export_of_someone_with_nothing_is_a_document_too() {
     let app = TestApp::spawn();
     let talk = app.start_session();

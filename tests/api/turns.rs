@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::wire::Event;
-use crate::support::{Talk, TestApp, wait_for};
+use crate::support::wire::{Answer, Event};
+use crate::support::{Talk, TestApp, agent, wait_for};
 
 const TURN: &str = "11111111-1111-4111-8111-111111111111";
 
@@ -129,7 +129,7 @@ fn a_named_turn_is_finished_and_kept_for_who_left() {
     drop(streamed);
     // Someone without a turn id leaves later: once that was noticed, so was this.
     let _never_opened = app.model.hold_next("other", "");
-    let mut other = app.stream(&turn(&talk, "not kept"));
+    let mut other = app.stream(&turn(&app.start_session(), "not kept"));
     assert_eq!(other.event().unwrap().data["text"], "other");
     drop(other);
     wait_for("that one's work is dropped", || app.model.dropped() == 1);
@@ -145,7 +145,7 @@ fn beyond_the_most_turns_one_is_told_to_come_back() {
     let app = TestApp::spawn_with(|config| config.limits.max_turns = 2);
     let talk = app.start_session();
     let gates = [app.model.hold_next("a", ""), app.model.hold_next("b", "")];
-    let mut running = [app.stream(&turn(&talk, "one")), app.stream(&turn(&talk, "two"))];
+    let mut running = ["one", "two"].map(|said| app.stream(&turn(&app.start_session(), said)));
     for streamed in &mut running {
         assert_eq!(streamed.event().unwrap().name, "token");
     }
@@ -165,15 +165,14 @@ fn beyond_the_most_turns_one_is_told_to_come_back() {
 fn a_session_deleted_meanwhile_ends_its_turn_and_keeps_nothing() {
     let app = TestApp::spawn();
     let talk = app.start_session();
-    let gates = [app.model.hold_next("some", " words"), app.model.hold_next("more", " words")];
+    let gate = app.model.hold_next("some", " words");
     let mut streamed = app.stream(&turn(&talk, "hello"));
     assert_eq!(streamed.event().unwrap().name, "token");
     std::thread::scope(|scope| {
-        let whole = scope.spawn(|| app.say(&talk, "hello"));
-        wait_for("both turns run", || app.model.begun() == 2);
+        let waiting = scope.spawn(|| app.say(&talk, "hello"));
         app.delete(&talk, "").expect(204);
-        gates.iter().for_each(crate::support::model::Gate::open);
-        whole.join().unwrap().refused(404, "session_not_found");
+        gate.open();
+        waiting.join().unwrap().refused(404, "session_not_found");
     });
     let error = streamed.events().pop().unwrap();
     assert_eq!((error.name.as_str(), &error.data["error"]), ("error", &json!("session_not_found")));
@@ -197,24 +196,157 @@ fn a_turn_of_a_deleted_session_never_comes_into_another_one() {
     assert_eq!(app.session(&stranger, "").json()["title"], Value::Null);
 }
 
+/// So many turns of one session at once, as their answers come; after `full` of them `then` is done.
+fn at_once(app: &TestApp, talk: &Talk, turns: usize, full: usize, then: impl FnOnce()) -> Vec<Answer> {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        for number in 0..turns {
+            let tell = tell.clone();
+            scope.spawn(move || tell.send(app.say(talk, &format!("turn {number}"))).unwrap());
+        }
+        let mut answers: Vec<_> = told.iter().take(full).collect();
+        then();
+        answers.extend(told.iter().take(turns - full));
+        answers
+    })
+}
+
 #[test]
-fn turns_at_the_same_time_are_all_kept() {
+fn turns_at_the_same_time_are_all_kept_each_in_the_knowledge_of_those_before() {
     let app = TestApp::spawn();
     let talk = app.start_session();
-    let replies: Vec<_> = std::thread::scope(|scope| {
-        let (app, talk) = (&app, &talk);
-        let said: Vec<_> = (0..60)
-            .map(|number| scope.spawn(move || app.say(talk, &format!("turn {number:02}")).expect(200).json()))
-            .collect();
-        said.into_iter().map(|reply| reply.join().unwrap()).collect()
-    });
-    let ids: std::collections::BTreeSet<_> =
-        replies.iter().map(|reply| reply["checkpoint_id"].as_str().unwrap()).collect();
-    assert_eq!(ids.len(), 60);
+    for answer in at_once(&app, &talk, 8, 0, || {}) {
+        answer.expect(200);
+    }
     let mut kept = app.said(&talk);
+    for (number, history) in app.model.histories().iter().enumerate() {
+        let remembered: Vec<_> = history.iter().map(|exchange| exchange.said.clone()).collect();
+        assert_eq!(remembered, kept[..number]);
+    }
     kept.sort();
-    assert_eq!(kept, (0..60).map(|number| format!("turn {number:02}")).collect::<Vec<_>>());
-    assert_eq!(app.session(&talk, "").json()["checkpoints"], 60);
+    assert_eq!(kept, (0..8).map(|number| format!("turn {number}")).collect::<Vec<_>>());
+    assert_eq!(app.session(&talk, "").json()["checkpoints"], 8);
+}
+
+#[test]
+fn the_offline_companion_does_not_repeat_itself_to_many_turns_at_once() {
+    let app = TestApp::spawn();
+    app.model.leave_it_to_the_offline_companion();
+    for _ in 0..4 {
+        let talk = app.start_session();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| app.say(&talk, "I want to die").expect(200));
+            }
+        });
+        let messages = app.session(&talk, "").json()["messages"].as_array().unwrap().clone();
+        let answers: Vec<_> = messages.iter().filter(|message| message["role"] == "assistant").collect();
+        assert_eq!(answers.len(), 8);
+        assert!(answers.windows(2).all(|pair| pair[0]["text"] != pair[1]["text"]), "{answers:#?}");
+    }
+}
+
+#[test]
+fn of_ten_turns_at_once_in_one_session_one_is_told_to_wait() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let gate = app.model.hold_next("some", " words");
+    let mut answers = at_once(&app, &talk, 10, 1, || gate.open());
+    let refused = answers.remove(0).refused(409, "turn_in_progress");
+    assert_eq!(refused.header("retry-after"), "2");
+    for answer in answers {
+        answer.expect(200);
+    }
+    assert_eq!(app.said(&talk).len(), 9);
+}
+
+#[test]
+fn sessions_do_not_wait_for_each_other_and_waiting_turns_hold_no_place() {
+    let app = TestApp::spawn_with(|config| config.limits.max_turns = 2);
+    let (talk, elsewhere) = (app.start_session(), app.start_session());
+    let gate = app.model.hold_next("some", " words");
+    let mut running = app.stream(&turn(&talk, "first"));
+    assert_eq!(running.event().unwrap().name, "token");
+    let waiting = at_once(&app, &talk, 9, 1, || {
+        app.say(&elsewhere, "hello").expect(200);
+        gate.open();
+    });
+    done(&running.events());
+    assert_eq!(waiting.iter().filter(|answer| answer.status == 200).count(), 8);
+    assert_eq!(app.said(&talk)[0], "first");
+}
+
+#[test]
+fn a_turn_sent_again_while_it_waits_joins_it_and_one_kept_before_does_not_wait() {
+    let app = TestApp::spawn_with(|config| config.limits.session_queue = 1);
+    let talk = app.start_session();
+    let before =
+        json!({"session_id": talk.session, "message": "hello", "turn_id": uuid::Uuid::new_v4().to_string()});
+    let kept = app.chat(&before).expect(200).json();
+    let gate = app.model.hold_next("some", " words");
+    let mut running = app.stream(&turn(&talk, "first"));
+    assert_eq!(running.event().unwrap().name, "token");
+    std::thread::scope(|scope| {
+        let waiting: Vec<_> = (0..3).map(|_| scope.spawn(|| app.chat(&named(&talk, "second")))).collect();
+        assert_eq!(app.chat(&before).expect(200).json()["checkpoint_id"], kept["checkpoint_id"]);
+        gate.open();
+        let ids = waiting
+            .into_iter()
+            .map(|reply| reply.join().unwrap().expect(200).json()["checkpoint_id"].clone());
+        let ids: Vec<_> = ids.collect();
+        assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    });
+    done(&running.events());
+    assert_eq!(app.said(&talk), ["hello", "first", "second"]);
+}
+
+#[test]
+fn who_leaves_while_waiting_holds_nobody_up() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let gate = app.model.hold_next("some", " words");
+    let _never_opened = app.model.hold_next("other", "");
+    let mut running = app.stream(&turn(&talk, "first"));
+    assert_eq!(running.event().unwrap().name, "token");
+    let body = turn(&talk, "not kept").to_string();
+    let mut wire = app.wire();
+    wire.send(format!(
+        "POST /api/v1/chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    drop(wire);
+    gate.open();
+    done(&running.events());
+    // The second reply never comes: whoever got it has left and been noticed, or is this one, who goes too.
+    let mut probe = app.wire();
+    let body = turn(&talk, "nor this").to_string();
+    probe.send(format!(
+        "POST /api/v1/chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    wait_for("the second reply is begun", || app.model.begun() >= 2);
+    drop(probe);
+    wait_for("and dropped", || app.model.dropped() == 1);
+    app.say(&talk, "second").expect(200);
+    assert!(!app.said(&talk).contains(&"not kept".to_owned()));
+}
+
+#[test]
+fn turns_that_wait_are_refused_when_the_server_stops() {
+    let mut app = TestApp::spawn();
+    let talk = app.start_session();
+    let gate = app.model.hold_next("some", " words");
+    let mut running = app.stream(&turn(&talk, "first"));
+    assert_eq!(running.event().unwrap().name, "token");
+    let (url, body) = (app.url.clone(), turn(&talk, "waits").to_string());
+    let waiting = std::thread::spawn(move || {
+        let request = agent().post(format!("{url}/api/v1/chat")).header("content-type", "application/json");
+        request.send(body.as_bytes()).unwrap().status().as_u16()
+    });
+    app.begin_to_stop();
+    assert_eq!(waiting.join().unwrap(), 503, "while the first one still runs");
+    gate.open();
+    assert_eq!(done(&running.events())["text"], "some words");
 }
 
 #[test]
@@ -231,8 +363,10 @@ fn a_stopping_server_finishes_what_runs_and_refuses_what_is_new() {
     app.get("/livez").expect(200);
     let refused = app.say(&talk, "too late").refused(503, "service_unavailable");
     assert_eq!(refused.header("retry-after"), "2");
+    app.post("/api/v1/session/start", &[], &json!({})).refused(503, "service_unavailable");
     gate.open();
     assert_eq!(done(&running.events())["text"], "some words");
+    assert_eq!(app.count("sessions"), 1);
     let app = app.restart_with(|_| {});
     assert_eq!(app.said(&talk), ["before the end"]);
 }

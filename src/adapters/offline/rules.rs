@@ -40,39 +40,6 @@ const LONG: [&str; 3] = [
     "Thank you for taking the time to write this. If you had to say it in one sentence, what would it be?",
 ];
 
-const ITSELF: [&str; 30] = [
-    "are you a bot",
-    "are you a robot",
-    "are you human",
-    "are you a human",
-    "are you real",
-    "are you a real",
-    "are you an ai",
-    "are you ai",
-    "are you a machine",
-    "are you a program",
-    "are you a computer",
-    "are you a person",
-    "are you chatgpt",
-    "are you gpt",
-    "are you alive",
-    "are you conscious",
-    "are you eliza",
-    "am i talking to a",
-    "who are you",
-    "what are you",
-    "what can you do",
-    "what do you do",
-    "who made you",
-    "youre a bot",
-    "youre an ai",
-    "you are an ai",
-    "you are a bot",
-    "youre just a",
-    "you are just a",
-    "how do you work",
-];
-
 /// Ordered by how much they tell: the first that fits is used.
 #[rustfmt::skip]
 const RULES: [Rule; 30] = [
@@ -140,16 +107,6 @@ const RULES: [Rule; 30] = [
 
 /// Too many words to single anything out.
 const LONG_WORDS: usize = 150;
-
-/// True when it is asked what it is.
-pub(super) fn asks_about_itself(words: &[String]) -> bool {
-    let spoken = format!(" {} ", words.join(" "));
-    // "what are you" asks what it is; "what are you doing" does not.
-    ITSELF.iter().any(|question| match *question {
-        "what are you" | "what do you do" => spoken.ends_with(&format!(" {question} ")),
-        other => spoken.contains(&format!(" {other} ")),
-    })
-}
 
 /// The answers a text leads to; `None` when no rule fits. A list has at least two different ones.
 pub(super) fn answers(text: &str, words: &[String]) -> Option<Vec<String>> {

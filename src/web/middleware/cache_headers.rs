@@ -22,7 +22,8 @@ pub async fn cache_headers<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let mut response = next.call(request).await?;
-    let policy = policy(response.request().path(), response.status());
+    // As the router has read it: another spelling of an address ("/%61pi/") is the same address.
+    let policy = policy(response.request().match_info().as_str(), response.status());
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(policy));
     Ok(response)
 }

@@ -1,9 +1,10 @@
 //! A model that says what the test tells it to, when the test tells it to.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use companion::adapters::offline::OfflineCompanion;
 use companion::domain::chat::{ChatError, ChatModel, Exchange, Prompt, ReplyStream, ServiceState};
 use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
@@ -45,11 +46,18 @@ pub struct StubModel {
     scripts: Mutex<VecDeque<Vec<Step>>>,
     prompts: Mutex<Vec<Prompt>>,
     dropped: Arc<AtomicUsize>,
+    offline: AtomicBool,
 }
 
 impl StubModel {
     pub fn new() -> Self {
-        Self { scripts: Mutex::default(), prompts: Mutex::default(), dropped: Arc::default() }
+        let (scripts, prompts) = (Mutex::default(), Mutex::default());
+        Self { scripts, prompts, dropped: Arc::default(), offline: AtomicBool::new(false) }
+    }
+
+    /// From now on what has no script is answered by the built-in companion.
+    pub fn leave_it_to_the_offline_companion(&self) {
+        self.offline.store(true, Ordering::SeqCst);
     }
 
     /// What the model does at its next turn that has no script yet.
@@ -75,6 +83,11 @@ impl StubModel {
     /// How many replies were dropped before their end.
     pub fn dropped(&self) -> usize {
         self.dropped.load(Ordering::SeqCst)
+    }
+
+    /// What the model was given to remember, turn by turn.
+    pub fn histories(&self) -> Vec<Vec<Exchange>> {
+        self.prompts.lock().unwrap().iter().map(|prompt| prompt.history.clone()).collect()
     }
 
     /// What the model was given to remember at its last turn.
@@ -106,6 +119,10 @@ impl Drop for Unfinished {
 impl ChatModel for StubModel {
     fn reply(&self, prompt: Prompt) -> ReplyStream {
         let script = self.scripts.lock().unwrap().pop_front();
+        if script.is_none() && self.offline.load(Ordering::SeqCst) {
+            self.prompts.lock().unwrap().push(prompt.clone());
+            return OfflineCompanion.reply(prompt);
+        }
         let steps = script.unwrap_or_else(|| pieces(&["You said: ", &prompt.said]));
         self.prompts.lock().unwrap().push(prompt);
         let unfinished = Unfinished { dropped: self.dropped.clone(), ended: false };

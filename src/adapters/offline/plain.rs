@@ -1,0 +1,179 @@
+//! What was said in a plain form, so that rules need to know one spelling only: lower case, no accents, no
+//! apostrophes, short forms written out, fillers left out.
+
+use crate::adapters::offline::reflect;
+
+/// Say nothing by themselves and stand anywhere: "I just really want to".
+const FILLERS: &str = "just really so actually honestly literally sometimes fucking fuckin freaking bloody damn simply \
+    truly always often probably maybe seriously even still kinda sorta basically definitely lowkey only also \
+    constantly desperately badly finally soon very quite currently eventually secretly already";
+
+/// Written in one word what is several, in short, or not quite right.
+const SHORT_FORMS: &[(&str, &str)] = &[
+    ("im", "i am"),
+    ("ive", "i have"),
+    ("id", "i would"),
+    ("youre", "you are"),
+    ("2", "to"),
+    ("u", "you"),
+    ("r", "are"),
+    ("ur", "your"),
+    ("whats", "what is"),
+    ("whos", "who is"),
+    ("theres", "there is"),
+    ("lifes", "life is"),
+    ("wanna", "want to"),
+    ("wana", "want to"),
+    ("wnat", "want"),
+    ("gonna", "going to"),
+    ("gunna", "going to"),
+    ("gotta", "got to"),
+    ("dont", "do not"),
+    ("doesnt", "does not"),
+    ("didnt", "did not"),
+    ("isnt", "is not"),
+    ("arent", "are not"),
+    ("aint", "is not"),
+    ("wasnt", "was not"),
+    ("werent", "were not"),
+    ("wont", "will not"),
+    ("wouldnt", "would not"),
+    ("couldnt", "could not"),
+    ("shouldnt", "should not"),
+    ("hadnt", "had not"),
+    ("hasnt", "has not"),
+    ("havent", "have not"),
+    ("cant", "can not"),
+    ("cannot", "can not"),
+    ("noone", "nobody"),
+    ("kms", "kill myself"),
+    ("killmyself", "kill myself"),
+    ("kil", "kill"),
+    ("myslef", "myself"),
+    ("mysef", "myself"),
+    ("miself", "myself"),
+    ("meself", "myself"),
+    ("sewerslide", "suicide"),
+    ("sucide", "suicide"),
+    ("suiside", "suicide"),
+    ("sucidal", "suicidal"),
+    ("suicdal", "suicidal"),
+];
+
+/// Two words that are one, unless a third says otherwise ("my self-esteem").
+const JOINED: &[(&str, &str, &str)] = &[
+    ("my", "self", "myself"),
+    ("him", "self", "himself"),
+    ("her", "self", "herself"),
+    ("any", "more", "anymore"),
+    ("no", "one", "nobody"),
+    ("un", "alive", "unalive"),
+    ("un", "aliving", "unaliving"),
+    ("over", "dose", "overdose"),
+    ("roof", "top", "rooftop"),
+];
+const NOT_JOINED: &str = "esteem confidence respect image control worth doubt care discipline employed made taught \
+    pity awareness reliance reflection help portrait service harm harming harmed injury injuring";
+
+/// The words of a text in their plain form.
+pub(super) fn plain_words(text: &str) -> Vec<String> {
+    let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+    let words = reflect::words(&visible).into_iter().map(|word| respelled(&word));
+    let words: Vec<String> = words.filter(|word| !holds(FILLERS, word)).collect();
+    let mut plain = Vec::with_capacity(words.len());
+    let mut place = 0;
+    while let Some(word) = words.get(place) {
+        let next = words.get(place + 1).map_or("", String::as_str);
+        let third = words.get(place + 2).map_or("", String::as_str);
+        let joined = JOINED.iter().find(|(first, second, _)| word == first && next == *second);
+        if let Some((.., whole)) = joined.filter(|_| !holds(NOT_JOINED, third)) {
+            plain.push((*whole).to_owned());
+            place += 2;
+            continue;
+        }
+        match SHORT_FORMS.iter().find(|(short, _)| word == short) {
+            Some((_, long)) => plain.extend(long.split(' ').map(str::to_owned)),
+            None => plain.push(word.clone()),
+        }
+        place += 1;
+    }
+    plain
+}
+
+fn holds(list: &str, word: &str) -> bool {
+    list.split_whitespace().any(|listed| listed == word)
+}
+
+/// Soft hyphens, joiners and marks that part a word for a program but not for a reader.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{300}'..='\u{36f}')
+}
+
+/// Without accents, drawn-out letters ("dieee") and digits in the place of letters ("k1ll").
+fn respelled(word: &str) -> String {
+    if !word.chars().any(char::is_alphabetic) {
+        return word.to_owned();
+    }
+    let mut spelled = String::with_capacity(word.len());
+    let mut run = 0;
+    let mut before = None;
+    for c in word.chars() {
+        run = if before == Some(c) { run + 1 } else { 1 };
+        before = Some(c);
+        // The third of a kind shows that the second was drawn out, too; only "kill" needs two.
+        match (run, c) {
+            (3, 'l') => {}
+            (3, _) => drop(spelled.pop()),
+            (4.., _) => {}
+            _ => match plain_letter(c) {
+                "" => spelled.push(c),
+                plain => spelled.push_str(plain),
+            },
+        }
+    }
+    spelled
+}
+
+/// What stands for the letter in plain spelling; empty when it stands for itself.
+fn plain_letter(c: char) -> &'static str {
+    match c {
+        'à'..='å' | 'ą' | 'ă' => "a",
+        'æ' => "ae",
+        'ç' | 'ć' | 'č' => "c",
+        'è'..='ë' | 'ę' | 'ě' | '3' => "e",
+        'ё' => "е",
+        'ì'..='ï' | 'ı' | '1' => "i",
+        'ñ' | 'ń' | 'ň' => "n",
+        'ò'..='ö' | 'ø' | 'ő' | '0' => "o",
+        'œ' => "oe",
+        'ù'..='ü' | 'ů' | 'ű' => "u",
+        'ý' | 'ÿ' => "y",
+        'ß' => "ss",
+        'ł' => "l",
+        'ś' | 'š' | 'ş' => "s",
+        'ź' | 'ż' | 'ž' => "z",
+        'ğ' => "g",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_spelling_of_everything() {
+        for (said, plain) in [
+            ("I\u{2019}m gonna, like, DIEEEE!!", "i am going to like die"),
+            ("my self, any more", "myself anymore"),
+            ("my self-esteem", "my self esteem"),
+            ("k1lll my-self", "kill myself"),
+            ("I wa\u{200b}nna", "i want to"),
+            ("Chcę umrzeć, möchte, ça", "chce umrzec mochte ca"),
+            ("since 2000", "since 2000"),
+            ("", ""),
+        ] {
+            assert_eq!(plain_words(said).join(" "), plain, "{said}");
+        }
+    }
+}
