@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Parser;
 use companion::config::{Flags, LogFormat, ServerConfig};
 use companion::startup::{Application, Substitutes};
+use companion::telemetry::causes::told_once;
 use companion::telemetry::logs;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -52,13 +53,13 @@ fn main() -> ExitCode {
     }
     match run(&config) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => tell(&format!("{error:#}"), 1),
+        Err(error) => tell(&told_once(error.as_ref()), 1),
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the one line that says why there is no server")]
+/// The one line that says why there is no server; where it cannot be written, the exit code has to do.
 fn tell(message: &dyn std::fmt::Display, code: u8) -> ExitCode {
-    eprintln!("companion: {message}");
+    drop(writeln!(std::io::stderr(), "companion: {message}"));
     ExitCode::from(code)
 }
 
@@ -87,7 +88,7 @@ fn run(config: &ServerConfig) -> anyhow::Result<()> {
     })
 }
 
-/// A reader that closed the pipe early is no reason not to serve.
+/// A line that nobody can be told is no reason not to serve.
 fn announce(line: &str) {
     drop(writeln!(std::io::stdout(), "{line}"));
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::AppError;
 use crate::domain::chat::ChatError;
+use crate::telemetry::causes::told_once;
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
@@ -66,13 +67,7 @@ impl ErrorReport {
     }
 
     fn because(mut self, cause: &dyn std::error::Error) -> Self {
-        let mut chain = cause.to_string();
-        let mut next = cause.source();
-        while let Some(deeper) = next {
-            chain = format!("{chain}: {deeper}");
-            next = deeper.source();
-        }
-        self.cause = Some(chain);
+        self.cause = Some(told_once(cause));
         self
     }
 

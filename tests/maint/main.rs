@@ -21,5 +21,6 @@ mod restore;
 mod scheduling;
 mod servers;
 mod support;
+mod unwritable;
 mod upgrades;
 mod verify;

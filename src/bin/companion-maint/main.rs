@@ -19,6 +19,7 @@ use companion::maint::{
     Report, Run, backup, cleanup_audio, cleanup_sessions, doctor, import_langgraph, list_backups, restore,
     status, verify_backups,
 };
+use companion::telemetry::causes::told_once;
 use companion::telemetry::logs;
 use progress::Shown;
 use render::Readable;
@@ -50,12 +51,12 @@ fn main() -> ExitCode {
     let telling = match Telling::new(&arguments.common) {
         Ok(telling) => telling,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            complain(&told_once(error.as_ref()));
             return ExitCode::from(2);
         }
     };
     let code = start(&arguments, &telling).unwrap_or_else(|error| {
-        complain(&format!("{error:#}"));
+        complain(&told_once(error.as_ref()));
         logs::init(LevelFilter::WARN, logs::Format::Console);
         // The process ends here; the name may as well stay.
         telling.turned_away(matches.subcommand_name().unwrap_or_default().to_owned().leak());
@@ -217,11 +218,15 @@ impl Setting<'_> {
     fn print<C: Readable + Serialize + Clone>(&self, report: &Report<C>) -> u8 {
         self.progress.finish();
         let report = self.telling.measured(self.config, report);
-        if !self.common.quiet || report.exit_code != 0 || report.counts.must_be_told() {
-            // A reader that closed the pipe early changes nothing about what was done.
-            drop(writeln!(std::io::stdout(), "{}", self.text(&report)));
+        let wanted = !self.common.quiet || report.exit_code != 0 || report.counts.must_be_told();
+        let told = if wanted { deliver(&self.text(&report)) } else { Ok(()) };
+        match told {
+            Err(error) if report.exit_code == 0 => {
+                complain(&format!("the work is done, but its report could not be written: {error}"));
+                1
+            }
+            _ => report.exit_code,
         }
-        report.exit_code
     }
 
     fn text<C: Readable + Serialize>(&self, report: &Report<C>) -> String {
@@ -233,12 +238,20 @@ impl Setting<'_> {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "stdout belongs to the report")]
-fn ask(question: &str) {
-    eprint!("{question}");
+/// Writes the report to stdout. A reader that closed the pipe early has seen what it wanted to.
+fn deliver(report: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{report}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
 }
 
-#[expect(clippy::print_stderr, reason = "stdout belongs to the report")]
+fn ask(question: &str) {
+    drop(write!(std::io::stderr(), "{question}"));
+}
+
+/// Where this cannot be written, the exit code has to do.
 fn complain(message: &str) {
-    eprintln!("companion-maint: {message}");
+    drop(writeln!(std::io::stderr(), "companion-maint: {message}"));
 }
