@@ -62,6 +62,11 @@ impl Turns {
         self.places.clone().try_acquire_owned().map_err(|_| AppError::Busy)
     }
 
+    /// True while a turn of the session runs.
+    pub(crate) fn is_busy(&self, session: SessionId) -> bool {
+        self.lines.is_busy(session)
+    }
+
     /// Takes the last place in the line of the session's turns.
     pub(crate) fn stand_in_line(&self, session: SessionId) -> Result<Standing, AppError> {
         self.lines.stand_in(session)

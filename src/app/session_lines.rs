@@ -59,6 +59,11 @@ impl SessionLines {
         Ok(Standing::Waits(receiver))
     }
 
+    /// True while a turn of the session runs.
+    pub(crate) fn is_busy(&self, session: SessionId) -> bool {
+        self.lock().contains_key(&session)
+    }
+
     fn head_of(&self, session: SessionId) -> Head {
         Head { lines: self.clone(), session }
     }

@@ -23,7 +23,6 @@ use tokio::sync::{mpsc, watch};
 
 use crate::adapters::session_store::{self, Committed};
 use crate::app::running_turns::Registered;
-use crate::app::session_lines::Standing;
 use crate::app::{App, AppError};
 use crate::domain::chat::{Exchange, Pace, Prompt};
 use crate::domain::clock::Timestamp;
@@ -115,15 +114,15 @@ impl App {
                 return Ok(receiver);
             }
         };
-        let standing = self.turns.stand_in_line(request.session);
-        if request.turn.is_some() && !matches!(standing, Ok(Standing::First(_))) {
-            // What was kept before needs no place.
+        if request.turn.is_some() && self.turns.is_busy(request.session) {
+            // What was kept before needs no place in the line.
             if let (Some(before), _) = self.look_up(&request).await? {
                 replay(&events, &request, before).await;
                 return Ok(receiver);
             }
         }
-        let head = self.turns.first_in_line(standing?).await?;
+        let standing = self.turns.stand_in_line(request.session)?;
+        let head = self.turns.first_in_line(standing).await?;
         let (before, history) = self.look_up(&request).await?;
         if let Some(before) = before {
             replay(&events, &request, before).await;
