@@ -15,7 +15,7 @@ use crate::adapters::data_dir::{DataDir, DataDirError, Lock, remove_leftovers};
 use crate::adapters::database::{Database, Prepare};
 use crate::adapters::offline::OfflineCompanion;
 use crate::adapters::sqlite::{self, Access, DbError};
-use crate::adapters::{disk::DiskError, reserve, set_aside};
+use crate::adapters::{disk::DiskError, erasure_ledger, reserve, set_aside};
 use crate::app::{App, Parts};
 use crate::config::ServerConfig;
 use crate::domain::chat::ChatModel;
@@ -98,6 +98,7 @@ impl Application {
         set_aside::refuse_pending(&data_dir)?;
         clean_up(&data_dir)?;
         let prepare = open_despite_full_disk(&data_dir, &substitutes.clock)?;
+        forget_again(&data_dir)?;
         let import = import_command(&data_dir);
         let listener = bind(&config.host, config.port)?;
         let started = Database::start(data_dir.database().to_owned(), prepare)?;
@@ -254,6 +255,19 @@ fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
     }
     if let Err(error) = reserve::restore(dir) {
         tracing::warn!(error = %error, "There is no room for the reserve; cleanup may not work on a full disk");
+    }
+    Ok(())
+}
+
+/// A database that was put back by hand must not bring back who asked to be forgotten since.
+fn forget_again(dir: &DataDir) -> Result<(), StartupError> {
+    let erased = erasure_ledger::apply_in_place(dir)?;
+    if erased > 0 {
+        tracing::warn!(
+            event = "persons_erased_again",
+            erased,
+            "The database still held people who had asked to be forgotten; they were erased again"
+        );
     }
     Ok(())
 }

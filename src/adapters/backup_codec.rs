@@ -28,6 +28,8 @@ pub struct Packed {
     pub bytes: u64,
     /// Its SHA-256, hexadecimal.
     pub sha256: String,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
 }
 
 /// Why an encrypted backup cannot be read, or an identity file.
@@ -115,7 +117,7 @@ pub fn pack(
         }
     }
     hashing.inner.flush()?;
-    Ok(Packed { bytes: hashing.bytes, sha256: hex(hashing.digest) })
+    Ok(Packed { bytes: hashing.bytes, sha256: hex(hashing.digest), encrypted: recipient.is_some() })
 }
 
 fn compress(source: &mut impl Read, to: impl Write, observe: Observe<'_>) -> io::Result<()> {

@@ -42,6 +42,9 @@ pub struct Manifest {
     pub sessions: u64,
     /// Checkpoints in it.
     pub checkpoints: u64,
+    /// Whether the packed file is encrypted.
+    #[serde(default)]
+    pub encrypted: bool,
     /// Until then it stays whatever the keep rules say: it is the last one before most rows went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guarded_until: Option<String>,
@@ -62,6 +65,7 @@ impl Manifest {
             persons: contents.persons,
             sessions: contents.sessions,
             checkpoints: contents.checkpoints,
+            encrypted: packed.encrypted,
             guarded_until: None,
         }
     }
@@ -134,7 +138,7 @@ pub fn look_through(dir: &Path) -> Result<Listing, DiskError> {
     for entry in fs::read_dir(dir).naming("list", dir)? {
         let entry = entry.naming("list", dir)?;
         let Some(name) = entry.file_name().to_str().and_then(BackupName::parse) else { continue };
-        match read_manifest(&dir.join(name.manifest())) {
+        match read_manifest(&dir.join(name.manifest())).filter(|told| told.encrypted == name.encrypted) {
             Some(manifest) => listing.backups.push(BackupFile { name, path: entry.path(), manifest }),
             None => listing.without_manifest.push(name),
         }
@@ -149,6 +153,10 @@ pub fn look_through(dir: &Path) -> Result<Listing, DiskError> {
 pub fn at(path: &Path) -> Option<BackupFile> {
     let name = BackupName::parse(path.file_name()?.to_str()?)?;
     let manifest = read_manifest(&path.with_file_name(name.manifest()))?;
+    // Of two files that differ in their ending only, it tells of one.
+    if manifest.encrypted != name.encrypted {
+        return None;
+    }
     Some(BackupFile { name, path: path.to_owned(), manifest })
 }
 
@@ -237,13 +245,16 @@ pub fn guard(backup: &BackupFile, until: Timestamp, owner: Owner) -> Result<(), 
     replaced
 }
 
-/// Removes a backup and then its manifest.
+/// Removes a backup and then its manifest, unless that is the manifest of another file that differs in its ending only.
 ///
 /// # Errors
 /// When one of them cannot be removed.
 pub fn remove(backup: &BackupFile) -> Result<(), DiskError> {
     disk::remove_if_there(&backup.path)?;
-    disk::remove_if_there(&backup.path.with_file_name(backup.name.manifest()))?;
+    let other = BackupName { encrypted: !backup.name.encrypted, ..backup.name };
+    if !backup.path.with_file_name(other.to_string()).exists() {
+        disk::remove_if_there(&backup.path.with_file_name(backup.name.manifest()))?;
+    }
     Ok(())
 }
 

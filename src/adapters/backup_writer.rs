@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use crate::adapters::backup_codec::{self, Packed};
 use crate::adapters::backup_store::{self, Manifest};
-use crate::adapters::data_dir::{DataDir, DataDirError, remove_leftovers};
+use crate::adapters::data_dir::{DataDir, DataDirError, TEMPORARY_PREFIX, remove_leftovers};
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
 use crate::domain::clock::Timestamp;
@@ -130,6 +130,18 @@ impl Drop for Scratch {
     }
 }
 
+/// Where the copy is made and proven: beside the backups; where these are encrypted, in the data directory, which holds
+/// the same words anyway. Nobody else writes there while the backup lock is held.
+fn place_of_copy(dir: &DataDir, into: &Path) -> Result<PathBuf, DiskError> {
+    if dir.backup_recipient().is_none() {
+        return Ok(into.to_owned());
+    }
+    let place = dir.root().join(format!("{TEMPORARY_PREFIX}backup"));
+    dir.owner().create_dir(&place)?;
+    remove_leftovers(&place)?;
+    Ok(place)
+}
+
 /// Copies the database into `into` and proves the copy. The caller holds the backup lock.
 ///
 /// # Errors
@@ -138,13 +150,14 @@ pub fn prove(dir: &DataDir, into: &Path, observe: Observer<'_>) -> Result<Proven
     remove_leftovers(into)?;
     backup_store::remove_lone_manifests(into)?;
     let size = database_size(dir);
-    ensure_room(into, size, dir.min_free_bytes())?;
-    let scratch = Scratch::new(into)?;
+    let place = place_of_copy(dir, into)?;
+    ensure_room(&place, size, dir.min_free_bytes())?;
+    let scratch = Scratch::new(&place)?;
     let mut times = StageTimes::default();
     let began = Instant::now();
     let mut full = Ok(());
     let taken = snapshot::take(dir.database(), &scratch.0, &mut |progress| {
-        full = ensure_room(into, 0, dir.min_free_bytes());
+        full = ensure_room(&place, 0, dir.min_free_bytes());
         if full.is_err() {
             ControlFlow::Break(())
         } else {

@@ -6,12 +6,12 @@ use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::person_store;
-use crate::adapters::sqlite::{self, DbError, During};
+use crate::adapters::sqlite::{self, Access, DbError, During};
 use crate::domain::clock::Timestamp;
 use crate::domain::person::PersonId;
 
@@ -38,37 +38,60 @@ pub fn append(dir: &DataDir, people: &[PersonId], at: Timestamp) -> Result<(), D
 /// # Errors
 /// When the ledger cannot be read, or someone cannot be erased; then the copy is worth nothing.
 pub fn apply(dir: &DataDir, copy: &Path) -> Result<u64, DbError> {
-    let path = dir.erasures();
-    let ledger = match File::open(&path) {
-        Ok(file) => BufReader::new(file),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
-        Err(source) => return Err(DiskError { operation: "open", path, source }.into()),
-    };
+    let Some(ledger) = open(dir)? else { return Ok(0) };
     let db = sqlite::open_scratch(copy)?;
     db.pragma_update(None, "secure_delete", "ON").during("forget people")?;
     // What refers to them lets go of them.
     db.pragma_update(None, "foreign_keys", "ON").during("forget people")?;
-    if !has_table(&db, "audio").during("look at the schema")? {
+    let erased = erase_all(&db, ledger, &dir.erasures())?;
+    if erased > 0 {
+        sqlite::give_back_pages(&db, u32::MAX)?;
+    }
+    db.close().map_err(|(_, error)| error).during("close the copy")?;
+    File::open(copy).and_then(|file| file.sync_all()).naming("flush", copy)?;
+    Ok(erased)
+}
+
+/// The same in the database where it lies, before anyone uses it: one that was put back by hand may be older than the
+/// last erasure.
+///
+/// # Errors
+/// As for [`apply`]; nobody was erased then.
+pub fn apply_in_place(dir: &DataDir) -> Result<u64, DbError> {
+    let Some(ledger) = open(dir)? else { return Ok(0) };
+    let (mut db, _) = sqlite::open(dir.database(), Access::ReadWrite)?;
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).during("forget people")?;
+    let erased = erase_all(&transaction, ledger, &dir.erasures())?;
+    transaction.commit().during("forget people")?;
+    Ok(erased)
+}
+
+fn open(dir: &DataDir) -> Result<Option<BufReader<File>>, DiskError> {
+    let path = dir.erasures();
+    match File::open(&path) {
+        Ok(file) => Ok(Some(BufReader::new(file))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).naming("open", &path),
+    }
+}
+
+fn erase_all(db: &Connection, ledger: BufReader<File>, path: &Path) -> Result<u64, DbError> {
+    if !has_table(db, "audio").during("look at the schema")? {
         // From before there was audio: the same statements shall find nothing to delete.
         db.execute_batch("CREATE TEMP TABLE audio (public_id, session_id, format)")
             .during("forget people")?;
     }
     let mut erased = 0;
     for line in ledger.lines() {
-        let line = line.naming("read", &path)?;
+        let line = line.naming("read", path)?;
         let Some(person) = line.split(' ').next().and_then(|id| id.parse::<PersonId>().ok()) else {
             continue;
         };
-        if let Some(key) = person_store::key_of(&db, person).during("look for a person")? {
-            person_store::erase(&db, key).during("forget a person again")?;
+        if let Some(key) = person_store::key_of(db, person).during("look for a person")? {
+            person_store::erase(db, key).during("forget a person again")?;
             erased += 1;
         }
     }
-    if erased > 0 {
-        sqlite::give_back_pages(&db, u32::MAX)?;
-    }
-    db.close().map_err(|(_, error)| error).during("close the copy")?;
-    File::open(copy).and_then(|file| file.sync_all()).naming("flush", copy)?;
     Ok(erased)
 }
 

@@ -22,8 +22,9 @@ const PARTS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 /// What was there before; as JSON in `restore.pending`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Pending {
-    /// Where it went.
-    set_aside: PathBuf,
+    /// The name of the directory it went to, below [`place`]: the data directory may be somewhere else by the time this
+    /// is undone.
+    set_aside: String,
     /// The names of the files that were there.
     files: Vec<String>,
 }
@@ -59,7 +60,8 @@ pub fn replace(dir: &DataDir, new: &Path, at: Timestamp) -> Result<Option<PathBu
     let files = present_parts(dir)?;
     let aside = next_place(dir, at);
     // First of all: whatever is made after this, `undo` knows of.
-    write_marker(dir, &Pending { set_aside: aside.clone(), files: files.clone() })?;
+    let name = aside.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    write_marker(dir, &Pending { set_aside: name, files: files.clone() })?;
     if !files.is_empty() {
         dir.owner().create_dir(&place(dir))?;
         dir.owner().create_dir(&aside)?;
@@ -100,21 +102,29 @@ pub fn undo(dir: &DataDir) -> Result<bool, DiskError> {
     };
     let pending: Pending =
         serde_json::from_slice(&text).map_err(std::io::Error::from).naming("read", &path)?;
+    let aside = place(dir).join(&pending.set_aside);
+    for file in &pending.files {
+        if !aside.join(file).exists() && !home(dir).join(file).exists() {
+            // Without it there is no way back; whoever set it aside by hand has to bring it.
+            return Err(std::io::Error::from(std::io::ErrorKind::NotFound))
+                .naming("put back", &aside.join(file));
+        }
+    }
     for part in PARTS {
         let name = format!("{}{part}", file_name(dir));
         // A file that was there and has not been moved yet is the old one; any other is of the copy that came after.
-        if pending.set_aside.join(&name).exists() || !pending.files.contains(&name) {
+        if aside.join(&name).exists() || !pending.files.contains(&name) {
             disk::remove_if_there(&home(dir).join(name))?;
         }
     }
     for file in &pending.files {
-        let (from, to) = (pending.set_aside.join(file), home(dir).join(file));
+        let (from, to) = (aside.join(file), home(dir).join(file));
         if from.exists() {
             fs::rename(&from, &to).naming("put back", &to)?;
         }
     }
-    if pending.set_aside.is_dir() {
-        fs::remove_dir(&pending.set_aside).naming("remove", &pending.set_aside)?;
+    if aside.is_dir() {
+        fs::remove_dir(&aside).naming("remove", &aside)?;
     }
     disk::flush_dir(home(dir))?;
     finish(dir)?;
@@ -266,7 +276,8 @@ mod tests {
             let aside = next_place(&dir, AT);
             fs::create_dir_all(&aside).unwrap();
             let names = files.iter().map(|file| (*file).to_owned()).collect();
-            write_marker(&dir, &Pending { set_aside: aside.clone(), files: names }).unwrap();
+            let name = aside.file_name().unwrap().to_string_lossy().into_owned();
+            write_marker(&dir, &Pending { set_aside: name, files: names }).unwrap();
             for file in files.iter().take(moved) {
                 fs::rename(dir.root().join(file), aside.join(file)).unwrap();
             }
@@ -279,6 +290,26 @@ mod tests {
             assert_eq!(read(&dir, "companion.db-shm"), None);
             assert!(refuse_pending(&dir).is_ok() && list(&dir).unwrap().is_empty());
         }
+    }
+
+    #[test]
+    fn it_can_be_undone_after_the_data_directory_was_moved_and_never_without_the_old_one() {
+        let (root, dir) = house();
+        put(&dir, "companion.db", "old");
+        let aside = replace(&dir, &put(&dir, "new", "new"), AT).unwrap().unwrap();
+        let moved = tempfile::tempdir().unwrap();
+        let there = moved.path().join("data");
+        fs::rename(root.path(), &there).unwrap();
+        let storage = ServerConfig::for_testing(&there).unwrap().storage;
+        let dir = DataDir::create_or_open(&storage).unwrap();
+        let lies = place(&dir).join(aside.file_name().unwrap()).join("companion.db");
+        let away = there.join("elsewhere");
+        fs::rename(&lies, &away).unwrap();
+        fs::remove_file(dir.database()).unwrap();
+        assert!(undo(&dir).is_err() && refuse_pending(&dir).is_err(), "there is nothing to go back to");
+        fs::rename(&away, &lies).unwrap();
+        assert!(undo(&dir).unwrap());
+        assert_eq!(read(&dir, "companion.db").as_deref(), Some("old"));
     }
 
     #[test]

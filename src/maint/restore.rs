@@ -12,13 +12,13 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::adapters::backup_codec::{self, Expected, Identities};
-use crate::adapters::backup_store::{self, Manifest};
+use crate::adapters::backup_store::{self, BackupFile, Manifest};
 use crate::adapters::backup_writer::{Scratch, ensure_room};
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock, remove_leftovers};
 use crate::adapters::disk::Naming;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
 use crate::adapters::{erasure_ledger, inspection, run_store, set_aside, sqlite};
-use crate::domain::backup::BackupName;
+use crate::domain::backup::{BackupName, is_from_the_future};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{JOBS, RESTORE_DB};
 use crate::maint::{MaintError, Outcome, Report, Run, item};
@@ -244,12 +244,14 @@ pub(crate) fn put_in_place(
 /// Shell commands that put the database from before back. Whoever runs them, the jobs have to be able to remove the
 /// directory they make once its time is over.
 fn go_back(dir: &DataDir, aside: &Path) -> String {
-    let database = dir.database().display();
-    let home = dir.database().parent().unwrap_or(dir.root()).display();
-    let aside = aside.display();
+    let whole =
+        |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+    let (database, aside) = (whole(dir.database()), whole(aside));
+    let home = whole(dir.database().parent().unwrap_or(dir.root()));
     format!(
         "stop the server, then: mkdir -m 700 '{aside}-undone' && chown --reference='{home}' '{aside}-undone' && \
-         mv '{database}'* '{aside}-undone/' && mv '{aside}/'* '{home}/'"
+         for part in '' -wal -shm -journal; do [ ! -e '{database}'$part ] || mv '{database}'$part '{aside}-undone/'; \
+         done && mv '{aside}/'* '{home}/'"
     )
 }
 
@@ -268,12 +270,27 @@ fn record(dir: &DataDir, outcome: Outcome, report: &Report<Counts>) {
     }
 }
 
+/// The newest backup. One from the future among others may be older than they are: whoever restores has to choose.
+fn newest(run: &Run<'_>, backups: &Path) -> Result<BackupFile, MaintError> {
+    let mut all = if backups.is_dir() { backup_store::list(backups)? } else { Vec::new() }.into_iter();
+    let newest = all.next().ok_or_else(|| MaintError::NoBackup(backups.to_owned()))?;
+    let now = run.clock.now();
+    let ahead = is_from_the_future(newest.name, now);
+    if ahead && !run.force && all.any(|other| !is_from_the_future(other.name, now)) {
+        return Err(MaintError::Refused(format!(
+            "{} is from the future: was the clock wrong when it was made, or is it now? Name the backup you want; \
+             `companion-maint list-backups` shows them",
+            newest.name
+        )));
+    }
+    Ok(newest)
+}
+
 /// The backup that was asked for: a path, a name in `BACKUP_DIR`, or `latest`.
 fn choose(run: &Run<'_>, asked: &str) -> Result<Chosen, MaintError> {
     let backups = &run.config.storage.backup_dir;
     if asked == "latest" {
-        let newest = if backups.is_dir() { backup_store::list(backups)?.into_iter().next() } else { None };
-        let newest = newest.ok_or_else(|| MaintError::NoBackup(backups.clone()))?;
+        let newest = newest(run, backups)?;
         return Ok(Chosen {
             path: newest.path,
             encrypted: newest.name.encrypted,

@@ -131,8 +131,8 @@ fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Re
     Ok(())
 }
 
-/// Its name in the directory of backups.
-pub(crate) const BENCH: &str = "verify";
+/// Its name in the directory of backups: one that nobody gives to a directory of their own.
+pub(crate) const BENCH: &str = ".companion-tmp-verify";
 
 /// A directory to unpack in, which belongs to whoever holds the lock of this job; gone when dropped.
 struct Bench(PathBuf);

@@ -77,3 +77,24 @@ fn force_lets_a_guarded_one_go() {
     house.maint(&["backup-db", "--keep", "1", "--force"]).expect(0);
     assert_eq!(house.backups().len(), 1);
 }
+
+#[test]
+fn losing_every_conversation_is_an_accident_however_many_people_stay() {
+    let house = House::built();
+    for _ in 0..30 {
+        seed::sessions(&mut house.db(), 1, 1, seed::now() - seed::HOUR);
+    }
+    house.maint(&["backup-db", "--keep", "2"]).expect(0);
+    let before = house.backups().pop().unwrap();
+    house
+        .db()
+        .execute_batch(
+            "DELETE FROM checkpoints; DELETE FROM sessions; UPDATE totals SET sessions = 0, checkpoints = 0",
+        )
+        .unwrap();
+    house.maint(&["backup-db", "--keep", "2"]).expect(3).tells("more than half");
+    for _ in 0..5 {
+        house.maint(&["backup-db", "--keep", "2"]).expect(0);
+    }
+    assert!(before.exists());
+}

@@ -222,7 +222,7 @@ fn an_interrupted_restore_keeps_everybody_out_until_it_is_undone() {
     let aside = house.dir.join("set-aside").join("20261124T000000Z");
     fs::create_dir_all(&aside).unwrap();
     fs::rename(house.database(), aside.join("companion.db")).unwrap();
-    let marker = format!("{{\"set_aside\": {aside:?}, \"files\": [\"companion.db\"]}}");
+    let marker = r#"{"set_aside": "20261124T000000Z", "files": ["companion.db"]}"#.to_owned();
     fs::write(house.dir.join("restore.pending"), &marker).unwrap();
     for job in ["cleanup-sessions", "cleanup-audio", "backup-db", "status", "verify-backups"] {
         house.maint(&[job]).expect(4).tells("restore-db` again");
@@ -309,7 +309,53 @@ fn an_encrypted_backup_needs_its_key_and_the_age_tool_reads_it() {
     );
     house.maint(&["restore-db", "latest", "--yes", "--identity", &mine]).expect(0);
     assert_eq!(sessions(&house), 5);
+    let beside = backup.to_string_lossy().replace(".age", "");
+    fs::write(&beside, zstd::encode_all(database.as_slice(), 3).unwrap()).unwrap();
+    house.maint(&["backup-db", "--keep", "1"]).expect(0);
+    let listed = house.maint(&["list-backups"]).expect(0).report;
+    assert_eq!(
+        listed["backups"].as_array().unwrap().len(),
+        1,
+        "what was decrypted by hand is no backup: {listed}"
+    );
     let wrong = House::at(house.dir.clone()).with("BACKUP_AGE_RECIPIENT", "AGE-SECRET-KEY-1QQQ");
     let ran = wrong.maint(&["backup-db"]).expect(2).tells("BACKUP_AGE_RECIPIENT");
     assert!(!ran.stderr.contains("SECRET-KEY"));
+}
+
+#[test]
+fn whoever_goes_back_by_hand_does_not_bring_back_the_erased() {
+    let house = House::built();
+    let server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "hello").0, 200);
+    house.maint(&["backup-db"]).expect(0);
+    server.stop();
+    let report = house.maint(&["restore-db", "latest", "--yes"]).expect(0).report;
+    let server = house.start();
+    let me = format!("{}/api/v1/me", server.url);
+    let erased = crate::support::agent().delete(me).header("x-companion-person", &talk.token).call().unwrap();
+    assert_eq!(erased.status(), 200);
+    server.stop();
+    let commands = report["go_back"].as_str().unwrap().strip_prefix("stop the server, then: ").unwrap();
+    assert!(
+        Command::new("sh").args(["-ec", commands]).current_dir("/").status().unwrap().success(),
+        "{commands}"
+    );
+    assert_eq!(sessions(&house), 1, "the database from before still has them");
+    house.start().stop();
+    assert_eq!(sessions(&house), 0);
+    house.assert_sound();
+}
+
+#[test]
+fn the_latest_is_not_silently_one_from_the_future() {
+    let house = house(5);
+    let dir = house.dir.join("backups");
+    for ending in [".db.zst", ".json"] {
+        let made = newest(&house).to_string_lossy().replace(".db.zst", ending);
+        fs::copy(made, dir.join(format!("companion-20990101T000000Z{ending}"))).unwrap();
+    }
+    house.maint(&["restore-db", "latest", "--yes"]).expect(4).tells("from the future");
+    assert_untouched(&house, 6);
 }

@@ -21,7 +21,7 @@ fn every_backup_is_unpacked_and_the_newest_restored_for_practice() {
     assert_eq!(report["verified"][0]["checked"], "content");
     assert_eq!(report["drill"]["file"], report["verified"][0]["file"]);
     assert_eq!((&report["drill"]["sessions"], &report["drill"]["checkpoints"]), (&20.into(), &100.into()));
-    assert!(!house.dir.join("backups").join("verify").exists());
+    assert!(!house.dir.join("backups").join(".companion-tmp-verify").exists());
     assert!(!house.dir.join("set-aside").exists(), "practice leaves the real house alone");
 }
 

@@ -74,6 +74,8 @@ pub struct Changing {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Delete sessions idle longer than their retention, and give the space back
+    ///
+    /// People unseen for PERSON_RETENTION_DAYS are erased with all their sessions, pinned ones as well.
     CleanupSessions(CleanupSessions),
     /// Delete audio replies past their age, then the oldest beyond the byte budget
     CleanupAudio(CleanupAudio),

@@ -77,6 +77,8 @@ impl Conversation {
 /// id could be guessed, and a session's id is all it takes to go on with it.
 pub(super) fn session_of(thread: &str, namespace: &str) -> SessionId {
     let known = thread.parse::<PublicId>().ok().filter(|id| id.as_bytes()[6] >> 4 == 4);
+    // Another spelling of the same id is another thread.
+    let known = known.filter(|id| id.to_string() == thread);
     known.filter(|_| namespace.is_empty()).unwrap_or_else(PublicId::random)
 }
 

@@ -201,8 +201,7 @@ fn interrupt(house: &House) {
     fs::create_dir_all(&aside).unwrap();
     fs::rename(house.database(), aside.join("companion.db")).unwrap();
     fs::write(house.database(), "half of something").unwrap();
-    let marker =
-        r#"{"set_aside": "/var/lib/companion/set-aside/20261124T000000Z", "files": ["companion.db"]}"#;
+    let marker = r#"{"set_aside": "20261124T000000Z", "files": ["companion.db"]}"#;
     fs::write(house.dir.join("restore.pending"), marker).unwrap();
 }
 
