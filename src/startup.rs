@@ -1,21 +1,18 @@
 //! The composition root: builds everything once, binds, runs, drains.
 
 use std::net::{TcpListener, ToSocketAddrs};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App as Actix, HttpServer, middleware::from_fn, web};
-use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::adapters::backup_writer::{self, BackupError};
-use crate::adapters::data_dir::{DataDir, DataDirError, Lock, remove_leftovers};
-use crate::adapters::database::{Database, Prepare};
+use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
+use crate::adapters::database::Database;
 use crate::adapters::offline::OfflineCompanion;
-use crate::adapters::sqlite::{self, Access, DbError};
-use crate::adapters::{disk::DiskError, erasure_ledger, reserve, set_aside};
+use crate::adapters::sqlite::DbError;
+use crate::adapters::{disk::DiskError, set_aside};
 use crate::app::{App, Parts};
 use crate::config::ServerConfig;
 use crate::domain::chat::ChatModel;
@@ -27,6 +24,8 @@ use crate::web::middleware::{
 };
 use crate::web::proxies::TrustedProxies;
 use crate::web::routes;
+
+mod storage;
 
 /// Why the server does not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -96,10 +95,10 @@ impl Application {
         let data_dir = DataDir::create_or_open(&config.storage)?;
         let lock = data_dir.lock("server")?;
         set_aside::refuse_pending(&data_dir)?;
-        clean_up(&data_dir)?;
-        let prepare = open_despite_full_disk(&data_dir, &substitutes.clock)?;
-        forget_again(&data_dir)?;
-        let import = import_command(&data_dir);
+        storage::clean_up(&data_dir)?;
+        let prepare = storage::open_despite_full_disk(&data_dir, &substitutes.clock)?;
+        storage::forget_again(&data_dir)?;
+        let import = storage::import_command(&data_dir);
         let listener = bind(&config.host, config.port)?;
         let started = Database::start(data_dir.database().to_owned(), prepare)?;
         let parts = Parts {
@@ -220,108 +219,6 @@ async fn drain(app: &App, handle: &ServerHandle, longest: Duration) {
             "Some turns did not end within DRAIN_SECONDS and were cut off"
         );
     }
-}
-
-/// Tells the log where our database lies when the setting names the predecessor's, and how to bring that in.
-fn import_command(dir: &DataDir) -> Option<String> {
-    let named = dir.predecessor()?;
-    let quoted = |path: &Path| {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
-    };
-    let (source, root) = (quoted(named), quoted(dir.root()));
-    let command = format!(
-        "SHORT_TERM_MEMORY_DB_PATH={source} companion-maint --data-dir {root} import-langgraph {source}"
-    );
-    tracing::warn!(
-        event = "predecessor_database_found",
-        database = %dir.database().display(),
-        command,
-        "SHORT_TERM_MEMORY_DB_PATH names a predecessor's database: ours lies beside it. The command brings its conversations in"
-    );
-    Some(command)
-}
-
-fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
-    let database_dir = dir.database().parent().unwrap_or(dir.root());
-    for place in [dir.root(), database_dir] {
-        for leftover in remove_leftovers(place)? {
-            tracing::info!(path = %leftover.display(), "Removed what an interrupted write had left");
-        }
-    }
-    // Whoever holds the lock is writing there now and cleans up after itself.
-    if let Ok(_lock) = dir.lock("backup-db") {
-        remove_leftovers(dir.backups())?;
-    }
-    if let Err(error) = reserve::restore(dir) {
-        tracing::warn!(error = %error, "There is no room for the reserve; cleanup may not work on a full disk");
-    }
-    Ok(())
-}
-
-/// A database that was put back by hand must not bring back who asked to be forgotten since.
-fn forget_again(dir: &DataDir) -> Result<(), StartupError> {
-    let erased = erasure_ledger::apply_in_place(dir)?;
-    if erased > 0 {
-        tracing::warn!(
-            event = "persons_erased_again",
-            erased,
-            "The database still held people who had asked to be forgotten; they were erased again"
-        );
-    }
-    Ok(())
-}
-
-/// On a disk with no byte free the database cannot even be opened; the reserve is there for that.
-fn open_despite_full_disk(dir: &DataDir, clock: &Arc<dyn Clock>) -> Result<Option<Prepare>, StartupError> {
-    let opened = open_database(dir, clock.clone());
-    if opened.is_ok() || !dir.has_no_room() || !reserve::release(dir)? {
-        return opened;
-    }
-    tracing::warn!(
-        "The disk is full: the reserve was released so that the server can start; run cleanup-sessions"
-    );
-    open_database(dir, clock.clone())
-}
-
-/// Makes the database if there is none, and says what has to be done to it before it can be used, if anything.
-fn open_database(dir: &DataDir, clock: Arc<dyn Clock>) -> Result<Option<Prepare>, StartupError> {
-    if !dir.database().exists() {
-        sqlite::create(dir)?;
-    }
-    let path = dir.database().to_owned();
-    let (_, found) = sqlite::open(&path, Access::ReadWrite)?;
-    let known = sqlite::schema_version();
-    if found > known {
-        return Err(DbError::Newer { path, found, known }.into());
-    }
-    if found == known {
-        return Ok(None);
-    }
-    let dir = dir.clone();
-    Ok(Some(Box::new(move |connection| upgrade(connection, &dir, clock.as_ref(), found))))
-}
-
-/// Takes a verified backup, then brings the schema up to date.
-fn upgrade(connection: &mut Connection, dir: &DataDir, clock: &dyn Clock, found: i64) -> Result<(), DbError> {
-    tracing::info!(
-        event = "migration_started",
-        from = found,
-        to = sqlite::schema_version(),
-        "Backing up, then upgrading the database"
-    );
-    let backup = back_up(dir, dir.backups(), clock)
-        .map_err(|error| DbError::BackupFirst { source: Box::new(error) })?;
-    sqlite::migrate(connection)?;
-    tracing::info!(event = "migration_completed", backup = %backup.display(), "The database is upgraded");
-    Ok(())
-}
-
-fn back_up(dir: &DataDir, into: &Path, clock: &dyn Clock) -> Result<std::path::PathBuf, BackupError> {
-    let _lock = dir.lock("backup-db")?;
-    let go_on = &mut |_, _, _| std::ops::ControlFlow::Continue(());
-    let proven = backup_writer::prove(dir, into, go_on)?;
-    Ok(backup_writer::keep(proven, dir, into, clock.now(), go_on)?.path)
 }
 
 fn bind(host: &str, port: u16) -> Result<TcpListener, StartupError> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("bin/companion.rs", &["startup", "config", "telemetry"]),
     ("bin/companion-maint", &["maint", "config", "telemetry", "domain", "adapters"]),
-    ("startup", &["web", "app", "adapters", "config", "telemetry", "domain"]),
+    ("startup", &["startup", "web", "app", "adapters", "config", "telemetry", "domain"]),
     ("web", &["web", "app", "domain", "config", "telemetry"]),
     ("maint", &["maint", "adapters", "domain", "config", "app::outbox"]),
     (

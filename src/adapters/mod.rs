@@ -6,6 +6,7 @@ pub mod backup_store;
 pub mod backup_writer;
 pub mod data_dir;
 pub mod database;
+mod db_error;
 pub mod disk;
 pub mod erasure_ledger;
 pub mod expiry_store;

@@ -6,9 +6,8 @@ use rusqlite::Connection;
 
 use crate::adapters::disk::DiskError;
 use crate::adapters::session_store::Deleted;
-use crate::adapters::{
-    audio_store, backup_store, erasure_ledger, person_store, reserve, run_store, set_aside,
-};
+use crate::adapters::{audio_store, backup_store, erasure_ledger, person_store, run_store};
+use crate::adapters::{reserve, set_aside};
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::BACKUP_DB;

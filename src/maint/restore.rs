@@ -11,19 +11,22 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::adapters::backup_codec::{self, Expected, Identities};
-use crate::adapters::backup_store::{self, BackupFile, Manifest};
+use crate::adapters::backup_codec::{self, Identities};
+use crate::adapters::backup_store::Manifest;
 use crate::adapters::backup_writer::{Scratch, ensure_room};
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock, remove_leftovers};
 use crate::adapters::disk::Naming;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
 use crate::adapters::{erasure_ledger, inspection, run_store, set_aside, sqlite};
-use crate::domain::backup::{BackupName, is_from_the_future};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{JOBS, RESTORE_DB};
 use crate::maint::{MaintError, Outcome, Report, Run, item};
 
+mod choice;
 mod new_home;
+
+pub(crate) use choice::Chosen;
+use choice::choose;
 
 /// What the command line asks for.
 #[derive(Debug, Clone)]
@@ -67,13 +70,6 @@ pub struct Counts {
     pub set_aside: Option<String>,
     /// How to go back to it.
     pub go_back: Option<String>,
-}
-
-/// A backup that was asked for.
-pub(crate) struct Chosen {
-    pub path: PathBuf,
-    pub encrypted: bool,
-    pub manifest: Option<Manifest>,
 }
 
 /// A copy of the database in a backup, proven; gone when dropped.
@@ -267,61 +263,6 @@ fn record(dir: &DataDir, outcome: Outcome, report: &Report<Counts>) {
     });
     if let Err(error) = recorded {
         tracing::warn!(error = %error, "This run could not be recorded");
-    }
-}
-
-/// The newest backup. One from the future among others may be older than they are: whoever restores has to choose.
-fn newest(run: &Run<'_>, backups: &Path) -> Result<BackupFile, MaintError> {
-    let mut all = if backups.is_dir() { backup_store::list(backups)? } else { Vec::new() }.into_iter();
-    let newest = all.next().ok_or_else(|| MaintError::NoBackup(backups.to_owned()))?;
-    let now = run.clock.now();
-    let ahead = is_from_the_future(newest.name, now);
-    if ahead && !run.force && all.any(|other| !is_from_the_future(other.name, now)) {
-        return Err(MaintError::Refused(format!(
-            "{} is from the future: was the clock wrong when it was made, or is it now? Name the backup you want; \
-             `companion-maint list-backups` shows them",
-            newest.name
-        )));
-    }
-    Ok(newest)
-}
-
-/// The backup that was asked for: a path, a name in `BACKUP_DIR`, or `latest`.
-fn choose(run: &Run<'_>, asked: &str) -> Result<Chosen, MaintError> {
-    let backups = &run.config.storage.backup_dir;
-    if asked == "latest" {
-        let newest = newest(run, backups)?;
-        return Ok(Chosen {
-            path: newest.path,
-            encrypted: newest.name.encrypted,
-            manifest: Some(newest.manifest),
-        });
-    }
-    let given = PathBuf::from(asked);
-    let path = if given.exists() { given } else { backups.join(asked) };
-    if !path.is_file() {
-        return Err(MaintError::NoSuchBackup(PathBuf::from(asked), backups.clone()));
-    }
-    if let Some(backup) = backup_store::at(&path) {
-        return Ok(Chosen { path, encrypted: backup.name.encrypted, manifest: Some(backup.manifest) });
-    }
-    if !run.force {
-        let told =
-            format!("{} has no manifest beside it, so that it can be held against nothing", path.display());
-        return Err(MaintError::Refused(told));
-    }
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let encrypted = BackupName::parse(&name).map_or(name.ends_with(".age"), |name| name.encrypted);
-    Ok(Chosen { path, encrypted, manifest: None })
-}
-
-impl Chosen {
-    fn expected(&self) -> Expected<'_> {
-        Expected {
-            sha256: self.manifest.as_ref().map(|manifest| manifest.sha256.as_str()),
-            database_bytes: self.manifest.as_ref().map(|manifest| manifest.database_bytes),
-            encrypted: self.encrypted,
-        }
     }
 }
 

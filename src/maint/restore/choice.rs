@@ -1,0 +1,70 @@
+//! Which backup is meant: a path, a name in `BACKUP_DIR`, or `latest`.
+
+use std::path::{Path, PathBuf};
+
+use crate::adapters::backup_codec::Expected;
+use crate::adapters::backup_store::{self, BackupFile, Manifest};
+use crate::domain::backup::{BackupName, is_from_the_future};
+use crate::maint::{MaintError, Run};
+
+/// A backup that was asked for.
+pub(crate) struct Chosen {
+    pub path: PathBuf,
+    pub encrypted: bool,
+    pub manifest: Option<Manifest>,
+}
+
+impl Chosen {
+    pub fn expected(&self) -> Expected<'_> {
+        Expected {
+            sha256: self.manifest.as_ref().map(|manifest| manifest.sha256.as_str()),
+            database_bytes: self.manifest.as_ref().map(|manifest| manifest.database_bytes),
+            encrypted: self.encrypted,
+        }
+    }
+}
+
+/// The backup that was asked for: a path, a name in `BACKUP_DIR`, or `latest`.
+pub(super) fn choose(run: &Run<'_>, asked: &str) -> Result<Chosen, MaintError> {
+    let backups = &run.config.storage.backup_dir;
+    if asked == "latest" {
+        let newest = newest(run, backups)?;
+        return Ok(Chosen {
+            path: newest.path,
+            encrypted: newest.name.encrypted,
+            manifest: Some(newest.manifest),
+        });
+    }
+    let given = PathBuf::from(asked);
+    let path = if given.exists() { given } else { backups.join(asked) };
+    if !path.is_file() {
+        return Err(MaintError::NoSuchBackup(PathBuf::from(asked), backups.clone()));
+    }
+    if let Some(backup) = backup_store::at(&path) {
+        return Ok(Chosen { path, encrypted: backup.name.encrypted, manifest: Some(backup.manifest) });
+    }
+    if !run.force {
+        let told =
+            format!("{} has no manifest beside it, so that it can be held against nothing", path.display());
+        return Err(MaintError::Refused(told));
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let encrypted = BackupName::parse(&name).map_or(name.ends_with(".age"), |name| name.encrypted);
+    Ok(Chosen { path, encrypted, manifest: None })
+}
+
+/// The newest backup. One from the future among others may be older than they are: whoever restores has to choose.
+fn newest(run: &Run<'_>, backups: &Path) -> Result<BackupFile, MaintError> {
+    let mut all = if backups.is_dir() { backup_store::list(backups)? } else { Vec::new() }.into_iter();
+    let newest = all.next().ok_or_else(|| MaintError::NoBackup(backups.to_owned()))?;
+    let now = run.clock.now();
+    let ahead = is_from_the_future(newest.name, now);
+    if ahead && !run.force && all.any(|other| !is_from_the_future(other.name, now)) {
+        return Err(MaintError::Refused(format!(
+            "{} is from the future: was the clock wrong when it was made, or is it now? Name the backup you want; \
+             `companion-maint list-backups` shows them",
+            newest.name
+        )));
+    }
+    Ok(newest)
+}
