@@ -178,8 +178,7 @@ impl Application {
             None => serving.await,
         };
         let served = served.map_err(|_| StartupError::Died("the HTTP server"))?;
-        let database = self.database.clone();
-        drop(tokio::task::spawn_blocking(move || database.close()).await);
+        self.database.close().await;
         tracing::info!(event = "server_stopped", clean = outcome.is_ok(), "The server has stopped");
         outcome.and(served.map_err(Into::into))
     }

@@ -185,8 +185,18 @@ impl Database {
     }
 
     /// Waits for what was already accepted to be on disk, then closes the database.
-    pub fn close(&self) {
+    pub async fn close(&self) {
+        // Who reads now gives its connection back afterwards; it must not be the last one to be closed.
+        let places = self.shared.reader_places.clone();
+        let all = places.acquire_many(u32::try_from(READERS).unwrap_or(u32::MAX));
+        let readers_left = tokio::time::timeout(LONGEST_WAIT, all).await;
         self.shared.reader_places.close();
+        drop(readers_left);
+        let database = self.clone();
+        drop(tokio::task::spawn_blocking(move || database.close_now()).await);
+    }
+
+    fn close_now(&self) {
         // Readers first: the connection that closes last, and may write, tidies the log away.
         lock(&self.shared.idle_readers).clear();
         drop(lock(&self.shared.writes).take());
