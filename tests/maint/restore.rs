@@ -352,9 +352,10 @@ fn whoever_goes_back_by_hand_does_not_bring_back_the_erased() {
 fn the_latest_is_not_silently_one_from_the_future() {
     let house = house(5);
     let dir = house.dir.join("backups");
+    let made = newest(&house);
     for ending in [".db.zst", ".json"] {
-        let made = newest(&house).to_string_lossy().replace(".db.zst", ending);
-        fs::copy(made, dir.join(format!("companion-20990101T000000Z{ending}"))).unwrap();
+        let from = made.to_string_lossy().replace(".db.zst", ending);
+        fs::copy(from, dir.join(format!("companion-20990101T000000Z{ending}"))).unwrap();
     }
     house.maint(&["restore-db", "latest", "--yes"]).expect(4).tells("from the future");
     assert_untouched(&house, 6);
