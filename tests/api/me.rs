@@ -5,7 +5,7 @@ use std::time::Duration;
 use companion::domain::clock::Timestamp;
 use serde_json::{Value, json};
 
-use crate::support::wire::{Streamed, Wire};
+use crate::support::wire::Wire;
 use crate::support::{BEGINNING, TestApp, seed, wait_for};
 
 fn after_beginning(millis: i64) -> String {
@@ -160,14 +160,16 @@ fn an_export_that_fails_half_way_does_not_look_whole() {
     let talk = app.start_session();
     // Much more than the buffers between server and client hold: the export cannot run ahead of its reader.
     seed::sessions(&app, &talk.token, 60, 40, &"many words ".repeat(2000));
-    let wire = ask_for_export(&app, &talk.token);
-    let exported = Streamed::new(wire);
-    assert_eq!(exported.head.status, 200);
+    let mut wire = ask_for_export(&app, &talk.token);
+    assert_eq!(wire.head().status, 200);
+    let mut begun = 0;
+    while begun < 100_000 {
+        begun += wire.chunk().unwrap().len();
+    }
     app.db().execute_batch("ALTER TABLE checkpoints RENAME TO gone").unwrap();
-    let rest = exported.broken();
+    let rest = wire.broken();
     app.db().execute_batch("ALTER TABLE gone RENAME TO checkpoints").unwrap();
-    assert!(rest.starts_with(|c: char| c.is_ascii_hexdigit()) && rest.len() > 100_000, "it had begun");
-    assert!(!rest.ends_with("0\r\n\r\n"), "it ends as a whole document would");
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "it ends as a whole document would");
 }
 
 #[test]

@@ -148,6 +148,14 @@ impl Wire {
         rest
     }
 
+    /// What still comes before the connection breaks.
+    pub fn broken(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // A reset is as good an end as any.
+        let _ = self.stream.read_to_end(&mut rest);
+        rest
+    }
+
     fn line(&mut self) -> String {
         let mut line = String::new();
         self.stream.read_line(&mut line).unwrap();
@@ -189,14 +197,6 @@ impl Streamed {
         let data = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
         self.waiting = rest.to_owned();
         Some(Event { name, data })
-    }
-
-    /// What still comes before the connection breaks.
-    pub fn broken(mut self) -> String {
-        let mut rest = Vec::new();
-        // A reset is as good an end as any.
-        let _ = self.wire.stream.read_to_end(&mut rest);
-        String::from_utf8(rest).unwrap()
     }
 
     /// Everything that still comes.
