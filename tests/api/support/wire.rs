@@ -199,6 +199,11 @@ impl Streamed {
         Some(Event { name, data })
     }
 
+    /// What still comes before the connection breaks.
+    pub fn broken(mut self) -> String {
+        String::from_utf8(self.wire.broken()).unwrap()
+    }
+
     /// Everything that still comes.
     pub fn events(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.event()).collect()
