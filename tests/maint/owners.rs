@@ -124,8 +124,9 @@ fn a_restore_of_root_that_was_killed_is_the_service_users_to_finish() {
         }
     }
     assert!(pending(house), "no kill came midway");
-    served.assert_owned(&["a kill"]);
+    // A kill may fall between the making of a directory and its being given away: what counts is that it is no obstacle.
     served.run_as(SERVICE, &["doctor", "--repair"]).expect(0);
+    served.assert_owned(&["doctor", "--repair"]);
     served.run_as(SERVICE, RESTORE).expect(0);
     served.assert_owned(RESTORE);
     assert_eq!(house.content().sessions, 20);
