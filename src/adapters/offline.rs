@@ -132,7 +132,7 @@ mod tests {
     }
 
     fn prompt(said: &str, history: Vec<Exchange>) -> Prompt {
-        Prompt { persona: persona(), history, said: said.to_owned(), pace: Pace::Whole }
+        Prompt { persona: persona(), history: Arc::new(history), said: said.to_owned(), pace: Pace::Whole }
     }
 
     fn talk(messages: &[&str]) -> Vec<String> {
@@ -212,7 +212,8 @@ mod tests {
         persona.crisis.answers.truncate(1);
         only.persona = Arc::new(persona);
         let first = answer(&only);
-        only.history.push(Exchange { said: "I want to die".into(), answered: first.clone() });
+        Arc::make_mut(&mut only.history)
+            .push(Exchange { said: "I want to die".into(), answered: first.clone() });
         assert_ne!(answer(&only), first);
     }
 

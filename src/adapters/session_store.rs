@@ -1,5 +1,7 @@
 //! SQL for sessions and their checkpoints.
 
+use std::collections::HashSet;
+
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -42,8 +44,8 @@ pub struct Totals {
 /// What became of a turn.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Committed {
-    /// It is kept.
-    New,
+    /// It is kept; the session now has so many turns.
+    New(u64),
     /// A turn with the same turn id was kept before; this is it.
     Before(Checkpoint),
     /// The session is gone; nothing was kept.
@@ -164,7 +166,7 @@ pub fn checkpoints(
 pub fn recent_exchanges(
     connection: &Connection,
     session: i64,
-    limit: u32,
+    limit: usize,
 ) -> rusqlite::Result<Vec<Exchange>> {
     let mut statement = connection.prepare_cached(
         "SELECT said, answered FROM checkpoints WHERE session_id = ?1 AND said <> '' AND answered <> ''
@@ -175,6 +177,15 @@ pub fn recent_exchanges(
         statement.query_map(params![session, limit], exchange)?.collect::<rusqlite::Result<_>>()?;
     exchanges.reverse();
     Ok(exchanges)
+}
+
+/// The ids of all turns of a session that have one.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn turn_ids(connection: &Connection, session: i64) -> rusqlite::Result<HashSet<TurnId>> {
+    let sql = "SELECT turn_id FROM checkpoints WHERE session_id = ?1 AND turn_id IS NOT NULL";
+    connection.prepare_cached(sql)?.query_map([session], |row| public_id(row, 0))?.collect()
 }
 
 /// The checkpoint that was kept for this turn id.
@@ -206,7 +217,7 @@ pub fn commit_turn(
     checkpoint: &Checkpoint,
     title: &str,
 ) -> rusqlite::Result<Committed> {
-    let Some(StoredSession { key, .. }) = find(connection, session)? else {
+    let Some(StoredSession { key, session, .. }) = find(connection, session)? else {
         return Ok(Committed::SessionGone);
     };
     if let Some(turn) = turn
@@ -235,7 +246,7 @@ pub fn commit_turn(
             checkpoint.answered_at.as_millis(),
         ])?;
     add_to_totals(connection, 0, 1)?;
-    Ok(Committed::New)
+    Ok(Committed::New(session.checkpoints + 1))
 }
 
 /// Changes what a person may change; `None` leaves a thing as it is.

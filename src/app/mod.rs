@@ -13,6 +13,7 @@ pub mod error;
 pub mod export;
 pub mod health;
 pub mod persons;
+mod recent_turns;
 pub mod running_turns;
 mod session_lines;
 pub mod sessions;
@@ -31,6 +32,7 @@ pub struct App {
     pub(crate) retention: RetentionConfig,
     pub(crate) limits: LimitsConfig,
     pub(crate) turns: running_turns::Turns,
+    pub(crate) recent: recent_turns::RecentTurns,
     pub(crate) probe: health::Probe,
 }
 
@@ -66,6 +68,7 @@ impl App {
             retention: parts.retention,
             limits: parts.limits,
             turns,
+            recent: recent_turns::RecentTurns::default(),
             probe: health::Probe::default(),
         }
     }

@@ -92,7 +92,9 @@ impl App {
                 Ok(Deleted::default())
             }
         };
-        let deleted = self.delete_rows("erase a person", erase).await?;
+        let deleted = self.delete_rows("erase a person", erase).await;
+        self.recent.forget_all();
+        let deleted = deleted?;
         self.forget_files(deleted).await?;
         self.make_reserve_whole().await?;
         let backups_until = self.held_until(erased_at).await?.map(Timestamp::day);

@@ -170,7 +170,9 @@ impl App {
             }
             Ok(deleted)
         };
-        let deleted = self.delete_rows("delete a session", delete).await?;
+        let deleted = self.delete_rows("delete a session", delete).await;
+        self.recent.forget(id);
+        let deleted = deleted?;
         if deleted.sessions == 0 {
             return Err(AppError::SessionNotFound);
         }

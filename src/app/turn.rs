@@ -22,14 +22,18 @@ use futures_util::StreamExt;
 use tokio::sync::{mpsc, watch};
 
 use crate::adapters::session_store::{self, Committed};
+use crate::app::recent_turns::Taken;
 use crate::app::running_turns::Registered;
 use crate::app::{App, AppError};
-use crate::domain::chat::{Exchange, Pace, Prompt};
+use crate::domain::chat::{Pace, Prompt};
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{Checkpoint, CheckpointId, SessionId, TurnId, title_of};
 
+mod before;
+
+use before::replay;
+
 const WAITING_EVENTS: usize = 32;
-const HISTORY_TURNS: u32 = 20;
 const FINISH_ALONE: Duration = Duration::from_secs(10);
 
 /// What a client asks for.
@@ -87,7 +91,7 @@ pub type TurnEvents = mpsc::Receiver<TurnEvent>;
 struct Work {
     app: Arc<App>,
     request: TurnRequest,
-    history: Vec<Exchange>,
+    taken: Taken,
     events: mpsc::Sender<TurnEvent>,
     began: Instant,
     said_at: Timestamp,
@@ -116,22 +120,22 @@ impl App {
         };
         if request.turn.is_some() && self.turns.is_busy(request.session) {
             // What was kept before needs no place in the line.
-            if let (Some(before), _) = self.look_up(&request).await? {
+            if let Some(before) = self.kept_before(&request).await? {
                 replay(&events, &request, before).await;
                 return Ok(receiver);
             }
         }
         let standing = self.turns.stand_in_line(request.session)?;
         let head = self.turns.first_in_line(standing).await?;
-        let (before, history) = self.look_up(&request).await?;
-        if let Some(before) = before {
+        let mut taken = self.recent.take(request.session);
+        if let Some(before) = self.look_up(&request, &mut taken).await? {
             replay(&events, &request, before).await;
             return Ok(receiver);
         }
         self.room_to_grow()?;
         let place = self.turns.place()?;
         let said_at = self.clock.now();
-        let work = Work { app: self.clone(), request, history, events, began, said_at };
+        let work = Work { app: self.clone(), request, taken, events, began, said_at };
         self.turns.spawn(async move {
             // Let go from the last to the first: the next turn of the session is to find a place.
             let _head = head;
@@ -174,42 +178,15 @@ impl App {
     ) {
         // The channel never changes; it closes when the turn ends.
         while ended.changed().await.is_ok() {}
-        match self.look_up(&request).await {
-            Ok((Some(before), _)) => replay(&events, &request, before).await,
-            Ok((None, _)) => {
+        match self.kept_before(&request).await {
+            Ok(Some(before)) => replay(&events, &request, before).await,
+            Ok(None) => {
                 let failed = AppError::Unavailable("the same turn failed");
                 drop(events.send(TurnEvent::Failed(failed)).await);
             }
             Err(error) => drop(events.send(TurnEvent::Failed(error)).await),
         }
     }
-
-    /// What was kept for this turn, if it was sent before, and what was said before it.
-    async fn look_up(&self, request: &TurnRequest) -> Result<(Option<Checkpoint>, Vec<Exchange>), AppError> {
-        let (id, turn) = (request.session, request.turn);
-        let look = move |db: &rusqlite::Connection| {
-            let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
-            let before = turn.map(|turn| session_store::find_turn(db, stored.key, turn)).transpose()?;
-            let history = session_store::recent_exchanges(db, stored.key, HISTORY_TURNS)?;
-            Ok(Some((before.flatten(), history)))
-        };
-        let found = self.database.read("read a conversation", look).await?;
-        found.ok_or(AppError::SessionNotFound)
-    }
-}
-
-async fn replay(events: &mpsc::Sender<TurnEvent>, request: &TurnRequest, before: Checkpoint) {
-    let reply = TurnReply {
-        session: request.session,
-        checkpoint: before.id,
-        text: before.answered.clone(),
-        timings: Timings::default(),
-    };
-    // Two events fit the channel; a client that has gone away needs neither.
-    if request.pace == Pace::Live {
-        drop(events.send(TurnEvent::Token(before.answered)).await);
-    }
-    drop(events.send(TurnEvent::Done(reply)).await);
 }
 
 impl Work {
@@ -261,7 +238,12 @@ impl Work {
     async fn answer(&mut self, timings: &mut Timings) -> Result<String, AppError> {
         let prompt = Prompt {
             persona: self.app.persona.clone(),
-            history: std::mem::take(&mut self.history),
+            history: self
+                .taken
+                .conversation
+                .as_ref()
+                .map(|before| before.history.clone())
+                .unwrap_or_default(),
             said: self.request.message.clone(),
             pace: self.request.pace,
         };
@@ -281,7 +263,7 @@ impl Work {
         Ok(text)
     }
 
-    async fn commit(&self, checkpoint: Checkpoint) -> Result<Checkpoint, AppError> {
+    async fn commit(&mut self, checkpoint: Checkpoint) -> Result<Checkpoint, AppError> {
         let (session, turn) = (self.request.session, self.request.turn);
         let title = title_of(&self.request.message);
         let kept = checkpoint.clone();
@@ -289,9 +271,23 @@ impl Work {
             session_store::commit_turn(db, session, turn, &checkpoint, &title)
         };
         match self.app.database.write("keep a turn", write).await? {
-            Committed::New => Ok(kept),
+            Committed::New(turns) => {
+                self.remember(&kept, turns);
+                Ok(kept)
+            }
             Committed::Before(before) => Ok(before),
             Committed::SessionGone => Err(AppError::SessionNotFound),
+        }
+    }
+
+    /// Leaves the conversation, with this turn as the last of `turns`, to the next one. When others were added
+    /// meanwhile, by an import, the next one has to read them.
+    fn remember(&mut self, kept: &Checkpoint, turns: u64) {
+        if let Some(mut conversation) = self.taken.conversation.take() {
+            conversation.add(self.request.turn, kept);
+            if conversation.turns == turns {
+                self.app.recent.put(self.request.session, &self.taken, conversation);
+            }
         }
     }
 }

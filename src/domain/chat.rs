@@ -55,7 +55,7 @@ pub struct Prompt {
     /// Who answers.
     pub persona: Arc<Persona>,
     /// The most recent earlier turns, oldest first.
-    pub history: Vec<Exchange>,
+    pub history: Arc<Vec<Exchange>>,
     /// What the person said now.
     pub said: String,
     /// How the reply is used.

@@ -100,6 +100,39 @@ fn the_model_is_given_what_was_said_before() {
 }
 
 #[test]
+fn turns_that_came_from_elsewhere_are_known_after_one_more() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    app.say(&talk, "one").expect(200);
+    app.say(&talk, "two").expect(200);
+    let add = "INSERT INTO checkpoints (session_id, public_id, said, answered, said_at, answered_at)
+               SELECT id, randomblob(16), 'imported', 'well', 1, 1 FROM sessions";
+    app.db().execute(add, []).unwrap();
+    let count =
+        "UPDATE sessions SET checkpoints = checkpoints + 1; UPDATE totals SET checkpoints = checkpoints + 1";
+    app.db().execute_batch(count).unwrap();
+    app.say(&talk, "three").expect(200);
+    app.say(&talk, "four").expect(200);
+    let said: Vec<_> = app.model.last_history().into_iter().map(|exchange| exchange.said).collect();
+    assert_eq!(said, ["one", "two", "imported", "three"]);
+}
+
+#[test]
+fn a_conversation_goes_on_after_a_turn_that_failed_and_ends_with_its_deletion() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    app.say(&talk, "one").expect(200);
+    app.model.next(vec![Step::Unavailable]);
+    app.say(&talk, "lost").expect(503);
+    app.say(&talk, "two").expect(200);
+    app.say(&talk, "three").expect(200);
+    let said: Vec<_> = app.model.last_history().into_iter().map(|exchange| exchange.said).collect();
+    assert_eq!(said, ["one", "two"]);
+    app.delete(&talk, "").expect(204);
+    app.say(&talk, "four").expect(404);
+}
+
+#[test]
 fn whoever_asks_for_speech_gets_the_text_and_is_told() {
     let app = TestApp::spawn();
     let talk = app.start_session();

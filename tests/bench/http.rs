@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use anyhow::{Context, Result, ensure};
+use companion::domain::session::TurnId;
 use serde_json::{Value, json};
 
 pub struct Client {
@@ -52,10 +53,16 @@ pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: companion\r\n\r\n").into_bytes()
 }
 
-/// A turn; `accept` says whether its reply is streamed.
-pub fn chat(session: &str, message: &str, accept: &str) -> Vec<u8> {
+/// A turn whose reply comes whole.
+pub fn turn(session: &str, message: &str) -> Vec<u8> {
     let body = json!({"session_id": session, "message": message}).to_string();
-    post("/api/v1/chat", accept, &body)
+    post("/api/v1/chat", "application/json", &body)
+}
+
+/// A turn as the page sends it: with an id of its own, its reply streamed.
+pub fn streamed_turn(session: &str, message: &str) -> Vec<u8> {
+    let body = json!({"session_id": session, "message": message, "turn_id": TurnId::random()}).to_string();
+    post("/api/v1/chat", "text/event-stream", &body)
 }
 
 fn post(path: &str, accept: &str, body: &str) -> Vec<u8> {

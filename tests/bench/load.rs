@@ -74,7 +74,7 @@ impl Talker {
     fn talk(mut self) -> Result<Vec<Sample>> {
         let message =
             "I went for a walk along the river and thought about my sister, and what she said of the garden";
-        let request = http::chat(&self.session, message, "application/json");
+        let request = http::turn(&self.session, message);
         let mut samples = Vec::new();
         while !self.stop.load(Ordering::Relaxed) {
             rest(self.due.saturating_duration_since(Instant::now()));

@@ -94,7 +94,7 @@ async fn call_directly(rounds: usize, persona: Persona) -> Result<Times> {
 }
 
 async fn call(persona: Arc<Persona>) -> (f64, f64) {
-    let prompt = Prompt { persona, history: Vec::new(), said: "hello".to_owned(), pace: Pace::Live };
+    let prompt = Prompt { persona, history: Arc::default(), said: "hello".to_owned(), pace: Pace::Live };
     let began = Instant::now();
     let mut pieces = Stub.reply(prompt);
     drop(pieces.next().await);
@@ -144,10 +144,10 @@ struct Talker {
 
 impl Talker {
     async fn talk(mut self, rounds: usize) -> Result<Times> {
-        let request = http::chat(&self.session, "I went for a walk along the river", "text/event-stream");
         let mut times = Times::default();
         let mut received = Vec::new();
         for round in 0..WARM_UP + rounds {
+            let request = http::streamed_turn(&self.session, "I went for a walk along the river");
             self.together.wait().await;
             let (first, done) = turn(&mut self.stream, &request, &mut received).await?;
             if round >= WARM_UP {

@@ -87,12 +87,12 @@ impl StubModel {
 
     /// What the model was given to remember, turn by turn.
     pub fn histories(&self) -> Vec<Vec<Exchange>> {
-        self.prompts.lock().unwrap().iter().map(|prompt| prompt.history.clone()).collect()
+        self.prompts.lock().unwrap().iter().map(|prompt| prompt.history.to_vec()).collect()
     }
 
     /// What the model was given to remember at its last turn.
     pub fn last_history(&self) -> Vec<Exchange> {
-        self.prompts.lock().unwrap().last().unwrap().history.clone()
+        self.prompts.lock().unwrap().last().unwrap().history.to_vec()
     }
 }
 

@@ -1,0 +1,244 @@
+//! What was last said in the conversations that go on, so that their next turn need not read it again.
+//!
+//! Only the head of a session's line takes it out, and puts it back once its own turn is kept: a turn that fails puts
+//! nothing back, and the next one reads the database. What a person deletes is forgotten here as well.
+//!
+//! Bounds: 8 MiB in all, of which the conversation that rests longest goes first; nothing is used for longer than
+//! 10 minutes, in which no session can outlive its retention; of a session with more than 1000 turns the turn ids are
+//! looked for in the database.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use hashlink::LinkedHashMap;
+
+use crate::domain::chat::Exchange;
+use crate::domain::session::{Checkpoint, SessionId, TurnId};
+
+/// A model sees so many earlier turns.
+pub(crate) const HISTORY_TURNS: usize = 20;
+/// The turn ids of a session with more turns are not kept here.
+pub(crate) const MOST_TURN_IDS: usize = 1000;
+const MOST_BYTES: usize = 8 << 20;
+const KEPT_FOR: Duration = Duration::from_secs(10 * 60);
+/// What a conversation and a turn id take, roughly, with the tables they are in.
+const CONVERSATION_BYTES: usize = 256;
+const TURN_ID_BYTES: usize = 40;
+
+/// What the next turn of a session has to know of those before it.
+#[derive(Default)]
+pub(crate) struct Conversation {
+    /// How many turns there are.
+    pub(crate) turns: u64,
+    /// The last ones, oldest first.
+    pub(crate) history: Arc<Vec<Exchange>>,
+    /// The ids of all turns that have one; `None` when they are too many.
+    pub(crate) turn_ids: Option<HashSet<TurnId>>,
+}
+
+/// What a turn took out.
+pub(crate) struct Taken {
+    /// `None` when it has to be read.
+    pub(crate) conversation: Option<Conversation>,
+    forgotten: u64,
+}
+
+/// The conversations that go on.
+#[derive(Default)]
+pub(crate) struct RecentTurns {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// In the order in which they were put back.
+    by_session: LinkedHashMap<SessionId, Entry>,
+    bytes: usize,
+    forgotten: u64,
+}
+
+struct Entry {
+    conversation: Conversation,
+    bytes: usize,
+    put_at: Instant,
+}
+
+impl Conversation {
+    /// Adds a turn that was kept.
+    pub(crate) fn add(&mut self, turn: Option<TurnId>, kept: &Checkpoint) {
+        self.turns += 1;
+        if let (Some(turn), Some(known)) = (turn, &mut self.turn_ids) {
+            known.insert(turn);
+        }
+        if self.turn_ids.as_ref().is_some_and(|known| known.len() > MOST_TURN_IDS) {
+            self.turn_ids = None;
+        }
+        if kept.answered.is_empty() {
+            return;
+        }
+        let history = Arc::make_mut(&mut self.history);
+        if history.len() >= HISTORY_TURNS {
+            history.remove(0);
+        }
+        history.push(Exchange { said: kept.said.clone(), answered: kept.answered.clone() });
+    }
+
+    fn bytes(&self) -> usize {
+        let of = |turn: &Exchange| size_of::<Exchange>() + turn.said.len() + turn.answered.len();
+        let ids = self.turn_ids.as_ref().map_or(0, HashSet::len);
+        CONVERSATION_BYTES + TURN_ID_BYTES * ids + self.history.iter().map(of).sum::<usize>()
+    }
+}
+
+impl RecentTurns {
+    /// Takes a session's conversation out.
+    pub(crate) fn take(&self, session: SessionId) -> Taken {
+        let mut state = self.lock();
+        let entry = state.remove(session).filter(|entry| entry.put_at.elapsed() < KEPT_FOR);
+        Taken { conversation: entry.map(|entry| entry.conversation), forgotten: state.forgotten }
+    }
+
+    /// Puts it back. When anything was forgotten since it was taken, this may be what was meant, and is left out.
+    pub(crate) fn put(&self, session: SessionId, taken: &Taken, conversation: Conversation) {
+        let bytes = conversation.bytes();
+        let mut state = self.lock();
+        if state.forgotten != taken.forgotten {
+            return;
+        }
+        drop(state.remove(session));
+        state.bytes += bytes;
+        state.by_session.insert(session, Entry { conversation, bytes, put_at: Instant::now() });
+        state.make_room();
+    }
+
+    /// Forgets a session.
+    pub(crate) fn forget(&self, session: SessionId) {
+        let mut state = self.lock();
+        state.forgotten += 1;
+        drop(state.remove(session));
+    }
+
+    /// Forgets everything.
+    pub(crate) fn forget_all(&self) {
+        let mut state = self.lock();
+        *state = State { forgotten: state.forgotten + 1, ..State::default() };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn remove(&mut self, session: SessionId) -> Option<Entry> {
+        let entry = self.by_session.remove(&session)?;
+        self.bytes -= entry.bytes;
+        Some(entry)
+    }
+
+    fn make_room(&mut self) {
+        while let Some((_, oldest)) = self.by_session.front()
+            && (self.bytes > MOST_BYTES || oldest.put_at.elapsed() >= KEPT_FOR)
+        {
+            self.bytes -= oldest.bytes;
+            drop(self.by_session.pop_front());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::Timestamp;
+    use crate::domain::session::CheckpointId;
+
+    fn turn(bytes: usize) -> Checkpoint {
+        let at = Timestamp::from_millis(0);
+        let (said, answered) = ("x".repeat(bytes), "well".to_owned());
+        Checkpoint { id: CheckpointId::random(), said, answered, said_at: at, answered_at: at, audio: None }
+    }
+
+    /// A conversation in which so many bytes were said.
+    fn conversation(bytes: usize) -> Conversation {
+        let mut conversation = Conversation::default();
+        conversation.add(None, &turn(bytes));
+        conversation
+    }
+
+    fn keep(recent: &RecentTurns, session: SessionId, bytes: usize) {
+        recent.put(session, &recent.take(session), conversation(bytes));
+    }
+
+    fn knows(recent: &RecentTurns, session: SessionId) -> bool {
+        recent.take(session).conversation.is_some()
+    }
+
+    #[test]
+    fn a_conversation_is_its_last_turns_and_all_their_ids() {
+        let mut conversation = Conversation { turn_ids: Some(HashSet::new()), ..Conversation::default() };
+        let ids: Vec<_> = (0..=MOST_TURN_IDS).map(|_| TurnId::random()).collect();
+        for (number, id) in ids[..MOST_TURN_IDS].iter().enumerate() {
+            conversation.add(Some(*id), &turn(number + 1));
+        }
+        let known = conversation.turn_ids.clone().unwrap();
+        assert!(ids[..MOST_TURN_IDS].iter().all(|id| known.contains(id)));
+        let said: Vec<_> = conversation.history.iter().map(|turn| turn.said.len()).collect();
+        assert_eq!(said, (981..=1000).collect::<Vec<_>>());
+        conversation.add(Some(ids[MOST_TURN_IDS]), &turn(1));
+        assert!(conversation.turn_ids.is_none(), "too many");
+    }
+
+    #[test]
+    fn what_was_put_back_is_taken_once() {
+        let (recent, session) = (RecentTurns::default(), SessionId::random());
+        assert!(!knows(&recent, session));
+        keep(&recent, session, 5);
+        assert_eq!(recent.take(session).conversation.unwrap().history[0].said, "xxxxx");
+        assert!(!knows(&recent, session), "whoever fails puts nothing back");
+        assert_eq!(recent.lock().bytes, 0);
+    }
+
+    #[test]
+    fn what_is_forgotten_while_a_turn_runs_is_not_put_back() {
+        let (recent, session, other) = (RecentTurns::default(), SessionId::random(), SessionId::random());
+        keep(&recent, other, 5);
+        let taken = recent.take(session);
+        recent.forget(session);
+        recent.put(session, &taken, conversation(5));
+        assert!(!knows(&recent, session));
+        let taken = recent.take(session);
+        recent.forget_all();
+        recent.put(session, &taken, conversation(5));
+        assert!(!knows(&recent, session) && !knows(&recent, other));
+        assert_eq!(recent.lock().bytes, 0);
+    }
+
+    #[test]
+    fn the_longest_resting_goes_when_there_is_too_much() {
+        let recent = RecentTurns::default();
+        let sessions: Vec<_> = (0..5).map(|_| SessionId::random()).collect();
+        for session in &sessions {
+            keep(&recent, *session, MOST_BYTES / 4 - 1000);
+        }
+        assert!(recent.lock().bytes <= MOST_BYTES);
+        assert!(!knows(&recent, sessions[0]));
+        assert!(sessions[1..].iter().all(|session| knows(&recent, *session)));
+        keep(&recent, sessions[0], MOST_BYTES);
+        let state = recent.lock();
+        assert_eq!((state.bytes, state.by_session.len()), (0, 0), "too much for all");
+    }
+
+    #[test]
+    fn what_rests_for_too_long_is_not_kept() {
+        let (recent, session, other) = (RecentTurns::default(), SessionId::random(), SessionId::random());
+        keep(&recent, session, 5);
+        let long_ago = Instant::now().checked_sub(KEPT_FOR).unwrap();
+        let age = |of| recent.lock().by_session.get_mut(&of).unwrap().put_at = long_ago;
+        age(session);
+        keep(&recent, other, 5);
+        assert_eq!(recent.lock().by_session.len(), 1, "others make it go");
+        age(other);
+        assert!(!knows(&recent, other));
+    }
+}

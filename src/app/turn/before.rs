@@ -1,0 +1,71 @@
+//! What a turn finds in its session: the answer that was kept when it was sent before, or the conversation it goes on with.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::{Timings, TurnEvent, TurnReply, TurnRequest};
+use crate::adapters::session_store::{self, StoredSession};
+use crate::app::recent_turns::{Conversation, HISTORY_TURNS, MOST_TURN_IDS, Taken};
+use crate::app::{App, AppError};
+use crate::domain::chat::Pace;
+use crate::domain::session::Checkpoint;
+
+impl App {
+    /// What was kept for this turn, if it was sent before. If not, the conversation is there to be added to.
+    pub(super) async fn look_up(
+        &self,
+        request: &TurnRequest,
+        taken: &mut Taken,
+    ) -> Result<Option<Checkpoint>, AppError> {
+        if let Some(conversation) = &taken.conversation {
+            return match (request.turn, &conversation.turn_ids) {
+                (None, _) => Ok(None),
+                (Some(turn), Some(known)) if !known.contains(&turn) => Ok(None),
+                (Some(_), _) => self.kept_before(request).await,
+            };
+        }
+        let (id, turn) = (request.session, request.turn);
+        let look = move |db: &rusqlite::Connection| {
+            let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
+            let before = turn.map(|turn| session_store::find_turn(db, stored.key, turn)).transpose()?;
+            Ok(Some((before.flatten(), conversation_of(db, &stored)?)))
+        };
+        let found = self.database.read("read a conversation", look).await?;
+        let (before, conversation) = found.ok_or(AppError::SessionNotFound)?;
+        taken.conversation = Some(conversation);
+        Ok(before)
+    }
+
+    /// What was kept for this turn, if it was sent before.
+    pub(super) async fn kept_before(&self, request: &TurnRequest) -> Result<Option<Checkpoint>, AppError> {
+        let (id, turn) = (request.session, request.turn);
+        let look = move |db: &rusqlite::Connection| {
+            let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
+            Ok(Some(turn.map(|turn| session_store::find_turn(db, stored.key, turn)).transpose()?.flatten()))
+        };
+        let found = self.database.read("look for a turn", look).await?;
+        found.ok_or(AppError::SessionNotFound)
+    }
+}
+
+fn conversation_of(db: &rusqlite::Connection, stored: &StoredSession) -> rusqlite::Result<Conversation> {
+    let history = session_store::recent_exchanges(db, stored.key, HISTORY_TURNS)?;
+    let few = stored.session.checkpoints <= MOST_TURN_IDS as u64;
+    let turn_ids = few.then(|| session_store::turn_ids(db, stored.key)).transpose()?;
+    Ok(Conversation { turns: stored.session.checkpoints, history: Arc::new(history), turn_ids })
+}
+
+pub(super) async fn replay(events: &mpsc::Sender<TurnEvent>, request: &TurnRequest, before: Checkpoint) {
+    let reply = TurnReply {
+        session: request.session,
+        checkpoint: before.id,
+        text: before.answered.clone(),
+        timings: Timings::default(),
+    };
+    // Two events fit the channel; a client that has gone away needs neither.
+    if request.pace == Pace::Live {
+        drop(events.send(TurnEvent::Token(before.answered)).await);
+    }
+    drop(events.send(TurnEvent::Done(reply)).await);
+}
