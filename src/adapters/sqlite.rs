@@ -124,13 +124,27 @@ pub fn migrate(connection: &mut Connection) -> Result<(), DbError> {
     MIGRATIONS.to_latest(connection).map_err(DbError::Migration)
 }
 
-/// Keeps what a batch of deletions changes in memory until it commits, up to 16 MiB: with `SQLite`'s own 2 MiB many
-/// pages are written several times.
+/// Sets a connection up for many short batches of deletions beside people who talk:
+/// - a commit does not flush while it holds the lock that everybody waits for; whoever uses this calls
+///   [`crate::adapters::write_ahead_log::flush`] after each commit, when the lock is free again;
+/// - the write-ahead log is copied in portions of 2 MiB: nobody's own flush waits long behind that of a portion;
+/// - what a batch changes stays in memory until it commits, up to 16 MiB: with `SQLite`'s own 2 MiB many pages are
+///   written several times.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn keep_batches_in_memory(connection: &Connection) -> Result<(), DbError> {
-    connection.pragma_update(None, "cache_size", -16 * 1024).during("enlarge the page cache")
+pub fn for_many_batches(connection: &Connection) -> Result<(), DbError> {
+    let settings =
+        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 500; PRAGMA cache_size = -16384;";
+    connection.execute_batch(settings).during("set up the connection for many batches")
+}
+
+/// Lets every commit flush again, as on every connection from the start.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn flush_every_commit(connection: &Connection) -> Result<(), DbError> {
+    connection.pragma_update(None, "synchronous", "FULL").during("flush every commit")
 }
 
 /// Gives up to `pages` freed pages back to the file system, in one short transaction.

@@ -5,12 +5,15 @@
 //!
 //! Bounds: the server copies after 512 writes; if the thread cannot keep up, the writer helps from 32 MiB on.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, ErrorCode};
 
+use crate::adapters::disk::DiskError;
 use crate::adapters::sqlite::{self, Access, DbError, During};
 
 const WRITES_PER_COPY: usize = 512;
@@ -78,6 +81,22 @@ fn copy_when_asked(path: &Path, asked: &Receiver<()>) {
             Ok(connection) => opened = Some(connection),
             Err(error) => tracing::warn!(error = %error, "The write-ahead log could not be copied yet"),
         }
+    }
+}
+
+/// Flushes what has been committed without.
+///
+/// # Errors
+/// When the disk fails.
+pub fn flush(database: &Path) -> Result<(), DiskError> {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    let log = PathBuf::from(log);
+    match File::open(&log).and_then(|file| file.sync_data()) {
+        // Emptied and tidied away meanwhile: then it is in the database, and flushed there.
+        Err(source) if source.kind() == ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(DiskError { operation: "flush", path: log, source }),
+        Ok(()) => Ok(()),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::adapters::audio_store;
 use crate::adapters::expiry_store::{self, Cutoffs, Doomed};
 use crate::adapters::session_store::{self, Deleted};
 use crate::adapters::sqlite::{self, DbError, During};
-use crate::adapters::{erasure_ledger, person_store};
+use crate::adapters::{erasure_ledger, person_store, write_ahead_log};
 use crate::config::RetentionConfig;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_SESSIONS;
@@ -85,13 +85,14 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
         return Ok(());
     }
     let before = compact::database_bytes(job.dir.database());
-    sqlite::keep_batches_in_memory(&job.db)?;
+    sqlite::for_many_batches(&job.db)?;
     let deleted = delete_all(job, cutoffs, options, plan.doomed.sessions, counts);
     let compacted = if options.compact && deleted.is_ok() {
         compact::compact(job)
     } else {
         compact::empty_log(&job.db).map_err(Into::into)
     };
+    sqlite::flush_every_commit(&job.db)?;
     let totals = session_store::totals(&job.db).during("count what remains");
     counts.sessions_remaining = totals.map_or(0, |totals| totals.sessions);
     counts.bytes_reclaimed += before.saturating_sub(compact::database_bytes(job.dir.database()));
@@ -171,7 +172,7 @@ fn delete_all(
     expected: u64,
     counts: &mut Counts,
 ) -> Result<(), MaintError> {
-    let mut courtesy = Courtesy::default();
+    let mut courtesy = Courtesy::new();
     loop {
         job.check_stop()?;
         let slice = courtesy.slice(&job.db)?;
@@ -179,7 +180,7 @@ fn delete_all(
         if deleted.sessions == 0 {
             break;
         }
-        take_up(job, deleted, counts);
+        take_up(job, deleted, counts)?;
         job.run.progress.advance("sessions deleted", counts.sessions_deleted, expected);
         compact::pause(GAP);
     }
@@ -211,10 +212,11 @@ fn delete_batch(
     Ok(deleted)
 }
 
-/// Counts what a transaction deleted and removes the audio files it leaves behind.
-fn take_up(job: &mut Job<'_>, deleted: Deleted, counts: &mut Counts) {
+/// Counts what a transaction deleted, flushes it, and removes the audio files it leaves behind.
+fn take_up(job: &mut Job<'_>, deleted: Deleted, counts: &mut Counts) -> Result<(), MaintError> {
     counts.sessions_deleted += deleted.sessions;
     counts.checkpoints_deleted += deleted.checkpoints;
+    write_ahead_log::flush(job.dir.database())?;
     for (id, format) in deleted.audio {
         let path = audio_store::path_of(job.dir.audio(), id, format);
         let bytes = crate::adapters::disk::allocated_bytes(&path);
@@ -227,6 +229,7 @@ fn take_up(job: &mut Job<'_>, deleted: Deleted, counts: &mut Counts) {
             Err(error) => job.failed(format!("audio {}…", id.short()), &error.source),
         }
     }
+    Ok(())
 }
 
 /// Erases people who have not been seen for `PERSON_RETENTION_DAYS`, one transaction each.
@@ -246,7 +249,7 @@ fn erase_unseen(job: &mut Job<'_>, cutoffs: Cutoffs, counts: &mut Counts) -> Res
                 erase_if_unseen(&mut job.db, person.key, cutoff).during("erase a person")?
             {
                 counts.persons_erased += 1;
-                take_up(job, deleted, counts);
+                take_up(job, deleted, counts)?;
             }
             compact::pause(GAP);
         }

@@ -10,10 +10,10 @@ use crate::adapters::{disk, write_ahead_log};
 use crate::maint::{Job, MaintError};
 
 /// How long one write transaction of ours may hold up everybody else's, while there is anybody else.
-pub(crate) const SHORT_SLICE: Duration = Duration::from_millis(3);
+const SHORT_SLICE: Duration = Duration::from_millis(1);
 /// The same while nobody else has written for a while: fewer, larger transactions are done sooner.
-const LONG_SLICE: Duration = Duration::from_millis(8);
-const SOMEONE_WRITES_FOR: Duration = Duration::from_secs(1);
+const LONG_SLICE: Duration = Duration::from_millis(12);
+const SOMEONE_WRITES_FOR: Duration = Duration::from_millis(500);
 /// What is left to everybody else between two of ours: the server looks for the lock twice a millisecond.
 pub(crate) const GAP: Duration = Duration::from_micros(1500);
 
@@ -21,14 +21,17 @@ const FIRST_PAGES: u32 = 64;
 const MOST_PAGES: u32 = 4096;
 const LOG_TRIES: u32 = 100;
 
-/// Watches whether others write, to know how long a slice may take.
-#[derive(Default)]
+/// Watches whether others write, to know how long a slice may take. Until it knows better, someone does.
 pub(crate) struct Courtesy {
     seen_version: Option<i64>,
-    others_wrote: Option<Instant>,
+    others_wrote: Instant,
 }
 
 impl Courtesy {
+    pub(crate) fn new() -> Self {
+        Self { seen_version: None, others_wrote: Instant::now() }
+    }
+
     /// How long the next transaction may take.
     pub(crate) fn slice(&mut self, db: &Connection) -> Result<Duration, DbError> {
         // Changes when another connection commits, and only then.
@@ -36,25 +39,28 @@ impl Courtesy {
             .pragma_query_value(None, "data_version", |row| row.get(0))
             .during("see whether others write")?;
         if self.seen_version.replace(version).is_some_and(|seen: i64| seen != version) {
-            self.others_wrote = Some(Instant::now());
+            self.others_wrote = Instant::now();
         }
-        let others_write = self.others_wrote.is_some_and(|at| at.elapsed() < SOMEONE_WRITES_FOR);
+        let others_write = self.others_wrote.elapsed() < SOMEONE_WRITES_FOR;
         Ok(if others_write { SHORT_SLICE } else { LONG_SLICE })
     }
 }
 
-/// Shrinks the database file by its free pages and empties the write-ahead log.
+/// Shrinks the database file by its free pages and empties the write-ahead log. The connection is one of
+/// [`sqlite::for_many_batches`].
 pub(crate) fn compact(job: &Job<'_>) -> Result<(), MaintError> {
     let total = free_pages(&job.db)?;
     let mut left = total;
     let mut pages = FIRST_PAGES;
-    let mut courtesy = Courtesy::default();
+    let mut courtesy = Courtesy::new();
     while left > 0 {
         job.check_stop()?;
         let slice = courtesy.slice(&job.db)?;
         let began = Instant::now();
         sqlite::give_back_pages(&job.db, pages)?;
-        pages = next_size(pages, began.elapsed(), slice);
+        let took = began.elapsed();
+        write_ahead_log::flush(job.dir.database())?;
+        pages = next_size(pages, took, slice);
         let now_left = free_pages(&job.db)?;
         if now_left >= left && now_left > 0 {
             tracing::warn!(pages = now_left, "Some free pages could not be given back");

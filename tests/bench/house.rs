@@ -13,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::http::{Client, get};
+use crate::load::rest;
 use crate::machine;
 
 /// Sessions idle for longer are expired, here.
@@ -87,7 +88,11 @@ impl House {
     }
 
     pub fn remove(self) -> Result<()> {
-        fs::remove_dir_all(&self.dir).context("the house cannot be removed")
+        fs::remove_dir_all(&self.dir).context("the house cannot be removed")?;
+        // What the disk still has to do about it is not the next one's.
+        rustix::fs::sync();
+        rest(Duration::from_secs(1));
+        Ok(())
     }
 }
 

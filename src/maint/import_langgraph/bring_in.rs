@@ -1,6 +1,6 @@
 //! Writing one conversation, in transactions so short that nobody who talks meanwhile notices.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -10,10 +10,12 @@ use crate::adapters::session_store;
 use crate::adapters::sqlite::{DbError, During};
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{PublicId, Session, SessionId, title_of};
-use crate::maint::compact::{self, GAP, SHORT_SLICE};
+use crate::maint::compact::{self, GAP};
 use crate::maint::{Job, MaintError};
 
 const MOST_TURNS: usize = 500;
+/// How long one transaction may hold up everybody else's.
+const SLICE: Duration = Duration::from_millis(3);
 
 /// A thread's conversation, ready to be written.
 pub(super) struct Conversation {
@@ -219,7 +221,7 @@ fn commit(
             Needed::Nothing => {}
         }
         done += 1;
-        if began.elapsed() > SHORT_SLICE {
+        if began.elapsed() > SLICE {
             break;
         }
     }
