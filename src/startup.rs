@@ -19,8 +19,8 @@ use crate::domain::chat::ChatModel;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::web::middleware::{
     cache_headers::cache_headers, payload_limit::MaxRequestBytes, payload_limit::payload_limit,
-    person_cookie::person_cookie, request_id::request_id, security_headers::security_headers,
-    unread_body::unread_body,
+    person_cookie::person_cookie, rate_limit::RateLimits, rate_limit::rate_limit, request_id::request_id,
+    security_headers::security_headers, unread_body::unread_body,
 };
 use crate::web::proxies::TrustedProxies;
 use crate::web::routes;
@@ -239,14 +239,22 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let shared = web::Data::from(app);
     let proxies = web::Data::new(TrustedProxies::new(config.trusted_proxies.clone()));
+    let rates = config.limits.turns_per_minute.map(|most| web::Data::new(RateLimits::new(most)));
     let max_bytes = MaxRequestBytes(config.limits.max_request_bytes);
     let factory = move || {
+        let limited = rates.clone();
         Actix::new()
+            .configure(move |config| {
+                if let Some(rates) = limited {
+                    config.app_data(rates);
+                }
+            })
             .app_data(max_bytes)
             .app_data(shared.clone())
             .app_data(proxies.clone())
             .configure(routes)
             .wrap(from_fn(payload_limit))
+            .wrap(from_fn(rate_limit))
             .wrap(from_fn(person_cookie))
             .wrap(from_fn(cache_headers))
             .wrap(from_fn(security_headers))

@@ -71,6 +71,20 @@ impl Reader {
         self.value(name).map(|(value, _)| PathBuf::from(value))
     }
 
+    pub fn rate_limit(&mut self) -> Option<NonZeroU32> {
+        let per_minute = self.number("RATE_LIMIT_PER_MINUTE", 30, 1..=1_000_000);
+        let per_minute = u32::try_from(per_minute).ok().and_then(NonZeroU32::new);
+        per_minute.filter(|_| self.yes_or_no("RATE_LIMIT_ENABLED", true))
+    }
+
+    fn yes_or_no(&mut self, name: &str, default: bool) -> bool {
+        self.parsed(name, default, "must be true or false", |text| match text.to_ascii_lowercase().as_str() {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        })
+    }
+
     fn days(&mut self, name: &str, default: u32) -> Option<RetentionDays> {
         let must = "must be a whole number of days from 1 to 36500, or off";
         self.parsed(name, RetentionDays::new(default), must, |text| match text {

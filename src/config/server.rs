@@ -1,5 +1,6 @@
 //! The settings of the server.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct LimitsConfig {
     pub max_turns: usize,
     /// Turns waiting in one session.
     pub session_queue: usize,
+    /// Turns one client address may ask for in a minute; `None` without a limit.
+    pub turns_per_minute: Option<NonZeroU32>,
 }
 
 /// Everything the server is set to.
@@ -82,6 +85,7 @@ impl ServerConfig {
             max_connections: reader.count("MAX_CONNECTIONS", 8192, 1_000_000),
             max_turns: reader.count("MAX_TURNS", 1024, 100_000),
             session_queue: usize::try_from(reader.number("SESSION_QUEUE", 8, 0..=1000)).unwrap_or(8),
+            turns_per_minute: reader.rate_limit(),
         };
         let host = reader.text("HOST", "127.0.0.1");
         let port = u16::try_from(reader.number("PORT", 8000, 0..=65535)).unwrap_or(0);

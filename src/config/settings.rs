@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 23] = [
+pub(crate) const SETTINGS: [Setting; 25] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -32,6 +32,12 @@ pub(crate) const SETTINGS: [Setting; 23] = [
     setting("MAX_CONNECTIONS", "8192", "connections open at once"),
     setting("MAX_TURNS", "1024", "turns running at once"),
     setting("SESSION_QUEUE", "8", "turns waiting in one session, where they run one after the other"),
+    setting("RATE_LIMIT_ENABLED", "true", "`false` lets every client ask as often as it likes"),
+    setting(
+        "RATE_LIMIT_PER_MINUTE",
+        "30",
+        "turns a client address may ask for in a minute; 20 times as many other requests, 40 times as many of health",
+    ),
     setting("DRAIN_SECONDS", "20", "time running turns get when the server stops"),
     setting(
         "SESSION_RETENTION_DAYS",

@@ -24,6 +24,12 @@ pub enum ApiError {
         /// The limit in bytes.
         max_bytes: u64,
     },
+    /// The client asked more often than `RATE_LIMIT_PER_MINUTE` allows.
+    #[error("asked too often")]
+    RateLimited {
+        /// In how many seconds the next request is welcome.
+        retry_after: u64,
+    },
     /// The body did not come whole.
     #[error("the request body did not arrive whole")]
     BrokenBody,
@@ -120,6 +126,9 @@ impl ResponseError for ApiError {
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT) {
             response.insert_header((RETRY_AFTER, HeaderValue::from_static("2")));
         }
+        if let Self::RateLimited { retry_after } = self {
+            response.insert_header((RETRY_AFTER, *retry_after));
+        }
         if matches!(self, Self::TooLarge { .. }) {
             // The rest of the body is not read, so the connection cannot be used again.
             response.force_close();
@@ -142,6 +151,10 @@ pub fn report(error: &ApiError) -> (StatusCode, ErrorReport) {
             ErrorReport::new("method_not_allowed", format!("This address answers {allowed} only")),
         ),
         ApiError::TooLarge { max_bytes } => (StatusCode::PAYLOAD_TOO_LARGE, too_large(*max_bytes)),
+        ApiError::RateLimited { retry_after } => (
+            StatusCode::TOO_MANY_REQUESTS,
+            ErrorReport::new("rate_limited", format!("Too many requests; please wait {retry_after} s")),
+        ),
         ApiError::BrokenBody => (
             StatusCode::BAD_REQUEST,
             ErrorReport::new("validation_error", "The request body did not arrive whole"),

@@ -1,6 +1,6 @@
 //! Whose `X-Forwarded-*` is believed.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::dev::ServiceRequest;
@@ -25,13 +25,44 @@ impl TrustedProxies {
     pub fn came_over_tls(&self, request: &ServiceRequest) -> bool {
         let Some(scheme) = request.headers().get("x-forwarded-proto") else { return false };
         let peer = request.peer_addr().map(|peer| canonical(peer.ip()));
-        if !peer.is_some_and(|peer| self.networks.iter().any(|network| network.contains(&peer))) {
+        if !peer.is_some_and(|peer| self.are_trusted(peer)) {
             self.warn_once();
             return false;
         }
         // Each proxy appends its own word; the last is that of the proxy that talks to us.
         let last = scheme.to_str().ok().and_then(|text| text.rsplit(',').next());
         last.is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
+    }
+
+    /// Whom a trusted proxy asks for: the last address of `X-Forwarded-For` that is no trusted proxy's own; the peer when
+    /// that is none, or does not say.
+    #[must_use]
+    pub fn client(&self, request: &ServiceRequest) -> Option<IpAddr> {
+        let peer = canonical(request.peer_addr()?.ip());
+        let forwarded: Vec<_> = request.headers().get_all("x-forwarded-for").collect();
+        if forwarded.is_empty() {
+            return Some(peer);
+        }
+        if !self.are_trusted(peer) {
+            self.warn_once();
+            return Some(peer);
+        }
+        let mut client = peer;
+        // Each proxy appends whom it heard from; what comes before an address that is not trusted anyone may have written.
+        for value in forwarded.into_iter().rev() {
+            for part in value.to_str().unwrap_or_default().rsplit(',') {
+                let Some(address) = address_in(part) else { return Some(client) };
+                client = address;
+                if !self.are_trusted(client) {
+                    return Some(client);
+                }
+            }
+        }
+        Some(client)
+    }
+
+    fn are_trusted(&self, peer: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&peer))
     }
 
     fn warn_once(&self) {
@@ -47,4 +78,47 @@ impl TrustedProxies {
 /// A listener for both families sees IPv4 peers as mapped IPv6 addresses.
 fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
+}
+
+/// Some proxies add the port: `192.0.2.1:4711`, `[2001:db8::1]:4711`.
+fn address_in(part: &str) -> Option<IpAddr> {
+    let part = part.trim();
+    let bare = part.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(part);
+    let with_port = || part.parse::<SocketAddr>().ok().map(|address| address.ip());
+    bare.parse().ok().or_else(with_port).map(canonical)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn client(peer: &str, forwarded: &[&str]) -> String {
+        let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+        let mut request = TestRequest::default().peer_addr(format!("{peer}:1000").parse().unwrap());
+        for value in forwarded {
+            request = request.append_header(("x-forwarded-for", *value));
+        }
+        proxies.client(&request.to_srv_request()).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_trusted_proxy_tells_who_the_client_is() {
+        assert_eq!(client("10.0.0.1", &["192.0.2.1"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["192.0.2.1, 10.0.0.2"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["192.0.2.1", "10.0.0.2"]), "192.0.2.1");
+        assert_eq!(client("[fd00::1]", &["[2001:db8::1]:4711"]), "2001:db8::1");
+        assert_eq!(client("10.0.0.1", &["192.0.2.1:4711"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["10.0.0.3, 10.0.0.2"]), "10.0.0.3", "one of the house");
+        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn what_a_client_writes_itself_is_not_believed() {
+        assert_eq!(client("192.0.2.9", &["192.0.2.1"]), "192.0.2.9");
+        assert_eq!(client("10.0.0.1", &["198.51.100.1, 192.0.2.1"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.1", &["198.51.100.1, nonsense, 10.0.0.2"]), "10.0.0.2");
+        assert_eq!(client("10.0.0.1", &["unknown"]), "10.0.0.1");
+    }
 }

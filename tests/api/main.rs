@@ -10,6 +10,7 @@ mod health;
 mod logs;
 mod me;
 mod persons;
+mod rate_limits;
 mod request_size;
 mod sessions;
 mod support;

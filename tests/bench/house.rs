@@ -52,7 +52,7 @@ impl House {
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("DATA_DIR", &self.dir).env("SESSION_RETENTION_DAYS", RETENTION_DAYS);
-        command.env("PORT", "0").current_dir(std::env::temp_dir());
+        command.env("PORT", "0").env("RATE_LIMIT_ENABLED", "false").current_dir(std::env::temp_dir());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         command
     }

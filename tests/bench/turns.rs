@@ -49,7 +49,9 @@ struct Times {
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let rounds = bench.size(1000, 5);
     log_to_nowhere()?;
-    let config = ServerConfig::for_testing(&bench.path("turns")).map_err(|told| anyhow::anyhow!("{told}"))?;
+    let config = ServerConfig::for_testing(&bench.path("turns"));
+    let mut config = config.map_err(|told| anyhow::anyhow!("{told}"))?;
+    config.limits.turns_per_minute = None;
     // As in the server's own main.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let direct = runtime.block_on(call_directly(rounds, config.persona.clone()))?;

@@ -4,6 +4,7 @@
 pub mod cache_headers;
 pub mod payload_limit;
 pub mod person_cookie;
+pub mod rate_limit;
 pub mod request_id;
 pub mod security_headers;
 pub mod unread_body;

@@ -64,6 +64,8 @@ impl TestApp {
 
     fn spawn_in(dir: Arc<TempDir>, change: impl FnOnce(&mut ServerConfig)) -> Self {
         let mut config = ServerConfig::for_testing(&dir.path().join("data")).unwrap();
+        // Every test comes from one address; those about the rate say so.
+        config.limits.turns_per_minute = None;
         config.storage.min_free_disk_bytes = 0;
         change(&mut config);
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(BEGINNING)));

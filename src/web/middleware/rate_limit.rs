@@ -1,0 +1,199 @@
+//! How often one client may ask: an allowance for turns, larger ones for everything else and for health, each refilled
+//! evenly (GCRA, as ATM's "generic cell rate algorithm" is called), and 429 with `Retry-After` beyond it.
+//!
+//! A client is an IPv4 address or the /64 of an IPv6 one, as a trusted proxy tells it.
+//!
+//! Bounds: 16,384 clients are remembered; the one not seen for longest is forgotten for a new one, and begins anew.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::middleware::Next;
+use actix_web::{Error, ResponseError, web};
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use hashlink::LruCache;
+
+use crate::web::error::ApiError;
+use crate::web::proxies::TrustedProxies;
+
+const MOST_CLIENTS: usize = 16_384;
+/// How much more often than for a turn one may ask for something else, and for health.
+const READS: NonZeroU32 = NonZeroU32::new(20).unwrap();
+const HEALTH: NonZeroU32 = NonZeroU32::new(40).unwrap();
+
+type Limiter<C> = RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
+/// What a request counts against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Turn,
+    Read,
+    Health,
+}
+
+/// What one client has left of each kind.
+struct Allowances<C: Clock>([Limiter<C>; 3]);
+
+/// Counts the requests of all clients. Found in the application's data; without it nothing is limited.
+pub struct RateLimits<C: Clock = DefaultClock> {
+    turns_per_minute: NonZeroU32,
+    clock: C,
+    clients: Mutex<LruCache<IpAddr, Allowances<C>>>,
+}
+
+impl RateLimits {
+    /// Allows one client so many turns a minute.
+    #[must_use]
+    pub fn new(turns_per_minute: NonZeroU32) -> Self {
+        Self::with_clock(turns_per_minute, DefaultClock::default())
+    }
+}
+
+impl<C: Clock + Clone> RateLimits<C> {
+    fn with_clock(turns_per_minute: NonZeroU32, clock: C) -> Self {
+        Self { turns_per_minute, clock, clients: Mutex::new(LruCache::new(MOST_CLIENTS)) }
+    }
+
+    /// Counts a request; when it is one too many, says in how many seconds the next one is welcome.
+    fn check(&self, client: IpAddr, kind: Kind) -> Result<(), u64> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        // Put back, it is the last one seen.
+        let allowances = clients.remove(&client).unwrap_or_else(|| self.full());
+        let checked = allowances.0[kind as usize].check();
+        clients.insert(client, allowances);
+        checked.map_err(|early| {
+            let wait = early.wait_time_from(self.clock.now());
+            wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+        })
+    }
+
+    fn full(&self) -> Allowances<C> {
+        let limiter = |times: NonZeroU32| {
+            let quota = Quota::per_minute(self.turns_per_minute.saturating_mul(times));
+            RateLimiter::direct_with_clock(quota, self.clock.clone())
+        };
+        Allowances([limiter(NonZeroU32::MIN), limiter(READS), limiter(HEALTH)])
+    }
+}
+
+/// Applies [`RateLimits`] to every request, before anything of its body is read.
+///
+/// # Errors
+/// What the inner service says.
+pub async fn rate_limit(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if let Some(limits) = request.app_data::<web::Data<RateLimits>>()
+        && let Some(client) = client(&request)
+        && let Err(retry_after) = limits.check(client, kind_of(&request))
+    {
+        // Not louder: whoever floods the server must not flood its log.
+        tracing::debug!(
+            event = "rate_limited",
+            route = request.match_pattern().unwrap_or_default(),
+            retry_after,
+            "A client asked too often"
+        );
+        return Ok(request.into_response(ApiError::RateLimited { retry_after }.error_response()));
+    }
+    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+}
+
+fn kind_of(request: &ServiceRequest) -> Kind {
+    match request.match_pattern().as_deref() {
+        Some("/api/v1/chat") if request.method() == Method::POST => Kind::Turn,
+        Some("/api/v1/health" | "/livez" | "/readyz") => Kind::Health,
+        Some(_) | None => Kind::Read,
+    }
+}
+
+fn client(request: &ServiceRequest) -> Option<IpAddr> {
+    let proxies = request.app_data::<web::Data<TrustedProxies>>();
+    let address = proxies.and_then(|proxies| proxies.client(request)).or(Some(request.peer_addr()?.ip()))?;
+    Some(of_one_client(address))
+}
+
+/// Whoever has one IPv6 address has 2^64 of them (RFC 6177).
+fn of_one_client(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use governor::clock::FakeRelativeClock;
+
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        of_one_client(text.parse().unwrap())
+    }
+
+    fn limits(clock: &FakeRelativeClock) -> RateLimits<FakeRelativeClock> {
+        RateLimits::with_clock(NonZeroU32::new(30).unwrap(), clock.clone())
+    }
+
+    #[test]
+    fn an_allowance_is_used_up_and_comes_back_evenly() {
+        let clock = FakeRelativeClock::default();
+        let limits = limits(&clock);
+        let client = address("192.0.2.1");
+        for _ in 0..30 {
+            assert_eq!(limits.check(client, Kind::Turn), Ok(()));
+        }
+        assert_eq!(limits.check(client, Kind::Turn), Err(2));
+        assert_eq!(limits.check(address("192.0.2.2"), Kind::Turn), Ok(()), "each has its own");
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(limits.check(client, Kind::Turn), Ok(()));
+        assert_eq!(limits.check(client, Kind::Turn), Err(2));
+        clock.advance(Duration::from_secs(60));
+        assert_eq!((0..100).filter(|_| limits.check(client, Kind::Turn).is_ok()).count(), 30);
+    }
+
+    #[test]
+    fn other_things_have_allowances_of_their_own() {
+        let clock = FakeRelativeClock::default();
+        let limits = limits(&clock);
+        let client = address("192.0.2.1");
+        let most = |kind| (0..2000).filter(|_| limits.check(client, kind).is_ok()).count();
+        assert_eq!((most(Kind::Turn), most(Kind::Read), most(Kind::Health)), (30, 600, 1200));
+    }
+
+    #[test]
+    fn so_many_clients_are_remembered_and_no_more() {
+        let clock = FakeRelativeClock::default();
+        let limits = limits(&clock);
+        let number = |number: u32| IpAddr::V4(number.into());
+        let first = number(0);
+        while limits.check(first, Kind::Turn).is_ok() {}
+        for other in 1..MOST_CLIENTS {
+            assert!(limits.check(number(u32::try_from(other).unwrap()), Kind::Turn).is_ok());
+        }
+        assert!(limits.check(first, Kind::Turn).is_err(), "still known, and now the last one seen");
+        for other in 0..MOST_CLIENTS {
+            limits.check(number(u32::try_from(1 << 20 | other).unwrap()), Kind::Turn).unwrap();
+        }
+        assert_eq!(limits.clients.lock().unwrap().len(), MOST_CLIENTS);
+        assert!(limits.check(first, Kind::Turn).is_ok(), "forgotten");
+    }
+
+    #[test]
+    fn one_client_is_one_however_it_spells_its_address() {
+        assert_eq!(address("2001:db8:1:2::1"), address("2001:db8:1:2:ffff::9"));
+        assert_ne!(address("2001:db8:1:2::1"), address("2001:db8:1:3::1"));
+        assert_eq!(address("::ffff:192.0.2.7"), address("192.0.2.7"));
+        assert_ne!(address("192.0.2.7"), address("192.0.2.8"));
+    }
+}

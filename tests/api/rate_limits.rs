@@ -1,0 +1,58 @@
+//! How often one client may ask.
+
+use std::num::NonZeroU32;
+
+use serde_json::json;
+
+use crate::support::wire::Answer;
+use crate::support::{Talk, TestApp};
+
+fn limited(turns_per_minute: u32) -> TestApp {
+    TestApp::spawn_with(|config| {
+        config.limits.turns_per_minute = NonZeroU32::new(turns_per_minute);
+        config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+}
+
+/// A turn of the client at `address`, as a proxy tells it.
+fn turn(app: &TestApp, talk: &Talk, address: &str) -> Answer {
+    let body = json!({"session_id": talk.session, "message": "hello"}).to_string();
+    let headers = [("content-type", "application/json"), ("x-forwarded-for", address)];
+    app.ask("POST", "/api/v1/chat", &headers, body.as_bytes())
+}
+
+#[test]
+fn a_client_that_asks_too_often_is_told_when_to_come_back() {
+    let app = limited(3);
+    let talk = app.start_session();
+    for _ in 0..3 {
+        turn(&app, &talk, "192.0.2.1").expect(200);
+    }
+    let refused = turn(&app, &talk, "192.0.2.1").refused(429, "rate_limited");
+    let seconds: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=20).contains(&seconds), "{seconds}");
+    assert_eq!(app.model.begun(), 3, "nobody was asked for an answer");
+    turn(&app, &talk, "192.0.2.2").expect(200);
+    app.ask("GET", "/api/v1/health", &[("x-forwarded-for", "192.0.2.1")], b"").expect(200);
+}
+
+#[test]
+fn reads_and_health_end_later() {
+    let app = limited(1);
+    let ask = |path: &str| app.ask("GET", path, &[("x-forwarded-for", "192.0.2.1")], b"").status;
+    let answered = |path: &str| (0..100).take_while(|_| ask(path) == 200).count();
+    // They come back while the test asks, one in three seconds and one in one and a half.
+    assert!((20..30).contains(&answered("/")));
+    assert!((40..60).contains(&answered("/livez")));
+}
+
+#[test]
+fn what_is_refused_is_not_read_and_what_comes_next_is_answered() {
+    let app = limited(1);
+    let talk = app.start_session();
+    turn(&app, &talk, "192.0.2.1").expect(200);
+    let body = vec![b' '; 1 << 20];
+    let headers = [("content-type", "application/json"), ("x-forwarded-for", "192.0.2.1")];
+    app.ask("POST", "/api/v1/chat", &headers, &body).refused(429, "rate_limited");
+    turn(&app, &talk, "192.0.2.9").expect(200);
+}
