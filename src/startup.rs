@@ -17,10 +17,18 @@ use crate::app::{App, Parts};
 use crate::config::ServerConfig;
 use crate::domain::chat::ChatModel;
 use crate::domain::clock::{Clock, SystemClock};
+use crate::web::byte_budget::ByteBudget;
 use crate::web::middleware::{
-    cache_headers::cache_headers, payload_limit::MaxRequestBytes, payload_limit::payload_limit,
-    person_cookie::person_cookie, rate_limit::RateLimits, rate_limit::rate_limit, request_id::request_id,
-    security_headers::security_headers, unread_body::unread_body,
+    body_budget::{BodyPace, body_budget},
+    cache_headers::cache_headers,
+    payload_limit::MaxRequestBytes,
+    payload_limit::payload_limit,
+    person_cookie::person_cookie,
+    rate_limit::RateLimits,
+    rate_limit::rate_limit,
+    request_id::request_id,
+    security_headers::security_headers,
+    unread_body::unread_body,
 };
 use crate::web::proxies::TrustedProxies;
 use crate::web::routes;
@@ -58,6 +66,9 @@ pub enum StartupError {
     #[error("serving failed: {0}")]
     Serve(#[from] std::io::Error),
 }
+
+/// A body may be as slow as it likes for so long.
+const BODY_GRACE: Duration = Duration::from_secs(10);
 
 /// What tests put in the place of the real thing.
 pub struct Substitutes {
@@ -240,6 +251,9 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
     let shared = web::Data::from(app);
     let proxies = web::Data::new(TrustedProxies::new(config.trusted_proxies.clone()));
     let rates = config.limits.turns_per_minute.map(|most| web::Data::new(RateLimits::new(most)));
+    let limits = &config.limits;
+    let budget = web::Data::new(ByteBudget::new(limits.max_inflight_body_bytes, limits.max_request_bytes));
+    let pace = BodyPace { idle: limits.body_idle, total: limits.body_total, grace: BODY_GRACE };
     let max_bytes = MaxRequestBytes(config.limits.max_request_bytes);
     let factory = move || {
         let limited = rates.clone();
@@ -250,9 +264,12 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
                 }
             })
             .app_data(max_bytes)
+            .app_data(budget.clone())
+            .app_data(pace)
             .app_data(shared.clone())
             .app_data(proxies.clone())
             .configure(routes)
+            .wrap(from_fn(body_budget))
             .wrap(from_fn(payload_limit))
             .wrap(from_fn(rate_limit))
             .wrap(from_fn(person_cookie))

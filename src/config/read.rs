@@ -71,6 +71,16 @@ impl Reader {
         self.value(name).map(|(value, _)| PathBuf::from(value))
     }
 
+    /// The budget of all bodies; it has to hold the largest one.
+    pub fn inflight_body_bytes(&mut self, largest: u64) -> u64 {
+        let bytes = self.number("MAX_INFLIGHT_BODY_BYTES", 64 << 20, 1024..=1 << 40);
+        if bytes < largest {
+            let told = format!("MAX_INFLIGHT_BODY_BYTES: must be at least MAX_REQUEST_SIZE, {largest}");
+            self.problems.add(told);
+        }
+        bytes
+    }
+
     pub fn rate_limit(&mut self) -> Option<NonZeroU32> {
         let per_minute = self.number("RATE_LIMIT_PER_MINUTE", 30, 1..=1_000_000);
         let per_minute = u32::try_from(per_minute).ok().and_then(NonZeroU32::new);

@@ -18,6 +18,12 @@ use crate::domain::chat::Persona;
 pub struct LimitsConfig {
     /// The largest request body.
     pub max_request_bytes: u64,
+    /// All bodies in memory together, beside those of up to 64 KiB.
+    pub max_inflight_body_bytes: u64,
+    /// The longest a body may come without a byte.
+    pub body_idle: Duration,
+    /// The longest a body may take in all.
+    pub body_total: Duration,
     /// The longest message.
     pub max_message_chars: usize,
     /// Connections open at once.
@@ -79,8 +85,12 @@ impl ServerConfig {
     fn read(mut reader: Reader) -> Result<Self, Problems> {
         let storage = reader.storage();
         let retention = reader.retention();
+        let max_request_bytes = reader.number("MAX_REQUEST_SIZE", 10 * 1024 * 1024, 1024..=1 << 40);
         let limits = LimitsConfig {
-            max_request_bytes: reader.number("MAX_REQUEST_SIZE", 10 * 1024 * 1024, 1024..=1 << 40),
+            max_request_bytes,
+            max_inflight_body_bytes: reader.inflight_body_bytes(max_request_bytes),
+            body_idle: Duration::from_secs(reader.number("BODY_IDLE_TIMEOUT_SECONDS", 15, 1..=3600)),
+            body_total: Duration::from_secs(reader.number("BODY_TIMEOUT_SECONDS", 120, 1..=86_400)),
             max_message_chars: reader.count("MAX_MESSAGE_CHARS", 8000, 1_000_000),
             max_connections: reader.count("MAX_CONNECTIONS", 8192, 1_000_000),
             max_turns: reader.count("MAX_TURNS", 1024, 100_000),

@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 25] = [
+pub(crate) const SETTINGS: [Setting; 28] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -28,6 +28,13 @@ pub(crate) const SETTINGS: [Setting; 25] = [
     setting("AUDIO_DIR", "DATA_DIR/audio", "where audio replies lie"),
     setting("BACKUP_DIR", "DATA_DIR/backups", "where backups lie; best on another disk"),
     setting("MAX_REQUEST_SIZE", "10485760", "largest request body, bytes; a larger one is answered 413"),
+    setting(
+        "MAX_INFLIGHT_BODY_BYTES",
+        "67108864",
+        "all request bodies in memory together, bytes; one client at most a quarter",
+    ),
+    setting("BODY_IDLE_TIMEOUT_SECONDS", "15", "a body of which nothing comes for so long is answered 408"),
+    setting("BODY_TIMEOUT_SECONDS", "120", "a body that takes longer in all is answered 408"),
     setting("MAX_MESSAGE_CHARS", "8000", "longest message, characters"),
     setting("MAX_CONNECTIONS", "8192", "connections open at once"),
     setting("MAX_TURNS", "1024", "turns running at once"),

@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
 use crate::web::error::ApiError;
+use crate::web::middleware::body_budget::done_with_body;
 
 type Reading<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
@@ -25,12 +26,14 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let json = is_json(request);
-        let payload = payload.take();
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             if !json {
                 return Err(ApiError::UnsupportedMediaType);
             }
-            parse(&read(payload).await?).map(Self)
+            let parsed = parse(&read(payload).await?).map(Self);
+            done_with_body(&request);
+            parsed
         })
     }
 }
@@ -41,14 +44,17 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJsonBody<T
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let json = is_json(request);
-        let payload = payload.take();
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let body = read(payload).await?;
-            match (body.is_empty(), json) {
+            let parsed = match (body.is_empty(), json) {
                 (true, _) => Ok(Self(T::default())),
                 (false, true) => parse(&body).map(Self),
                 (false, false) => Err(ApiError::UnsupportedMediaType),
-            }
+            };
+            drop(body);
+            done_with_body(&request);
+            parsed
         })
     }
 }

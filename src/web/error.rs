@@ -33,6 +33,9 @@ pub enum ApiError {
     /// The body did not come whole.
     #[error("the request body did not arrive whole")]
     BrokenBody,
+    /// The body came too slowly.
+    #[error("the request body came too slowly")]
+    SlowBody,
     /// The body is of a kind that is not understood here.
     #[error("the request body has to be JSON (Content-Type: application/json)")]
     UnsupportedMediaType,
@@ -129,7 +132,7 @@ impl ResponseError for ApiError {
         if let Self::RateLimited { retry_after } = self {
             response.insert_header((RETRY_AFTER, *retry_after));
         }
-        if matches!(self, Self::TooLarge { .. }) {
+        if matches!(self, Self::TooLarge { .. } | Self::SlowBody) {
             // The rest of the body is not read, so the connection cannot be used again.
             response.force_close();
         }
@@ -159,6 +162,9 @@ pub fn report(error: &ApiError) -> (StatusCode, ErrorReport) {
             StatusCode::BAD_REQUEST,
             ErrorReport::new("validation_error", "The request body did not arrive whole"),
         ),
+        ApiError::SlowBody => {
+            (StatusCode::REQUEST_TIMEOUT, ErrorReport::for_status(StatusCode::REQUEST_TIMEOUT))
+        }
         ApiError::UnsupportedMediaType => (
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ErrorReport::new("unsupported_media_type", error.to_string()),

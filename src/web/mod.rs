@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, Resource, guard};
 pub mod assets;
 pub mod audio;
 pub mod body;
+pub mod byte_budget;
 pub mod chat;
 pub mod error;
 pub mod health;

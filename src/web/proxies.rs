@@ -1,9 +1,10 @@
 //! Whose `X-Forwarded-*` is believed.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::dev::ServiceRequest;
+use actix_web::web;
 use ipnet::IpNet;
 
 /// The proxies named by `TRUSTED_PROXIES`.
@@ -80,6 +81,22 @@ fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
+/// The address that stands for whoever sent the request: that of an IPv4 client, the /64 of an IPv6 one.
+#[must_use]
+pub fn client_of(request: &ServiceRequest) -> Option<IpAddr> {
+    let proxies = request.app_data::<web::Data<TrustedProxies>>();
+    let address = proxies.and_then(|proxies| proxies.client(request)).or(Some(request.peer_addr()?.ip()))?;
+    Some(of_one_client(address))
+}
+
+/// Whoever has one IPv6 address has 2^64 of them (RFC 6177).
+fn of_one_client(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
 /// Some proxies add the port: `192.0.2.1:4711`, `[2001:db8::1]:4711`.
 fn address_in(part: &str) -> Option<IpAddr> {
     let part = part.trim();
@@ -120,5 +137,14 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["198.51.100.1, 192.0.2.1"]), "192.0.2.1");
         assert_eq!(client("10.0.0.1", &["198.51.100.1, nonsense, 10.0.0.2"]), "10.0.0.2");
         assert_eq!(client("10.0.0.1", &["unknown"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn one_client_is_one_however_it_spells_its_address() {
+        let address = |text: &str| of_one_client(text.parse().unwrap());
+        assert_eq!(address("2001:db8:1:2::1"), address("2001:db8:1:2:ffff::9"));
+        assert_ne!(address("2001:db8:1:2::1"), address("2001:db8:1:3::1"));
+        assert_eq!(address("::ffff:192.0.2.7"), address("192.0.2.7"));
+        assert_ne!(address("192.0.2.7"), address("192.0.2.8"));
     }
 }

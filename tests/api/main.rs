@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed expectation fails the test, with its place")]
 
 mod audio;
+mod body_budget;
 mod caching;
 mod chat;
 mod disk;

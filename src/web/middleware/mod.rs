@@ -1,6 +1,7 @@
 //! What every request passes through, one file each. From the outside in: `unread_body`, `request_id`, `security_headers`,
 //! `cache_headers`, `person_cookie`, `payload_limit`.
 
+pub mod body_budget;
 pub mod cache_headers;
 pub mod payload_limit;
 pub mod person_cookie;

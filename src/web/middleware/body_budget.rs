@@ -1,0 +1,210 @@
+//! When a body may come into memory, and how slowly: its place in the byte budget is taken before its first byte is read, and
+//! one that stalls or drips is given up.
+//!
+//! Bounds: nothing for `BODY_IDLE_TIMEOUT_SECONDS`, `BODY_TIMEOUT_SECONDS` in all, 4 KiB/s on average after 10 s: 408.
+
+use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::PayloadError;
+use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
+use crate::app::AppError;
+use crate::web::byte_budget::{ByteBudget, Reservation};
+use crate::web::error::ApiError;
+use crate::web::middleware::payload_limit::MaxRequestBytes;
+use crate::web::proxies::client_of;
+
+/// How slowly a body may come. Found in the application's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyPace {
+    /// The longest without a byte.
+    pub idle: Duration,
+    /// The longest in all.
+    pub total: Duration,
+    /// After this it has to come at [`SLOWEST`] at least.
+    pub grace: Duration,
+}
+
+/// Bytes a second, on average.
+const SLOWEST: f64 = 4096.0;
+
+/// The place a request's body holds in the budget. Found in the request's extensions.
+struct Held(Rc<RefCell<Option<Reservation>>>);
+
+/// Gives back the place of a body whose bytes nobody holds any more, before the request has ended.
+pub fn done_with_body(request: &HttpRequest) {
+    if let Some(Held(place)) = request.extensions_mut().remove::<Held>() {
+        drop(place.take());
+    }
+}
+
+/// Why a body ended before its end.
+#[derive(Clone, Copy)]
+enum GivenUp {
+    NoPlace,
+    TooSlow,
+}
+
+/// A body on its way in.
+struct Incoming {
+    body: Payload,
+    budget: web::Data<ByteBudget>,
+    pace: BodyPace,
+    client: IpAddr,
+    /// Its length, or the most it can become.
+    bytes: u64,
+    place: Rc<RefCell<Option<Reservation>>>,
+    given_up: Rc<Cell<Option<GivenUp>>>,
+    began: Option<Instant>,
+    received: u64,
+}
+
+/// Applies [`ByteBudget`] and [`BodyPace`] to every body that is read.
+///
+/// # Errors
+/// What the inner service says.
+pub async fn body_budget(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(given_up) = watch(&mut request) else {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    };
+    let response = next.call(request).await?;
+    let error = match given_up.get() {
+        None => return Ok(response.map_into_boxed_body()),
+        Some(GivenUp::NoPlace) => ApiError::App(AppError::Busy),
+        Some(GivenUp::TooSlow) => ApiError::SlowBody,
+    };
+    // Whatever the handler made of the broken body, the reason is this one.
+    Ok(response.into_response(error.error_response()))
+}
+
+/// Puts the watch before the request's body, if there is one.
+fn watch(request: &mut ServiceRequest) -> Option<Rc<Cell<Option<GivenUp>>>> {
+    let budget = request.app_data::<web::Data<ByteBudget>>()?.clone();
+    let pace = *request.app_data::<BodyPace>()?;
+    let most = request.app_data::<MaxRequestBytes>().map_or(0, |most| most.0);
+    let body = request.take_payload();
+    if matches!(body, Payload::None) {
+        return None;
+    }
+    let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let place = Rc::default();
+    let given_up = Rc::default();
+    request.extensions_mut().insert(Held(Rc::clone(&place)));
+    let incoming = Incoming {
+        body,
+        budget,
+        pace,
+        client: client_of(request).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        bytes: declared.unwrap_or(most),
+        place,
+        given_up: Rc::clone(&given_up),
+        began: None,
+        received: 0,
+    };
+    let chunks = stream::unfold(incoming, Incoming::next);
+    request.set_payload(Payload::Stream { payload: Box::pin(chunks) });
+    Some(given_up)
+}
+
+impl Incoming {
+    async fn next(mut self) -> Option<(Result<Bytes, PayloadError>, Self)> {
+        if self.given_up.get().is_some() {
+            return None;
+        }
+        if self.began.is_none() {
+            let Ok(place) = self.budget.reserve(self.client, self.bytes).await else {
+                return self.give_up(GivenUp::NoPlace);
+            };
+            self.place.replace(Some(place));
+        }
+        let began = *self.began.get_or_insert_with(Instant::now);
+        let left = self.pace.total.saturating_sub(began.elapsed());
+        let Ok(chunk) = tokio::time::timeout(self.pace.idle.min(left), self.body.next()).await else {
+            return self.give_up(GivenUp::TooSlow);
+        };
+        let chunk = chunk?;
+        self.received += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        let so_far = began.elapsed();
+        if so_far > self.pace.grace && (self.received as f64) < SLOWEST * so_far.as_secs_f64() {
+            return self.give_up(GivenUp::TooSlow);
+        }
+        Some((chunk, self))
+    }
+
+    fn give_up(self, why: GivenUp) -> Option<(Result<Bytes, PayloadError>, Self)> {
+        self.given_up.set(Some(why));
+        Some((Err(PayloadError::Incomplete(None)), self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::StatusCode;
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use actix_web::{App, HttpResponse};
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_secs(60);
+
+    async fn reader(mut body: web::Payload) -> HttpResponse {
+        while let Some(chunk) = body.next().await {
+            if chunk.is_err() {
+                return HttpResponse::BadRequest().finish();
+            }
+        }
+        HttpResponse::Ok().finish()
+    }
+
+    /// The answer to a body of `pieces` bytes, with so long before each.
+    async fn send(pace: BodyPace, pieces: usize, pause: Duration) -> StatusCode {
+        let budget = web::Data::new(ByteBudget::new(1 << 20, 1 << 20));
+        let app = App::new().app_data(MaxRequestBytes(1 << 20)).app_data(budget).app_data(pace);
+        let app = init_service(app.route("/", web::post().to(reader)).wrap(from_fn(body_budget))).await;
+        let body = stream::unfold(0, move |sent| async move {
+            tokio::time::sleep(pause).await;
+            (sent < pieces).then(|| (Ok(Bytes::from_static(b"x")), sent + 1))
+        });
+        let mut request = TestRequest::post().to_request();
+        *request.payload() = Payload::Stream { payload: Box::pin(body) };
+        call_service(&app, request).await.status()
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_comes_in_time_passes() {
+        let pace = BodyPace { idle: LONG, total: LONG, grace: LONG };
+        assert_eq!(send(pace, 3, Duration::ZERO).await, StatusCode::OK);
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_stalls_is_given_up() {
+        let pace = BodyPace { idle: SHORT, total: LONG, grace: LONG };
+        assert_eq!(send(pace, 1, LONG).await, StatusCode::REQUEST_TIMEOUT);
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_takes_too_long_in_all_is_given_up() {
+        let pace = BodyPace { idle: LONG, total: SHORT, grace: LONG };
+        assert_eq!(send(pace, 1000, SHORT / 10).await, StatusCode::REQUEST_TIMEOUT);
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_drips_is_given_up() {
+        let pace = BodyPace { idle: LONG, total: LONG, grace: SHORT };
+        assert_eq!(send(pace, 1000, SHORT / 10).await, StatusCode::REQUEST_TIMEOUT);
+    }
+}
