@@ -7,6 +7,7 @@ mod caching;
 mod chat;
 mod disk;
 mod every_response;
+mod floods;
 mod health;
 mod logs;
 mod me;
