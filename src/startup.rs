@@ -4,8 +4,10 @@ use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_cors::Cors;
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::{App as Actix, HttpServer, middleware::from_fn, web};
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::{App as Actix, HttpServer, web};
 use tokio::sync::oneshot;
 
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
@@ -21,6 +23,8 @@ use crate::web::byte_budget::ByteBudget;
 use crate::web::middleware::{
     body_budget::{BodyPace, body_budget},
     cache_headers::cache_headers,
+    foreign_origin::AllowedOrigins,
+    foreign_origin::foreign_origin,
     payload_limit::MaxRequestBytes,
     payload_limit::payload_limit,
     person_cookie::person_cookie,
@@ -246,6 +250,18 @@ fn bind(host: &str, port: u16) -> Result<TcpListener, StartupError> {
     TcpListener::bind(addresses.as_slice()).map_err(failed)
 }
 
+/// What browsers let the pages of other sites do.
+fn cors(allowed: &[String]) -> Cors {
+    let cors = allowed.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
+    cors.allowed_methods(["GET", "POST", "PATCH", "DELETE"])
+        .allowed_headers(["accept", "content-type", "x-companion-person", "x-request-id"])
+        .expose_headers(["x-request-id", "retry-after"])
+        .supports_credentials()
+        // What is refused and why is said by `foreign_origin`.
+        .block_on_origin_mismatch(false)
+        .max_age(600)
+}
+
 fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<Server, StartupError> {
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let shared = web::Data::from(app);
@@ -254,6 +270,8 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
     let limits = &config.limits;
     let budget = web::Data::new(ByteBudget::new(limits.max_inflight_body_bytes, limits.max_request_bytes));
     let pace = BodyPace { idle: limits.body_idle, total: limits.body_total, grace: BODY_GRACE };
+    let allowed = config.allowed_origins.clone();
+    let origins = web::Data::new(AllowedOrigins(allowed.clone()));
     let max_bytes = MaxRequestBytes(config.limits.max_request_bytes);
     let factory = move || {
         let limited = rates.clone();
@@ -268,9 +286,12 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
             .app_data(pace)
             .app_data(shared.clone())
             .app_data(proxies.clone())
+            .app_data(origins.clone())
             .configure(routes)
             .wrap(from_fn(body_budget))
             .wrap(from_fn(payload_limit))
+            .wrap(from_fn(foreign_origin))
+            .wrap(Condition::new(!allowed.is_empty(), cors(&allowed)))
             .wrap(from_fn(rate_limit))
             .wrap(from_fn(person_cookie))
             .wrap(from_fn(cache_headers))

@@ -113,6 +113,19 @@ impl Reader {
         })
     }
 
+    /// Origins as browsers write them. Not `*`: any page could talk in a person's name.
+    pub fn origins(&mut self, name: &str) -> Vec<String> {
+        let must = "must be origins like https://app.example.org, separated by commas";
+        let origin = |text: &str| {
+            let site = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+            (!site.is_empty() && site.bytes().all(plain)).then(|| text.to_ascii_lowercase())
+        };
+        self.parsed(name, Vec::new(), must, |text| {
+            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(origin).collect()
+        })
+    }
+
     /// A public key; one that cannot be read is not repeated, because it may be the secret one.
     fn recipient(&mut self, name: &str) -> Option<Recipient> {
         let (value, origin) = self.value(name)?;

@@ -53,6 +53,8 @@ pub struct ServerConfig {
     pub drain: Duration,
     /// Whose `X-Forwarded-*` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Pages of which other sites may talk to the server: `https://app.example.org`.
+    pub allowed_origins: Vec<String>,
     /// Who the companion is.
     pub persona: Persona,
     /// What is logged, and how.
@@ -101,6 +103,7 @@ impl ServerConfig {
         let port = u16::try_from(reader.number("PORT", 8000, 0..=65535)).unwrap_or(0);
         let drain = Duration::from_secs(reader.number("DRAIN_SECONDS", 20, 0..=3600));
         let trusted_proxies = reader.networks("TRUSTED_PROXIES");
+        let allowed_origins = reader.origins("ALLOWED_ORIGINS");
         let log = reader.log();
         let ignored = reader.ignored();
         let persona = persona::load(reader.path_if_given("PERSONA_FILE").as_deref());
@@ -114,6 +117,7 @@ impl ServerConfig {
                 limits,
                 drain,
                 trusted_proxies,
+                allowed_origins,
                 persona,
                 log,
                 ignored,

@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 28] = [
+pub(crate) const SETTINGS: [Setting; 29] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -79,6 +79,11 @@ pub(crate) const SETTINGS: [Setting; 28] = [
         "below it what grows the store is answered 507 and no backup is made; 0 switches this off",
     ),
     setting("TRUSTED_PROXIES", "", "comma-separated addresses or CIDRs whose `X-Forwarded-*` is believed"),
+    setting(
+        "ALLOWED_ORIGINS",
+        "",
+        "comma-separated origins, `https://app.example.org`, whose pages may talk to the server; unset, only its own",
+    ),
     setting("PERSONA_FILE", "", "who the companion is (TOML); built in when unset"),
     setting("LOG_LEVEL", "INFO", "`TRACE`, `DEBUG`, `INFO`, `WARNING` or `ERROR`"),
     setting("LOG_FORMAT", "", "`console` or `json`; when unset, console on a terminal, else json"),

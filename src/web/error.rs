@@ -24,6 +24,9 @@ pub enum ApiError {
         /// The limit in bytes.
         max_bytes: u64,
     },
+    /// A page of another site wants to change something.
+    #[error("a page of another site")]
+    ForeignOrigin,
     /// The client asked more often than `RATE_LIMIT_PER_MINUTE` allows.
     #[error("asked too often")]
     RateLimited {
@@ -154,6 +157,10 @@ pub fn report(error: &ApiError) -> (StatusCode, ErrorReport) {
             ErrorReport::new("method_not_allowed", format!("This address answers {allowed} only")),
         ),
         ApiError::TooLarge { max_bytes } => (StatusCode::PAYLOAD_TOO_LARGE, too_large(*max_bytes)),
+        ApiError::ForeignOrigin => (
+            StatusCode::FORBIDDEN,
+            ErrorReport::new("foreign_origin", "Pages of other sites may not do this"),
+        ),
         ApiError::RateLimited { retry_after } => (
             StatusCode::TOO_MANY_REQUESTS,
             ErrorReport::new("rate_limited", format!("Too many requests; please wait {retry_after} s")),

@@ -47,6 +47,13 @@ pub fn done_with_body(request: &HttpRequest) {
     }
 }
 
+/// The length of a request's body in bytes; the most it can become when it does not tell.
+#[must_use]
+pub fn announced_bytes(request: &HttpRequest) -> u64 {
+    let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    declared.unwrap_or_else(|| request.app_data::<MaxRequestBytes>().map_or(0, |most| most.0))
+}
+
 /// Why a body ended before its end.
 #[derive(Clone, Copy)]
 enum GivenUp {
@@ -93,12 +100,10 @@ pub async fn body_budget(
 fn watch(request: &mut ServiceRequest) -> Option<Rc<Cell<Option<GivenUp>>>> {
     let budget = request.app_data::<web::Data<ByteBudget>>()?.clone();
     let pace = *request.app_data::<BodyPace>()?;
-    let most = request.app_data::<MaxRequestBytes>().map_or(0, |most| most.0);
     let body = request.take_payload();
     if matches!(body, Payload::None) {
         return None;
     }
-    let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let place = Rc::default();
     let given_up = Rc::default();
     request.extensions_mut().insert(Held(Rc::clone(&place)));
@@ -107,7 +112,7 @@ fn watch(request: &mut ServiceRequest) -> Option<Rc<Cell<Option<GivenUp>>>> {
         budget,
         pace,
         client: client_of(request).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-        bytes: declared.unwrap_or(most),
+        bytes: announced_bytes(request.request()),
         place,
         given_up: Rc::clone(&given_up),
         began: None,

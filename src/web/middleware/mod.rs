@@ -3,6 +3,7 @@
 
 pub mod body_budget;
 pub mod cache_headers;
+pub mod foreign_origin;
 pub mod payload_limit;
 pub mod person_cookie;
 pub mod rate_limit;

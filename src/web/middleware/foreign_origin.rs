@@ -1,0 +1,91 @@
+//! Pages of other sites may not change anything here in the name of whoever looks at them.
+//!
+//! A browser tells with every such request which page sent it (`Origin`); programs that are no browsers tell nothing and pass.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HOST, HeaderName, ORIGIN};
+use actix_web::middleware::Next;
+use actix_web::{Error, ResponseError, web};
+
+use crate::web::error::ApiError;
+
+/// The origins named by `ALLOWED_ORIGINS`, beside our own. Found in the application's data.
+#[derive(Debug, Default)]
+pub struct AllowedOrigins(pub Vec<String>);
+
+/// Refuses what would change something and comes from a page of another site.
+///
+/// # Errors
+/// What the inner service says.
+pub async fn foreign_origin(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if !request.method().is_safe() && is_foreign(&request) {
+        tracing::warn!(
+            event = "foreign_origin",
+            method = %request.method(),
+            route = request.match_pattern().unwrap_or_default(),
+            "A page of another site was refused; ALLOWED_ORIGINS lets it in"
+        );
+        return Ok(request.into_response(ApiError::ForeignOrigin.error_response()));
+    }
+    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+}
+
+fn is_foreign(request: &ServiceRequest) -> bool {
+    if !request.headers().contains_key(ORIGIN) {
+        return false;
+    }
+    // What cannot be read is nobody's origin.
+    let Some(origin) = text(request, &ORIGIN) else { return true };
+    let allowed = request.app_data::<web::Data<AllowedOrigins>>();
+    if allowed.is_some_and(|allowed| allowed.0.iter().any(|one| one.eq_ignore_ascii_case(origin))) {
+        return false;
+    }
+    // Behind a TLS proxy the scheme is another one; the site is told by its host and port.
+    let site = origin.split_once("://").map(|(_, site)| site);
+    !site.is_some_and(|site| text(request, &HOST).is_some_and(|host| host.eq_ignore_ascii_case(site)))
+}
+
+fn text<'a>(request: &'a ServiceRequest, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn foreign(host: &str, origin: &str) -> bool {
+        let allowed = web::Data::new(AllowedOrigins(vec!["https://app.example.org".to_owned()]));
+        let request = TestRequest::post().app_data(allowed).insert_header((HOST, host));
+        is_foreign(&request.insert_header((ORIGIN, origin)).to_srv_request())
+    }
+
+    #[test]
+    fn our_own_pages_and_those_allowed_are_not_foreign() {
+        assert!(!foreign("companion.example.org", "https://companion.example.org"));
+        assert!(!foreign("127.0.0.1:8000", "http://127.0.0.1:8000"));
+        assert!(!foreign("Companion.example.org", "https://companion.EXAMPLE.org"));
+        assert!(!foreign("companion.example.org", "https://app.example.org"));
+        assert!(!is_foreign(&TestRequest::post().insert_header((HOST, "x")).to_srv_request()));
+    }
+
+    #[test]
+    fn all_others_are() {
+        for origin in [
+            "https://evil.example",
+            "null",
+            "",
+            "https://companion.example.org.evil.example",
+            "https://companion.example.org:8443",
+            "http://app.example.org",
+            "companion.example.org",
+        ] {
+            assert!(foreign("companion.example.org", origin), "{origin}");
+        }
+    }
+}
