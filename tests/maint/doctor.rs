@@ -160,6 +160,17 @@ fn what_is_young_or_foreign_or_in_use_is_left_alone() {
     let backups = house.dir.join("backups");
     seed::file(&audio(&house).join(format!("{}.mp3", uuid::Uuid::new_v4())), 10, HOUR / 2);
     seed::file(&audio(&house).join("readme.txt"), 10, 2 * HOUR);
+    // Neither lower case nor random, of no format of ours, not done yet: the names of others.
+    let id = uuid::Uuid::new_v4();
+    let others = [
+        "6f1c8a52-31d0-1c1e-9d1e-0123456789ab.mp3".to_owned(),
+        format!("{id}.aac"),
+        format!("{id}.mp3.part"),
+    ];
+    for name in [format!("{id:X}.mp3"), format!("{}.mp3", id.simple())].into_iter().chain(others) {
+        seed::file(&audio(&house).join(name), 10, 2 * HOUR);
+    }
+    std::fs::create_dir(audio(&house).join(format!("{id}.mp3"))).unwrap();
     seed::file(&house.dir.join(".companion-tmp-2"), 10, HOUR / 2);
     seed::file(&backups.join("companion-20200101T000000Z.json"), 10, HOUR / 2);
     seed::file(&backups.join("notes.json"), 10, 9 * DAY);
