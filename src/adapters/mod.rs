@@ -10,6 +10,7 @@ mod db_error;
 pub mod disk;
 pub mod erasure_ledger;
 pub mod expiry_store;
+pub mod import_owners;
 pub mod import_store;
 pub mod inspection;
 pub mod langgraph;

@@ -8,7 +8,7 @@ use crate::adapters::data_dir::TEMPORARY_PREFIX;
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::private_files::{self, Exposed};
 use crate::adapters::reserve::{self, RESERVE_BYTES};
-use crate::adapters::{audio_store, set_aside};
+use crate::adapters::{audio_store, import_owners, set_aside};
 use crate::domain::backup::BackupName;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{BACKUP_DB, CLEANUP_AUDIO, CLEANUP_SESSIONS, VERIFY_BACKUPS};
@@ -152,6 +152,7 @@ fn private_paths(visit: &Visit<'_>) -> Result<Vec<(PathBuf, String)>, MaintError
     add(aside);
     add(dir.reserve());
     add(dir.erasures());
+    add(import_owners::path(dir));
     entries(&locks)?.into_iter().filter(|e| e.name.ends_with(".lock")).for_each(|e| add(e.path));
     let backups = entries(dir.backups())?.into_iter();
     backups.filter(|e| is_backup(&e.name)).for_each(|e| add(e.path));
