@@ -58,6 +58,12 @@ pub enum MaintError {
     /// A wrong clock must not empty the store.
     #[error("refused: {0}. Set the clock right; if it is right, use --force")]
     Clock(#[from] ClockDoubt),
+    /// Cleanup has no room to work in.
+    #[error(
+        "{0}. The reserve, which cleanup works with on a full disk, is missing: run `companion-maint cleanup-audio`, or \
+         remove something of others from that disk (32 MiB are plenty), then run this again"
+    )]
+    NoReserve(Box<Self>),
     /// Somebody else was in the way.
     #[error("{0} is in use; try again later")]
     InUse(&'static str),
@@ -97,8 +103,15 @@ impl MaintError {
             | Self::NoBackup(_)
             | Self::NoneVerifies(_)
             | Self::NoSuchBackup(..) => Outcome::Failed,
-            Self::OutOfTime(_) | Self::InUse(_) => Outcome::Failed,
+            Self::OutOfTime(_) | Self::InUse(_) | Self::NoReserve(_) => Outcome::Failed,
             Self::Database(_) | Self::Disk(_) | Self::Backup(_) | Self::Stopped => Outcome::Failed,
         }
+    }
+
+    /// True when the disk is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_full())
+            || matches!(self, Self::Disk(error) if error.is_full())
     }
 }
