@@ -5,6 +5,7 @@ pub mod backup_codec;
 pub mod backup_store;
 pub mod backup_writer;
 pub mod data_dir;
+mod data_dir_error;
 pub mod database;
 mod db_error;
 pub mod disk;

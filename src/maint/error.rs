@@ -84,7 +84,9 @@ impl MaintError {
         match self {
             Self::DataDir(error) | Self::Backup(BackupError::DataDir(error)) => match error {
                 DataDirError::WrongUser { .. } => Outcome::Usage,
-                DataDirError::Network { .. } | DataDirError::RestorePending(_) => Outcome::Refused,
+                DataDirError::Network { .. }
+                | DataDirError::RestorePending(_)
+                | DataDirError::RestoreUnknown { .. } => Outcome::Refused,
                 DataDirError::Locked { .. } => Outcome::Busy,
                 DataDirError::Missing(_) | DataDirError::NotADirectory(_) | DataDirError::Disk(_) => {
                     Outcome::Failed

@@ -435,6 +435,21 @@ fn an_interrupted_restore_is_undone_and_what_was_unpacked_to_look_at_goes() {
 }
 
 #[test]
+fn a_damaged_note_of_a_restore_is_told_with_what_to_do() {
+    let house = lived_in();
+    let pending = house.dir.join("restore.pending");
+    std::fs::write(&pending, r#"{"set_aside": "2026"#).unwrap();
+    assert_eq!(found(&house), ["restore: restore.pending"]);
+    let before = snapshot(&house);
+    let ran = house.maint(&["doctor", "--repair"]).expect(3);
+    let finding = &ran.report["findings"][0];
+    assert!(finding["found"].as_str().unwrap().starts_with("is damaged"), "{finding}");
+    let repair = finding["repair"].as_str().unwrap();
+    assert!(repair.contains("restore-db` again") && repair.contains("set-aside"), "{repair}");
+    assert_eq!(snapshot(&house), before);
+}
+
+#[test]
 fn what_cannot_be_mended_is_told_without_the_name_of_an_audio_reply() {
     let house = lived_in();
     let ids = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];

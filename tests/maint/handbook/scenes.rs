@@ -125,6 +125,9 @@ fn broken(title: &str) -> Scene {
             house.db().execute_batch(most).unwrap();
         }),
         "A restore was interrupted" => Scene::lived_in().stopped().after(interrupt),
+        "The note of a restore is damaged" => {
+            Scene::lived_in().stopped().ending_with(5).after(interrupt_and_damage)
+        }
         "The clock is wrong" => clock(),
         "Nobody has talked for long" => Scene::on(Machine::installed()).ending_with(0).after(|house| {
             house.start().stop();
@@ -203,6 +206,16 @@ fn interrupt(house: &House) {
     fs::write(house.database(), "half of something").unwrap();
     let marker = r#"{"set_aside": "20261124T000000Z", "files": ["companion.db"]}"#;
     fs::write(house.dir.join("restore.pending"), marker).unwrap();
+}
+
+/// The old database is set aside, as private as a restore does it, there is no new one yet, and the note is cut off.
+fn interrupt_and_damage(house: &House) {
+    interrupt(house);
+    fs::remove_file(house.database()).unwrap();
+    for dir in ["set-aside", "set-aside/20261124T000000Z"] {
+        fs::set_permissions(house.dir.join(dir), PermissionsExt::from_mode(0o700)).unwrap();
+    }
+    fs::write(house.dir.join("restore.pending"), r#"{"set_as"#).unwrap();
 }
 
 /// The clock is a year behind what the store has seen. Setting it right, the store's times are moved instead.
