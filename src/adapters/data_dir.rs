@@ -8,6 +8,7 @@ use age::x25519::Recipient;
 use rustix::fs::{Gid, Uid};
 
 pub use crate::adapters::data_dir_error::DataDirError;
+use crate::adapters::database_link;
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::langgraph;
 use crate::adapters::sqlite::APPLICATION_ID;
@@ -107,6 +108,11 @@ impl DataDir {
         let owner = Owner { uid: meta.uid(), gid: meta.gid() };
         let mut dir = Self { config: config.clone(), owner, predecessor: None };
         dir.step_aside_for_predecessor();
+        if let Some(real) = database_link::follow(&dir.config.database, owner, dir.restore_marker().exists())?
+        {
+            real.parent().map_or(Ok(()), refuse_network)?;
+            dir.config.database = real;
+        }
         Ok(dir)
     }
 
@@ -136,7 +142,7 @@ impl DataDir {
         &self.config.data_dir
     }
 
-    /// The `SQLite` file.
+    /// The `SQLite` file itself, also where a link has its name: its log lies beside the file.
     #[must_use]
     pub fn database(&self) -> &Path {
         &self.config.database

@@ -48,6 +48,16 @@ pub enum DataDirError {
         /// Where databases that were set aside lie.
         aside: PathBuf,
     },
+    /// The database's name is that of a link that nobody may follow.
+    #[error("the database {link} is a link to {target}, {why}", link = link.display(), target = target.display())]
+    Link {
+        /// The link.
+        link: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+        /// What is wrong with that, and what to do.
+        why: String,
+    },
     /// The disk said no.
     #[error(transparent)]
     Disk(#[from] DiskError),

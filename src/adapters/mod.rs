@@ -7,6 +7,7 @@ pub mod backup_writer;
 pub mod data_dir;
 mod data_dir_error;
 pub mod database;
+mod database_link;
 mod db_error;
 pub mod disk;
 pub mod erasure_ledger;

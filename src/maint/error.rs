@@ -88,9 +88,10 @@ impl MaintError {
                 | DataDirError::RestorePending(_)
                 | DataDirError::RestoreUnknown { .. } => Outcome::Refused,
                 DataDirError::Locked { .. } => Outcome::Busy,
-                DataDirError::Missing(_) | DataDirError::NotADirectory(_) | DataDirError::Disk(_) => {
-                    Outcome::Failed
-                }
+                DataDirError::Missing(_)
+                | DataDirError::NotADirectory(_)
+                | DataDirError::Link { .. }
+                | DataDirError::Disk(_) => Outcome::Failed,
             },
             Self::Import(error) => error.outcome(),
             Self::Database(DbError::Newer { .. } | DbError::Older { .. }) => Outcome::Refused,

@@ -16,6 +16,7 @@ mod import_kills;
 mod keep;
 mod kills;
 mod kills_of_restore;
+mod links;
 mod owners;
 mod restore;
 mod scheduling;
