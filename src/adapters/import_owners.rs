@@ -6,8 +6,12 @@ use std::fs;
 use std::io::{Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use rusqlite::Connection;
+
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::import_store;
+use crate::adapters::sqlite::{DbError, During};
 use crate::domain::person::PersonId;
 
 /// How somebody came to hold what was imported.
@@ -63,6 +67,24 @@ pub fn replace(dir: &DataDir, owners: &[ImportOwner]) -> Result<(), DiskError> {
         disk::remove_if_there(&staged)?;
     }
     replaced
+}
+
+/// Adds the one whom the database names, if they are missing: an earlier release has made them, or the file was not carried
+/// along to this host.
+///
+/// # Errors
+/// What the database or the disk says.
+pub fn note_made(dir: &DataDir, db: &Connection) -> Result<(), DbError> {
+    let Some(owner) = import_store::owner(db).during("look for the person of the imported sessions")? else {
+        return Ok(());
+    };
+    let made = ImportOwner { id: owner.id, origin: Origin::Made };
+    let mut known = read(dir)?;
+    if !known.contains(&made) {
+        known.push(made);
+        replace(dir, &known)?;
+    }
+    Ok(())
 }
 
 fn write(staged: &Path, owners: &[ImportOwner]) -> Result<(), DiskError> {

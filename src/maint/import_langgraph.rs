@@ -20,6 +20,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::adapters::import_owners;
 use crate::adapters::import_store::{self, Needed, ThreadHash};
 use crate::adapters::langgraph::{Role, Source, SourceError};
 use crate::adapters::sqlite::{DbError, During};
@@ -205,10 +206,10 @@ fn import(
 ) -> Result<(), MaintError> {
     let given = options.person_token_file.as_ref().map(|path| owner::given(&job.db, path)).transpose()?;
     let source = Source::open(&options.source, &job.dir).map_err(ImportError::from)?;
-    let mut owners = Owners::look(&job.dir, &job.db, given, job.run.force)?;
     if !job.run.dry_run {
-        owners.note_made()?;
+        import_owners::note_made(&job.dir, &job.db)?;
     }
+    let mut owners = Owners::look(&job.dir, &job.db, given, job.run.force)?;
     let now = job.now;
     let mut person = |db: &mut Connection| owners.person(db, now, token);
     let imported = import_all(job, &source, options, &mut person, counts);

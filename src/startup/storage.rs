@@ -9,7 +9,7 @@ use crate::adapters::backup_writer::{self, BackupError};
 use crate::adapters::data_dir::{DataDir, remove_leftovers};
 use crate::adapters::database::Prepare;
 use crate::adapters::sqlite::{self, Access, DbError};
-use crate::adapters::{erasure_ledger, reserve};
+use crate::adapters::{erasure_ledger, import_owners, reserve};
 use crate::domain::clock::Clock;
 use crate::startup::StartupError;
 
@@ -84,12 +84,15 @@ fn open_database(dir: &DataDir, clock: Arc<dyn Clock>) -> Result<Option<Prepare>
         sqlite::create(dir)?;
     }
     let path = dir.database().to_owned();
-    let (_, found) = sqlite::open(&path, Access::ReadWrite)?;
+    let (db, found) = sqlite::open(&path, Access::ReadWrite)?;
     let known = sqlite::schema_version();
     if found > known {
         return Err(DbError::Newer { path, found, known }.into());
     }
     if found == known {
+        if let Err(error) = import_owners::note_made(dir, &db) {
+            tracing::warn!(error = %error, "Whom conversations were imported for could not be noted in import-owners");
+        }
         return Ok(None);
     }
     let dir = dir.clone();

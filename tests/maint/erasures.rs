@@ -210,8 +210,12 @@ fn an_import_from_before_there_was_a_note_is_noted_and_a_damaged_note_is_told() 
     assert!(!note.exists(), "a dry run changes nothing");
     house.maint(&import).expect(0);
     assert_eq!(fs::read_to_string(&note).unwrap(), text);
+    fs::remove_file(&note).unwrap();
+    house.start().stop();
+    assert_eq!(fs::read_to_string(&note).unwrap(), text, "before anyone can ask to be forgotten");
     fs::write(&note, "half").unwrap();
     house.maint(&import).expect(1).tells("it is damaged");
+    house.start().stop();
     // Killed between the note and the database: somebody is noted who never came to be.
     fs::write(&note, format!("{} made\n{text}", uuid::Uuid::new_v4())).unwrap();
     let ran = house.maint(&import).expect(0);

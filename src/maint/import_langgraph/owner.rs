@@ -62,14 +62,6 @@ impl Owners {
         Ok(Self { dir: dir.clone(), known, made, given, key: None })
     }
 
-    /// Notes who was made by a release that did not.
-    pub(super) fn note_made(&mut self) -> Result<(), MaintError> {
-        match self.made.map(|made| ImportOwner { id: made.id, origin: Origin::Made }) {
-            Some(made) if !self.known.contains(&made) => self.note(made),
-            Some(_) | None => Ok(()),
-        }
-    }
-
     /// The row of the person who is to hold what comes: noted, and made now if there is none. A new token goes to `told`; so
     /// does another one when the last run made a person and ended before it could tell the token.
     pub(super) fn person(
