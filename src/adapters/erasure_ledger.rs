@@ -15,7 +15,8 @@ use crate::adapters::sqlite::{self, Access, DbError, During};
 use crate::domain::clock::Timestamp;
 use crate::domain::person::PersonId;
 
-/// Adds people to the ledger and flushes it. Call it before they are erased: a line too many erases nobody else.
+/// Adds people to the ledger and flushes it. When they asked for it, call it before they are erased: from then on nothing
+/// brings them back.
 ///
 /// # Errors
 /// When the ledger cannot be written; then nothing may be erased yet.
