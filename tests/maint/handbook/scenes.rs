@@ -11,6 +11,8 @@ use crate::support::{House, Mounted, names};
 
 const START: &str = "systemctl start companion.service
     curl -s --retry 40 --retry-connrefused --retry-delay 1 http://127.0.0.1:8000/readyz";
+const GO_WRONG: &str = "cd deploy && docker compose up --build --detach && docker compose stop server
+    docker compose run --rm server companion-maint restore-db latest --yes && docker compose start server";
 const KEY: &str = "age-keygen -o /mnt/stick/companion-backup.key";
 
 /// Before and after a section.
@@ -100,6 +102,7 @@ pub fn of(title: &str) -> Scene {
         "Restore with Docker Compose" => {
             Scene::in_containers("cd deploy && docker compose up --build --detach")
         }
+        "Go back with Docker Compose" => Scene::in_containers(GO_WRONG).ending_with(6),
         "Restore in Kubernetes" => {
             Scene::in_containers("kubectl --namespace companion apply --kustomize deploy/kubernetes/base")
         }
