@@ -37,6 +37,8 @@ fn the_newest_stay_foreign_files_are_not_touched() {
     let backups = house.dir.join("backups");
     std::fs::write(backups.join("companion-20200101T000000Z.db.zst"), "no manifest: not ours").unwrap();
     std::fs::write(backups.join("holiday.json"), "{}").unwrap();
+    let foreign = backups.join("companion-20200102T000000Z.json");
+    std::fs::write(&foreign, r#"{"name": "another program's"}"#).unwrap();
     for _ in 0..4 {
         house.maint(&["backup-db", "--keep", "3"]).expect(0);
     }
@@ -48,6 +50,7 @@ fn the_newest_stay_foreign_files_are_not_touched() {
     assert!(
         backups.join("companion-20200101T000000Z.db.zst").exists() && backups.join("holiday.json").exists()
     );
+    assert!(foreign.exists(), "it is not a manifest of ours");
     house.maint(&["backup-db", "--keep", "0"]).expect(2);
     let dry = house.maint(&["backup-db", "--keep", "1", "--dry-run"]).expect(0).report;
     assert_eq!(dry["removed"].as_array().unwrap().len(), 2, "the one to be made takes the place of both");

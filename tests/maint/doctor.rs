@@ -91,7 +91,7 @@ fn damage(house: &House) -> Vec<String> {
     for dir in [&house.dir, &audio(house), &backups] {
         seed::file(&dir.join(".companion-tmp-1"), 10, 2 * HOUR);
     }
-    seed::file(&backups.join("companion-20200101T000000Z-2.json"), 10, 2 * HOUR);
+    seed::manifest(&backups.join("companion-20200101T000000Z-2.json"), 2 * HOUR);
     std::fs::remove_file(house.dir.join("reserve")).unwrap();
     set_mode(&house.database(), 0o644);
     set_mode(&house.dir, 0o750);
@@ -161,8 +161,10 @@ fn what_is_young_or_foreign_or_in_use_is_left_alone() {
     seed::file(&audio(&house).join(format!("{}.mp3", uuid::Uuid::new_v4())), 10, HOUR / 2);
     seed::file(&audio(&house).join("readme.txt"), 10, 2 * HOUR);
     seed::file(&house.dir.join(".companion-tmp-2"), 10, HOUR / 2);
-    seed::file(&backups.join("companion-20200101T000000Z.json"), 10, HOUR / 2);
-    seed::file(&backups.join("notes.json"), 10, 9 * DAY);
+    seed::manifest(&backups.join("companion-20200101T000000Z.json"), HOUR / 2);
+    seed::manifest(&backups.join("notes.json"), 9 * DAY);
+    // Another program's, that happens to be called so.
+    seed::file(&backups.join("companion-20200103T000000Z.json"), 10, 9 * DAY);
     std::fs::create_dir(house.dir.join("lost+found")).unwrap();
     let elsewhere = tempfile::NamedTempFile::new().unwrap();
     set_mode(elsewhere.path(), 0o644);

@@ -32,7 +32,9 @@ pub fn lone_manifests(visit: &mut Visit<'_>) -> Result<(), MaintError> {
             return false;
         };
         let backup = format!("{stem}{BACKUP}");
-        entry.written_at < settled && !all.iter().any(|other| other.name.starts_with(&backup))
+        let lone = entry.written_at < settled && !all.iter().any(|other| other.name.starts_with(&backup));
+        // Another program's file may have such a name, too.
+        lone && backup_store::read_manifest(&entry.path).is_some()
     };
     let dir = visit.dir.backups().to_owned();
     let lone = |all: Vec<Entry>| -> Vec<Entry> {
@@ -59,7 +61,7 @@ pub fn without_manifest(visit: &mut Visit<'_>) -> Result<(), MaintError> {
     for entry in entries(&dir)? {
         let Some(manifest) = manifest_of(&dir, &entry) else { continue };
         // Both may have gone since, to make room.
-        if is_readable(&manifest) || !entry.path.exists() {
+        if backup_store::read_manifest(&manifest).is_some() || !entry.path.exists() {
             continue;
         }
         let repair = "no rule ever removes it, and it is not counted as a backup: put its .json back beside it, or move it \
@@ -67,9 +69,4 @@ pub fn without_manifest(visit: &mut Visit<'_>) -> Result<(), MaintError> {
         visit.finding(&entry.name, "a backup without a readable manifest".to_owned(), repair);
     }
     Ok(())
-}
-
-fn is_readable(manifest: &Path) -> bool {
-    let text = std::fs::read(manifest).ok();
-    text.is_some_and(|text| serde_json::from_slice::<backup_store::Manifest>(&text).is_ok())
 }
