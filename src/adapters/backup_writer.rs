@@ -46,6 +46,10 @@ pub enum BackupError {
 }
 
 impl BackupError {
+    fn of_copy(error: SnapshotError) -> Self {
+        if matches!(error, SnapshotError::Stopped) { Self::Stopped } else { error.into() }
+    }
+
     fn from_io(operation: &'static str, path: &Path, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::Interrupted {
             return Self::Stopped;
@@ -146,7 +150,12 @@ fn place_of_copy(dir: &DataDir, into: &Path) -> Result<PathBuf, DiskError> {
 ///
 /// # Errors
 /// See [`BackupError`].
-pub fn prove(dir: &DataDir, into: &Path, observe: Observer<'_>) -> Result<Proven, BackupError> {
+pub fn prove(
+    dir: &DataDir,
+    into: &Path,
+    observe: Observer<'_>,
+    stop: impl FnMut() -> bool + Send + 'static,
+) -> Result<Proven, BackupError> {
     remove_leftovers(into)?;
     backup_store::remove_lone_manifests(into)?;
     let size = database_size(dir);
@@ -165,16 +174,13 @@ pub fn prove(dir: &DataDir, into: &Path, observe: Observer<'_>) -> Result<Proven
         }
     });
     full?;
-    match taken {
-        Err(SnapshotError::Stopped) => return Err(BackupError::Stopped),
-        other => other?,
-    }
+    taken.map_err(BackupError::of_copy)?;
     times.snapshot_ms = millis(began.elapsed());
     if observe(Stage::Checking, 0, size).is_break() {
         return Err(BackupError::Stopped);
     }
     let began = Instant::now();
-    let contents = snapshot::verify(&scratch.0, Depth::Full)?;
+    let contents = snapshot::verify(&scratch.0, Depth::Full, stop).map_err(BackupError::of_copy)?;
     times.verify_ms = millis(began.elapsed());
     Ok(Proven { scratch, recipient: dir.backup_recipient().cloned(), contents, times })
 }

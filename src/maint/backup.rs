@@ -186,7 +186,7 @@ fn is_richer(job: &Job<'_>, before: &BackupFile, now: &Contents) -> bool {
 }
 
 fn prove(job: &Job<'_>, into: &Path) -> Result<Proven, MaintError> {
-    observed(job, |observe| backup_writer::prove(&job.dir, into, observe))
+    observed(job, |observe| backup_writer::prove(&job.dir, into, observe, job.run.stop.asked()))
 }
 
 /// Runs `work` with an observer that shows progress and hears the wish to stop.

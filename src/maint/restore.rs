@@ -284,7 +284,7 @@ pub(crate) fn unpack(
         if run.go_on().is_break() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
     };
     backup_codec::unpack(&chosen.path, &file, chosen.expected(), identities, observe)?;
-    let contents = snapshot::verify(&scratch.0, depth)?;
+    let contents = snapshot::verify(&scratch.0, depth, run.stop.asked())?;
     if let Some(promised) = chosen.manifest.as_ref().map(Manifest::contents).filter(|told| *told != contents)
     {
         let told = format!(

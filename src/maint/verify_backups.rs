@@ -15,7 +15,7 @@ use crate::adapters::backup_codec::{self, Identities, UnpackError};
 use crate::adapters::backup_store::{self, BackupFile, Listing};
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{DiskError, Naming};
-use crate::adapters::snapshot::Depth;
+use crate::adapters::snapshot::{Depth, SnapshotError};
 use crate::adapters::sqlite::{self, Access, During};
 use crate::adapters::{expiry_store, session_store};
 use crate::config::StorageConfig;
@@ -109,7 +109,11 @@ fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Re
             }
             // The keep rules may have taken it meanwhile.
             Err(_) if !backup.path.exists() => counts.backups -= 1,
-            Err(MaintError::Unpack(UnpackError::Stopped)) => return Err(MaintError::Stopped),
+            Err(
+                MaintError::Unpack(UnpackError::Stopped)
+                | MaintError::Copy(SnapshotError::Stopped)
+                | MaintError::Stopped,
+            ) => return Err(MaintError::Stopped),
             Err(error) => {
                 counts.failed += 1;
                 job.failed(backup.name.to_string(), &error);

@@ -114,6 +114,6 @@ fn upgrade(connection: &mut Connection, dir: &DataDir, clock: &dyn Clock, found:
 fn back_up(dir: &DataDir, into: &Path, clock: &dyn Clock) -> Result<std::path::PathBuf, BackupError> {
     let _lock = dir.lock("backup-db")?;
     let go_on = &mut |_, _, _| std::ops::ControlFlow::Continue(());
-    let proven = backup_writer::prove(dir, into, go_on)?;
+    let proven = backup_writer::prove(dir, into, go_on, || false)?;
     Ok(backup_writer::keep(proven, dir, into, clock.now(), go_on)?.path)
 }
