@@ -45,7 +45,7 @@ pub struct Manifest {
     /// Whether the packed file is encrypted.
     #[serde(default)]
     pub encrypted: bool,
-    /// Until then it stays whatever the keep rules say: it is the last one before most rows went.
+    /// Once told of as one from before most rows went: until then it stays whatever the keep rules say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guarded_until: Option<String>,
 }

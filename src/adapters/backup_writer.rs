@@ -140,13 +140,20 @@ fn place_of_copy(dir: &DataDir, into: &Path) -> Result<PathBuf, DiskError> {
     if dir.backup_recipient().is_none() {
         return Ok(into.to_owned());
     }
-    let place = dir.root().join(format!("{TEMPORARY_PREFIX}backup"));
+    let place = own_place(dir);
     dir.owner().create_dir(&place)?;
     remove_leftovers(&place)?;
     Ok(place)
 }
 
-/// Copies the database into `into` and proves the copy. The caller holds the backup lock.
+/// A directory in the data directory for a copy that is to lie nowhere else; still to be made.
+#[must_use]
+pub fn own_place(dir: &DataDir) -> PathBuf {
+    dir.root().join(format!("{TEMPORARY_PREFIX}backup"))
+}
+
+/// Copies the database into `into`, where nobody but this installation writes, and proves the copy. The caller holds the
+/// backup lock. `stop` is asked while the copy is checked.
 ///
 /// # Errors
 /// See [`BackupError`].

@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::House;
 use crate::support::seed::{self, DAY};
+use crate::support::{House, names};
 
 fn house() -> House {
     let house = House::built();
@@ -77,6 +77,7 @@ fn a_backup_can_go_into_a_pipe() {
     let database = zstd::decode_all(output.stdout.as_slice()).unwrap();
     assert!(database.starts_with(b"SQLite format 3\0"));
     assert!(house.backups().is_empty());
+    assert!(names(&house.dir.join("backups"), "").is_empty(), "nothing of it lies with the backups");
     house.assert_no_temporary_files();
     let report = String::from_utf8(output.stderr).unwrap();
     assert!(report.contains(&crate::support::sha256(&output.stdout)));
