@@ -13,6 +13,7 @@ use crate::adapters::backup_codec::{self, Packed};
 use crate::adapters::backup_store::{self, Manifest};
 use crate::adapters::data_dir::{DataDir, DataDirError, TEMPORARY_PREFIX, remove_leftovers};
 use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::installation::{self, Claim};
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
 use crate::domain::clock::Timestamp;
 
@@ -34,6 +35,9 @@ pub enum BackupError {
         /// Bytes that are to stay free.
         spare: u64,
     },
+    /// The directory is that of another installation.
+    #[error("refused: {path} holds the backups of another installation, and nothing in it was touched: set BACKUP_DIR (or --output-dir) to another directory; `companion-maint backup-db --force` takes it over with all that is in it", path = .0.display())]
+    Anothers(PathBuf),
     /// The caller wanted to stop.
     #[error("stopped before the backup was complete")]
     Stopped,
@@ -150,6 +154,18 @@ fn place_of_copy(dir: &DataDir, into: &Path) -> Result<PathBuf, DiskError> {
 #[must_use]
 pub fn own_place(dir: &DataDir) -> PathBuf {
     dir.root().join(format!("{TEMPORARY_PREFIX}backup"))
+}
+
+/// Makes `into` the directory of this installation's backups; one that is another's only by `force`. The caller holds
+/// the backup lock.
+///
+/// # Errors
+/// [`BackupError::Anothers`], before anything there is touched; or what the disk says.
+pub fn claim(dir: &DataDir, into: &Path, force: bool) -> Result<(), BackupError> {
+    match installation::take_over(dir, into, force)? {
+        Claim::Ours | Claim::Nobodys => Ok(()),
+        Claim::Anothers => Err(BackupError::Anothers(into.to_owned())),
+    }
 }
 
 /// Copies the database into `into`, where nobody but this installation writes, and proves the copy. The caller holds the

@@ -12,6 +12,7 @@ pub mod erasure_ledger;
 pub mod expiry_store;
 pub mod import_store;
 pub mod inspection;
+pub mod installation;
 pub mod langgraph;
 pub mod metrics_file;
 pub mod offline;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::adapters::backup_store::{self, BackupFile};
 use crate::adapters::backup_writer::{self, Backup, BackupError, Proven, Stage, StageTimes};
 use crate::adapters::expiry_store;
+use crate::adapters::installation::{self, Claim};
 use crate::adapters::set_aside;
 use crate::adapters::snapshot;
 use crate::adapters::sqlite::During;
@@ -111,6 +112,7 @@ fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Resu
         return rehearse(job, &into, rules, counts);
     }
     job.dir.owner().create_dir(&into)?;
+    backup_writer::claim(&job.dir, &into, job.run.force)?;
     // What was there before tells whether most rows have gone since.
     let before = Shelf::look(&into, job.now)?;
     let doubt = check_fuse(job, rules);
@@ -136,6 +138,9 @@ fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Resu
 /// the copy itself could tell, that it is whole, stays open.
 fn rehearse(job: &mut Job<'_>, into: &Path, rules: KeepRules, counts: &mut Counts) -> Result<(), MaintError> {
     backup_writer::try_place(&job.dir, into)?;
+    if !job.run.force && installation::claim(&job.dir, into)? == Claim::Anothers {
+        return Err(BackupError::Anothers(into.to_owned()).into());
+    }
     let contents = snapshot::count(job.dir.database())?;
     counts.database_bytes = contents.bytes;
     counts.sessions = contents.sessions;

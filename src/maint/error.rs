@@ -85,6 +85,7 @@ impl MaintError {
                 }
             },
             Self::Import(error) => error.outcome(),
+            Self::Backup(BackupError::Anothers(_)) => Outcome::Refused,
             Self::Database(DbError::Newer { .. } | DbError::Older { .. }) => Outcome::Refused,
             Self::Unpack(UnpackError::Broken(_) | UnpackError::WrongIdentity)
             | Self::Copy(SnapshotError::Broken(_) | SnapshotError::Database(DbError::NotOurs { .. }))
