@@ -407,13 +407,17 @@ fn an_interrupted_restore_is_undone_and_what_was_unpacked_to_look_at_goes() {
     let pending = house.dir.join("restore.pending");
     let told = serde_json::json!({"set_aside": "20261124T020000Z", "files": ["companion.db"]});
     std::fs::write(&pending, told.to_string()).unwrap();
-    let bench = house.dir.join("backups/.companion-tmp-verify");
-    std::fs::create_dir(&bench).unwrap();
-    seed::file(&bench.join("unpacked"), 10, 0);
+    // Beside the backups is where earlier releases unpacked.
+    for bench in [".companion-tmp-verify", "backups/.companion-tmp-verify"] {
+        let bench = house.dir.join(bench);
+        std::fs::create_dir(&bench).unwrap();
+        seed::file(&bench.join("unpacked"), 10, 0);
+    }
     assert_eq!(found(&house), ["restore: restore.pending"]);
     house.maint(&["doctor", "--repair", "--dry-run"]).expect(3);
     assert!(pending.exists() && !house.database().exists());
-    assert_eq!(mended(&house), ["restore: restore.pending", "leftovers: backups/.companion-tmp-verify"]);
+    let gone = ["leftovers: .companion-tmp-verify", "leftovers: backups/.companion-tmp-verify"];
+    assert_eq!(mended(&house), [&["restore: restore.pending"][..], &gone].concat());
     house.assert_sound();
     // What a restore that went well has set aside stays, and stays private.
     house.maint(&["backup-db"]).expect(0);
