@@ -15,6 +15,7 @@ pub mod expiry_store;
 pub mod import_owners;
 pub mod import_store;
 pub mod inspection;
+pub mod installation;
 pub mod langgraph;
 pub mod metrics_file;
 pub mod offline;

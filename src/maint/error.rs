@@ -94,6 +94,7 @@ impl MaintError {
                 | DataDirError::Disk(_) => Outcome::Failed,
             },
             Self::Import(error) => error.outcome(),
+            Self::Backup(BackupError::Anothers(_)) => Outcome::Refused,
             Self::Database(DbError::Newer { .. } | DbError::Older { .. }) => Outcome::Refused,
             Self::Unpack(UnpackError::Broken(_) | UnpackError::WrongIdentity)
             | Self::Copy(SnapshotError::Broken(_) | SnapshotError::Database(DbError::NotOurs { .. }))

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use crate::adapters::backup_writer::{self, BackupError};
 use crate::adapters::data_dir::{DataDir, remove_leftovers};
 use crate::adapters::database::Prepare;
+use crate::adapters::installation::{self, Claim};
 use crate::adapters::sqlite::{self, Access, DbError};
 use crate::adapters::{erasure_ledger, import_owners, reserve};
 use crate::domain::clock::Clock;
@@ -41,13 +42,23 @@ pub(super) fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
         }
     }
     // Whoever holds the lock is writing there now and cleans up after itself.
-    if let Ok(_lock) = dir.lock("backup-db") {
+    if let Ok(_lock) = dir.lock("backup-db")
+        && matches!(installation::claim(dir, dir.backups()), Ok(Claim::Ours | Claim::Nobodys))
+    {
         remove_leftovers(dir.backups())?;
     }
     if let Err(error) = reserve::restore(dir) {
         tracing::warn!(error = %error, "There is no room for the reserve; cleanup may not work on a full disk");
     }
     Ok(())
+}
+
+/// Only now that there is a database: a new host without one may still become, by a restore, the installation whose
+/// backups it has. Without an id people can talk all the same.
+pub(super) fn name_installation(dir: &DataDir) {
+    if let Err(error) = installation::ensure(dir) {
+        tracing::warn!(error = %error, "This installation has no id yet; backup-db needs one");
+    }
 }
 
 /// A database that was put back by hand must not bring back who asked to be forgotten since.
@@ -116,7 +127,8 @@ fn upgrade(connection: &mut Connection, dir: &DataDir, clock: &dyn Clock, found:
 
 fn back_up(dir: &DataDir, into: &Path, clock: &dyn Clock) -> Result<std::path::PathBuf, BackupError> {
     let _lock = dir.lock("backup-db")?;
+    backup_writer::claim(dir, into, false)?;
     let go_on = &mut |_, _, _| std::ops::ControlFlow::Continue(());
-    let proven = backup_writer::prove(dir, into, go_on)?;
+    let proven = backup_writer::prove(dir, into, go_on, || false)?;
     Ok(backup_writer::keep(proven, dir, into, clock.now(), go_on)?.path)
 }

@@ -91,7 +91,7 @@ fn damage(house: &House) -> Vec<String> {
     for dir in [&house.dir, &audio(house), &backups] {
         seed::file(&dir.join(".companion-tmp-1"), 10, 2 * HOUR);
     }
-    seed::file(&backups.join("companion-20200101T000000Z-2.json"), 10, 2 * HOUR);
+    seed::manifest(&backups.join("companion-20200101T000000Z-2.json"), 2 * HOUR);
     std::fs::remove_file(house.dir.join("reserve")).unwrap();
     set_mode(&house.database(), 0o644);
     set_mode(&house.dir, 0o750);
@@ -172,8 +172,10 @@ fn what_is_young_or_foreign_or_in_use_is_left_alone() {
     }
     std::fs::create_dir(audio(&house).join(format!("{id}.mp3"))).unwrap();
     seed::file(&house.dir.join(".companion-tmp-2"), 10, HOUR / 2);
-    seed::file(&backups.join("companion-20200101T000000Z.json"), 10, HOUR / 2);
-    seed::file(&backups.join("notes.json"), 10, 9 * DAY);
+    seed::manifest(&backups.join("companion-20200101T000000Z.json"), HOUR / 2);
+    seed::manifest(&backups.join("notes.json"), 9 * DAY);
+    // Another program's, that happens to be called so.
+    seed::file(&backups.join("companion-20200103T000000Z.json"), 10, 9 * DAY);
     std::fs::create_dir(house.dir.join("lost+found")).unwrap();
     let elsewhere = tempfile::NamedTempFile::new().unwrap();
     set_mode(elsewhere.path(), 0o644);
@@ -416,13 +418,17 @@ fn an_interrupted_restore_is_undone_and_what_was_unpacked_to_look_at_goes() {
     let pending = house.dir.join("restore.pending");
     let told = serde_json::json!({"set_aside": "20261124T020000Z", "files": ["companion.db"]});
     std::fs::write(&pending, told.to_string()).unwrap();
-    let bench = house.dir.join("backups/.companion-tmp-verify");
-    std::fs::create_dir(&bench).unwrap();
-    seed::file(&bench.join("unpacked"), 10, 0);
+    // Beside the backups is where earlier releases unpacked.
+    for bench in [".companion-tmp-verify", "backups/.companion-tmp-verify"] {
+        let bench = house.dir.join(bench);
+        std::fs::create_dir(&bench).unwrap();
+        seed::file(&bench.join("unpacked"), 10, 0);
+    }
     assert_eq!(found(&house), ["restore: restore.pending"]);
     house.maint(&["doctor", "--repair", "--dry-run"]).expect(3);
     assert!(pending.exists() && !house.database().exists());
-    assert_eq!(mended(&house), ["restore: restore.pending", "leftovers: backups/.companion-tmp-verify"]);
+    let gone = ["leftovers: .companion-tmp-verify", "leftovers: backups/.companion-tmp-verify"];
+    assert_eq!(mended(&house), [&["restore: restore.pending"][..], &gone].concat());
     house.assert_sound();
     // What a restore that went well has set aside stays, and stays private.
     house.maint(&["backup-db"]).expect(0);

@@ -13,6 +13,7 @@ mod full_disk;
 mod handbook;
 mod import;
 mod import_kills;
+mod installations;
 mod keep;
 mod kills;
 mod kills_of_restore;
