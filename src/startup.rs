@@ -98,7 +98,6 @@ impl Application {
         storage::clean_up(&data_dir)?;
         let prepare = storage::open_despite_full_disk(&data_dir, &substitutes.clock)?;
         storage::forget_again(&data_dir)?;
-        storage::name_installation(&data_dir);
         let import = storage::import_command(&data_dir);
         let listener = bind(&config.host, config.port)?;
         let started = Database::start(data_dir.database().to_owned(), prepare)?;

@@ -43,7 +43,7 @@ pub fn marker(backups: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When it cannot be read or written.
-pub fn ensure(dir: &DataDir) -> Result<InstallationId, DiskError> {
+fn ensure(dir: &DataDir) -> Result<InstallationId, DiskError> {
     let path = path(dir);
     match read(&path)? {
         Some(id) => Ok(id),
@@ -71,13 +71,17 @@ pub fn claim(dir: &DataDir, backups: &Path) -> Result<Claim, DiskError> {
 /// # Errors
 /// When an id or the marker cannot be read or written.
 pub fn take_over(dir: &DataDir, backups: &Path, force: bool) -> Result<Claim, DiskError> {
-    let (own, marker) = (ensure(dir)?, marker(backups));
     let known = claim(dir, backups)?;
+    if known == Claim::Anothers && !force {
+        return Ok(known);
+    }
+    // Not before it is needed: a new host whose server ran first may still become, by a restore, the one whose backups it has.
+    let (own, marker) = (ensure(dir)?, marker(backups));
     if known == Claim::Nobodys {
         let holder = settle(&marker, own, dir.owner())?;
         return Ok(if holder == own { Claim::Ours } else { Claim::Anothers });
     }
-    if known == Claim::Anothers && force {
+    if known == Claim::Anothers {
         write(&marker, own, dir.owner(), replace)?;
         return Ok(Claim::Ours);
     }

@@ -53,14 +53,6 @@ pub(super) fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
     Ok(())
 }
 
-/// Only now that there is a database: a new host without one may still become, by a restore, the installation whose
-/// backups it has. Without an id people can talk all the same.
-pub(super) fn name_installation(dir: &DataDir) {
-    if let Err(error) = installation::ensure(dir) {
-        tracing::warn!(error = %error, "This installation has no id yet; backup-db needs one");
-    }
-}
-
 /// A database that was put back by hand must not bring back who asked to be forgotten since.
 pub(super) fn forget_again(dir: &DataDir) -> Result<(), StartupError> {
     let erased = erasure_ledger::apply_in_place(dir)?;

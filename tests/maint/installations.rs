@@ -53,25 +53,23 @@ fn sessions(house: &House) -> u64 {
 }
 
 #[test]
-fn the_server_and_the_first_backup_make_the_id_and_the_first_backup_claims_the_directory() {
+fn the_first_backup_makes_the_id_and_claims_the_directory() {
     let shared = Shared::new();
     let house = shared.lived_in(3);
+    house.maint(&["backup-db", "--dry-run"]).expect(0);
+    house.start().stop();
+    assert!(!house.dir.join("installation").exists() && !shared.path().join(MARKER).exists());
+    house.maint(&["backup-db"]).expect(0);
     let made = id(&house);
     let meta = fs::metadata(house.dir.join("installation")).unwrap();
     assert_eq!(meta.permissions().mode() & 0o777, 0o600);
     assert_eq!(meta.uid(), fs::metadata(&house.dir).unwrap().uid());
-    house.start().stop();
-    assert_eq!(id(&house), made, "it stays");
-    assert!(!shared.path().join(MARKER).exists(), "there are no backups yet");
+    assert_eq!(fs::read_to_string(shared.path().join(MARKER)).unwrap(), made);
     // As an earlier release leaves it: backups, and nobody's.
-    house.maint(&["backup-db"]).expect(0);
     fs::remove_file(shared.path().join(MARKER)).unwrap();
-    fs::remove_file(house.dir.join("installation")).unwrap();
-    house.maint(&["backup-db", "--dry-run"]).expect(0);
-    assert!(!house.dir.join("installation").exists());
     house.maint(&["backup-db"]).expect(0);
-    assert_eq!(fs::read_to_string(shared.path().join(MARKER)).unwrap(), id(&house));
-    assert_ne!(id(&house), made);
+    assert_eq!(fs::read_to_string(shared.path().join(MARKER)).unwrap(), made);
+    assert_eq!(id(&house), made, "it stays");
     house.maint(&["doctor"]).expect(0);
     house.assert_no_temporary_files();
 }
@@ -113,6 +111,7 @@ fn a_backup_into_the_directory_of_another_installation_touches_nothing() {
 fn latest_of_another_installation_has_to_be_named() {
     let shared = Shared::new();
     let (first, second) = (shared.lived_in(3), shared.lived_in(30));
+    House::at(second.dir.clone()).maint(&["backup-db"]).expect(0);
     let second_id = id(&second);
     first.maint(&["backup-db"]).expect(0);
     for arguments in [&["restore-db", "latest", "--yes"][..], &["restore-db", "latest", "--dry-run"]] {
@@ -157,8 +156,24 @@ fn a_new_host_goes_on_with_the_backups_it_restores_from() {
     copy.maint(&["restore-db", shared.newest().to_str().unwrap(), "--yes"]).expect(0);
     assert!(!copy.dir.join("installation").exists());
     copy.start().stop();
-    assert_ne!(id(&copy), id(&old));
     shared.names(House::at(copy.dir.clone())).maint(&["backup-db"]).expect(4);
+    assert!(!copy.dir.join("installation").exists(), "what was refused made nothing");
+}
+
+#[test]
+fn a_new_host_whose_server_ran_first_goes_on_as_well() {
+    let shared = Shared::new();
+    let old = shared.lived_in(3);
+    old.maint(&["backup-db"]).expect(0);
+    // As in Kubernetes after the volume was lost: the server is there before anyone restores, and so is the night.
+    let new = shared.names(House::new());
+    let server = new.start();
+    server.start_session();
+    server.stop();
+    new.maint(&["backup-db"]).expect(4).tells("another installation");
+    new.maint(&["restore-db", "latest", "--yes"]).expect(0);
+    assert_eq!((sessions(&new), id(&new)), (4, id(&old)));
+    new.maint(&["backup-db"]).expect(0);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use crate::adapters::installation::{self, Claim};
 use crate::maint::restore::Chosen;
 use crate::maint::{MaintError, Run};
 
-/// Refuses `latest` where the backups are another installation's: that may be anybody's last night. A new host is nobody
-/// yet, and may become the one whose they are.
+/// Refuses `latest` where the backups are another installation's: that may be anybody's last night. A host that has made no
+/// backup yet is nobody, even if its server ran, and may become the one whose they are.
 pub(super) fn check(run: &Run<'_>, dir: &DataDir, asked: &str) -> Result<(), MaintError> {
     let backups = dir.backups();
     if asked != "latest" || run.force || is_new(dir) || installation::claim(dir, backups)? != Claim::Anothers
@@ -32,7 +32,7 @@ pub(super) fn go_on(dir: &DataDir, chosen: &Chosen) -> Result<(), MaintError> {
 }
 
 fn is_new(dir: &DataDir) -> bool {
-    !installation::path(dir).exists() && !dir.database().exists()
+    !installation::path(dir).exists()
 }
 
 fn is_same(a: &Path, b: &Path) -> bool {
