@@ -62,9 +62,7 @@ run() {
     code=0
     promise $((longest + 300))
     timeout --kill-after=60 "$longest" companion-maint "$1" --json &
-    child=$!
-    wait "$child" || code=$?
-    child=
+    wait "$!" || code=$?
     case "$code" in
         0) succeeded=$now ;;
         75) code=0 ;;
@@ -73,12 +71,10 @@ run() {
     remember "$1" "$slot $now $succeeded $code"
 }
 
-# The running job hears it too and stops cleanly. It is not remembered, so the next start runs it again.
+# The running job (or the minute's sleep) hears it too and stops cleanly. It is not remembered, so the next start runs it
+# again. `$!` and no name of ours for it: a signal may come before that is given.
 stop() {
-    if [ -n "$child" ]; then
-        kill -TERM "$child" 2>/dev/null
-        wait "$child"
-    fi
+    kill -TERM "${!:-}" 2>/dev/null && wait "$!"
     exit 0
 }
 
@@ -113,7 +109,6 @@ elif [ $# -gt 0 ]; then
     exit 2
 fi
 
-child=
 trap stop TERM INT
 mkdir -p "$state" "$kept"
 for job in $jobs; do
@@ -131,5 +126,5 @@ while true; do
     done
     promise 300
     sleep 60 &
-    wait $!
+    wait "$!"
 done

@@ -412,7 +412,8 @@ class Schedule(Case):
         real = (self.place / "companion-maint").read_text()
         self.program("companion-maint", f"""
             trap 'echo stopped >>{self.place}/ran; exit 1' TERM
-            read -r _ _ _ schedule _ <"/proc/$PPID/stat"
+            # Once `timeout` waits for us, for before that it would not pass the signal on.
+            until read -r _ _ doing schedule _ <"/proc/$PPID/stat"; [ "$doing" = S ]; do :; done
             kill -TERM "$schedule"
             while true; do /bin/sleep 0.05; done""")
         self.assertEqual(self.ran_at("2026-11-28 10:59", "2026-11-28 11:00"), ["stopped"])
