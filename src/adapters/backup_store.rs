@@ -45,7 +45,7 @@ pub struct Manifest {
     /// Whether the packed file is encrypted.
     #[serde(default)]
     pub encrypted: bool,
-    /// Until then it stays whatever the keep rules say: it is the last one before most rows went.
+    /// Once told of as one from before most rows went: until then it stays whatever the keep rules say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guarded_until: Option<String>,
 }
@@ -160,7 +160,9 @@ pub fn at(path: &Path) -> Option<BackupFile> {
     Some(BackupFile { name, path: path.to_owned(), manifest })
 }
 
-fn read_manifest(path: &Path) -> Option<Manifest> {
+/// The manifest at `path`; `None` when there is none, or it is another program's.
+#[must_use]
+pub fn read_manifest(path: &Path) -> Option<Manifest> {
     if fs::metadata(path).ok()?.len() > LARGEST_MANIFEST {
         return None;
     }
@@ -269,7 +271,9 @@ pub fn remove_lone_manifests(dir: &Path) -> Result<(), DiskError> {
         let Some(stem) = name.strip_suffix(".json") else { continue };
         let backups = [format!("{stem}.db.zst"), format!("{stem}.db.zst.age")];
         let ours = backups.iter().any(|backup| BackupName::parse(backup).is_some());
-        if ours && !backups.iter().any(|backup| dir.join(backup).exists()) {
+        let lone = ours && !backups.iter().any(|backup| dir.join(backup).exists());
+        // Another program's file may have such a name, too.
+        if lone && read_manifest(&path).is_some() {
             disk::remove_if_there(&path)?;
         }
     }

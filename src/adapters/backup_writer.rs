@@ -13,6 +13,7 @@ use crate::adapters::backup_codec::{self, Packed};
 use crate::adapters::backup_store::{self, Manifest};
 use crate::adapters::data_dir::{DataDir, DataDirError, TEMPORARY_PREFIX, remove_leftovers};
 use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::installation::{self, Claim};
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
 use crate::domain::clock::Timestamp;
 
@@ -34,6 +35,9 @@ pub enum BackupError {
         /// Bytes that are to stay free.
         spare: u64,
     },
+    /// The directory is that of another installation.
+    #[error("refused: {path} holds the backups of another installation, and nothing in it was touched: set BACKUP_DIR (or --output-dir) to another directory; `companion-maint backup-db --force` takes it over with all that is in it", path = .0.display())]
+    Anothers(PathBuf),
     /// The caller wanted to stop.
     #[error("stopped before the backup was complete")]
     Stopped,
@@ -46,6 +50,10 @@ pub enum BackupError {
 }
 
 impl BackupError {
+    fn of_copy(error: SnapshotError) -> Self {
+        if matches!(error, SnapshotError::Stopped) { Self::Stopped } else { error.into() }
+    }
+
     fn from_io(operation: &'static str, path: &Path, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::Interrupted {
             return Self::Stopped;
@@ -136,17 +144,41 @@ fn place_of_copy(dir: &DataDir, into: &Path) -> Result<PathBuf, DiskError> {
     if dir.backup_recipient().is_none() {
         return Ok(into.to_owned());
     }
-    let place = dir.root().join(format!("{TEMPORARY_PREFIX}backup"));
+    let place = own_place(dir);
     dir.owner().create_dir(&place)?;
     remove_leftovers(&place)?;
     Ok(place)
 }
 
-/// Copies the database into `into` and proves the copy. The caller holds the backup lock.
+/// A directory in the data directory for a copy that is to lie nowhere else; still to be made.
+#[must_use]
+pub fn own_place(dir: &DataDir) -> PathBuf {
+    dir.root().join(format!("{TEMPORARY_PREFIX}backup"))
+}
+
+/// Makes `into` the directory of this installation's backups; one that is another's only by `force`. The caller holds
+/// the backup lock.
+///
+/// # Errors
+/// [`BackupError::Anothers`], before anything there is touched; or what the disk says.
+pub fn claim(dir: &DataDir, into: &Path, force: bool) -> Result<(), BackupError> {
+    match installation::take_over(dir, into, force)? {
+        Claim::Ours | Claim::Nobodys => Ok(()),
+        Claim::Anothers => Err(BackupError::Anothers(into.to_owned())),
+    }
+}
+
+/// Copies the database into `into`, where nobody but this installation writes, and proves the copy. The caller holds the
+/// backup lock. `stop` is asked while the copy is checked.
 ///
 /// # Errors
 /// See [`BackupError`].
-pub fn prove(dir: &DataDir, into: &Path, observe: Observer<'_>) -> Result<Proven, BackupError> {
+pub fn prove(
+    dir: &DataDir,
+    into: &Path,
+    observe: Observer<'_>,
+    stop: impl FnMut() -> bool + Send + 'static,
+) -> Result<Proven, BackupError> {
     remove_leftovers(into)?;
     backup_store::remove_lone_manifests(into)?;
     let size = database_size(dir);
@@ -165,16 +197,13 @@ pub fn prove(dir: &DataDir, into: &Path, observe: Observer<'_>) -> Result<Proven
         }
     });
     full?;
-    match taken {
-        Err(SnapshotError::Stopped) => return Err(BackupError::Stopped),
-        other => other?,
-    }
+    taken.map_err(BackupError::of_copy)?;
     times.snapshot_ms = millis(began.elapsed());
     if observe(Stage::Checking, 0, size).is_break() {
         return Err(BackupError::Stopped);
     }
     let began = Instant::now();
-    let contents = snapshot::verify(&scratch.0, Depth::Full)?;
+    let contents = snapshot::verify(&scratch.0, Depth::Full, stop).map_err(BackupError::of_copy)?;
     times.verify_ms = millis(began.elapsed());
     Ok(Proven { scratch, recipient: dir.backup_recipient().cloned(), contents, times })
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use age::x25519::Recipient;
 use rustix::fs::{Gid, Uid};
 
+pub use crate::adapters::data_dir_error::DataDirError;
+use crate::adapters::database_link;
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::langgraph;
 use crate::adapters::sqlite::APPLICATION_ID;
@@ -15,47 +17,6 @@ use crate::domain::clock::Timestamp;
 
 /// Every temporary file of ours begins with this, in whatever directory it is made.
 pub const TEMPORARY_PREFIX: &str = ".companion-tmp-";
-
-/// Why the data directory cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DataDirError {
-    /// There is none.
-    #[error("there is no data directory at {path}: start the server once, or set DATA_DIR to where it is", path = .0.display())]
-    Missing(PathBuf),
-    /// Something else has its name.
-    #[error("{path} is not a directory; set DATA_DIR to the data directory", path = .0.display())]
-    NotADirectory(PathBuf),
-    /// It belongs to someone else.
-    #[error("{path} belongs to user {owner}, not to you: run this as that user (sudo -u '#{owner}' ...) or as root", path = path.display())]
-    WrongUser {
-        /// The directory.
-        path: PathBuf,
-        /// The user it belongs to.
-        owner: u32,
-    },
-    /// `SQLite`'s locks do not hold there.
-    #[error("{path} is on a network file system ({kind}), where SQLite's locks do not hold; use a local disk", path = path.display())]
-    Network {
-        /// What lies there.
-        path: PathBuf,
-        /// What the file system is called.
-        kind: &'static str,
-    },
-    /// Someone else holds the lock.
-    #[error("{what} is already running on {path}", path = path.display())]
-    Locked {
-        /// Who holds it.
-        what: String,
-        /// The data directory.
-        path: PathBuf,
-    },
-    /// The database is being replaced, or was when that was interrupted.
-    #[error("a restore is under way on {path}, or was interrupted: wait for it, or run `companion-maint restore-db` again, or `companion-maint doctor --repair` to go back to the database from before it", path = .0.display())]
-    RestorePending(PathBuf),
-    /// The disk said no.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-}
 
 /// Who owns the data directory; files we make are given to them.
 #[derive(Debug, Clone, Copy)]
@@ -147,6 +108,11 @@ impl DataDir {
         let owner = Owner { uid: meta.uid(), gid: meta.gid() };
         let mut dir = Self { config: config.clone(), owner, predecessor: None };
         dir.step_aside_for_predecessor();
+        if let Some(real) = database_link::follow(&dir.config.database, owner, dir.restore_marker().exists())?
+        {
+            real.parent().map_or(Ok(()), refuse_network)?;
+            dir.config.database = real;
+        }
         Ok(dir)
     }
 
@@ -176,7 +142,7 @@ impl DataDir {
         &self.config.data_dir
     }
 
-    /// The `SQLite` file.
+    /// The `SQLite` file itself, also where a link has its name: its log lies beside the file.
     #[must_use]
     pub fn database(&self) -> &Path {
         &self.config.database
@@ -204,6 +170,12 @@ impl DataDir {
     #[must_use]
     pub fn erasures(&self) -> PathBuf {
         self.root().join("erasures")
+    }
+
+    /// What tells that a restore is under way, or was interrupted.
+    #[must_use]
+    pub fn restore_marker(&self) -> PathBuf {
+        self.root().join("restore.pending")
     }
 
     /// Whom backups are encrypted to; `None` leaves them readable.

@@ -15,7 +15,8 @@ use crate::adapters::sqlite::{self, Access, DbError, During};
 use crate::domain::clock::Timestamp;
 use crate::domain::person::PersonId;
 
-/// Adds people to the ledger and flushes it. Call it before they are erased: a line too many erases nobody else.
+/// Adds people to the ledger and flushes it. When they asked for it, call it before they are erased: from then on nothing
+/// brings them back.
 ///
 /// # Errors
 /// When the ledger cannot be written; then nothing may be erased yet.
@@ -66,6 +67,24 @@ pub fn apply_in_place(dir: &DataDir) -> Result<u64, DbError> {
     Ok(erased)
 }
 
+/// Which of these people have been erased.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub fn erased_among(dir: &DataDir, people: &[PersonId]) -> Result<Vec<PersonId>, DiskError> {
+    let Some(ledger) = open(dir)? else { return Ok(Vec::new()) };
+    let mut erased = Vec::new();
+    for line in ledger.lines() {
+        let person = person_in(&line.naming("read", &dir.erasures())?);
+        erased.extend(person.filter(|person| people.contains(person)));
+    }
+    Ok(erased)
+}
+
+fn person_in(line: &str) -> Option<PersonId> {
+    line.split(' ').next().and_then(|id| id.parse().ok())
+}
+
 fn open(dir: &DataDir) -> Result<Option<BufReader<File>>, DiskError> {
     let path = dir.erasures();
     match File::open(&path) {
@@ -84,9 +103,7 @@ fn erase_all(db: &Connection, ledger: BufReader<File>, path: &Path) -> Result<u6
     let mut erased = 0;
     for line in ledger.lines() {
         let line = line.naming("read", path)?;
-        let Some(person) = line.split(' ').next().and_then(|id| id.parse::<PersonId>().ok()) else {
-            continue;
-        };
+        let Some(person) = person_in(&line) else { continue };
         if let Some(key) = person_store::key_of(db, person).during("look for a person")? {
             person_store::erase(db, key).during("forget a person again")?;
             erased += 1;

@@ -1,11 +1,11 @@
 //! SQL for what was brought in from a predecessor: which thread became which session, whose it is, turn by turn.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::adapters::person_store;
 use crate::adapters::session_store;
 use crate::domain::clock::Timestamp;
-use crate::domain::person::PersonToken;
+use crate::domain::person::{PersonId, PersonToken};
 use crate::domain::session::{PublicId, Session, TurnId};
 
 /// Names a predecessor's thread without telling its id.
@@ -169,21 +169,43 @@ pub fn pin(connection: &Connection, session: i64) -> rusqlite::Result<bool> {
     Ok(connection.prepare_cached(sql)?.execute([session])? > 0)
 }
 
-/// The person who holds what was brought in, and whether the token was ever told.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn owner(connection: &Connection) -> rusqlite::Result<Option<(i64, bool)>> {
-    let sql = "SELECT person_id, told FROM import_owner WHERE person_id IS NOT NULL";
-    connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+/// The person who holds what was brought in.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner {
+    /// Their row.
+    pub key: i64,
+    /// Their id in the erasure ledger.
+    pub id: PersonId,
+    /// Whether the operator was ever told the token.
+    pub told: bool,
 }
 
-/// Makes the person who will hold what is brought in.
+/// The person who holds what was brought in.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn make_owner(connection: &Connection, token: &PersonToken, at: Timestamp) -> rusqlite::Result<i64> {
-    let person = person_store::insert(connection, token, at)?;
+pub fn owner(connection: &Connection) -> rusqlite::Result<Option<Owner>> {
+    let sql = "SELECT p.id, p.public_id, o.told FROM import_owner o JOIN persons p ON p.id = o.person_id";
+    let owner = |row: &Row<'_>| {
+        Ok(Owner { key: row.get(0)?, id: session_store::public_id(row, 1)?, told: row.get(2)? })
+    };
+    connection.query_row(sql, [], owner).optional()
+}
+
+/// Makes the person who will hold what is brought in, unless somebody with that id is here.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn make_owner(
+    connection: &Connection,
+    id: PersonId,
+    token: &PersonToken,
+    at: Timestamp,
+) -> rusqlite::Result<i64> {
+    let person = match person_store::key_of(connection, id)? {
+        Some(person) => person,
+        None => person_store::insert_as(connection, id, token, at)?,
+    };
     let sql = "INSERT INTO import_owner (id, person_id, told) VALUES (1, ?1, 0)
         ON CONFLICT (id) DO UPDATE SET person_id = excluded.person_id, told = 0";
     connection.execute(sql, [person])?;

@@ -26,11 +26,24 @@ fn hash(token: &PersonToken) -> [u8; 32] {
 /// # Errors
 /// What `SQLite` says.
 pub fn insert(connection: &Connection, token: &PersonToken, at: Timestamp) -> rusqlite::Result<i64> {
+    insert_as(connection, PersonId::random(), token, at)
+}
+
+/// The same, with an id that was chosen before.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn insert_as(
+    connection: &Connection,
+    id: PersonId,
+    token: &PersonToken,
+    at: Timestamp,
+) -> rusqlite::Result<i64> {
     connection
         .prepare_cached(
             "INSERT INTO persons (public_id, token_hash, created_at, last_seen_at) VALUES (?1, ?2, ?3, ?3)",
         )?
-        .execute(params![PersonId::random().as_bytes(), hash(token), at.as_millis()])?;
+        .execute(params![id.as_bytes(), hash(token), at.as_millis()])?;
     Ok(connection.last_insert_rowid())
 }
 

@@ -29,10 +29,6 @@ struct Pending {
     files: Vec<String>,
 }
 
-fn marker(dir: &DataDir) -> PathBuf {
-    dir.root().join("restore.pending")
-}
-
 fn home(dir: &DataDir) -> &Path {
     dir.database().parent().unwrap_or(dir.root())
 }
@@ -46,9 +42,12 @@ pub fn place(dir: &DataDir) -> PathBuf {
 /// Refuses to use a database that a restore is putting in its place, or was when it was interrupted.
 ///
 /// # Errors
-/// [`DataDirError::RestorePending`].
+/// [`DataDirError::RestorePending`], or [`DataDirError::RestoreUnknown`].
 pub fn refuse_pending(dir: &DataDir) -> Result<(), DataDirError> {
-    if marker(dir).exists() { Err(DataDirError::RestorePending(dir.root().to_owned())) } else { Ok(()) }
+    match read_marker(dir)? {
+        Some(_) => Err(DataDirError::RestorePending(dir.root().to_owned())),
+        None => Ok(()),
+    }
 }
 
 /// Sets the current database aside, if there is one, and gives `new` its name. Until [`finish`], [`undo`] goes back.
@@ -84,7 +83,7 @@ pub fn replace(dir: &DataDir, new: &Path, at: Timestamp) -> Result<Option<PathBu
 /// # Errors
 /// What the disk says.
 pub fn finish(dir: &DataDir) -> Result<(), DiskError> {
-    disk::remove_if_there(&marker(dir))?;
+    disk::remove_if_there(&dir.restore_marker())?;
     disk::flush_dir(dir.root())
 }
 
@@ -92,16 +91,15 @@ pub fn finish(dir: &DataDir) -> Result<(), DiskError> {
 /// every lock. Can itself be interrupted and called again.
 ///
 /// # Errors
-/// What the disk says; nothing is lost then, and the marker stays.
-pub fn undo(dir: &DataDir) -> Result<bool, DiskError> {
-    let path = marker(dir);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error).naming("read", &path),
-    };
-    let pending: Pending =
-        serde_json::from_slice(&text).map_err(std::io::Error::from).naming("read", &path)?;
+/// [`DataDirError::RestoreUnknown`], or what the disk says; nothing is lost then, and the marker stays.
+pub fn undo(dir: &DataDir) -> Result<bool, DataDirError> {
+    match read_marker(dir)? {
+        Some(pending) => put_back(dir, &pending).map(|()| true).map_err(Into::into),
+        None => Ok(false),
+    }
+}
+
+fn put_back(dir: &DataDir, pending: &Pending) -> Result<(), DiskError> {
     let aside = place(dir).join(&pending.set_aside);
     for file in &pending.files {
         if !aside.join(file).exists() && !home(dir).join(file).exists() {
@@ -127,8 +125,7 @@ pub fn undo(dir: &DataDir) -> Result<bool, DiskError> {
         fs::remove_dir(&aside).naming("remove", &aside)?;
     }
     disk::flush_dir(home(dir))?;
-    finish(dir)?;
-    Ok(true)
+    finish(dir)
 }
 
 /// Removes databases that were set aside more than `keep` before `now`; returns their names.
@@ -212,8 +209,30 @@ fn next_place(dir: &DataDir, at: Timestamp) -> PathBuf {
     std::iter::once(first).chain(more).find(|path| !path.exists()).unwrap_or_default()
 }
 
+/// What an unfinished [`replace`] has noted.
+fn read_marker(dir: &DataDir) -> Result<Option<Pending>, DataDirError> {
+    let path = dir.restore_marker();
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).naming("read", &path).map_err(Into::into),
+    };
+    let pending = serde_json::from_slice(&text).ok().filter(|pending: &Pending| is_plausible(dir, pending));
+    pending.map(Some).ok_or_else(|| DataDirError::RestoreUnknown { path, aside: place(dir) })
+}
+
+/// Whether these are names that [`replace`] can have written.
+fn is_plausible(dir: &DataDir, pending: &Pending) -> bool {
+    let moment = pending.set_aside.split('-').next().unwrap_or_default();
+    let parts: Vec<_> = PARTS.iter().map(|part| format!("{}{part}", file_name(dir))).collect();
+    let one_name = Path::new(&pending.set_aside).components().count() == 1;
+    one_name
+        && Timestamp::parse_compact(moment).is_some()
+        && pending.files.iter().all(|file| parts.contains(file))
+}
+
 fn write_marker(dir: &DataDir, pending: &Pending) -> Result<(), DiskError> {
-    let path = marker(dir);
+    let path = dir.restore_marker();
     let text = serde_json::to_vec(pending).map_err(std::io::Error::from).naming("write", &path)?;
     let staged = DataDir::temporary_in(dir.root());
     let written = disk::create_private(&staged)
@@ -310,6 +329,21 @@ mod tests {
         fs::rename(&away, &lies).unwrap();
         assert!(undo(&dir).unwrap());
         assert_eq!(read(&dir, "companion.db").as_deref(), Some("old"));
+    }
+
+    #[test]
+    fn a_note_that_is_damaged_changes_nothing_and_says_what_to_do() {
+        let (_root, dir) = house();
+        put(&dir, "companion.db", "old");
+        let elsewhere = r#"{"set_aside": "..", "files": ["companion.db"]}"#;
+        let strange = r#"{"set_aside": "20261124T000000Z", "files": ["locks"]}"#;
+        for text in ["", "{", "[]", elsewhere, strange] {
+            put(&dir, "restore.pending", text);
+            for told in [undo(&dir).unwrap_err(), refuse_pending(&dir).unwrap_err()] {
+                assert!(told.to_string().contains("is damaged: move it away"), "{told}");
+            }
+            assert_eq!(read(&dir, "companion.db").as_deref(), Some("old"));
+        }
     }
 
     #[test]

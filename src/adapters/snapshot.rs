@@ -4,14 +4,18 @@ use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, ErrorCode};
 
 use crate::adapters::disk::Naming;
 use crate::adapters::sqlite::{self, Access, DbError, During};
 
 /// Pages copied between two looks at the disk and at whether to stop: 8 MiB of 4 KiB pages.
 const PAGES_PER_STEP: i32 = 2048;
+
+/// SQLite's instructions between two looks at whether to stop while a copy is checked; looking through the pages, it
+/// counts each as one.
+const INSTRUCTIONS: i32 = 5_000;
 
 /// Why there is no snapshot.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +24,7 @@ pub enum SnapshotError {
     #[error(transparent)]
     Database(#[from] DbError),
     /// The caller wanted to stop.
-    #[error("stopped before the copy was complete")]
+    #[error("stopped before the copy was complete and checked")]
     Stopped,
     /// The copy is not a whole database.
     #[error("the copy does not verify: {0}")]
@@ -114,12 +118,36 @@ fn copy_pages(
     }
 }
 
-/// Proves that the file at `path` is a whole database of ours that this program can read, and says what it holds.
+/// Proves that the file at `path` is a whole database of ours that this program can read, and says what it holds. `stop`
+/// is asked many times a second whether to give up.
 ///
 /// # Errors
-/// [`SnapshotError::Broken`] with the first thing that is wrong.
-pub fn verify(path: &Path, depth: Depth) -> Result<Contents, SnapshotError> {
+/// [`SnapshotError::Broken`] with the first thing that is wrong; [`SnapshotError::Stopped`].
+pub fn verify(
+    path: &Path,
+    depth: Depth,
+    stop: impl FnMut() -> bool + Send + 'static,
+) -> Result<Contents, SnapshotError> {
     let (connection, schema_version) = sqlite::open(path, Access::ReadOnly)?;
+    connection.progress_handler(INSTRUCTIONS, Some(stop)).during("listen for the wish to stop")?;
+    prove(&connection, path, (schema_version, depth)).map_err(told_to_stop)
+}
+
+/// What SQLite calls an interruption was the wish to stop.
+fn told_to_stop(error: SnapshotError) -> SnapshotError {
+    if let SnapshotError::Database(DbError::Sqlite { source, .. }) = &error
+        && source.sqlite_error_code() == Some(ErrorCode::OperationInterrupted)
+    {
+        return SnapshotError::Stopped;
+    }
+    error
+}
+
+fn prove(
+    connection: &Connection,
+    path: &Path,
+    (schema_version, depth): (i64, Depth),
+) -> Result<Contents, SnapshotError> {
     if schema_version > sqlite::schema_version() {
         return Err(SnapshotError::Broken(format!("its schema {schema_version} is newer than this program")));
     }
@@ -132,10 +160,10 @@ pub fn verify(path: &Path, depth: Depth) -> Result<Contents, SnapshotError> {
     if finding != "ok" {
         return Err(SnapshotError::Broken(finding));
     }
-    if let Some(table) = dangling_reference(&connection).during("check the copy's references")? {
+    if let Some(table) = dangling_reference(connection).during("check the copy's references")? {
         return Err(SnapshotError::Broken(format!("a row of {table} refers to one that is not there")));
     }
-    contents(&connection, path, schema_version).map_err(Into::into)
+    contents(connection, path, schema_version).map_err(Into::into)
 }
 
 /// Counts what the database at `path` holds.
@@ -163,4 +191,48 @@ fn dangling_reference(connection: &Connection) -> rusqlite::Result<Option<String
     let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
     let mut rows = statement.query([])?;
     rows.next()?.map(|row| row.get(0)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::adapters::data_dir::DataDir;
+    use crate::config::ServerConfig;
+
+    /// So many rows that every check takes longer than one look at whether to stop.
+    const ROWS: u32 = 50_000;
+
+    fn filled(root: &Path) -> DataDir {
+        let dir = DataDir::create_or_open(&ServerConfig::for_testing(root).unwrap().storage).unwrap();
+        sqlite::create(&dir).unwrap();
+        let (db, _) = sqlite::open(dir.database(), Access::ReadWrite).unwrap();
+        db.execute_batch(&format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})
+             INSERT INTO persons (public_id, token_hash, created_at, last_seen_at)
+             SELECT randomblob(16), randomblob(32), 1, 1 FROM n"
+        ))
+        .unwrap();
+        dir
+    }
+
+    #[test]
+    fn a_check_stops_in_its_middle_when_it_is_told_to() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = filled(root.path());
+        for depth in [Depth::Quick, Depth::Full] {
+            let asked = Arc::new(AtomicU32::new(0));
+            let (quiet, heard) = (asked.clone(), asked.clone());
+            let whole =
+                verify(dir.database(), depth, move || quiet.fetch_add(1, Ordering::Relaxed) == u32::MAX);
+            assert_eq!(whole.unwrap().persons, u64::from(ROWS));
+            let in_all = asked.swap(0, Ordering::Relaxed);
+            assert!(in_all > 1, "it was asked {in_all} times");
+            let stopped = verify(dir.database(), depth, move || heard.fetch_add(1, Ordering::Relaxed) > 0);
+            assert!(matches!(stopped, Err(SnapshotError::Stopped)), "{stopped:?}");
+            assert_eq!(asked.load(Ordering::Relaxed), 2, "it stops where it is told to");
+        }
+    }
 }

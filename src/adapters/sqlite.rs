@@ -34,6 +34,8 @@ pub fn schema_version() -> i64 {
 pub enum Access {
     /// Reads and writes.
     ReadWrite,
+    /// The same, without shared memory, which a disk with no byte free cannot hold; nobody else gets in meanwhile.
+    Alone,
     /// Reads only, of a database someone may be writing.
     ReadOnly,
 }
@@ -45,13 +47,17 @@ pub enum Access {
 pub fn open(path: &Path, access: Access) -> Result<(Connection, i64), DbError> {
     refuse_other_things(path)?;
     let flags = match access {
-        Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Access::ReadWrite | Access::Alone => OpenFlags::SQLITE_OPEN_READ_WRITE,
         Access::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
     };
     let connection = connect(path, flags)?;
+    if access == Access::Alone {
+        // Before anything is read: then the index of the log is kept in memory.
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE").during("open the database alone")?;
+    }
     let version = identify(&connection, path)?;
     // SQLite itself would be content to read.
-    if access == Access::ReadWrite && connection.is_readonly("main").during("look at the database")? {
+    if access != Access::ReadOnly && connection.is_readonly("main").during("look at the database")? {
         return Err(DbError::ReadOnly(path.to_owned()));
     }
     set_pragmas(&connection).during("set up the database connection")?;

@@ -6,7 +6,6 @@
 //! Bounds: the server copies after 512 writes; if the thread cannot keep up, the writer helps from 32 MiB on.
 
 use std::fs::File;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -84,20 +83,16 @@ fn copy_when_asked(path: &Path, asked: &Receiver<()>) {
     }
 }
 
-/// Flushes what has been committed without.
+/// Flushes what has been committed without. The log is there for as long as a connection of the caller's is open.
 ///
 /// # Errors
-/// When the disk fails.
+/// When there is no log, or the disk fails.
 pub fn flush(database: &Path) -> Result<(), DiskError> {
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
     let log = PathBuf::from(log);
-    match File::open(&log).and_then(|file| file.sync_data()) {
-        // Emptied and tidied away meanwhile: then it is in the database, and flushed there.
-        Err(source) if source.kind() == ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(DiskError { operation: "flush", path: log, source }),
-        Ok(()) => Ok(()),
-    }
+    let flushed = File::open(&log).and_then(|file| file.sync_data());
+    flushed.map_err(|source| DiskError { operation: "flush", path: log, source })
 }
 
 /// Copies what can be copied without anyone having to wait. True when that was all.

@@ -69,7 +69,7 @@ pub fn file_name(id: AudioId, format: AudioFormat) -> String {
 #[must_use]
 pub fn parse_file_name(name: &str) -> Option<(AudioId, AudioFormat)> {
     let (stem, extension) = name.split_once('.')?;
-    let id: AudioId = stem.parse().ok()?;
+    let id: AudioId = stem.parse().ok().filter(AudioId::is_random)?;
     let format = AudioFormat::from_extension(extension)?;
     (file_name(id, format) == name).then_some((id, format))
 }
@@ -85,6 +85,20 @@ mod tests {
         let id = AudioId::random();
         for format in AudioFormat::ALL {
             assert_eq!(parse_file_name(&file_name(id, format)), Some((id, format)));
+        }
+    }
+
+    #[test]
+    fn a_name_made_by_others_is_not_ours() {
+        let others = [
+            "6f1c8a52-31d0-1c1e-9d1e-0123456789ab.mp3",
+            "6F1C8A52-31D0-4C1E-9D1E-0123456789AB.mp3",
+            "6f1c8a5231d04c1e9d1e0123456789ab.mp3",
+            "6f1c8a52-31d0-4c1e-9d1e-0123456789ab.aac",
+            "6f1c8a52-31d0-4c1e-9d1e-0123456789ab.mp3.part",
+        ];
+        for name in others {
+            assert_eq!(parse_file_name(name), None, "{name}");
         }
     }
 

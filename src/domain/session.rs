@@ -20,6 +20,12 @@ impl PublicId {
         Self(Uuid::new_v4())
     }
 
+    /// True when it can be one of [`Self::random`].
+    #[must_use]
+    pub fn is_random(&self) -> bool {
+        self.0.get_version() == Some(uuid::Version::Random)
+    }
+
     /// The 16 bytes as kept in the database.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {

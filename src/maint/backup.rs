@@ -8,12 +8,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::adapters::backup_store::{self, BackupFile};
-use crate::adapters::backup_writer::{self, Backup, Proven, Stage, StageTimes};
+use crate::adapters::backup_writer::{self, Backup, BackupError, Proven, Stage, StageTimes};
 use crate::adapters::expiry_store;
+use crate::adapters::installation::{self, Claim};
 use crate::adapters::set_aside;
-use crate::adapters::snapshot::{self, Contents};
+use crate::adapters::snapshot;
 use crate::adapters::sqlite::During;
-use crate::domain::backup::{GUARDED_FOR, KeepRules, has_halved};
+use crate::domain::backup::{GUARDED_FOR, KeepRules};
 use crate::domain::maintenance::BACKUP_DB;
 use crate::domain::retention::check_clock;
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
@@ -103,36 +104,29 @@ pub fn run(run: &Run<'_>, options: Options<'_>) -> Report<Counts> {
 
 fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Result<(), MaintError> {
     let rules = rules(job, options.keep);
-    let into = match &options.destination {
-        Destination::Directory(Some(dir)) => dir.clone(),
-        Destination::Directory(None) | Destination::Pipe(_) => job.dir.backups().to_owned(),
+    let into = match options.destination {
+        Destination::Directory(asked) => asked.unwrap_or_else(|| job.dir.backups().to_owned()),
+        Destination::Pipe(pipe) => return into_pipe(job, pipe, counts),
     };
     if job.run.dry_run {
-        let kept = matches!(options.destination, Destination::Directory(_));
-        return rehearse(job, &into, kept.then_some(rules), counts);
+        return rehearse(job, &into, rules, counts);
     }
     job.dir.owner().create_dir(&into)?;
+    backup_writer::claim(&job.dir, &into, job.run.force)?;
     // What was there before tells whether most rows have gone since.
-    let before = Shelf::look(&into, job.now)?.newest();
+    let before = Shelf::look(&into, job.now)?;
     let doubt = check_fuse(job, rules);
     let proven = prove(job, &into)?;
-    if let Destination::Pipe(pipe) = options.destination {
-        let backup = observed(job, |observe| backup_writer::stream(proven, job.now, pipe, observe))?;
-        take_up(counts, &backup);
-        return Ok(());
-    }
-    let richer = before.filter(|before| is_richer(job, before, &proven.contents()));
-    if let Some(before) = &richer {
-        // Before the new one has its name: the next run must not take this one for an ordinary one.
-        backup_store::guard(before, job.now.later_by(GUARDED_FOR), job.dir.owner())?;
-    }
+    let richer = before.richer(proven.contents().rows());
+    // Before the new one has its name: the next run must not take these for ordinary ones.
+    guard_newest(job, &richer)?;
     let backup = observed(job, |observe| backup_writer::keep(proven, &job.dir, &into, job.now, observe))?;
     take_up(counts, &backup);
     doubt?;
     let shelf = Shelf::look(&into, job.now)?.with_made(&backup.path);
     counts.kept_at_most_days = Some(shelf.longest_days(rules));
-    if let Some(before) = richer {
-        shelf.keep_all(job, &before, counts);
+    if let Some(before) = richer.first().filter(|_| !job.run.force) {
+        shelf.keep_all(job, before, counts);
         return Ok(());
     }
     shelf.rotate(job, rules, counts);
@@ -142,25 +136,22 @@ fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Resu
 
 /// A dry run: the same checks in the same order, and the same plan with the backup that would be made in it. What only
 /// the copy itself could tell, that it is whole, stays open.
-fn rehearse(
-    job: &mut Job<'_>,
-    into: &Path,
-    rules: Option<KeepRules>,
-    counts: &mut Counts,
-) -> Result<(), MaintError> {
+fn rehearse(job: &mut Job<'_>, into: &Path, rules: KeepRules, counts: &mut Counts) -> Result<(), MaintError> {
     backup_writer::try_place(&job.dir, into)?;
-    let Some(rules) = rules else { return Ok(()) };
+    if !job.run.force && installation::claim(&job.dir, into)? == Claim::Anothers {
+        return Err(BackupError::Anothers(into.to_owned()).into());
+    }
     let contents = snapshot::count(job.dir.database())?;
     counts.database_bytes = contents.bytes;
     counts.sessions = contents.sessions;
     counts.checkpoints = contents.checkpoints;
     check_fuse(job, rules)?;
     let shelf = Shelf::look(into, job.now)?;
-    let before = shelf.newest().filter(|before| is_richer(job, before, &contents));
+    let richer = shelf.richer(contents.rows());
     let shelf = shelf.with_one_more(job.dir.backup_recipient().is_some())?;
     counts.kept_at_most_days = Some(shelf.longest_days(rules));
-    if let Some(before) = before {
-        shelf.keep_all(job, &before, counts);
+    if let Some(before) = richer.first().filter(|_| !job.run.force) {
+        shelf.keep_all(job, before, counts);
         return Ok(());
     }
     shelf.rotate(job, rules, counts);
@@ -181,18 +172,39 @@ fn rules(job: &Job<'_>, keep: Keep) -> KeepRules {
     }
 }
 
-fn is_richer(job: &Job<'_>, before: &BackupFile, now: &Contents) -> bool {
-    !job.run.force && has_halved(before.manifest.contents().rows(), now.rows())
+/// A backup for a pipe goes nowhere else: its copy lies in the data directory, and nothing is rotated.
+fn into_pipe(job: &Job<'_>, pipe: Box<dyn Write + '_>, counts: &mut Counts) -> Result<(), MaintError> {
+    let place = backup_writer::own_place(&job.dir);
+    if job.run.dry_run {
+        return backup_writer::try_place(&job.dir, &place).map_err(Into::into);
+    }
+    job.dir.owner().create_dir(&place)?;
+    let proven = prove(job, &place)?;
+    let backup = observed(job, |observe| backup_writer::stream(proven, job.now, pipe, observe))?;
+    take_up(counts, &backup);
+    Ok(())
+}
+
+/// Guards the newest of those with more than twice the rows. The others are marked as told of, with a time that is
+/// over, and so are all by `--force`: the next night goes on as usual.
+fn guard_newest(job: &Job<'_>, richer: &[BackupFile]) -> Result<(), MaintError> {
+    // The newest last: whoever is killed before it is guarded begins again.
+    for (place, file) in richer.iter().enumerate().rev() {
+        let guarded = place == 0 && !job.run.force;
+        let until = if guarded { job.now.later_by(GUARDED_FOR) } else { job.now };
+        backup_store::guard(file, until, job.dir.owner())?;
+    }
+    Ok(())
 }
 
 fn prove(job: &Job<'_>, into: &Path) -> Result<Proven, MaintError> {
-    observed(job, |observe| backup_writer::prove(&job.dir, into, observe))
+    observed(job, |observe| backup_writer::prove(&job.dir, into, observe, job.run.stop.asked()))
 }
 
 /// Runs `work` with an observer that shows progress and hears the wish to stop.
 fn observed<T>(
     job: &Job<'_>,
-    work: impl FnOnce(backup_writer::Observer<'_>) -> Result<T, backup_writer::BackupError>,
+    work: impl FnOnce(backup_writer::Observer<'_>) -> Result<T, BackupError>,
 ) -> Result<T, MaintError> {
     let observe = &mut |stage, done, total| {
         let what = match stage {

@@ -241,14 +241,16 @@ fn erase_unseen(job: &mut Job<'_>, cutoffs: Cutoffs, counts: &mut Counts) -> Res
         if unseen.is_empty() {
             return Ok(());
         }
-        let ids: Vec<_> = unseen.iter().map(|person| person.id).collect();
-        erasure_ledger::append(&job.dir, &ids, job.now)?;
         for person in unseen {
             job.check_stop()?;
             if let Some(deleted) =
                 erase_if_unseen(&mut job.db, person.key, cutoff).during("erase a person")?
             {
                 counts.persons_erased += 1;
+                // Afterwards, other than with someone who asks for it: whoever is in the ledger is erased at every start of
+                // the server, and until now this one could still come back. A backup that has them, restored after a
+                // kill between the two, has them as they were: unseen for too long.
+                erasure_ledger::append(&job.dir, &[person.id], job.now)?;
                 take_up(job, deleted, counts)?;
             }
             compact::pause(GAP);

@@ -4,6 +4,7 @@
 //! Each check is one function that tells what it finds, and with it how that is mended: what is listed and what is mended
 //! cannot differ. Nothing here reads for long but the check of the whole file.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -216,10 +217,15 @@ impl<'a> Visit<'a> {
     /// Whether there is a database to look at, and not a restore that was interrupted; mending goes back to what was
     /// there before it.
     fn is_settled(&mut self, options: Options) -> Result<bool, MaintError> {
-        if set_aside::refuse_pending(&self.dir).is_ok() {
-            return Ok(true);
-        }
         self.check = "restore";
+        match set_aside::refuse_pending(&self.dir) {
+            Ok(()) => return Ok(true),
+            Err(DataDirError::RestoreUnknown { path, aside }) => {
+                self.tell_unknown_restore(&path, &aside);
+                return Ok(false);
+            }
+            Err(_) => {}
+        }
         self.mending = options.repair && !self.run.dry_run;
         let found = "a restore is under way, or was interrupted".to_owned();
         let repair = "go back to the database from before it; or run `companion-maint restore-db` again";
@@ -230,6 +236,17 @@ impl<'a> Visit<'a> {
         });
         self.mending = false;
         Ok(set_aside::refuse_pending(&self.dir).is_ok())
+    }
+
+    fn tell_unknown_restore(&mut self, marker: &Path, aside: &Path) {
+        let found = "is damaged, so that an interrupted restore cannot be undone".to_owned();
+        let repair = format!(
+            "mv '{0}' '{0}.damaged' and run `companion-maint restore-db` again; the database from before is still in its \
+             place, or in the newest directory of {1}",
+            marker.display(),
+            aside.display()
+        );
+        self.finding("restore.pending", found, &repair);
     }
 
     fn all_checks(&mut self, db: Option<&Connection>) -> Result<(), MaintError> {

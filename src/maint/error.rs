@@ -58,6 +58,12 @@ pub enum MaintError {
     /// A wrong clock must not empty the store.
     #[error("refused: {0}. Set the clock right; if it is right, use --force")]
     Clock(#[from] ClockDoubt),
+    /// Cleanup has no room to work in.
+    #[error(
+        "{0}. The reserve, which cleanup works with on a full disk, is missing: run `companion-maint cleanup-audio`, or \
+         remove something of others from that disk (32 MiB are plenty), then run this again"
+    )]
+    NoReserve(Box<Self>),
     /// Somebody else was in the way.
     #[error("{0} is in use; try again later")]
     InUse(&'static str),
@@ -78,13 +84,17 @@ impl MaintError {
         match self {
             Self::DataDir(error) | Self::Backup(BackupError::DataDir(error)) => match error {
                 DataDirError::WrongUser { .. } => Outcome::Usage,
-                DataDirError::Network { .. } | DataDirError::RestorePending(_) => Outcome::Refused,
+                DataDirError::Network { .. }
+                | DataDirError::RestorePending(_)
+                | DataDirError::RestoreUnknown { .. } => Outcome::Refused,
                 DataDirError::Locked { .. } => Outcome::Busy,
-                DataDirError::Missing(_) | DataDirError::NotADirectory(_) | DataDirError::Disk(_) => {
-                    Outcome::Failed
-                }
+                DataDirError::Missing(_)
+                | DataDirError::NotADirectory(_)
+                | DataDirError::Link { .. }
+                | DataDirError::Disk(_) => Outcome::Failed,
             },
             Self::Import(error) => error.outcome(),
+            Self::Backup(BackupError::Anothers(_)) => Outcome::Refused,
             Self::Database(DbError::Newer { .. } | DbError::Older { .. }) => Outcome::Refused,
             Self::Unpack(UnpackError::Broken(_) | UnpackError::WrongIdentity)
             | Self::Copy(SnapshotError::Broken(_) | SnapshotError::Database(DbError::NotOurs { .. }))
@@ -97,8 +107,15 @@ impl MaintError {
             | Self::NoBackup(_)
             | Self::NoneVerifies(_)
             | Self::NoSuchBackup(..) => Outcome::Failed,
-            Self::OutOfTime(_) | Self::InUse(_) => Outcome::Failed,
+            Self::OutOfTime(_) | Self::InUse(_) | Self::NoReserve(_) => Outcome::Failed,
             Self::Database(_) | Self::Disk(_) | Self::Backup(_) | Self::Stopped => Outcome::Failed,
         }
+    }
+
+    /// True when the disk is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_full())
+            || matches!(self, Self::Disk(error) if error.is_full())
     }
 }

@@ -9,6 +9,8 @@
 //! - Only words come in. System and tool messages, pictures, sound and metadata are counted and left out.
 //! - Brought in once is known for good: what was deleted here since stays deleted, unless `--force` is given. A session
 //!   that has a thread's id and was not brought in is not touched.
+//! - When somebody who held imported conversations was erased, nothing is imported unless `--force` is given: after an older
+//!   backup is restored the database does not tell what was brought in before.
 //! - Sessions belong to whoever holds the token in `--person-token-file`, else to one person made for them, whose token
 //!   is told once, in the report, and is neither in the record of runs nor in the log.
 
@@ -18,6 +20,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::adapters::import_owners;
 use crate::adapters::import_store::{self, Needed, ThreadHash};
 use crate::adapters::langgraph::{Role, Source, SourceError};
 use crate::adapters::sqlite::{DbError, During};
@@ -26,6 +29,7 @@ use crate::domain::person::PersonToken;
 use crate::maint::{ItemError, Job, MaintError, Needs, Outcome, Report, Run, Schema};
 use bring_in::{Came, bring_in};
 use collect::Heard;
+use owner::Owners;
 
 mod bring_in;
 mod collect;
@@ -202,16 +206,12 @@ fn import(
 ) -> Result<(), MaintError> {
     let given = options.person_token_file.as_ref().map(|path| owner::given(&job.db, path)).transpose()?;
     let source = Source::open(&options.source, &job.dir).map_err(ImportError::from)?;
-    let mut owner = given;
+    if !job.run.dry_run {
+        import_owners::note_made(&job.dir, &job.db)?;
+    }
+    let mut owners = Owners::look(&job.dir, &job.db, given, job.run.force)?;
     let now = job.now;
-    let mut person = |db: &mut Connection| match owner {
-        Some(person) => Ok(person),
-        None => {
-            let person = owner::of_imports(db, now, token)?;
-            owner = Some(person);
-            Ok(person)
-        }
-    };
+    let mut person = |db: &mut Connection| owners.person(db, now, token);
     let imported = import_all(job, &source, options, &mut person, counts);
     if !source.is_unchanged() {
         let error = "it was written while it was read; stop the predecessor and run this again".to_owned();

@@ -5,19 +5,22 @@ use crate::adapters::disk::DiskError;
 use crate::adapters::reserve;
 
 /// The reserve while it is lent; comes back when dropped.
-pub(crate) struct Released(DataDir);
+pub(crate) struct Released {
+    dir: DataDir,
+    /// False when there was none: the job has no room of its own.
+    pub was_there: bool,
+}
 
 impl Released {
     /// Gives the reserve's space back to the file system.
     pub fn of(dir: &DataDir) -> Result<Self, DiskError> {
-        reserve::release(dir)?;
-        Ok(Self(dir.clone()))
+        Ok(Self { was_there: reserve::release(dir)?, dir: dir.clone() })
     }
 }
 
 impl Drop for Released {
     fn drop(&mut self) {
-        if let Err(error) = reserve::restore(&self.0) {
+        if let Err(error) = reserve::restore(&self.dir) {
             tracing::warn!(error = %error, "There is no room for the reserve yet; the next cleanup tries again");
         }
     }

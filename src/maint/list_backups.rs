@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::adapters::backup_store::{self, BackupFile};
 use crate::adapters::data_dir::{DataDir, DataDirError};
+use crate::domain::clock::Timestamp;
 use crate::maint::{MaintError, Outcome, Report, Run, item};
 
 /// One backup.
@@ -50,14 +51,14 @@ pub struct Counts {
 pub fn run(run: &Run<'_>) -> Report<Counts> {
     let (began, now) = (Instant::now(), run.clock.now());
     let mut counts = Counts::default();
-    let (outcome, errors) = match look(run, &mut counts) {
+    let (outcome, errors) = match look(run, now, &mut counts) {
         Ok(()) => (Outcome::Done, Vec::new()),
         Err(error) => (error.outcome(), vec![item(counts.directory.clone(), &error)]),
     };
     Report::of(run, "list-backups", (now, began), counts, (outcome, errors))
 }
 
-fn look(run: &Run<'_>, counts: &mut Counts) -> Result<(), MaintError> {
+fn look(run: &Run<'_>, now: Timestamp, counts: &mut Counts) -> Result<(), MaintError> {
     let dir = &run.config.storage.backup_dir;
     counts.directory = dir.display().to_string();
     // Whoever may not look would see nothing, and take that for the truth.
@@ -69,12 +70,13 @@ fn look(run: &Run<'_>, counts: &mut Counts) -> Result<(), MaintError> {
         other => other?,
     };
     counts.bytes = listing.backups.iter().map(|backup| backup.manifest.bytes).sum();
-    counts.backups = listing.backups.into_iter().map(listed).collect();
+    counts.backups = listing.backups.into_iter().map(|backup| listed(backup, now)).collect();
     counts.without_manifest = listing.without_manifest.iter().map(ToString::to_string).collect();
     Ok(())
 }
 
-fn listed(backup: BackupFile) -> Listed {
+fn listed(backup: BackupFile, now: Timestamp) -> Listed {
+    let still_guarded = backup.manifest.guarded_until().is_some_and(|until| until > now);
     let manifest = backup.manifest;
     Listed {
         file: backup.name.to_string(),
@@ -86,6 +88,6 @@ fn listed(backup: BackupFile) -> Listed {
         encrypted: backup.name.encrypted,
         sessions: manifest.sessions,
         checkpoints: manifest.checkpoints,
-        guarded_until: manifest.guarded_until,
+        guarded_until: manifest.guarded_until.filter(|_| still_guarded),
     }
 }

@@ -161,7 +161,7 @@ pub(crate) struct Job<'a> {
     pub last_success: Option<Timestamp>,
     pub errors: Vec<ItemError>,
     // Dropped in this order, after the run is recorded: the reserve comes back before the lock is let go.
-    _reserve: Option<Released>,
+    reserve: Option<Released>,
     _lock: Lock,
 }
 
@@ -195,23 +195,26 @@ impl Run<'_> {
         let (outcome, errors, record) = match self.open(needs, now) {
             Err(error) => (error.outcome(), vec![item(self.place(), &error)], None),
             Ok(mut opened) => {
-                let key = if self.dry_run { None } else { begin_record(&opened.db, job, now) };
+                // Where there is no room for it yet there may be some at the end, which tells of a failure.
+                let key = (!self.dry_run).then(|| run_store::begin(&opened.db, job, now).ok()).flatten();
                 let ended = work(&mut opened, &mut counts);
                 let mut errors = std::mem::take(&mut opened.errors);
                 let worst = if errors.is_empty() { Outcome::Done } else { Outcome::Partial };
                 let outcome = ended.map_or_else(
                     |error| {
-                        let error = self.stop.explain(error);
+                        let error = without_reserve(self.stop.explain(error), opened.reserve.as_ref());
                         errors.push(item(job.to_owned(), &error));
                         error.outcome()
                     },
                     |()| worst,
                 );
-                (outcome, errors, key.map(|key| (opened, key)))
+                (outcome, errors, (!self.dry_run).then_some((opened, key)))
             }
         };
         let report = Report::of(self, job, (now, began), counts, (outcome, errors));
-        if let Some((opened, key)) = record {
+        if let Some((opened, key)) = record
+            && let Some(key) = key.or_else(|| begin_record(&opened.db, job, now))
+        {
             end_record(&opened.db, key, report.ended_at(), outcome, &report);
         }
         report
@@ -223,10 +226,12 @@ impl Run<'_> {
         let lock = self.lock(&dir, job)?;
         set_aside::refuse_pending(&dir)?;
         let reserve = if reserve && !self.dry_run { Some(Released::of(&dir)?) } else { None };
-        let db = open_database(&dir, schema)?;
+        let db = open_database(&dir, schema)
+            .or_else(|error| open_on_full_disk(&dir, needs, error))
+            .map_err(|error| without_reserve(error.into(), reserve.as_ref()))?;
         let last_success = run_store::last_success(&db, job)
             .map_err(|source| DbError::from_sqlite("read the record of runs", source))?;
-        Ok(Job { run: self, now, dir, db, last_success, errors: Vec::new(), _reserve: reserve, _lock: lock })
+        Ok(Job { run: self, now, dir, db, last_success, errors: Vec::new(), reserve, _lock: lock })
     }
 
     fn place(&self) -> String {
@@ -251,6 +256,20 @@ pub(crate) fn open_database(dir: &DataDir, schema: Schema) -> Result<Connection,
         }
         error
     })
+}
+
+/// Cleanup has to work with no byte free, also where the reserve is missing.
+fn open_on_full_disk(dir: &DataDir, needs: Needs, error: DbError) -> Result<Connection, DbError> {
+    if needs.reserve && error.is_full() {
+        return sqlite::open_current(dir.database(), Access::Alone);
+    }
+    Err(error)
+}
+
+/// Says what to do where a full disk is the trouble and the reserve is missing.
+fn without_reserve(error: MaintError, reserve: Option<&Released>) -> MaintError {
+    let missing = reserve.is_some_and(|reserve| !reserve.was_there);
+    if missing && error.is_full() { MaintError::NoReserve(Box::new(error)) } else { error }
 }
 
 fn open_at(path: &Path, schema: Schema) -> Result<Connection, DbError> {

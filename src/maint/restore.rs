@@ -24,6 +24,7 @@ use crate::maint::{MaintError, Outcome, Report, Run, item};
 
 mod choice;
 mod new_home;
+mod whose;
 
 pub(crate) use choice::Chosen;
 use choice::choose;
@@ -161,6 +162,9 @@ fn restore(
         }
     }
     let chosen = choose(run, &options.backup)?;
+    if let Some(dir) = dir {
+        whose::check(run, dir, &options.backup)?;
+    }
     take_up(counts, &chosen);
     let beside = dir.map(DataDir::database).unwrap_or(&chosen.path).parent().unwrap_or(Path::new("."));
     let unpacked = unpack(run, beside, &chosen, &identities, Depth::Quick)?;
@@ -170,7 +174,10 @@ fn restore(
     counts.checkpoints = unpacked.contents.checkpoints;
     counts.database_bytes = unpacked.contents.bytes;
     match dir {
-        Some(dir) if !run.dry_run => put_in_place(run, dir, unpacked, (now, &mut *counts))?,
+        Some(dir) if !run.dry_run => {
+            whose::go_on(dir, &chosen)?;
+            put_in_place(run, dir, unpacked, (now, &mut *counts))?;
+        }
         _ => return Ok(()),
     }
     log_completed(counts);
@@ -284,7 +291,7 @@ pub(crate) fn unpack(
         if run.go_on().is_break() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
     };
     backup_codec::unpack(&chosen.path, &file, chosen.expected(), identities, observe)?;
-    let contents = snapshot::verify(&scratch.0, depth)?;
+    let contents = snapshot::verify(&scratch.0, depth, run.stop.asked())?;
     if let Some(promised) = chosen.manifest.as_ref().map(Manifest::contents).filter(|told| *told != contents)
     {
         let told = format!(

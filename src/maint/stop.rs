@@ -48,6 +48,12 @@ impl Stop {
         (Instant::now() >= end).then_some(Reason::OutOfTime(span))
     }
 
+    /// For those who look for themselves: true when the job has to stop.
+    pub(crate) fn asked(&self) -> impl FnMut() -> bool + Send + 'static {
+        let stop = self.clone();
+        move || stop.reason().is_some()
+    }
+
     /// `error`, with the true reason in it when all it says is that the work was stopped.
     pub(crate) fn explain(&self, error: MaintError) -> MaintError {
         let stopped = matches!(

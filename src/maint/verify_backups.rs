@@ -1,5 +1,7 @@
 //! `verify-backups`: every backup is unpacked and looked through, as if it had to be restored tonight.
 //!
+//! Nothing is written where the backups lie: that may be another machine, which is not to see what is decrypted here.
+//!
 //! An encrypted one without its key is held against its SHA-256: what it was before encryption was checked then. With
 //! `--restore-drill` the newest one that verifies is restored into a directory of its own, opened as the server would,
 //! brought up to date there and read from.
@@ -13,15 +15,16 @@ use serde::Serialize;
 
 use crate::adapters::backup_codec::{self, Identities, UnpackError};
 use crate::adapters::backup_store::{self, BackupFile, Listing};
+use crate::adapters::backup_writer::{BackupError, ensure_room};
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{DiskError, Naming};
-use crate::adapters::snapshot::Depth;
+use crate::adapters::snapshot::{Depth, SnapshotError};
 use crate::adapters::sqlite::{self, Access, During};
 use crate::adapters::{expiry_store, session_store};
 use crate::config::StorageConfig;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::VERIFY_BACKUPS;
-use crate::maint::restore::{self, Chosen};
+use crate::maint::restore::{self, Chosen, Unpacked};
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema, millis};
 
 /// What the command line asks for.
@@ -99,7 +102,7 @@ fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Re
         return Err(MaintError::NoBackup(place));
     }
     let bench = Bench::set_up(&job.dir)?;
-    let mut newest = None;
+    let (mut newest, mut no_room) = (None, None);
     for backup in listing.backups {
         job.check_stop()?;
         match check(job.run, &bench.0, &backup, &identities) {
@@ -109,14 +112,19 @@ fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Re
             }
             // The keep rules may have taken it meanwhile.
             Err(_) if !backup.path.exists() => counts.backups -= 1,
-            Err(MaintError::Unpack(UnpackError::Stopped)) => return Err(MaintError::Stopped),
+            Err(
+                MaintError::Unpack(UnpackError::Stopped)
+                | MaintError::Copy(SnapshotError::Stopped)
+                | MaintError::Stopped,
+            ) => return Err(MaintError::Stopped),
             Err(error) => {
                 counts.failed += 1;
                 job.failed(backup.name.to_string(), &error);
+                no_room = Some(error).filter(is_no_room).or(no_room);
             }
         }
     }
-    let newest = newest.ok_or(MaintError::NoneVerifies(place))?;
+    let newest = newest.ok_or_else(|| no_room.unwrap_or(MaintError::NoneVerifies(place)))?;
     if options.drill {
         counts.drill = Some(drill(job, &bench, &newest, &identities)?);
     }
@@ -131,7 +139,12 @@ fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Re
     Ok(())
 }
 
-/// Its name in the directory of backups: one that nobody gives to a directory of their own.
+/// A backup that could not be looked at is not a bad one.
+fn is_no_room(error: &MaintError) -> bool {
+    matches!(error, MaintError::Backup(BackupError::NoSpace { .. }))
+}
+
+/// Its name in the data directory: one that nobody gives to a directory of their own.
 pub(crate) const BENCH: &str = ".companion-tmp-verify";
 
 /// A directory to unpack in, which belongs to whoever holds the lock of this job; gone when dropped.
@@ -139,7 +152,7 @@ struct Bench(PathBuf);
 
 impl Bench {
     fn set_up(dir: &DataDir) -> Result<Self, DiskError> {
-        let bench = Self(dir.backups().join(BENCH));
+        let bench = Self(dir.root().join(BENCH));
         bench.clear()?;
         dir.owner().create_dir(&bench.0)?;
         Ok(bench)
@@ -176,13 +189,21 @@ fn check(
         }
         return Ok(Verified { file, checked: Checked::Sha256, sessions, checkpoints });
     }
-    restore::unpack(run, bench, &chosen(backup), identities, Depth::Full)?;
+    unpack(run, bench, backup, (identities, Depth::Full))?;
     Ok(Verified { file, checked: Checked::Content, sessions, checkpoints })
 }
 
-fn chosen(backup: &BackupFile) -> Chosen {
+/// Unpacks and proves one, and leaves as much room as those need who write there.
+fn unpack(
+    run: &Run<'_>,
+    into: &Path,
+    backup: &BackupFile,
+    (identities, depth): (&Identities, Depth),
+) -> Result<Unpacked, MaintError> {
+    ensure_room(into, backup.manifest.database_bytes, run.config.storage.min_free_disk_bytes)?;
     let manifest = Some(backup.manifest.clone());
-    Chosen { path: backup.path.clone(), encrypted: backup.name.encrypted, manifest }
+    let chosen = Chosen { path: backup.path.clone(), encrypted: backup.name.encrypted, manifest };
+    restore::unpack(run, into, &chosen, identities, depth)
 }
 
 /// A whole restore into a data directory of its own, up to the first reading.
@@ -205,7 +226,7 @@ fn drill(
     if job.dir.erasures().exists() {
         fs::copy(job.dir.erasures(), dir.erasures()).naming("copy to", &dir.erasures())?;
     }
-    let unpacked = restore::unpack(job.run, dir.root(), &chosen(backup), identities, Depth::Quick)?;
+    let unpacked = unpack(job.run, dir.root(), backup, (identities, Depth::Quick))?;
     restore::put_in_place(job.run, &dir, unpacked, (job.now, &mut restore::Counts::default()))?;
     let (mut db, _) = sqlite::open(dir.database(), Access::ReadWrite)?;
     sqlite::migrate(&mut db)?;

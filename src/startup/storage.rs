@@ -8,8 +8,9 @@ use rusqlite::Connection;
 use crate::adapters::backup_writer::{self, BackupError};
 use crate::adapters::data_dir::{DataDir, remove_leftovers};
 use crate::adapters::database::Prepare;
+use crate::adapters::installation::{self, Claim};
 use crate::adapters::sqlite::{self, Access, DbError};
-use crate::adapters::{erasure_ledger, reserve};
+use crate::adapters::{erasure_ledger, import_owners, reserve};
 use crate::domain::clock::Clock;
 use crate::startup::StartupError;
 
@@ -41,7 +42,9 @@ pub(super) fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
         }
     }
     // Whoever holds the lock is writing there now and cleans up after itself.
-    if let Ok(_lock) = dir.lock("backup-db") {
+    if let Ok(_lock) = dir.lock("backup-db")
+        && matches!(installation::claim(dir, dir.backups()), Ok(Claim::Ours | Claim::Nobodys))
+    {
         remove_leftovers(dir.backups())?;
     }
     if let Err(error) = reserve::restore(dir) {
@@ -84,12 +87,15 @@ fn open_database(dir: &DataDir, clock: Arc<dyn Clock>) -> Result<Option<Prepare>
         sqlite::create(dir)?;
     }
     let path = dir.database().to_owned();
-    let (_, found) = sqlite::open(&path, Access::ReadWrite)?;
+    let (db, found) = sqlite::open(&path, Access::ReadWrite)?;
     let known = sqlite::schema_version();
     if found > known {
         return Err(DbError::Newer { path, found, known }.into());
     }
     if found == known {
+        if let Err(error) = import_owners::note_made(dir, &db) {
+            tracing::warn!(error = %error, "Whom conversations were imported for could not be noted in import-owners");
+        }
         return Ok(None);
     }
     let dir = dir.clone();
@@ -113,7 +119,8 @@ fn upgrade(connection: &mut Connection, dir: &DataDir, clock: &dyn Clock, found:
 
 fn back_up(dir: &DataDir, into: &Path, clock: &dyn Clock) -> Result<std::path::PathBuf, BackupError> {
     let _lock = dir.lock("backup-db")?;
+    backup_writer::claim(dir, into, false)?;
     let go_on = &mut |_, _, _| std::ops::ControlFlow::Continue(());
-    let proven = backup_writer::prove(dir, into, go_on)?;
+    let proven = backup_writer::prove(dir, into, go_on, || false)?;
     Ok(backup_writer::keep(proven, dir, into, clock.now(), go_on)?.path)
 }

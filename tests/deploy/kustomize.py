@@ -35,15 +35,30 @@ def identity(resource):
     return resource["apiVersion"], resource["kind"], resource["metadata"]["name"]
 
 
+# Lists whose items Kubernetes' schemas tell apart by one field, so that a patch is merged into them; and one it replaces.
+KEYS = {"containers": "name", "volumes": "name", "volumeMounts": "mountPath"}
+REPLACED = {"command"}
+
+
 def merged(resource, change):
-    """`resource` with the maps of `change` merged in. How a list is merged depends on its schema, so a list is refused."""
+    """`resource` with the maps of `change` merged in. How a list is merged depends on its schema; one not known is refused."""
     result = dict(resource)
     for key, value in change.items():
-        if isinstance(value, list) or value is None:
+        if isinstance(value, list) and key in KEYS:
+            result[key] = merged_list(result.get(key, []), value, KEYS[key])
+            continue
+        if (isinstance(value, list) and key not in REPLACED) or value is None:
             raise NotRendered(f"a patch of the list or removal of {key}")
         known = isinstance(value, dict) and isinstance(result.get(key), dict)
         result[key] = merged(result[key], value) if known else value
     return result
+
+
+def merged_list(items, changes, key):
+    """`items` with each change merged into the item of the same key. New ones go first, as kustomize puts them."""
+    changed = {change[key]: change for change in changes}
+    new = [change for name, change in changed.items() if name not in {item[key] for item in items}]
+    return new + [merged(item, changed.get(item[key], {})) for item in items]
 
 
 def files(directory):

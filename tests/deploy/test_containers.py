@@ -55,6 +55,9 @@ class Dockerfile(Case):
     def test_hadolint_finds_nothing(self):
         self.succeeds("hadolint", DEPLOY / "Dockerfile")
 
+    def test_shellcheck_finds_nothing(self):
+        self.succeeds("shellcheck", *sorted(DEPLOY.glob("*.sh")))
+
     def test_both_stages_are_the_same_debian_and_the_toolchain_is_ours(self):
         bases = [rest.split() for name, rest in instructions() if name == "FROM"]
         channel = tomllib.loads((ROOT / "rust-toolchain.toml").read_text())["toolchain"]["channel"]
@@ -101,7 +104,7 @@ class Dockerfile(Case):
 
     def test_the_slim_image_has_what_the_scripts_use(self):
         # Packages every Debian has ("Essential: yes" or "Priority: required"); the slim image has them too.
-        for program in ("bash", "date", "sleep", "rm", "useradd", "groupadd", "install"):
+        for program in ("sh", "bash", "cat", "date", "mkdir", "mv", "sleep", "timeout", "useradd", "groupadd", "install"):
             path = Path(shutil.which(program)).resolve()
             owner = run("dpkg", "--search", path).stdout or run("dpkg", "--search", str(path).removeprefix("/usr")).stdout
             package = owner.split(":")[0]
@@ -206,13 +209,15 @@ class Contained(Case):
         for name in ("DATA_DIR", "BACKUP_DIR"):
             self.environment[name] = f"{self.place}{settings['data'][name]}"
 
-    def contained(self, *command):
+    def contained(self, *command, tmp="mount -o remount,bind,ro /tmp"):
         """The command line that runs `command` as the image's user, able to write to the volumes and nowhere else."""
         places = " ".join(f"{self.place}/{name}" for name in ("data", "backups"))
         script = f"""
             for volume in {places}; do mount --bind $volume $volume; done
             mount -o remount,bind,ro /
-            for other in /tmp /var/tmp /work; do mountpoint -q $other && mount -o remount,bind,ro $other; done
+            for other in /var/tmp /work; do mountpoint -q $other && mount -o remount,bind,ro $other; done
+            mountpoint -q /tmp || mount --bind /tmp /tmp
+            {tmp}
             cd {self.place}/data
             exec setpriv --reuid {UID} --regid {UID} --clear-groups --no-new-privs --bounding-set=-all \\
                 --inh-caps=-all -- "$@"
@@ -256,6 +261,23 @@ class Contained(Case):
             done = self.run_contained(*restore)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_the_schedule_makes_up_for_what_was_missed(self):
+        self.serve()
+        kept = self.place / "data/schedule"
+        kept.mkdir()
+        os.chown(kept, int(UID), int(UID))
+        for job in SCHEDULE:
+            (kept / job).write_text("1 1 1 0\n")
+        command = self.contained("companion-schedule", tmp="mount -t tmpfs -o mode=1777 tmpfs /tmp")
+        schedule = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(lambda: (schedule.kill(), schedule.wait()))
+        reports = [json.loads(schedule.stdout.readline()) for _ in SCHEDULE]
+        schedule.terminate()
+        self.assertEqual(schedule.wait(timeout=30), 0)
+        schedule.stdout.close()
+        self.assertEqual([(report["job"], report["exit_code"]) for report in reports], [(job, 0) for job in SCHEDULE])
+        self.assertRegex((kept / "backup-db").read_text(), r"^\d{8} \d{10} \d{10} 0\n$")
+
 
 class Schedule(Case):
     """schedule.sh with a clock, a sleep and a companion-maint of the test's own."""
@@ -264,18 +286,19 @@ class Schedule(Case):
         self.place = Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.place)
         self.script = self.place / "schedule"
-        # Its marks of failure go where this test alone looks.
-        self.script.write_text((DEPLOY / "schedule.sh").read_text().replace("/tmp/", f"{self.place}/"))
+        # Its memory is where this test alone looks.
+        self.script.write_text((DEPLOY / "schedule.sh").read_text().replace("/tmp/", f"{self.place}/tmp/"))
+        (self.place / "data").mkdir()
+        self.kept = self.place / "data/schedule"
+        self.environment = {"PATH": f"{self.place}:/usr/bin:/bin", "DATA_DIR": f"{self.place}/data/companion"}
         self.program("date", f"""
-            now=$(head -n 1 {self.place}/times)
-            case "$1" in
-                --date=*) exec /bin/date --utc --date="$now UTC ${{1#--date=}}" "$2" ;;
-                *) exec /bin/date --utc --date="$now UTC" "$1" ;;
-            esac""")
+            for word in "$@"; do
+                case "$word" in --date=*) moved=${{word#--date=}} ;; +*) format=$word ;; esac
+            done
+            exec /bin/date --utc --date="$(head -n 1 {self.place}/times) UTC ${{moved:-}}" "$format" """)
         # Each sleep is the end of a minute: on to the next time, and at the last one the container is stopped.
         self.program("sleep", f"""
-            sed -i 1d {self.place}/times
-            [ -s {self.place}/times ] || {{ echo 2020-01-01 >{self.place}/times; kill -TERM "$PPID"; }}""")
+            if [ "$(wc -l <{self.place}/times)" -gt 1 ]; then sed -i 1d {self.place}/times; else kill -TERM "$PPID"; fi""")
         self.program("companion-maint", f"""
             echo "$(head -n 1 {self.place}/times) $1" >>{self.place}/ran
             exit "$(cat {self.place}/code-"$1" 2>/dev/null || echo 0)" """)
@@ -284,15 +307,25 @@ class Schedule(Case):
         (self.place / name).write_text(f"#!/bin/bash\n{script}\n")
         (self.place / name).chmod(0o755)
 
-    def ran_at(self, *times):
+    def at(self, *times):
         (self.place / "times").write_text("".join(f"{time}\n" for time in times))
+
+    def ran_at(self, *times, told=""):
+        """What a container ran that was started at the first of these times, looked at the others and was then stopped."""
+        shutil.rmtree(self.place / "tmp", ignore_errors=True)
         (self.place / "ran").write_text("")
-        done = run("bash", self.script, env={"PATH": f"{self.place}:/usr/bin:/bin"}, timeout=60)
+        self.at(*times)
+        done = run("sh", self.script, env=self.environment, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(told, done.stderr)
         return (self.place / "ran").read_text().splitlines()
 
-    def check(self):
-        return run("bash", self.script, "--check", env={"PATH": f"{self.place}:/usr/bin:/bin"})
+    def wrong_at(self, time):
+        """What --check finds wrong."""
+        self.at(time)
+        done = run("sh", self.script, "--check", env=self.environment)
+        self.assertEqual((done.returncode, done.stderr), (1 if done.stdout else 0, ""))
+        return done.stdout.splitlines()
 
     def test_each_job_runs_at_its_time(self):
         # From a Saturday night into Sunday.
@@ -306,36 +339,106 @@ class Schedule(Case):
 
     def test_what_a_sleeping_machine_missed_is_made_up_for_with_the_backup_first(self):
         ran = self.ran_at("2026-11-28 22:00", "2026-11-29 09:12", "2026-11-29 09:13")
-        jobs = ("cleanup-audio", "backup-db", "cleanup-sessions", "verify-backups")
-        self.assertEqual(ran, [f"2026-11-29 09:12 {job}" for job in jobs])
+        self.assertEqual(ran, [f"2026-11-29 09:12 {job}" for job in SCHEDULE])
 
-    def test_a_start_alone_runs_nothing(self):
+    def test_what_was_missed_while_the_machine_was_off_is_made_up_for_once(self):
+        self.assertEqual(self.ran_at("2026-11-02 22:00"), [])
+        ran = self.ran_at("2026-11-29 09:12", "2026-11-29 09:13")
+        self.assertEqual(ran, [f"2026-11-29 09:12 {job}" for job in SCHEDULE])
+        self.assertEqual(self.ran_at("2026-11-29 09:59"), [], "it knows what it ran before")
+        self.assertEqual(self.ran_at("2026-11-29 10:02"), ["2026-11-29 10:02 cleanup-audio"])
+
+    def test_a_new_installation_has_missed_nothing(self):
         self.assertEqual(self.ran_at("2026-11-29 02:30", "2026-11-29 02:31"), [])
+        self.assertEqual(self.wrong_at("2026-11-29 02:32"), [])
+
+    def test_a_clock_that_steps_back_a_little_runs_nothing_twice(self):
+        ran = self.ran_at("2026-11-28 01:59", "2026-11-28 02:00", "2026-11-28 01:50", "2026-11-28 02:01")
+        self.assertEqual(ran, ["2026-11-28 02:00 cleanup-audio", "2026-11-28 02:00 backup-db"])
+
+    def test_a_clock_that_goes_far_back_stops_nothing(self):
+        self.ran_at("2027-11-28 05:00")
+        ran = self.ran_at("2026-11-28 05:00", "2026-11-28 05:01", "2026-11-29 02:00")
+        self.assertEqual(ran[:4], [f"2026-11-28 05:00 {job}" for job in SCHEDULE])
+        self.assertEqual(ran[4:], ["2026-11-29 02:00 cleanup-audio", "2026-11-29 02:00 backup-db"])
 
     def test_a_failure_shows_until_the_job_succeeds(self):
-        hours = [f"2026-11-28 {hour:02}:00" for hour in range(10, 14)]
-        self.assertEqual(self.check().returncode, 0)
-        for code, healthy in (("3", 1), ("75", 0), ("1", 1), ("0", 0)):
+        self.ran_at("2026-11-28 09:59")
+        for hour, (code, wrong) in enumerate((("3", True), ("75", False), ("1", True), ("0", False)), start=10):
             (self.place / "code-cleanup-audio").write_text(code)
-            self.ran_at(*hours[:2])
-            self.assertEqual(self.check().returncode, healthy, code)
+            self.ran_at(f"2026-11-28 {hour}:00")
+            told = [f"cleanup-audio: ended with exit {code}"] if wrong else []
+            self.assertEqual(self.wrong_at(f"2026-11-28 {hour}:01"), told)
         (self.place / "code-cleanup-audio").write_text("4")
-        self.ran_at(*hours)
-        self.assertEqual(self.check().stdout, "failed last time: cleanup-audio\n")
+        self.ran_at("2026-11-28 14:00", told="companion-schedule: cleanup-audio ended with exit 4")
+        self.assertEqual(self.ran_at("2026-11-28 14:10"), [])
+        self.assertEqual(self.wrong_at("2026-11-28 14:10"), ["cleanup-audio: ended with exit 4"], "after a restart, too")
 
-    def test_a_stop_reaches_the_running_job(self):
+    def test_a_job_that_never_comes_to_run_shows_in_the_end(self):
+        (self.place / "code-backup-db").write_text("75")
+        self.ran_at("2026-11-28 10:00", "2026-11-29 02:00", "2026-11-29 15:59")
+        self.assertEqual(self.wrong_at("2026-11-29 15:59"), [])
+        self.ran_at("2026-11-29 16:01")
+        self.assertEqual(self.wrong_at("2026-11-29 16:01"), ["backup-db: has not succeeded for 30 hours"])
+
+    def test_a_loop_that_is_stuck_shows(self):
+        stuck = ["the scheduler does not run, or is stuck"]
+        self.assertEqual(self.wrong_at("2026-11-28 10:00"), stuck)
+        self.ran_at("2026-11-28 10:00")
+        self.assertEqual(self.wrong_at("2026-11-28 10:05"), [])
+        self.assertEqual(self.wrong_at("2026-11-28 10:06"), stuck)
+        self.assertEqual(self.wrong_at("2026-11-27 10:00"), stuck, "the clock went back")
+
+    def test_a_long_run_is_no_stuck_loop_until_it_is_too_long(self):
+        self.program("companion-maint", f"""
+            for time in 11:34 11:36; do
+                echo "2026-11-28 $time" >{self.place}/times
+                sh {self.script} --check >>{self.place}/ran
+                echo "$time $?" >>{self.place}/ran
+            done""")
+        ran = self.ran_at("2026-11-28 10:59", "2026-11-28 11:00")
+        self.assertEqual(ran, ["11:34 0", "the scheduler does not run, or is stuck", "11:36 1"])
+
+    def test_a_run_that_takes_too_long_is_ended_when_kubernetes_ends_it(self):
+        self.program("timeout", f"""echo "$1 $4 $2" >>{self.place}/ran; exit 124""")
+        self.ran_at("2026-11-02 22:00")
+        ran = self.ran_at("2026-11-29 09:12")
+        jobs = [r for r in render(DEPLOY / "kubernetes/base") if r["kind"] == "CronJob"]
+        limits = {r["metadata"]["name"]: r["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] for r in jobs}
+        self.assertEqual(ran, [f"--kill-after=60 {job} {limits[f'companion-{job}']}" for job in SCHEDULE])
+        self.assertEqual(self.wrong_at("2026-11-29 09:13"), [f"{job}: ended with exit 124" for job in SCHEDULE])
+
+    def test_a_stop_reaches_the_running_job_which_runs_again_at_the_next_start(self):
+        real = (self.place / "companion-maint").read_text()
         self.program("companion-maint", f"""
             trap 'echo stopped >>{self.place}/ran; exit 1' TERM
-            kill -TERM "$PPID"
+            # Once `timeout` waits for us, for before that it would not pass the signal on.
+            until read -r _ _ doing schedule _ <"/proc/$PPID/stat"; [ "$doing" = S ]; do :; done
+            kill -TERM "$schedule"
             while true; do /bin/sleep 0.05; done""")
         self.assertEqual(self.ran_at("2026-11-28 10:59", "2026-11-28 11:00"), ["stopped"])
+        (self.place / "companion-maint").write_text(real)
+        self.assertEqual(self.ran_at("2026-11-28 11:10"), ["2026-11-28 11:10 cleanup-audio"])
+
+    def test_a_volume_that_cannot_be_written_stops_and_repeats_nothing(self):
+        self.kept.write_text("no directory")
+        told = "cleanup-audio: its last run cannot be kept for the next start"
+        ran = self.ran_at("2026-11-28 10:59", "2026-11-28 11:00", "2026-11-28 11:01", told=told)
+        self.assertEqual(ran, ["2026-11-28 11:00 cleanup-audio"])
+
+    def test_what_was_half_written_counts_as_nothing(self):
+        for half in ("", "2026", "2026112809 1 1\n", "2026112809 1 1 x\n", "1 1 1 0 0\n"):
+            self.kept.mkdir(exist_ok=True)
+            (self.kept / "cleanup-audio").write_text(half)
+            self.assertEqual(self.ran_at("2026-11-28 10:59"), [], half)
+            self.assertEqual(self.wrong_at("2026-11-28 11:00"), [])
 
     def test_anything_else_is_refused(self):
-        done = run("bash", self.script, "--now", env={"PATH": f"{self.place}:/usr/bin:/bin"})
+        done = run("sh", self.script, "--now", env=self.environment)
         self.assertEqual(done.returncode, 2)
 
     def test_its_jobs_are_those_of_the_crontab(self):
-        (listed,) = re.findall(r"^jobs=\((.*)\)$", (DEPLOY / "schedule.sh").read_text(), re.MULTILINE)
+        (listed,) = re.findall(r"^jobs='(.*)'$", (DEPLOY / "schedule.sh").read_text(), re.MULTILINE)
         self.assertEqual(listed.split(), list(SCHEDULE))
 
 

@@ -7,7 +7,8 @@ from kustomize import files, identity, render
 from project import DEPLOY, SCHEDULE, VERSION, Case
 
 PLACE = DEPLOY / "kubernetes"
-KUSTOMIZATIONS = {name: render(PLACE / name) for name in ("base", "restore", "overlays/qdrant")}
+KUSTOMIZATIONS = {name: render(PLACE / name) for name in ("base", "restore", "restore-encrypted", "overlays/qdrant")}
+RESTORES = ("restore", "restore-encrypted")
 # The oldest whose schema lets a podFailurePolicy rule go without pod conditions, and the newest there is a schema of.
 VERSIONS = ("1.29.0", "1.37.0")
 
@@ -60,7 +61,7 @@ class Manifests(Case):
     def test_every_name_that_is_referred_to_exists(self):
         for kustomization in ("base", "overlays/qdrant"):
             has = {(r["kind"], r["metadata"]["name"]) for r in KUSTOMIZATIONS[kustomization]}
-            for resource in KUSTOMIZATIONS[kustomization] + KUSTOMIZATIONS["restore"]:
+            for resource in sum((KUSTOMIZATIONS[name] for name in (kustomization, *RESTORES)), []):
                 if not pod(resource):
                     continue
                 spec = pod(resource)["spec"]
@@ -195,7 +196,7 @@ class Jobs(Case):
 
     def test_what_only_a_person_can_mend_is_not_retried(self):
         jobs = [job["spec"]["jobTemplate"]["spec"] for job in cron_jobs().values()]
-        for job in [*jobs, find("Job", "companion-restore", "restore")["spec"]]:
+        for job in [*jobs, *(find("Job", "companion-restore", name)["spec"] for name in RESTORES)]:
             (container,) = job["template"]["spec"]["containers"]
             failing = [rule for rule in job["podFailurePolicy"]["rules"] if rule["action"] == "FailJob"]
             codes = {"containerName": container["name"], "operator": "In", "values": [2, 4]}
@@ -206,7 +207,7 @@ class Jobs(Case):
     def test_they_prefer_the_servers_node(self):
         server = find("Deployment", "companion")["spec"]["template"]["metadata"]["labels"]
         jobs = [job["spec"]["jobTemplate"]["spec"] for job in cron_jobs().values()]
-        for job in [*jobs, find("Job", "companion-restore", "restore")["spec"]]:
+        for job in [*jobs, *(find("Job", "companion-restore", name)["spec"] for name in RESTORES)]:
             (preferred,) = job["template"]["spec"]["affinity"]["podAffinity"][
                 "preferredDuringSchedulingIgnoredDuringExecution"
             ]
@@ -219,12 +220,35 @@ class Jobs(Case):
         for where, resource in workloads():
             if resource["kind"] in ("CronJob", "Job"):
                 (container,) = pod(resource)["spec"]["containers"]
-                for key in ("image", "envFrom", "volumeMounts"):
+                for key in ("image", "envFrom"):
                     self.assertEqual(container[key], server[key], where)
+                more = [mount for mount in container["volumeMounts"] if mount not in server["volumeMounts"]]
+                self.assertEqual([mount["name"] for mount in more], ["identity"] if "encrypted" in where else [], where)
+                self.assertEqual(len(container["volumeMounts"]), len(server["volumeMounts"]) + len(more), where)
 
     def test_the_restore_asks_nobody(self):
         (container,) = find("Job", "companion-restore", "restore")["spec"]["template"]["spec"]["containers"]
         self.assertEqual(container["command"], ["companion-maint", "restore-db", "latest", "--yes", "--json"])
+
+    def test_the_restore_of_an_encrypted_backup_is_the_same_with_a_key(self):
+        spec = find("Job", "companion-restore", "restore-encrypted")["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        (plain,) = find("Job", "companion-restore", "restore")["spec"]["template"]["spec"]["containers"]
+        identity = ["--identity", "/identity/identity"]
+        self.assertEqual([word for word in container["command"] if word not in identity], plain["command"])
+        self.assertIn(" ".join(identity), " ".join(container["command"]))
+        (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "identity"]
+        self.assertEqual(mount, {"name": "identity", "mountPath": "/identity", "readOnly": True})
+        (volume,) = [volume for volume in spec["volumes"] if volume["name"] == "identity"]
+        # The group is the pod's fsGroup, so the user of the job can read it.
+        self.assertEqual(volume["secret"], {"secretName": "companion-backup-identity", "defaultMode": 0o440})
+        told = (PLACE / "restore-encrypted/kustomization.yaml").read_text()
+        self.assertIn("create secret generic companion-backup-identity --from-file=identity=", told)
+
+    def test_no_job_of_a_schedule_is_given_the_key(self):
+        base = "".join(path.read_text() for path in (PLACE / "base").iterdir())
+        self.assertNotIn("--identity", base)
+        self.assertNotIn("kind: Secret", base)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::House;
 use crate::support::seed::{self, DAY};
+use crate::support::{House, names};
 
 fn house() -> House {
     let house = House::built();
@@ -37,6 +37,8 @@ fn the_newest_stay_foreign_files_are_not_touched() {
     let backups = house.dir.join("backups");
     std::fs::write(backups.join("companion-20200101T000000Z.db.zst"), "no manifest: not ours").unwrap();
     std::fs::write(backups.join("holiday.json"), "{}").unwrap();
+    let foreign = backups.join("companion-20200102T000000Z.json");
+    std::fs::write(&foreign, r#"{"name": "another program's"}"#).unwrap();
     for _ in 0..4 {
         house.maint(&["backup-db", "--keep", "3"]).expect(0);
     }
@@ -48,6 +50,7 @@ fn the_newest_stay_foreign_files_are_not_touched() {
     assert!(
         backups.join("companion-20200101T000000Z.db.zst").exists() && backups.join("holiday.json").exists()
     );
+    assert!(foreign.exists(), "it is not a manifest of ours");
     house.maint(&["backup-db", "--keep", "0"]).expect(2);
     let dry = house.maint(&["backup-db", "--keep", "1", "--dry-run"]).expect(0).report;
     assert_eq!(dry["removed"].as_array().unwrap().len(), 2, "the one to be made takes the place of both");
@@ -74,6 +77,7 @@ fn a_backup_can_go_into_a_pipe() {
     let database = zstd::decode_all(output.stdout.as_slice()).unwrap();
     assert!(database.starts_with(b"SQLite format 3\0"));
     assert!(house.backups().is_empty());
+    assert!(names(&house.dir.join("backups"), "").is_empty(), "nothing of it lies with the backups");
     house.assert_no_temporary_files();
     let report = String::from_utf8(output.stderr).unwrap();
     assert!(report.contains(&crate::support::sha256(&output.stdout)));

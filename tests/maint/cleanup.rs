@@ -1,7 +1,7 @@
 //! What is deleted, what stays, and what keeps a wrong clock from emptying the store.
 
-use crate::support::House;
 use crate::support::seed::{self, DAY, HOUR};
+use crate::support::{House, wait_for};
 
 fn count(house: &House, table: &str) -> u64 {
     house.db().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
@@ -224,6 +224,33 @@ fn people_unseen_for_long_are_erased_and_entered_in_the_ledger() {
     let ledger = std::fs::read_to_string(house.dir.join("erasures")).unwrap();
     assert_eq!((ledger.lines().count(), ledger.len()), (1, 62), "the README tells how it grows");
     assert!(ledger.starts_with(&uuid::Uuid::from_bytes(id).to_string()));
+}
+
+#[test]
+fn whoever_comes_back_while_others_are_erased_stays() {
+    let house = House::built();
+    let mut db = house.db();
+    for _ in 0..100 {
+        seed::sessions(&mut db, 1, 1, seed::now() - 401 * DAY);
+    }
+    db.execute("UPDATE sessions SET pinned = 1", []).unwrap();
+    // The last one in the order in which they go.
+    db.execute(
+        "UPDATE persons SET last_seen_at = last_seen_at + 1000 WHERE id = (SELECT max(id) FROM persons)",
+        [],
+    )
+    .unwrap();
+    seed::sign_of_life(&mut db);
+    let running = house.maint_command(&["cleanup-sessions"]).spawn().unwrap();
+    wait_for("the first ones are gone", || count(&house, "persons") < 101);
+    let back = "UPDATE persons SET last_seen_at = ?1 WHERE id = (SELECT max(person_id) FROM sessions WHERE pinned = 1)";
+    db.execute(back, [seed::now()]).unwrap();
+    drop(db);
+    assert!(running.wait_with_output().unwrap().status.success());
+    let stayed = (count(&house, "persons"), count(&house, "sessions"));
+    house.start().stop();
+    assert_eq!((count(&house, "persons"), count(&house, "sessions")), stayed, "nobody is erased afterwards");
+    assert_eq!(stayed.0, 2);
 }
 
 /// What a person leaves who has not been seen for 401 days: two pinned sessions, one that goes by its age as well, and

@@ -91,7 +91,7 @@ fn damage(house: &House) -> Vec<String> {
     for dir in [&house.dir, &audio(house), &backups] {
         seed::file(&dir.join(".companion-tmp-1"), 10, 2 * HOUR);
     }
-    seed::file(&backups.join("companion-20200101T000000Z-2.json"), 10, 2 * HOUR);
+    seed::manifest(&backups.join("companion-20200101T000000Z-2.json"), 2 * HOUR);
     std::fs::remove_file(house.dir.join("reserve")).unwrap();
     set_mode(&house.database(), 0o644);
     set_mode(&house.dir, 0o750);
@@ -160,9 +160,22 @@ fn what_is_young_or_foreign_or_in_use_is_left_alone() {
     let backups = house.dir.join("backups");
     seed::file(&audio(&house).join(format!("{}.mp3", uuid::Uuid::new_v4())), 10, HOUR / 2);
     seed::file(&audio(&house).join("readme.txt"), 10, 2 * HOUR);
+    // Neither lower case nor random, of no format of ours, not done yet: the names of others.
+    let id = uuid::Uuid::new_v4();
+    let others = [
+        "6f1c8a52-31d0-1c1e-9d1e-0123456789ab.mp3".to_owned(),
+        format!("{id}.aac"),
+        format!("{id}.mp3.part"),
+    ];
+    for name in [format!("{id:X}.mp3"), format!("{}.mp3", id.simple())].into_iter().chain(others) {
+        seed::file(&audio(&house).join(name), 10, 2 * HOUR);
+    }
+    std::fs::create_dir(audio(&house).join(format!("{id}.mp3"))).unwrap();
     seed::file(&house.dir.join(".companion-tmp-2"), 10, HOUR / 2);
-    seed::file(&backups.join("companion-20200101T000000Z.json"), 10, HOUR / 2);
-    seed::file(&backups.join("notes.json"), 10, 9 * DAY);
+    seed::manifest(&backups.join("companion-20200101T000000Z.json"), HOUR / 2);
+    seed::manifest(&backups.join("notes.json"), 9 * DAY);
+    // Another program's, that happens to be called so.
+    seed::file(&backups.join("companion-20200103T000000Z.json"), 10, 9 * DAY);
     std::fs::create_dir(house.dir.join("lost+found")).unwrap();
     let elsewhere = tempfile::NamedTempFile::new().unwrap();
     set_mode(elsewhere.path(), 0o644);
@@ -405,13 +418,17 @@ fn an_interrupted_restore_is_undone_and_what_was_unpacked_to_look_at_goes() {
     let pending = house.dir.join("restore.pending");
     let told = serde_json::json!({"set_aside": "20261124T020000Z", "files": ["companion.db"]});
     std::fs::write(&pending, told.to_string()).unwrap();
-    let bench = house.dir.join("backups/.companion-tmp-verify");
-    std::fs::create_dir(&bench).unwrap();
-    seed::file(&bench.join("unpacked"), 10, 0);
+    // Beside the backups is where earlier releases unpacked.
+    for bench in [".companion-tmp-verify", "backups/.companion-tmp-verify"] {
+        let bench = house.dir.join(bench);
+        std::fs::create_dir(&bench).unwrap();
+        seed::file(&bench.join("unpacked"), 10, 0);
+    }
     assert_eq!(found(&house), ["restore: restore.pending"]);
     house.maint(&["doctor", "--repair", "--dry-run"]).expect(3);
     assert!(pending.exists() && !house.database().exists());
-    assert_eq!(mended(&house), ["restore: restore.pending", "leftovers: backups/.companion-tmp-verify"]);
+    let gone = ["leftovers: .companion-tmp-verify", "leftovers: backups/.companion-tmp-verify"];
+    assert_eq!(mended(&house), [&["restore: restore.pending"][..], &gone].concat());
     house.assert_sound();
     // What a restore that went well has set aside stays, and stays private.
     house.maint(&["backup-db"]).expect(0);
@@ -421,6 +438,21 @@ fn an_interrupted_restore_is_undone_and_what_was_unpacked_to_look_at_goes() {
     set_mode(&kept, 0o644);
     assert_eq!(mended(&house).len(), 1);
     assert_eq!(mode(&kept), 0o600);
+}
+
+#[test]
+fn a_damaged_note_of_a_restore_is_told_with_what_to_do() {
+    let house = lived_in();
+    let pending = house.dir.join("restore.pending");
+    std::fs::write(&pending, r#"{"set_aside": "2026"#).unwrap();
+    assert_eq!(found(&house), ["restore: restore.pending"]);
+    let before = snapshot(&house);
+    let ran = house.maint(&["doctor", "--repair"]).expect(3);
+    let finding = &ran.report["findings"][0];
+    assert!(finding["found"].as_str().unwrap().starts_with("is damaged"), "{finding}");
+    let repair = finding["repair"].as_str().unwrap();
+    assert!(repair.contains("restore-db` again") && repair.contains("set-aside"), "{repair}");
+    assert_eq!(snapshot(&house), before);
 }
 
 #[test]

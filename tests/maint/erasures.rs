@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::support::langgraph::{Predecessor, imported};
 use crate::support::seed::{self, DAY, HOUR};
 use crate::support::{House, Server, Talk, agent};
 use crate::upgrades::{earlier_schemas, house_of, owner_of_the_fixture};
@@ -110,4 +111,114 @@ fn a_backup_of_an_older_schema_revives_nobody_either() {
         assert_eq!(house.content().sessions, 0);
         house.assert_sound();
     }
+}
+
+/// The ids in the file of those who held imported conversations.
+fn import_owners(house: &House) -> Vec<String> {
+    let text = fs::read_to_string(house.dir.join("import-owners")).unwrap();
+    text.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+}
+
+fn token_of(report: &Value) -> Talk {
+    Talk { session: String::new(), token: report["person_token"].as_str().unwrap().to_owned() }
+}
+
+#[test]
+fn importing_again_revives_nobody_who_was_erased() {
+    let source = Predecessor::written(&["many", "3", "2"]);
+    let import = ["import-langgraph", source.path()];
+    let house = House::built();
+    house.maint(&["backup-db"]).expect(0);
+    let first = house.maint(&import).expect(0).report;
+    let server = house.start();
+    forget(&server, &token_of(&first));
+    server.stop();
+    let ledger = fs::read_to_string(house.dir.join("erasures")).unwrap();
+    assert!(ledger.starts_with(&import_owners(&house)[0]));
+
+    for restored in [false, true] {
+        if restored {
+            house.maint(&["restore-db", "latest", "--yes"]).expect(0);
+        }
+        house.maint(&import).expect(4).tells("has been erased since");
+        house.maint(&[&import[..], &["--dry-run"]].concat()).expect(4).tells("--force");
+        assert_eq!(house.content().sessions, 0);
+    }
+    let forced = house.maint(&[&import[..], &["--force"]].concat()).expect(0).report;
+    assert_eq!(forced["sessions_imported"], 3);
+    assert_ne!(token_of(&forced).token, token_of(&first).token);
+    let owners = import_owners(&house);
+    assert!(owners.len() == 1 && !ledger.starts_with(&owners[0]), "somebody new");
+    house.maint(&import).expect(0);
+    // The next start of the server erases nobody: they are not the one who asked to be forgotten.
+    house.start().stop();
+    source.assert_all_in(&house);
+    house.assert_sound();
+}
+
+#[test]
+fn an_import_after_a_restore_is_for_the_same_person_so_that_one_erasure_reaches_both() {
+    let source = Predecessor::written(&["many", "3", "2"]);
+    let import = ["import-langgraph", source.path()];
+    let house = House::built();
+    let backup = || house.maint(&["backup-db"]).expect(0).report["path"].as_str().unwrap().to_owned();
+    let before = backup();
+    house.maint(&import).expect(0);
+    let with_import = backup();
+    let owners = import_owners(&house);
+    house.maint(&["restore-db", &before, "--yes"]).expect(0);
+    let again = house.maint(&import).expect(0).report;
+    assert_eq!((&again["sessions_imported"], import_owners(&house)), (&3.into(), owners));
+    let server = house.start();
+    forget(&server, &token_of(&again));
+    server.stop();
+    let report = house.maint(&["restore-db", &with_import, "--yes"]).expect(0).report;
+    assert_eq!((&report["erased_again"], house.content().sessions), (&1.into(), 0));
+    house.maint(&import).expect(4);
+}
+
+#[test]
+fn whoever_was_named_for_an_import_and_was_erased_is_not_revived_either() {
+    let source = Predecessor::written(&["many", "3", "2"]);
+    let house = House::built();
+    house.maint(&["backup-db"]).expect(0);
+    let server = house.start();
+    let talk = server.start_session();
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("token");
+    fs::write(&file, &talk.token).unwrap();
+    house
+        .maint(&["import-langgraph", source.path(), "--person-token-file", file.to_str().unwrap()])
+        .expect(0);
+    forget(&server, &talk);
+    server.stop();
+    house.maint(&["restore-db", "latest", "--yes"]).expect(0);
+    house.maint(&["import-langgraph", source.path()]).expect(4).tells("has been erased since");
+    assert_eq!(house.content().sessions, 0);
+}
+
+#[test]
+fn an_import_from_before_there_was_a_note_is_noted_and_a_damaged_note_is_told() {
+    let source = Predecessor::written(&["many", "3", "2"]);
+    let import = ["import-langgraph", source.path()];
+    let house = House::built();
+    house.maint(&import).expect(0);
+    let note = house.dir.join("import-owners");
+    let text = fs::read_to_string(&note).unwrap();
+    fs::remove_file(&note).unwrap();
+    house.maint(&[&import[..], &["--dry-run"]].concat()).expect(0);
+    assert!(!note.exists(), "a dry run changes nothing");
+    house.maint(&import).expect(0);
+    assert_eq!(fs::read_to_string(&note).unwrap(), text);
+    fs::remove_file(&note).unwrap();
+    house.start().stop();
+    assert_eq!(fs::read_to_string(&note).unwrap(), text, "before anyone can ask to be forgotten");
+    fs::write(&note, "half").unwrap();
+    house.maint(&import).expect(1).tells("it is damaged");
+    house.start().stop();
+    // Killed between the note and the database: somebody is noted who never came to be.
+    fs::write(&note, format!("{} made\n{text}", uuid::Uuid::new_v4())).unwrap();
+    let ran = house.maint(&import).expect(0);
+    assert_eq!((&ran.report["turns_imported"], &ran.report["person_token"]), (&0.into(), &Value::Null));
+    assert_eq!(imported(&house, source.said.keys().next().unwrap()).len(), 4);
 }

@@ -86,6 +86,41 @@ fn cleanup_frees_space_with_no_byte_free_and_no_server() {
 }
 
 #[test]
+fn cleanup_of_audio_frees_space_with_no_byte_free_no_server_and_no_reserve() {
+    for killed in [false, true] {
+        let mounted = Mounted::small_disk("64m");
+        let house = House::at(mounted.path().join("data"));
+        let server = house.start();
+        let talk = server.start_session();
+        assert_eq!(server.say(&talk, "hello").0, 200);
+        // What is in the log alone is seen too.
+        if killed {
+            server.kill()
+        } else {
+            server.stop()
+        }
+        let mut db = house.db();
+        let ids = seed::sessions(&mut db, 400, 20, seed::now() - 8 * DAY);
+        seed::audio(&db, ids[0], &house.dir.join("audio"), 300_000, 2 * DAY);
+        drop(db);
+        std::fs::remove_file(house.dir.join("reserve")).unwrap();
+        let filler = fill(mounted.path());
+        let told = house.maint(&["cleanup-sessions"]).expect(1).error();
+        assert!(told.contains("no space left") && told.contains("cleanup-audio"), "{told}");
+        assert_eq!(house.maint(&["cleanup-audio"]).expect(0).report["files_deleted"], 1);
+        let rows = "SELECT (SELECT count(*) FROM audio) + (SELECT count(*) FROM checkpoints WHERE audio_id IS NOT NULL)";
+        assert_eq!(house.db().query_row(rows, [], |row| row.get::<_, u32>(0)).unwrap(), 0);
+        let recorded =
+            "SELECT count(*) FROM maintenance_runs WHERE job = 'cleanup-audio' AND outcome = 'succeeded'";
+        assert_eq!(house.db().query_row(recorded, [], |row| row.get::<_, u32>(0)).unwrap(), 1);
+        give_back(&filler);
+        assert_eq!(house.maint(&["cleanup-sessions"]).expect(0).report["sessions_deleted"], 400);
+        assert_eq!(std::fs::metadata(house.dir.join("reserve")).unwrap().len(), 32 * 1024 * 1024);
+        house.assert_sound();
+    }
+}
+
+#[test]
 fn erasing_works_with_no_byte_free() {
     let mounted = Mounted::small_disk("64m");
     let house = House::at(mounted.path().join("data"));

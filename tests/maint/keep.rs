@@ -74,8 +74,14 @@ fn the_backup_from_before_an_accident_outlives_ten_nights_and_goes_after_a_month
 fn force_lets_a_guarded_one_go() {
     let house = house(1);
     house.db().execute_batch("DELETE FROM checkpoints; UPDATE totals SET checkpoints = 0").unwrap();
+    let again = self::house(3);
     house.maint(&["backup-db", "--keep", "1", "--force"]).expect(0);
     assert_eq!(house.backups().len(), 1);
+    // Those that a rule keeps are not told of on the next night.
+    again.db().execute_batch("DELETE FROM checkpoints; UPDATE totals SET checkpoints = 0").unwrap();
+    again.maint(&["backup-db", "--keep", "3", "--force"]).expect(0);
+    again.maint(&["backup-db", "--keep", "3"]).expect(0);
+    assert_eq!(guarded(&again), [false; 3]);
 }
 
 #[test]
@@ -96,5 +102,83 @@ fn losing_every_conversation_is_an_accident_however_many_people_stay() {
     for _ in 0..5 {
         house.maint(&["backup-db", "--keep", "2"]).expect(0);
     }
+    assert!(before.exists());
+}
+
+/// Takes conversations away until there are so many, each with one turn.
+fn shrink_to(house: &House, sessions: u32) {
+    house
+        .db()
+        .execute_batch(&format!(
+            "DELETE FROM checkpoints WHERE session_id > {sessions}; DELETE FROM sessions WHERE id > {sessions};
+             UPDATE totals SET sessions = {sessions}, checkpoints = {sessions}"
+        ))
+        .unwrap();
+}
+
+/// The guards that `list-backups` tells of, newest first.
+fn guarded(house: &House) -> Vec<bool> {
+    let listed = house.maint(&["list-backups"]).expect(0).report;
+    let backups = listed["backups"].as_array().unwrap();
+    backups.iter().map(|backup| !backup["guarded_until"].is_null()).collect()
+}
+
+#[test]
+fn a_loss_in_small_steps_is_told_once_the_sum_is_more_than_half() {
+    let house = House::built();
+    seed::sessions(&mut house.db(), 1000, 1, seed::now() - seed::HOUR);
+    let keep = ["backup-db", "--keep", "2"];
+    house.maint(&keep).expect(0);
+    let first = house.backups().pop().unwrap();
+    shrink_to(&house, 501);
+    house.maint(&keep).expect(0);
+    shrink_to(&house, 252);
+    let dry = house.maint(&[&keep[..], &["--dry-run"]].concat()).expect(3);
+    assert_eq!(guarded(&house), [false, false], "a dry run guards nothing");
+    let ran = house.maint(&keep).expect(3).tells("more than half");
+    assert_eq!(dry.error(), ran.error());
+    assert_eq!(ran.report["errors"][0]["item"], first.file_name().unwrap().to_str().unwrap());
+    assert_eq!(
+        (ran.report["removed"].as_array().unwrap().len(), guarded(&house)),
+        (0, vec![false, false, true])
+    );
+    for _ in 0..4 {
+        house.maint(&keep).expect(0);
+    }
+    assert!(first.exists() && house.backups().len() == 3, "the next night goes on as usual");
+    // From here on it is the next loss.
+    shrink_to(&house, 125);
+    house.maint(&keep).expect(3);
+    assert_eq!(guarded(&house), [false, true, false, true]);
+    house.maint(&keep).expect(0);
+}
+
+#[test]
+fn many_backups_from_before_an_accident_are_told_of_on_one_night() {
+    let house = house(4);
+    let before = house.maint(&["backup-db", "--keep", "100"]).expect(0).report["path"].clone();
+    let before = std::path::PathBuf::from(before.as_str().unwrap());
+    house.db().execute_batch("DELETE FROM checkpoints; UPDATE totals SET checkpoints = 0").unwrap();
+    let keep = ["backup-db", "--keep", "4"];
+    house.maint(&keep).expect(3);
+    assert_eq!(guarded(&house), [false, true, false, false, false, false]);
+    for _ in 0..6 {
+        house.maint(&keep).expect(0);
+    }
+    assert!(before.exists());
+    assert_eq!(house.backups().len(), 5);
+}
+
+#[test]
+fn a_night_that_was_killed_after_the_guard_is_told_again() {
+    let house = house(1);
+    let before = house.backups().pop().unwrap();
+    house.db().execute_batch("DELETE FROM checkpoints; UPDATE totals SET checkpoints = 0").unwrap();
+    let made = house.maint(&["backup-db"]).expect(3).report["path"].as_str().unwrap().to_owned();
+    for ending in [".db.zst", ".json"] {
+        std::fs::remove_file(made.replace(".db.zst", ending)).unwrap();
+    }
+    house.maint(&["backup-db", "--keep", "1"]).expect(3);
+    house.maint(&["backup-db", "--keep", "1"]).expect(0);
     assert!(before.exists());
 }

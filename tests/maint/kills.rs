@@ -293,9 +293,9 @@ fn killed_verifications_harm_no_backup_and_the_next_one_clears_up() {
     };
     let left_unpacked = AtomicBool::new(false);
     let check = |house: &House| {
-        if house.dir.join("backups").join(".companion-tmp-verify").exists() {
+        if house.dir.join(".companion-tmp-verify").exists() {
             left_unpacked.store(true, Ordering::Relaxed);
-            house.maint(&["doctor"]).expect(3).tells("backups/.companion-tmp-verify");
+            house.maint(&["doctor"]).expect(3).tells("leftovers").tells(".companion-tmp-verify");
         }
         assert_eq!(house.backups().len(), 2);
         house.assert_backups_verify();

@@ -251,6 +251,29 @@ fn an_interrupted_restore_keeps_everybody_out_until_it_is_undone() {
 }
 
 #[test]
+fn a_damaged_note_of_a_restore_says_in_one_line_what_to_do_and_that_works() {
+    let house = house(5);
+    let aside = house.dir.join("set-aside").join("20261124T000000Z");
+    fs::create_dir_all(&aside).unwrap();
+    fs::rename(house.database(), aside.join("companion.db")).unwrap();
+    let pending = house.dir.join("restore.pending");
+    fs::write(&pending, "").unwrap();
+    for job in [&["cleanup-sessions"][..], &["backup-db"], &["status"], &["restore-db", "latest", "--yes"]] {
+        let told = house.maint(job).expect(4).error();
+        assert!(told.contains("is damaged: move it away (mv '") && !told.contains('\n'), "{told}");
+    }
+    let told = house.try_start().err().unwrap();
+    assert!(told.starts_with("Some(1)") && told.contains("is damaged: move it away"), "{told}");
+    assert_eq!(told.trim().lines().count(), 1, "{told}");
+    let command = told.split_once("(mv").unwrap().1.split_once(')').unwrap().0;
+    assert!(Command::new("sh").args(["-ec", &format!("mv{command}")]).status().unwrap().success());
+    house.maint(&["restore-db", "latest", "--yes"]).expect(0);
+    assert_eq!(sessions(&house), 5);
+    assert!(aside.join("companion.db").exists());
+    house.start().stop();
+}
+
+#[test]
 fn without_room_nothing_is_changed() {
     let mounted = Mounted::small_disk("64m");
     let house = House::at(mounted.path().join("data"));

@@ -20,7 +20,7 @@ use crate::support::{House, Talk, sha256, wait_for};
 const TOKEN: [u8; 32] = [7; 32];
 const SESSION: uuid::Uuid = uuid::Uuid::from_u128(0x5e55_1017_0000_4000_8000_0000_0000_0001);
 
-fn fixture(schema: i64) -> PathBuf {
+pub fn fixture(schema: i64) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/maint/fixtures/schema-{schema}.db"))
 }
 

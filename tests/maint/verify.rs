@@ -21,7 +21,7 @@ fn every_backup_is_unpacked_and_the_newest_restored_for_practice() {
     assert_eq!(report["verified"][0]["checked"], "content");
     assert_eq!(report["drill"]["file"], report["verified"][0]["file"]);
     assert_eq!((&report["drill"]["sessions"], &report["drill"]["checkpoints"]), (&20.into(), &100.into()));
-    assert!(!house.dir.join("backups").join(".companion-tmp-verify").exists());
+    assert!(!house.dir.join(".companion-tmp-verify").exists());
     assert!(!house.dir.join("set-aside").exists(), "practice leaves the real house alone");
 }
 
@@ -61,4 +61,17 @@ fn backups_are_listed_without_a_database() {
 fn no_backup_at_all_is_said() {
     let house = House::built();
     house.maint(&["verify-backups"]).expect(1).tells("there is no backup");
+}
+
+#[test]
+fn nothing_is_unpacked_where_the_backups_lie_and_room_is_left_where_it_is() {
+    let house = house(2);
+    let backups = house.dir.join("backups");
+    let read_only = crate::support::Mounted::read_only(&backups);
+    house.maint(&["verify-backups", "--restore-drill"]).expect(0);
+    drop(read_only);
+    let full = House::at(house.dir.clone()).with("MIN_FREE_DISK_BYTES", "9000000000000000");
+    let ran = full.maint(&["verify-backups"]).expect(1).tells("MIN_FREE_DISK_BYTES");
+    assert!(!ran.stdout.contains("make one now"), "no backup is bad: {}", ran.stdout);
+    house.assert_no_temporary_files();
 }

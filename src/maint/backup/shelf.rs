@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::adapters::backup_store::{self, BackupFile};
 use crate::adapters::disk::DiskError;
-use crate::domain::backup::{BackupName, FROM_THE_FUTURE, GUARDED_FOR, KeepRules, is_from_the_future};
+use crate::domain::backup::{
+    BackupName, FROM_THE_FUTURE, GUARDED_FOR, KeepRules, has_halved, is_from_the_future,
+};
 use crate::domain::clock::Timestamp;
 use crate::maint::backup::{Counts, Kept};
 use crate::maint::{ItemError, Job};
@@ -35,10 +37,17 @@ impl<'d> Shelf<'d> {
         Ok(Self { dir, now, entries: files.into_iter().map(entry).collect() })
     }
 
-    /// The newest backup that is not from the future.
-    pub(super) fn newest(&self) -> Option<BackupFile> {
-        let mut past = self.entries.iter().filter(|entry| !is_from_the_future(entry.name, self.now));
-        past.next().and_then(|entry| entry.file.clone())
+    /// Those with more than twice as many rows as `rows`, newest first: all are compared, so that a loss in small steps
+    /// is seen, too. Those from the future are not, and not those that were told of once. But the newest of all always
+    /// is: nothing was made since it was told of.
+    pub(super) fn richer(&self, rows: u64) -> Vec<BackupFile> {
+        let past = self.entries.iter().filter(|entry| !is_from_the_future(entry.name, self.now));
+        let asked = past.enumerate().filter_map(|(place, entry)| {
+            let file = entry.file.as_ref()?;
+            let told = place > 0 && file.manifest.guarded_until().is_some();
+            (!told && has_halved(file.manifest.contents().rows(), rows)).then(|| file.clone())
+        });
+        asked.collect()
     }
 
     /// Marks the one that was made just now.
@@ -77,9 +86,9 @@ impl<'d> Shelf<'d> {
 
     /// An accident must not rotate away what undoes it.
     pub(super) fn keep_all(self, job: &mut Job<'_>, before: &BackupFile, counts: &mut Counts) {
-        let reason = "more than half of the rows have gone since the last backup";
+        let reason = format!("more than half of the rows have gone since {}", before.name);
         for entry in self.entries {
-            counts.kept.push(Kept { file: entry.name.to_string(), reasons: vec![reason.to_owned()] });
+            counts.kept.push(Kept { file: entry.name.to_string(), reasons: vec![reason.clone()] });
         }
         let until = self.now.later_by(GUARDED_FOR).day();
         job.errors.push(ItemError {

@@ -1,7 +1,8 @@
-//! Backups and their manifests: one without the other.
+//! Backups and their manifests, one without the other; and whose they are.
 
 use std::path::{Path, PathBuf};
 
+use crate::adapters::installation::{self, Claim};
 use crate::adapters::{backup_store, disk};
 use crate::domain::backup::BackupName;
 use crate::domain::maintenance::BACKUP_DB;
@@ -25,14 +26,25 @@ fn manifest_of(dir: &Path, entry: &Entry) -> Option<PathBuf> {
     is_backup.then(|| dir.join(format!("{stem}{MANIFEST}")))
 }
 
+/// False when the backups there are another installation's: then nothing in that directory is looked at or mended.
+pub fn are_ours(visit: &Visit<'_>) -> bool {
+    let claim = installation::claim(&visit.dir, visit.dir.backups());
+    matches!(claim, Ok(Claim::Ours | Claim::Nobodys))
+}
+
 pub fn lone_manifests(visit: &mut Visit<'_>) -> Result<(), MaintError> {
+    if !are_ours(visit) {
+        return Ok(());
+    }
     let settled = visit.settled;
     let is_lone = |entry: &Entry, all: &[Entry]| {
         let Some(stem) = stem(&entry.name).filter(|stem| entry.name[stem.len()..] == *MANIFEST) else {
             return false;
         };
         let backup = format!("{stem}{BACKUP}");
-        entry.written_at < settled && !all.iter().any(|other| other.name.starts_with(&backup))
+        let lone = entry.written_at < settled && !all.iter().any(|other| other.name.starts_with(&backup));
+        // Another program's file may have such a name, too.
+        lone && backup_store::read_manifest(&entry.path).is_some()
     };
     let dir = visit.dir.backups().to_owned();
     let lone = |all: Vec<Entry>| -> Vec<Entry> {
@@ -56,10 +68,17 @@ pub fn lone_manifests(visit: &mut Visit<'_>) -> Result<(), MaintError> {
 
 pub fn without_manifest(visit: &mut Visit<'_>) -> Result<(), MaintError> {
     let dir = visit.dir.backups().to_owned();
+    if installation::claim(&visit.dir, &dir)? == Claim::Anothers {
+        let repair = "set BACKUP_DIR to a directory of this one's own; or, if the other one is no more, run \
+                      companion-maint backup-db --force, which takes it over. Nothing in it is looked at or mended";
+        let found = "holds the backups of another installation".to_owned();
+        visit.finding(&dir.display().to_string(), found, repair);
+        return Ok(());
+    }
     for entry in entries(&dir)? {
         let Some(manifest) = manifest_of(&dir, &entry) else { continue };
         // Both may have gone since, to make room.
-        if is_readable(&manifest) || !entry.path.exists() {
+        if backup_store::read_manifest(&manifest).is_some() || !entry.path.exists() {
             continue;
         }
         let repair = "no rule ever removes it, and it is not counted as a backup: put its .json back beside it, or move it \
@@ -67,9 +86,4 @@ pub fn without_manifest(visit: &mut Visit<'_>) -> Result<(), MaintError> {
         visit.finding(&entry.name, "a backup without a readable manifest".to_owned(), repair);
     }
     Ok(())
-}
-
-fn is_readable(manifest: &Path) -> bool {
-    let text = std::fs::read(manifest).ok();
-    text.is_some_and(|text| serde_json::from_slice::<backup_store::Manifest>(&text).is_ok())
 }

@@ -17,8 +17,8 @@ const LARGE_LOG: u64 = 64 * 1024 * 1024;
 /// Sessions looked at in one read, and the most put right in one transaction.
 const PAGE: u32 = 500;
 const AT_ONCE: usize = 50;
-/// SQLite's instructions between two looks at whether to stop.
-const INSTRUCTIONS: i32 = 100_000;
+/// SQLite's instructions between two looks at whether to stop; looking through the pages, it counts each as one.
+const INSTRUCTIONS: i32 = 5_000;
 
 const RESTORE: &str =
     "it is not touched: stop the server and run companion-maint restore-db latest, which sets it aside";

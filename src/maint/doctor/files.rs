@@ -8,12 +8,12 @@ use crate::adapters::data_dir::TEMPORARY_PREFIX;
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::private_files::{self, Exposed};
 use crate::adapters::reserve::{self, RESERVE_BYTES};
-use crate::adapters::{audio_store, set_aside};
+use crate::adapters::{audio_store, import_owners, installation, set_aside};
 use crate::domain::backup::BackupName;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{BACKUP_DB, CLEANUP_AUDIO, CLEANUP_SESSIONS, VERIFY_BACKUPS};
 use crate::maint::MaintError;
-use crate::maint::doctor::Visit;
+use crate::maint::doctor::{Visit, backups};
 use crate::maint::verify_backups::BENCH;
 
 /// A regular file.
@@ -49,9 +49,9 @@ fn database_dir<'a>(visit: &'a Visit<'_>) -> &'a Path {
     visit.dir.database().parent().unwrap_or(visit.dir.root())
 }
 
-/// What a look through the backups that was killed had unpacked: whole databases.
-fn bench(visit: &mut Visit<'_>) -> Result<(), MaintError> {
-    let path = visit.dir.backups().join(BENCH);
+/// What a look through the backups that was killed had unpacked: whole databases. Once they lay beside the backups.
+fn bench(visit: &mut Visit<'_>, place: &Path) -> Result<(), MaintError> {
+    let path = place.join(BENCH);
     if !is_real_dir(&path) {
         return Ok(());
     }
@@ -73,9 +73,14 @@ fn is_real_dir(path: &Path) -> bool {
 }
 
 pub fn leftovers(visit: &mut Visit<'_>) -> Result<(), MaintError> {
-    bench(visit)?;
     let places = [visit.dir.root(), database_dir(visit), visit.dir.audio(), visit.dir.backups()];
-    let places: BTreeSet<PathBuf> = places.into_iter().map(Path::to_owned).collect();
+    let mut places: BTreeSet<PathBuf> = places.into_iter().map(Path::to_owned).collect();
+    if !backups::are_ours(visit) {
+        places.remove(visit.dir.backups());
+    }
+    for place in &places {
+        bench(visit, place)?;
+    }
     let mut old = Vec::new();
     for place in places {
         let all = entries(&place)?.into_iter();
@@ -152,9 +157,14 @@ fn private_paths(visit: &Visit<'_>) -> Result<Vec<(PathBuf, String)>, MaintError
     add(aside);
     add(dir.reserve());
     add(dir.erasures());
+    add(import_owners::path(dir));
+    add(installation::path(dir));
     entries(&locks)?.into_iter().filter(|e| e.name.ends_with(".lock")).for_each(|e| add(e.path));
-    let backups = entries(dir.backups())?.into_iter();
-    backups.filter(|e| is_backup(&e.name)).for_each(|e| add(e.path));
+    if backups::are_ours(visit) {
+        let backups = entries(dir.backups())?.into_iter();
+        backups.filter(|e| is_backup(&e.name)).for_each(|e| add(e.path));
+        add(installation::marker(dir.backups()));
+    }
     if dir.audio().is_dir() {
         for file in audio_store::list(dir.audio())? {
             found.push((file.path, format!("audio {}…", file.id.short())));

@@ -16,8 +16,9 @@ pub const CONTAINER: u32 = 10001;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What a shell at night may be expected to have, and the handbook uses. Anything else is either a stub or an error.
-const TOOLS: [&str; 36] = [
+const TOOLS: [&str; 37] = [
     "[",
+    "age",
     "age-keygen",
     "awk",
     "cat",
@@ -85,6 +86,7 @@ impl Machine {
             "var/log",
             "var/cache",
             "mnt/offsite",
+            "mnt/stick",
             "mnt/transfer",
             "srv/predecessor",
         ] {

@@ -11,6 +11,9 @@ use crate::support::{House, Mounted, names};
 
 const START: &str = "systemctl start companion.service
     curl -s --retry 40 --retry-connrefused --retry-delay 1 http://127.0.0.1:8000/readyz";
+const GO_WRONG: &str = "cd deploy && docker compose up --build --detach && docker compose stop server
+    docker compose run --rm server companion-maint restore-db latest --yes && docker compose start server";
+const KEY: &str = "age-keygen -o /mnt/stick/companion-backup.key";
 
 /// Before and after a section.
 pub struct Scene {
@@ -99,8 +102,18 @@ pub fn of(title: &str) -> Scene {
         "Restore with Docker Compose" => {
             Scene::in_containers("cd deploy && docker compose up --build --detach")
         }
+        "Go back with Docker Compose" => Scene::in_containers(GO_WRONG).ending_with(6),
         "Restore in Kubernetes" => {
             Scene::in_containers("kubectl --namespace companion apply --kustomize deploy/kubernetes/base")
+        }
+        "Restore an encrypted backup" => encrypted(),
+        "Encrypted backups with Docker Compose" => {
+            let prelude = format!("{KEY}\ncd deploy && docker compose up --build --detach");
+            Scene::in_containers(&prelude).ending_with(6)
+        }
+        "Encrypted backups in Kubernetes" => {
+            let apply = "kubectl --namespace companion apply --kustomize deploy/kubernetes/base";
+            Scene::in_containers(&format!("{KEY}\n{apply}")).ending_with(6)
         }
         "Install with systemd" => Scene::on(Machine::bare()).ending_with(0),
         "Install with Docker Compose" | "Install in Kubernetes" => {
@@ -125,6 +138,9 @@ fn broken(title: &str) -> Scene {
             house.db().execute_batch(most).unwrap();
         }),
         "A restore was interrupted" => Scene::lived_in().stopped().after(interrupt),
+        "The note of a restore is damaged" => {
+            Scene::lived_in().stopped().ending_with(5).after(interrupt_and_damage)
+        }
         "The clock is wrong" => clock(),
         "Nobody has talked for long" => Scene::on(Machine::installed()).ending_with(0).after(|house| {
             house.start().stop();
@@ -142,11 +158,13 @@ fn broken(title: &str) -> Scene {
         }),
         "A backup does not verify" => Scene::lived_in().after(|house| {
             house.maint(&["backup-db"]).expect(0);
-            let backup = house.backups().pop().unwrap();
-            let mut bytes = fs::read(&backup).unwrap();
-            let middle = bytes.len() / 2;
-            bytes[middle] ^= 0x10;
-            fs::write(backup, bytes).unwrap();
+            house.maint(&["backup-db"]).expect(0);
+            house.backups().iter().take(2).for_each(|backup| {
+                let mut bytes = fs::read(backup).unwrap();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 0x10;
+                fs::write(backup, bytes).unwrap();
+            });
         }),
         "On the old host" => Scene::lived_in(),
         "On the new host" => moved(),
@@ -154,6 +172,14 @@ fn broken(title: &str) -> Scene {
         "Going back a version" => newer(),
         other => panic!("nobody says what has happened before the section {other:?}"),
     }
+}
+
+/// An installation whose newest backup is encrypted; the key came on a stick.
+fn encrypted() -> Scene {
+    let recipient = "echo \"BACKUP_AGE_RECIPIENT=$(age-keygen -y /mnt/stick/companion-backup.key)\"";
+    let backup = "systemctl start companion-backup-db.service";
+    let prelude = format!("{KEY}\n{recipient} >>/etc/companion/companion.env\n{START}\n{backup}");
+    Scene { prelude, ..Scene::lived_in() }
 }
 
 fn damage(house: &House) {
@@ -203,6 +229,16 @@ fn interrupt(house: &House) {
     fs::write(house.database(), "half of something").unwrap();
     let marker = r#"{"set_aside": "20261124T000000Z", "files": ["companion.db"]}"#;
     fs::write(house.dir.join("restore.pending"), marker).unwrap();
+}
+
+/// The old database is set aside, as private as a restore does it, there is no new one yet, and the note is cut off.
+fn interrupt_and_damage(house: &House) {
+    interrupt(house);
+    fs::remove_file(house.database()).unwrap();
+    for dir in ["set-aside", "set-aside/20261124T000000Z"] {
+        fs::set_permissions(house.dir.join(dir), PermissionsExt::from_mode(0o700)).unwrap();
+    }
+    fs::write(house.dir.join("restore.pending"), r#"{"set_as"#).unwrap();
 }
 
 /// The clock is a year behind what the store has seen. Setting it right, the store's times are moved instead.

@@ -99,7 +99,20 @@ pub fn audio(
 
 /// A private file, as the programs make them, `age` old.
 pub fn file(path: &std::path::Path, bytes: usize, age: i64) {
-    std::fs::write(path, vec![7; bytes]).unwrap();
+    aged(path, &vec![7; bytes], age);
+}
+
+/// A backup's manifest, last written so long ago.
+pub fn manifest(path: &std::path::Path, age: i64) {
+    let told = serde_json::json!({
+        "schema": 1, "created_at": "2020-01-01T00:00:00.000Z", "program": "companion 0.1.0", "schema_version": 3,
+        "database_bytes": 1, "bytes": 1, "sha256": "", "persons": 0, "sessions": 0, "checkpoints": 0,
+    });
+    aged(path, told.to_string().as_bytes(), age);
+}
+
+fn aged(path: &std::path::Path, content: &[u8], age: i64) {
+    std::fs::write(path, content).unwrap();
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(path, private).unwrap();
     let at = UNIX_EPOCH + std::time::Duration::from_millis(u64::try_from(now() - age).unwrap());

@@ -1,0 +1,135 @@
+//! `import-owners`: the random ids of people whom conversations were imported for, kept outside the database. After an older
+//! backup is restored nothing in the database tells of an import any more; this file does, so that the next import can see
+//! whether one of them asked to be forgotten. One line each: id, space, `made` or `named`.
+
+use std::fs;
+use std::io::{Error, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use crate::adapters::data_dir::DataDir;
+use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::import_store;
+use crate::adapters::sqlite::{DbError, During};
+use crate::domain::person::PersonId;
+
+/// How somebody came to hold what was imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// They were made for it.
+    Made,
+    /// They were here before, and the operator named them.
+    Named,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImportOwner {
+    /// Their id, as in the erasure ledger.
+    pub id: PersonId,
+    /// How they came to it.
+    pub origin: Origin,
+}
+
+/// Where the file lies.
+#[must_use]
+pub fn path(dir: &DataDir) -> PathBuf {
+    dir.root().join("import-owners")
+}
+
+/// All of them; none when there is no file.
+///
+/// # Errors
+/// When the file cannot be read or is not one of ours: who was erased could not be told then.
+pub fn read(dir: &DataDir) -> Result<Vec<ImportOwner>, DiskError> {
+    let path = path(dir);
+    match fs::read_to_string(&path) {
+        Ok(text) => text.lines().map(|line| parse(line).naming("read", &path)).collect(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).naming("read", &path),
+    }
+}
+
+/// Replaces the file, whole or not at all, and flushes it. Call it before the first row that it tells of: an id too many
+/// keeps nobody from anything.
+///
+/// # Errors
+/// When it cannot be written; the old one is still there then.
+pub fn replace(dir: &DataDir, owners: &[ImportOwner]) -> Result<(), DiskError> {
+    let path = path(dir);
+    let staged = DataDir::temporary_in(dir.root());
+    let replaced = write(&staged, owners)
+        .and_then(|()| dir.owner().adopt(&staged))
+        .and_then(|()| fs::rename(&staged, &path).naming("rename to", &path))
+        .and_then(|()| disk::flush_dir(dir.root()));
+    if replaced.is_err() {
+        disk::remove_if_there(&staged)?;
+    }
+    replaced
+}
+
+/// Adds the one whom the database names, if they are missing: an earlier release has made them, or the file was not carried
+/// along to this host.
+///
+/// # Errors
+/// What the database or the disk says.
+pub fn note_made(dir: &DataDir, db: &Connection) -> Result<(), DbError> {
+    let Some(owner) = import_store::owner(db).during("look for the person of the imported sessions")? else {
+        return Ok(());
+    };
+    let made = ImportOwner { id: owner.id, origin: Origin::Made };
+    let mut known = read(dir)?;
+    if !known.contains(&made) {
+        known.push(made);
+        replace(dir, &known)?;
+    }
+    Ok(())
+}
+
+fn write(staged: &Path, owners: &[ImportOwner]) -> Result<(), DiskError> {
+    let text: String = owners.iter().map(|owner| format!("{} {}\n", owner.id, word(owner.origin))).collect();
+    let mut file = disk::create_private(staged)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).naming("write", staged)
+}
+
+const fn word(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Made => "made",
+        Origin::Named => "named",
+    }
+}
+
+fn parse(line: &str) -> Result<ImportOwner, Error> {
+    let origin = |text: &str| [Origin::Made, Origin::Named].into_iter().find(|known| word(*known) == text);
+    let parsed = line.split_once(' ').and_then(|(id, text)| Some((id.parse().ok()?, origin(text)?)));
+    let (id, origin) = parsed.ok_or_else(|| {
+        let why = "it is damaged: bring it back from a copy, or move it away if nobody of an import was ever erased";
+        Error::new(ErrorKind::InvalidData, why)
+    })?;
+    Ok(ImportOwner { id, origin })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::config::ServerConfig;
+
+    #[test]
+    fn what_is_written_is_read_back_and_damage_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = DataDir::create_or_open(&ServerConfig::for_testing(root.path()).unwrap().storage).unwrap();
+        assert_eq!(read(&dir).unwrap(), []);
+        let made = ImportOwner { id: PersonId::random(), origin: Origin::Made };
+        let named = ImportOwner { id: PersonId::random(), origin: Origin::Named };
+        replace(&dir, &[made]).unwrap();
+        replace(&dir, &[made, named]).unwrap();
+        assert_eq!(read(&dir).unwrap(), [made, named]);
+        let mode = fs::metadata(path(&dir)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::write(path(&dir), "half of an id").unwrap();
+        assert!(read(&dir).unwrap_err().to_string().contains("it is damaged"));
+    }
+}
