@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -101,6 +101,22 @@ impl Turns {
     /// Runs what has to end before the server does, with the request's id on its log lines.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn_on(work.in_current_span(), &self.runtime);
+    }
+
+    /// Runs work of several steps to its end, even when who asked for it goes away meanwhile; like a turn, it ends
+    /// before the server does.
+    pub(crate) async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, AppError>> + Send + 'static,
+    ) -> Result<T, AppError> {
+        let (tell, told) = oneshot::channel();
+        self.spawn(async move {
+            // Who asked logs a failure; when they have left, nobody else would.
+            if let Err(Err(error)) = tell.send(work.await) {
+                tracing::error!(event = "request_failed", cause = %error, "It failed after its client had left");
+            }
+        });
+        told.await.unwrap_or_else(|error| Err(AppError::Internal(Box::new(error))))
     }
 
     pub(crate) fn is_draining(&self) -> bool {

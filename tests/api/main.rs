@@ -4,6 +4,7 @@
 mod audio;
 mod caching;
 mod chat;
+mod deleting;
 mod disk;
 mod every_response;
 mod health;
