@@ -46,9 +46,7 @@ impl App {
         token: Option<PersonToken>,
         remembered: bool,
     ) -> Result<Started, AppError> {
-        if self.turns.is_draining() {
-            return Err(AppError::Unavailable("stopping"));
-        }
+        self.turns.take_new()?;
         self.room_to_grow()?;
         let now = self.clock.now();
         let id = SessionId::random();
