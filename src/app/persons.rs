@@ -155,7 +155,7 @@ impl App {
             }
         };
         self.blocking(removing).await?;
-        // A reader in the way is gone in milliseconds; what is left after that goes with the next deletion.
+        // A reader in the way is gone in milliseconds; after that the database goes on trying by itself.
         for _ in 0..20 {
             if self.database.scrub().await? {
                 break;
