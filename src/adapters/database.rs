@@ -135,7 +135,8 @@ impl Database {
     }
 
     /// Gives freed pages back to the file system and empties the write-ahead log, so that deleted words are in no
-    /// file any more. False when a reader was in the way; then it is worth trying again.
+    /// file any more. False when a reader was in the way; then it is done as soon as none is, which may take a while:
+    /// it is worth trying again at once.
     ///
     /// # Errors
     /// What `SQLite` says, or that too much waits.
@@ -230,7 +231,11 @@ fn serve(connection: &mut Connection, mut waiting: mpsc::Receiver<Job>, mut copi
                 left_over
             }
             Job::Scrub(reply) => {
-                drop(reply.send(write_ahead_log::scrub(connection)));
+                let scrubbed = write_ahead_log::scrub(connection);
+                if !matches!(scrubbed, Ok(true)) {
+                    copier.empty_later();
+                }
+                drop(reply.send(scrubbed));
                 None
             }
         };

@@ -3,12 +3,18 @@
 //! Copying flushes twice and takes as long as the disk likes. The server's writer leaves that to a thread of its own,
 //! so that no conversation waits for it.
 //!
-//! Bounds: the server copies after 512 writes; if the thread cannot keep up, the writer helps from 32 MiB on.
+//! Deleted words are in the log until it is emptied. Where a reader was in the way, the thread tries again.
+//!
+//! Bounds: the server copies after 512 writes; if the thread cannot keep up, the writer helps from 32 MiB on. Emptying is
+//! tried once a second.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
@@ -20,10 +26,13 @@ const WRITES_PER_COPY: usize = 512;
 const WRITER_HELPS_FROM: u32 = 8192;
 /// Pages written while one copy runs are left to the next one, which is short.
 const COPIES_IN_A_ROW: u32 = 8;
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The thread that copies the log into the database, and when it is to do so. Ends when dropped.
 pub struct Copier {
     ask: Option<SyncSender<()>>,
+    /// The log holds deleted words and could not be emptied.
+    owed: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     writes: usize,
 }
@@ -38,17 +47,30 @@ impl Copier {
         let (ask, asked) = sync_channel(1);
         let thread = std::thread::Builder::new().name("write-ahead log".into());
         // Without the thread the writer does it all, later.
-        let thread = thread.spawn(move || copy_when_asked(&path, &asked)).ok();
-        Ok(Self { ask: Some(ask), thread, writes: 0 })
+        let owed = Arc::new(AtomicBool::new(false));
+        let work = Asked { path, asked, owed: owed.clone() };
+        let thread = thread.spawn(move || work.carry_out()).ok();
+        Ok(Self { ask: Some(ask), owed, thread, writes: 0 })
     }
 
     /// Hears of writes that are on disk; after enough of them the log is copied.
     pub fn count(&mut self, writes: usize) {
         self.writes += writes;
-        if self.writes >= WRITES_PER_COPY
-            && let Some(ask) = &self.ask
-        {
+        if self.writes >= WRITES_PER_COPY {
             self.writes = 0;
+            self.wake();
+        }
+    }
+
+    /// The log could not be emptied; it is tried until it succeeds.
+    pub fn empty_later(&self) {
+        if !self.owed.swap(true, Ordering::AcqRel) {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(ask) = &self.ask {
             // One that was asked for before and has not begun does for both.
             let _ = ask.try_send(());
         }
@@ -64,22 +86,50 @@ impl Drop for Copier {
     }
 }
 
-fn copy_when_asked(path: &Path, asked: &Receiver<()>) {
-    let mut opened = None;
-    while asked.recv().is_ok() {
-        let connection = opened.take().map_or_else(|| sqlite::open_current(path, Access::ReadWrite), Ok);
-        let copied = connection.and_then(|connection| {
-            for _ in 0..COPIES_IN_A_ROW {
-                if copy(&connection)? {
-                    break;
-                }
+/// What the thread is asked for.
+struct Asked {
+    path: PathBuf,
+    asked: Receiver<()>,
+    owed: Arc<AtomicBool>,
+}
+
+impl Asked {
+    fn carry_out(&self) {
+        let mut opened = None;
+        while self.wait() {
+            let connection =
+                opened.take().map_or_else(|| sqlite::open_current(&self.path, Access::ReadWrite), Ok);
+            match connection.and_then(|connection| self.copy_and_empty(&connection).map(|()| connection)) {
+                Ok(connection) => opened = Some(connection),
+                Err(error) => tracing::warn!(error = %error, "The write-ahead log could not be copied yet"),
             }
-            Ok(connection)
-        });
-        match copied {
-            Ok(connection) => opened = Some(connection),
-            Err(error) => tracing::warn!(error = %error, "The write-ahead log could not be copied yet"),
         }
+    }
+
+    /// Until there is something to do; false when there never will be.
+    fn wait(&self) -> bool {
+        if self.owed.load(Ordering::Acquire) {
+            self.asked.recv_timeout(TRY_AGAIN_AFTER) != Err(RecvTimeoutError::Disconnected)
+        } else {
+            self.asked.recv().is_ok()
+        }
+    }
+
+    fn copy_and_empty(&self, connection: &Connection) -> Result<(), DbError> {
+        for _ in 0..COPIES_IN_A_ROW {
+            if copy(connection)? {
+                break;
+            }
+        }
+        // Before the try: words deleted during it are owed anew.
+        if self.owed.swap(false, Ordering::AcqRel) {
+            let emptied = empty_at_once(connection);
+            if !matches!(emptied, Ok(true)) {
+                self.owed.store(true, Ordering::Release);
+            }
+            emptied?;
+        }
+        Ok(())
     }
 }
 
@@ -129,6 +179,10 @@ pub fn empty(connection: &Connection) -> Result<bool, DbError> {
 /// What `SQLite` says.
 pub fn scrub(connection: &Connection) -> Result<bool, DbError> {
     sqlite::give_back_pages(connection, 256)?;
+    empty_at_once(connection)
+}
+
+fn empty_at_once(connection: &Connection) -> Result<bool, DbError> {
     connection.busy_handler(None).during("stop waiting")?;
     let emptied = empty(connection);
     sqlite::wait_for_others(connection)?;

@@ -1,5 +1,6 @@
 //! Persons: who holds a token, what is kept about them, and forgetting them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -77,11 +78,17 @@ impl App {
         Ok(Visit { person, first_for_a_while })
     }
 
-    /// Erases a person everywhere: ledger first, then every row in one transaction, then files and the log.
+    /// Erases a person everywhere: ledger first, then every row in one transaction, then files and the log. Once
+    /// begun it goes on to the end, whether or not anyone waits for it.
     ///
     /// # Errors
     /// When something could not be erased; then it is safe to ask again.
-    pub async fn erase(&self, person: Person) -> Result<Erasure, AppError> {
+    pub async fn erase(self: &Arc<Self>, person: Person) -> Result<Erasure, AppError> {
+        let app = self.clone();
+        self.turns.to_its_end(async move { app.erase_everywhere(person).await }).await
+    }
+
+    async fn erase_everywhere(&self, person: Person) -> Result<Erasure, AppError> {
         let erased_at = self.clock.now();
         self.enter_in_ledger(person, erased_at).await?;
         let erase = move |db: &Connection| {
@@ -148,7 +155,7 @@ impl App {
             }
         };
         self.blocking(removing).await?;
-        // A reader in the way is gone in milliseconds; what is left after that goes with the next deletion.
+        // A reader in the way is gone in milliseconds; after that the database goes on trying by itself.
         for _ in 0..20 {
             if self.database.scrub().await? {
                 break;

@@ -4,7 +4,7 @@
 //! nothing back, and the next one reads the database. What a person deletes is forgotten here as well.
 //!
 //! Bounds: 8 MiB in all, of which the conversation that rests longest goes first; nothing is used for longer than
-//! 10 minutes, in which no session can outlive its retention; of a session with more than 1000 turns the turn ids are
+//! 10 minutes after it was read, in which no session can outlive its retention; of a session with more than 1000 turns the turn ids are
 //! looked for in the database.
 
 use std::collections::HashSet;
@@ -41,6 +41,8 @@ pub(crate) struct Conversation {
 pub(crate) struct Taken {
     /// `None` when it has to be read.
     pub(crate) conversation: Option<Conversation>,
+    /// When it was read from the database, or is going to be.
+    read_at: Instant,
     forgotten: u64,
 }
 
@@ -61,7 +63,7 @@ struct State {
 struct Entry {
     conversation: Conversation,
     bytes: usize,
-    put_at: Instant,
+    read_at: Instant,
 }
 
 impl Conversation {
@@ -95,8 +97,10 @@ impl RecentTurns {
     /// Takes a session's conversation out.
     pub(crate) fn take(&self, session: SessionId) -> Taken {
         let mut state = self.lock();
-        let entry = state.remove(session).filter(|entry| entry.put_at.elapsed() < KEPT_FOR);
-        Taken { conversation: entry.map(|entry| entry.conversation), forgotten: state.forgotten }
+        let entry = state.remove(session).filter(|entry| entry.read_at.elapsed() < KEPT_FOR);
+        let read_at = entry.as_ref().map_or_else(Instant::now, |entry| entry.read_at);
+        let conversation = entry.map(|entry| entry.conversation);
+        Taken { conversation, read_at, forgotten: state.forgotten }
     }
 
     /// Puts it back. When anything was forgotten since it was taken, this may be what was meant, and is left out.
@@ -108,7 +112,7 @@ impl RecentTurns {
         }
         drop(state.remove(session));
         state.bytes += bytes;
-        state.by_session.insert(session, Entry { conversation, bytes, put_at: Instant::now() });
+        state.by_session.insert(session, Entry { conversation, bytes, read_at: taken.read_at });
         state.make_room();
     }
 
@@ -139,7 +143,7 @@ impl State {
 
     fn make_room(&mut self) {
         while let Some((_, oldest)) = self.by_session.front()
-            && (self.bytes > MOST_BYTES || oldest.put_at.elapsed() >= KEPT_FOR)
+            && (self.bytes > MOST_BYTES || oldest.read_at.elapsed() >= KEPT_FOR)
         {
             self.bytes -= oldest.bytes;
             drop(self.by_session.pop_front());
@@ -234,11 +238,24 @@ mod tests {
         let (recent, session, other) = (RecentTurns::default(), SessionId::random(), SessionId::random());
         keep(&recent, session, 5);
         let long_ago = Instant::now().checked_sub(KEPT_FOR).unwrap();
-        let age = |of| recent.lock().by_session.get_mut(&of).unwrap().put_at = long_ago;
+        let age = |of| recent.lock().by_session.get_mut(&of).unwrap().read_at = long_ago;
         age(session);
         keep(&recent, other, 5);
         assert_eq!(recent.lock().by_session.len(), 1, "others make it go");
         age(other);
         assert!(!knows(&recent, other));
+    }
+
+    #[test]
+    fn a_busy_conversation_is_read_again_as_well() {
+        let (recent, session) = (RecentTurns::default(), SessionId::random());
+        keep(&recent, session, 5);
+        let nearly = Instant::now().checked_sub(KEPT_FOR / 2).unwrap();
+        recent.lock().by_session.get_mut(&session).unwrap().read_at = nearly;
+        let taken = recent.take(session);
+        recent.put(session, &taken, conversation(6));
+        assert_eq!(recent.lock().by_session[&session].read_at, nearly, "a turn makes it no younger");
+        assert!(knows(&recent, session));
+        assert!(recent.take(session).read_at > nearly, "whoever reads it does");
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -14,7 +15,7 @@ use crate::config::LimitsConfig;
 use crate::domain::session::{SessionId, TurnId};
 
 type Key = (SessionId, TurnId);
-type ByTurnId = Arc<Mutex<HashMap<Key, watch::Receiver<()>>>>;
+type ByTurnId = Arc<Mutex<HashMap<Key, Named>>>;
 
 /// The turns that run now. They run on one runtime, whichever thread asked for them.
 pub struct Turns {
@@ -26,11 +27,46 @@ pub struct Turns {
     by_turn_id: ByTurnId,
 }
 
+/// What others can know of a turn with an id.
+#[derive(Clone)]
+struct Named {
+    /// Whether it has begun to run. Closes when the turn ends.
+    ran: watch::Receiver<bool>,
+    /// How many have sent it again and wait for its end.
+    joined: Arc<watch::Sender<usize>>,
+}
+
 /// Takes a turn off the list of running ones when it ends, however it ends.
 pub(crate) struct Running {
     turns: ByTurnId,
     key: Key,
-    _ended: watch::Sender<()>,
+    ran: watch::Sender<bool>,
+    joined: Arc<watch::Sender<usize>>,
+}
+
+impl Running {
+    /// From now on its failure is that of all who joined it.
+    pub(crate) fn begins(&self) {
+        self.ran.send_replace(true);
+    }
+
+    /// Nobody waited for it; who joined at the last moment goes on with it.
+    pub(crate) fn is_given_up(&self) {
+        self.ran.send_replace(false);
+    }
+
+    /// Resolves once nobody has been waiting with this turn for so long.
+    pub(crate) async fn alone_for(&self, longest: Duration) {
+        let mut joined = self.joined.subscribe();
+        // The sender is here, so that no wait ends by its end.
+        loop {
+            drop(joined.wait_for(|joined| *joined == 0).await);
+            let someone = joined.wait_for(|joined| *joined > 0);
+            if tokio::time::timeout(longest, someone).await.is_err() {
+                return;
+            }
+        }
+    }
 }
 
 impl Drop for Running {
@@ -39,10 +75,27 @@ impl Drop for Running {
     }
 }
 
-/// What a turn id says about a turn: the guard of a new one (none without an id), or the end of the one it repeats.
+/// Waits with a turn that was sent before. Dropping it is how one leaves.
+pub(crate) struct Joined(Named);
+
+impl Joined {
+    /// Waits for the turn's end. True when it had run, false when it was left before.
+    pub(crate) async fn ended(&mut self) -> bool {
+        while self.0.ran.changed().await.is_ok() {}
+        *self.0.ran.borrow()
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        self.0.joined.send_modify(|joined| *joined -= 1);
+    }
+}
+
+/// What a turn id says about a turn: the guard of a new one (none without an id), or the one it repeats.
 pub(crate) enum Registered {
     Runs(Option<Running>),
-    Joins(watch::Receiver<()>),
+    Joins(Joined),
 }
 
 impl Turns {
@@ -90,12 +143,13 @@ impl Turns {
         let Some(turn) = turn else { return Registered::Runs(None) };
         let key = (session, turn);
         let mut running = self.by_turn_id.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ended) = running.get(&key) {
-            return Registered::Joins(ended.clone());
+        if let Some(named) = running.get(&key) {
+            named.joined.send_modify(|joined| *joined += 1);
+            return Registered::Joins(Joined(named.clone()));
         }
-        let (sender, ended) = watch::channel(());
-        running.insert(key, ended);
-        Registered::Runs(Some(Running { turns: self.by_turn_id.clone(), key, _ended: sender }))
+        let (ran, joined) = (watch::Sender::new(false), Arc::default());
+        running.insert(key, Named { ran: ran.subscribe(), joined: Arc::clone(&joined) });
+        Registered::Runs(Some(Running { turns: self.by_turn_id.clone(), key, ran, joined }))
     }
 
     /// Runs what has to end before the server does, with the request's id on its log lines.
@@ -103,8 +157,29 @@ impl Turns {
         self.tracker.spawn_on(work.in_current_span(), &self.runtime);
     }
 
+    /// Runs work of several steps to its end, even when who asked for it goes away meanwhile; like a turn, it ends
+    /// before the server does.
+    pub(crate) async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, AppError>> + Send + 'static,
+    ) -> Result<T, AppError> {
+        let (tell, told) = oneshot::channel();
+        self.spawn(async move {
+            // Who asked logs a failure; when they have left, nobody else would.
+            if let Err(Err(error)) = tell.send(work.await) {
+                tracing::error!(event = "request_failed", cause = %error, "It failed after its client had left");
+            }
+        });
+        told.await.unwrap_or_else(|error| Err(AppError::Internal(Box::new(error))))
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.tracker.is_closed()
+    }
+
+    /// Refuses what is new once the server stops.
+    pub(crate) fn take_new(&self) -> Result<(), AppError> {
+        if self.is_draining() { Err(AppError::Unavailable("stopping")) } else { Ok(()) }
     }
 
     /// From now on new turns are refused, and those that wait for their place.
@@ -116,5 +191,70 @@ impl Turns {
     /// Waits for the running ones, once stopped.
     pub(crate) async fn ended(&self) {
         self.tracker.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::config::ServerConfig;
+
+    fn turns() -> Turns {
+        let config = ServerConfig::for_testing(std::path::Path::new("nowhere")).unwrap();
+        Turns::new(tokio::runtime::Handle::current(), config.limits)
+    }
+
+    fn first(turns: &Turns, key: Key) -> Running {
+        let Registered::Runs(Some(running)) = turns.register(key.0, Some(key.1)) else { panic!("it joined") };
+        running
+    }
+
+    fn joins(turns: &Turns, key: Key) -> Joined {
+        let Registered::Joins(joined) = turns.register(key.0, Some(key.1)) else { panic!("it runs") };
+        joined
+    }
+
+    #[tokio::test]
+    async fn who_joins_learns_whether_the_turn_had_run() {
+        let (turns, key) = (turns(), (SessionId::random(), TurnId::random()));
+        let running = first(&turns, key);
+        let (mut one, mut other) = (joins(&turns, key), joins(&turns, key));
+        assert!(one.ended().now_or_never().is_none());
+        drop(running);
+        assert!(!one.ended().await, "it was left before");
+        let running = first(&turns, key);
+        let mut third = joins(&turns, key);
+        running.begins();
+        assert!(third.ended().now_or_never().is_none());
+        drop(running);
+        assert!(third.ended().await);
+        let running = first(&turns, key);
+        let mut late = joins(&turns, key);
+        running.begins();
+        running.is_given_up();
+        drop(running);
+        assert!(!late.ended().await && !other.ended().await, "each of its own turn");
+    }
+
+    #[tokio::test]
+    async fn a_turn_is_alone_only_while_nobody_has_joined_it() {
+        let (turns, key) = (turns(), (SessionId::random(), TurnId::random()));
+        let running = first(&turns, key);
+        let (one, other) = (joins(&turns, key), joins(&turns, key));
+        let mut alone = std::pin::pin!(running.alone_for(Duration::ZERO));
+        assert!(alone.as_mut().now_or_never().is_none());
+        drop(one);
+        assert!(alone.as_mut().now_or_never().is_none());
+        drop(other);
+        alone.await;
+        let long = Duration::from_secs(3600);
+        let mut alone = std::pin::pin!(running.alone_for(long));
+        assert!(alone.as_mut().now_or_never().is_none(), "its time has begun");
+        let third = joins(&turns, key);
+        assert!(alone.as_mut().now_or_never().is_none());
+        drop(third);
+        assert!(alone.as_mut().now_or_never().is_none(), "its time has begun anew");
     }
 }

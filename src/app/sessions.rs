@@ -1,5 +1,7 @@
 //! Sessions: start, list, look at, rename, pin, delete.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 
 use crate::adapters::session_store::{self, Deleted, StoredSession};
@@ -44,9 +46,7 @@ impl App {
         token: Option<PersonToken>,
         remembered: bool,
     ) -> Result<Started, AppError> {
-        if self.turns.is_draining() {
-            return Err(AppError::Unavailable("stopping"));
-        }
+        self.turns.take_new()?;
         self.room_to_grow()?;
         let now = self.clock.now();
         let id = SessionId::random();
@@ -157,11 +157,17 @@ impl App {
         changed.map(|stored| stored.session).ok_or(AppError::SessionNotFound)
     }
 
-    /// Deletes a session with its checkpoints and audio.
+    /// Deletes a session with its checkpoints and audio. Once begun it goes on to the end, whether or not anyone waits
+    /// for it.
     ///
     /// # Errors
     /// [`AppError::SessionNotFound`] when it is not this person's.
-    pub async fn delete_session(&self, person: Person, id: SessionId) -> Result<(), AppError> {
+    pub async fn delete_session(self: &Arc<Self>, person: Person, id: SessionId) -> Result<(), AppError> {
+        let app = self.clone();
+        self.turns.to_its_end(async move { app.delete_whole_session(person, id).await }).await
+    }
+
+    async fn delete_whole_session(&self, person: Person, id: SessionId) -> Result<(), AppError> {
         let delete = move |db: &Connection| {
             let mut deleted = Deleted::default();
             if let Some(stored) = owned(db, person, id)? {

@@ -6,10 +6,11 @@
 //! | the disk is low or full | fatal: 507, nothing is kept |
 //! | the session is deleted meanwhile | fatal: 404, nothing is kept |
 //! | the client goes away, no turn id | cancelled: the model's work is dropped, nothing is kept |
-//! | the client goes away, with a turn id | finished and kept, if that takes no more than 10 s |
+//! | the client goes away, with a turn id | finished and kept, if the answer takes no more than 10 s or someone sent it again |
+//! | the client goes away when the answer is whole | kept |
 //! | another turn of the session runs | it waits, as the last in the line; 409 when that is full |
 //! | the client goes away while it waits | it leaves the line, turn id or not; nothing is kept |
-//! | the same turn id again | the answer that was kept, or will be once the running or waiting turn ends |
+//! | the same turn id again | the answer that was kept, or will be once the running or waiting turn ends; when that left the line, this one goes on as the turn |
 //! | the server stops | running turns get `DRAIN_SECONDS`, new and waiting ones are refused |
 //!
 //! Bounds: `MAX_TURNS` turns run at once, of a session one, and `SESSION_QUEUE` wait there (a waiting turn does nothing and
@@ -19,21 +20,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::adapters::session_store::{self, Committed};
 use crate::app::recent_turns::Taken;
-use crate::app::running_turns::Registered;
+use crate::app::running_turns::{Registered, Running};
 use crate::app::{App, AppError};
 use crate::domain::chat::{Pace, Prompt};
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{Checkpoint, CheckpointId, SessionId, TurnId, title_of};
 
+mod again;
 mod before;
 
 use before::replay;
 
 const WAITING_EVENTS: usize = 32;
+/// A named turn that nobody waits for any more is given so long.
 const FINISH_ALONE: Duration = Duration::from_secs(10);
 
 /// What a client asks for.
@@ -103,26 +106,31 @@ impl App {
     /// # Errors
     /// An invalid message, an unknown session, a low disk, too many turns, here or in all.
     pub async fn begin_turn(self: &Arc<Self>, request: TurnRequest) -> Result<TurnEvents, AppError> {
-        let began = Instant::now();
-        if self.turns.is_draining() {
-            return Err(AppError::Unavailable("stopping"));
-        }
+        self.turns.take_new()?;
         self.check_message(&request.message)?;
         let (events, receiver) = mpsc::channel(WAITING_EVENTS);
         // Before the look at what was kept: a turn that ends between the two would be answered anew.
-        let running = match self.turns.register(request.session, request.turn) {
-            Registered::Runs(running) => running,
-            Registered::Joins(ended) => {
-                let app = self.clone();
-                self.turns.spawn(app.join(request, ended, events));
-                return Ok(receiver);
-            }
-        };
+        match self.turns.register(request.session, request.turn) {
+            Registered::Runs(running) => self.go_on(request, running, events).await?,
+            Registered::Joins(joined) => self.turns.spawn(self.clone().join(request, joined, events)),
+        }
+        Ok(receiver)
+    }
+
+    /// Lets the turn run once its place has come, unless its answer was kept before.
+    async fn go_on(
+        self: &Arc<Self>,
+        request: TurnRequest,
+        running: Option<Running>,
+        events: mpsc::Sender<TurnEvent>,
+    ) -> Result<(), AppError> {
+        let began = Instant::now();
+        self.turns.take_new()?;
         if request.turn.is_some() && self.turns.is_busy(request.session) {
             // What was kept before needs no place in the line.
             if let Some(before) = self.kept_before(&request).await? {
                 replay(&events, &request, before).await;
-                return Ok(receiver);
+                return Ok(());
             }
         }
         let standing = self.turns.stand_in_line(request.session)?;
@@ -130,7 +138,7 @@ impl App {
         let mut taken = self.recent.take(request.session);
         if let Some(before) = self.look_up(&request, &mut taken).await? {
             replay(&events, &request, before).await;
-            return Ok(receiver);
+            return Ok(());
         }
         self.room_to_grow()?;
         let place = self.turns.place()?;
@@ -139,11 +147,11 @@ impl App {
         self.turns.spawn(async move {
             // Let go from the last to the first: the next turn of the session is to find a place.
             let _head = head;
-            let _running = running;
+            let running = running;
             let _place = place;
-            work.run().await;
+            work.run(running.as_ref()).await;
         });
-        Ok(receiver)
+        Ok(())
     }
 
     /// Refuses new turns and waits for the running ones.
@@ -168,49 +176,41 @@ impl App {
         }
         Ok(())
     }
+}
 
-    /// Waits for the same turn, asked for before, and tells what became of it.
-    async fn join(
-        self: Arc<Self>,
-        request: TurnRequest,
-        mut ended: watch::Receiver<()>,
-        events: mpsc::Sender<TurnEvent>,
-    ) {
-        // The channel never changes; it closes when the turn ends.
-        while ended.changed().await.is_ok() {}
-        match self.kept_before(&request).await {
-            Ok(Some(before)) => replay(&events, &request, before).await,
-            Ok(None) => {
-                let failed = AppError::Unavailable("the same turn failed");
-                drop(events.send(TurnEvent::Failed(failed)).await);
-            }
-            Err(error) => drop(events.send(TurnEvent::Failed(error)).await),
-        }
+/// Resolves when nobody has waited for the turn for as long as it may finish alone.
+async fn left_alone(events: &mpsc::Sender<TurnEvent>, running: Option<&Running>) {
+    events.closed().await;
+    if let Some(running) = running {
+        running.alone_for(FINISH_ALONE).await;
     }
 }
 
 impl Work {
-    async fn run(mut self) {
-        let events = self.events.clone();
-        let outcome = if self.request.turn.is_some() {
-            let alone = async {
-                events.closed().await;
-                tokio::time::sleep(FINISH_ALONE).await;
-            };
-            tokio::select! { outcome = self.answer_and_commit() => Some(outcome), () = alone => None }
-        } else {
-            tokio::select! { biased; outcome = self.answer_and_commit() => Some(outcome), () = events.closed() => None }
-        };
-        match outcome {
-            Some(Ok(reply)) => drop(events.send(TurnEvent::Done(reply)).await),
-            Some(Err(error)) => drop(events.send(TurnEvent::Failed(error)).await),
-            None => tracing::info!(event = "chat_cancelled", "The client went away; nothing was kept"),
+    async fn run(mut self, running: Option<&Running>) {
+        if let Some(running) = running {
+            running.begins();
         }
+        let (events, mut timings) = (self.events.clone(), Timings::default());
+        let text = tokio::select! {
+            biased;
+            text = self.answer(&mut timings) => text,
+            () = left_alone(&events, running) => {
+                if let Some(running) = running {
+                    running.is_given_up();
+                }
+                tracing::info!(event = "chat_cancelled", "The client went away; nothing was kept");
+                return;
+            }
+        };
+        let last = match text {
+            Ok(text) => self.keep(text, timings).await.map_or_else(TurnEvent::Failed, TurnEvent::Done),
+            Err(error) => TurnEvent::Failed(error),
+        };
+        drop(events.send(last).await);
     }
 
-    async fn answer_and_commit(&mut self) -> Result<TurnReply, AppError> {
-        let mut timings = Timings::default();
-        let text = self.answer(&mut timings).await?;
+    async fn keep(&mut self, text: String, mut timings: Timings) -> Result<TurnReply, AppError> {
         timings.llm_generation_ms = millis(self.began);
         let checkpoint = Checkpoint {
             id: CheckpointId::random(),

@@ -82,8 +82,12 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Ap
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body)
-        .map_err(|error| ApiError::Invalid { field: "body", message: explain(&error) })
+    let wrong = |message| ApiError::Invalid { field: "body", message };
+    // An array would be taken for the fields in their order.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(wrong("must be an object".to_owned()));
+    }
+    serde_json::from_slice(body).map_err(|error| wrong(explain(&error)))
 }
 
 /// Says what is wrong without repeating what was sent.
@@ -122,6 +126,9 @@ mod tests {
         assert!(told(b"{}").contains("missing field `flag`"));
         assert!(told(b"{\"flag\": secret}").contains("is not valid JSON"));
         assert!(told("[".repeat(10_000).as_bytes()).starts_with("body: "));
+        let nested = "{\"flag\":".repeat(10_000);
+        assert!(told(nested.as_bytes()).starts_with("body: "));
+        assert_eq!(told(b" \r\n\t[true]"), "body: must be an object");
         assert!(told(b"\xff\xfe").contains("is not valid JSON"));
     }
 }

@@ -159,13 +159,14 @@ fn a_turn_that_cannot_be_understood_is_refused_and_reaches_no_model() {
     let app = TestApp::spawn();
     let id = app.start_session().session;
     let deep = "[".repeat(200_000);
-    let bodies: [Vec<u8>; 18] = [
+    let bodies: [Vec<u8>; 19] = [
         Vec::new(),
         b"null".to_vec(),
         b"{}".to_vec(),
         deep.clone().into_bytes(),
         format!(r#"{{"session_id":"{id}","message":{deep}"#).into_bytes(),
         format!(r#"{{"session_id":"{id}","x":{deep}"#).into_bytes(),
+        format!(r#"["{id}","hello",false,null]"#).into_bytes(),
         format!(r#"{{"session_id":"{id}"}}"#).into_bytes(),
         format!(r#"{{"session_id":"{id}","message":""}}"#).into_bytes(),
         format!(r#"{{"session_id":"{id}","message":" \n\t"}}"#).into_bytes(),

@@ -5,6 +5,7 @@ mod audio;
 mod body_budget;
 mod caching;
 mod chat;
+mod deleting;
 mod disk;
 mod every_response;
 mod health;

@@ -40,7 +40,8 @@ fn a_session_starts_with_a_greeting_whatever_the_body() {
 fn a_start_that_cannot_be_understood_starts_nothing() {
     let app = TestApp::spawn();
     let json = [("content-type", "application/json")];
-    for body in ["{", "null", "{\"remember\": 1}", "{\"remember\": null}", "\"x\"", "{} x"] {
+    for body in ["{", "null", "{\"remember\": 1}", "{\"remember\": null}", "\"x\"", "{} x", "[]", " [false]"]
+    {
         app.ask("POST", START, &json, body.as_bytes()).refused(400, "validation_error");
     }
     app.ask("POST", START, &[("content-type", "text/plain")], b"{}").refused(415, "unsupported_media_type");

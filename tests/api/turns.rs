@@ -332,6 +332,40 @@ fn who_leaves_while_waiting_holds_nobody_up() {
 }
 
 #[test]
+fn who_joined_a_turn_that_was_left_while_it_waited_goes_on_with_it() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let gate = app.model.hold_next("some", " words");
+    let mut running = app.stream(&turn(&talk, "first"));
+    assert_eq!(running.event().unwrap().name, "token");
+    let body = named(&talk, "second").to_string();
+    let ask = || {
+        let mut wire = app.wire();
+        wire.send(format!(
+            "POST /api/v1/chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        // By the time this is answered it stands in line; if it did not, the other would be the one to wait.
+        app.sessions(&talk.token, "").expect(200);
+        wire
+    };
+    let (left, mut joined, mut joined_too) = (ask(), ask(), ask());
+    drop(left);
+    // Someone else leaves later: once that was noticed, so was this.
+    let _never_opened = app.model.hold_next("other", "");
+    let mut other = app.stream(&turn(&app.start_session(), "not kept"));
+    assert_eq!(other.event().unwrap().data["text"], "other");
+    drop(other);
+    wait_for("that one's work is dropped", || app.model.dropped() == 1);
+    gate.open();
+    let reply = joined.answer().expect(200).json();
+    assert_eq!(reply["text"], "You said: second");
+    assert_eq!(joined_too.answer().expect(200).json()["checkpoint_id"], reply["checkpoint_id"]);
+    done(&running.events());
+    assert_eq!((app.said(&talk), app.model.begun()), (vec!["first".to_owned(), "second".to_owned()], 3));
+}
+
+#[test]
 fn turns_that_wait_are_refused_when_the_server_stops() {
     let mut app = TestApp::spawn();
     let talk = app.start_session();
