@@ -147,9 +147,8 @@ impl App {
         self.turns.spawn(async move {
             // Let go from the last to the first: the next turn of the session is to find a place.
             let _head = head;
-            let running = running;
             let _place = place;
-            work.run(running.as_ref()).await;
+            work.run(running).await;
         });
         Ok(())
     }
@@ -187,16 +186,16 @@ async fn left_alone(events: &mpsc::Sender<TurnEvent>, running: Option<&Running>)
 }
 
 impl Work {
-    async fn run(mut self, running: Option<&Running>) {
-        if let Some(running) = running {
+    async fn run(mut self, running: Option<Running>) {
+        if let Some(running) = &running {
             running.begins();
         }
         let (events, mut timings) = (self.events.clone(), Timings::default());
         let text = tokio::select! {
             biased;
             text = self.answer(&mut timings) => text,
-            () = left_alone(&events, running) => {
-                if let Some(running) = running {
+            () = left_alone(&events, running.as_ref()) => {
+                if let Some(running) = &running {
                     running.is_given_up();
                 }
                 tracing::info!(event = "chat_cancelled", "The client went away; nothing was kept");
@@ -207,6 +206,8 @@ impl Work {
             Ok(text) => self.keep(text, timings).await.map_or_else(TurnEvent::Failed, TurnEvent::Done),
             Err(error) => TurnEvent::Failed(error),
         };
+        // Before its end is told: whoever sends it again after a failure is not to hear of that once more.
+        drop(running);
         drop(events.send(last).await);
     }
 
