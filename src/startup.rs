@@ -226,6 +226,8 @@ async fn drain(app: &App, handle: &ServerHandle, longest: Duration) {
     let ended = async {
         app.drain_turns().await;
         handle.stop(true).await;
+        // Deletions that began meanwhile and whose client has left.
+        app.drain_turns().await;
     };
     if tokio::time::timeout(longest, ended).await.is_err() {
         tracing::warn!(
