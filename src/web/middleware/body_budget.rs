@@ -30,7 +30,7 @@ pub struct BodyPace {
     pub idle: Duration,
     /// The longest in all.
     pub total: Duration,
-    /// After this it has to come at [`SLOWEST`] at least.
+    /// After this it has to come at 4 KiB/s at least.
     pub grace: Duration,
 }
 
