@@ -20,11 +20,16 @@ pub struct Run {
     pub outcome: String,
 }
 
-/// Records that a run has begun; returns its key.
+/// Records that a run has begun; returns its key. The caller holds the job's lock: whatever else is recorded as running
+/// was killed, or found no room to tell its end.
 ///
 /// # Errors
 /// What `SQLite` says.
 pub fn begin(connection: &Connection, job: &str, at: Timestamp) -> rusqlite::Result<i64> {
+    connection.execute(
+        "UPDATE maintenance_runs SET outcome = 'killed' WHERE job = ?1 AND outcome = 'running'",
+        [job],
+    )?;
     connection.execute(
         "INSERT INTO maintenance_runs (job, started_at, outcome) VALUES (?1, ?2, 'running')",
         params![job, at.as_millis()],

@@ -49,6 +49,13 @@ impl Courtesy {
 /// Shrinks the database file by its free pages and empties the write-ahead log. The connection is one of
 /// [`sqlite::for_many_batches`].
 pub(crate) fn compact(job: &Job<'_>) -> Result<(), MaintError> {
+    let given_back = give_back_all(job);
+    // Also when there was no room for more of it: what comes after, the record of the run first, needs some.
+    let emptied = empty_log(&job.db);
+    given_back.and(emptied.map_err(Into::into))
+}
+
+fn give_back_all(job: &Job<'_>) -> Result<(), MaintError> {
     let total = free_pages(&job.db)?;
     let mut left = total;
     let mut pages = FIRST_PAGES;
@@ -70,7 +77,7 @@ pub(crate) fn compact(job: &Job<'_>) -> Result<(), MaintError> {
         job.run.progress.advance("pages given back", total.saturating_sub(left), total);
         pause(GAP);
     }
-    empty_log(&job.db).map_err(Into::into)
+    Ok(())
 }
 
 /// Empties the write-ahead log without making anyone wait: copy first, truncate when nobody is in the way.
