@@ -4,14 +4,15 @@
 //! file with a backup's name is whole. A file without a manifest of ours is foreign and left alone.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::adapters::backup_codec::{Expected, Packed};
-use crate::adapters::data_dir::{DataDir, Owner};
+use crate::adapters::data_dir::Owner;
 use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::small_file;
 use crate::adapters::snapshot::Contents;
 use crate::domain::backup::BackupName;
 use crate::domain::clock::Timestamp;
@@ -183,15 +184,8 @@ pub fn publish(
     let name = next_name(dir, at, encrypted)?;
     let path = dir.join(name.to_string());
     let beside = dir.join(name.manifest());
-    let staged = DataDir::temporary_in(dir);
-    let published = write_manifest(&staged, manifest)
-        .and_then(|()| owner.adopt(&staged))
-        .and_then(|()| owner.adopt(temporary))
-        .and_then(|()| disk::publish(&staged, &beside));
-    if let Err(error) = published {
-        disk::remove_if_there(&staged)?;
-        return Err(error);
-    }
+    owner.adopt(temporary)?;
+    small_file::create(&beside, &text_of(manifest, &beside)?, owner)?;
     if let Err(error) = disk::publish(temporary, &path) {
         disk::remove_if_there(&beside)?;
         return Err(error);
@@ -221,11 +215,10 @@ fn next_number(dir: &Path, at: Timestamp) -> Result<u32, DiskError> {
     Ok(number)
 }
 
-fn write_manifest(path: &Path, manifest: &Manifest) -> Result<(), DiskError> {
+fn text_of(manifest: &Manifest, path: &Path) -> Result<Vec<u8>, DiskError> {
     let mut text = serde_json::to_vec_pretty(manifest).map_err(io::Error::from).naming("write", path)?;
     text.push(b'\n');
-    let mut file = disk::create_private(path)?;
-    file.write_all(&text).and_then(|()| file.sync_all()).naming("write", path)
+    Ok(text)
 }
 
 /// Lets a backup stay until `until`, whatever the keep rules say. Its manifest is replaced whole or not at all.
@@ -234,17 +227,8 @@ fn write_manifest(path: &Path, manifest: &Manifest) -> Result<(), DiskError> {
 /// When the manifest cannot be written.
 pub fn guard(backup: &BackupFile, until: Timestamp, owner: Owner) -> Result<(), DiskError> {
     let path = backup.path.with_file_name(backup.name.manifest());
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let staged = DataDir::temporary_in(dir);
     let manifest = Manifest { guarded_until: Some(until.to_string()), ..backup.manifest.clone() };
-    let replaced = write_manifest(&staged, &manifest)
-        .and_then(|()| owner.adopt(&staged))
-        .and_then(|()| fs::rename(&staged, &path).naming("rename to", &path))
-        .and_then(|()| disk::flush_dir(dir));
-    if replaced.is_err() {
-        disk::remove_if_there(&staged)?;
-    }
-    replaced
+    small_file::replace(&path, &text_of(&manifest, &path)?, owner)
 }
 
 /// Removes a backup and then its manifest, unless that is the manifest of another file that differs in its ending only.

@@ -3,14 +3,15 @@
 //! whether one of them asked to be forgotten. One line each: id, space, `made` or `named`.
 
 use std::fs;
-use std::io::{Error, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::io::{Error, ErrorKind};
+use std::path::PathBuf;
 
 use rusqlite::Connection;
 
 use crate::adapters::data_dir::DataDir;
-use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::disk::{DiskError, Naming};
 use crate::adapters::import_store;
+use crate::adapters::small_file;
 use crate::adapters::sqlite::{DbError, During};
 use crate::domain::person::PersonId;
 
@@ -57,16 +58,8 @@ pub fn read(dir: &DataDir) -> Result<Vec<ImportOwner>, DiskError> {
 /// # Errors
 /// When it cannot be written; the old one is still there then.
 pub fn replace(dir: &DataDir, owners: &[ImportOwner]) -> Result<(), DiskError> {
-    let path = path(dir);
-    let staged = DataDir::temporary_in(dir.root());
-    let replaced = write(&staged, owners)
-        .and_then(|()| dir.owner().adopt(&staged))
-        .and_then(|()| fs::rename(&staged, &path).naming("rename to", &path))
-        .and_then(|()| disk::flush_dir(dir.root()));
-    if replaced.is_err() {
-        disk::remove_if_there(&staged)?;
-    }
-    replaced
+    let text: String = owners.iter().map(|owner| format!("{} {}\n", owner.id, word(owner.origin))).collect();
+    small_file::replace(&path(dir), text.as_bytes(), dir.owner())
 }
 
 /// Adds the one whom the database names, if they are missing: an earlier release has made them, or the file was not carried
@@ -85,12 +78,6 @@ pub fn note_made(dir: &DataDir, db: &Connection) -> Result<(), DbError> {
         replace(dir, &known)?;
     }
     Ok(())
-}
-
-fn write(staged: &Path, owners: &[ImportOwner]) -> Result<(), DiskError> {
-    let text: String = owners.iter().map(|owner| format!("{} {}\n", owner.id, word(owner.origin))).collect();
-    let mut file = disk::create_private(staged)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).naming("write", staged)
 }
 
 const fn word(origin: Origin) -> &'static str {

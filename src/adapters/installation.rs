@@ -3,14 +3,15 @@
 //!
 //! Two installations that share a directory of backups would rotate each other's away and restore each other's.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
 use crate::adapters::data_dir::{DataDir, Owner};
-use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::disk::{DiskError, Naming};
+use crate::adapters::small_file;
 
 /// What tells one installation from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +83,7 @@ pub fn take_over(dir: &DataDir, backups: &Path, force: bool) -> Result<Claim, Di
         return Ok(if holder == own { Claim::Ours } else { Claim::Anothers });
     }
     if known == Claim::Anothers {
-        write(&marker, own, dir.owner(), replace)?;
+        small_file::replace(&marker, &bytes(own), dir.owner())?;
         return Ok(Claim::Ours);
     }
     Ok(known)
@@ -119,37 +120,20 @@ fn is_damage(error: &DiskError) -> bool {
 
 /// Writes the id, unless somebody else was faster: then theirs counts.
 fn settle(path: &Path, id: InstallationId, owner: Owner) -> Result<InstallationId, DiskError> {
-    match write(path, id, owner, disk::publish) {
+    match small_file::create(path, &bytes(id), owner) {
         Ok(()) => Ok(id),
         Err(error) => read(path)?.ok_or(error),
     }
 }
 
-/// How a finished file gets its name.
-type Publish = fn(&Path, &Path) -> Result<(), DiskError>;
-
-fn write(path: &Path, id: InstallationId, owner: Owner, name: Publish) -> Result<(), DiskError> {
-    let staged = DataDir::temporary_in(path.parent().unwrap_or(Path::new(".")));
-    let text = format!("{}\n", id.0.simple());
-    let written = disk::create_private(&staged)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).naming("write", &staged)
-        })
-        .and_then(|()| owner.adopt(&staged))
-        .and_then(|()| name(&staged, path));
-    if written.is_err() {
-        disk::remove_if_there(&staged)?;
-    }
-    written
-}
-
-fn replace(staged: &Path, path: &Path) -> Result<(), DiskError> {
-    fs::rename(staged, path).naming("rename to", path)?;
-    path.parent().map_or(Ok(()), disk::flush_dir)
+fn bytes(id: InstallationId) -> Vec<u8> {
+    format!("{}\n", id.0.simple()).into_bytes()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::config::ServerConfig;
 

@@ -26,6 +26,7 @@ pub mod reserve;
 pub mod run_store;
 pub mod session_store;
 pub mod set_aside;
+mod small_file;
 pub mod snapshot;
 pub mod sqlite;
 pub mod write_ahead_log;

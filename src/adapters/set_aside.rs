@@ -6,7 +6,6 @@
 //! opens the database, and [`undo`] puts everything back.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::adapters::data_dir::{DataDir, DataDirError};
 use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::small_file;
 use crate::domain::clock::Timestamp;
 
 /// What belongs to a database: the file itself, then its sidecars.
@@ -234,15 +234,7 @@ fn is_plausible(dir: &DataDir, pending: &Pending) -> bool {
 fn write_marker(dir: &DataDir, pending: &Pending) -> Result<(), DiskError> {
     let path = dir.restore_marker();
     let text = serde_json::to_vec(pending).map_err(std::io::Error::from).naming("write", &path)?;
-    let staged = DataDir::temporary_in(dir.root());
-    let written = disk::create_private(&staged)
-        .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()).naming("write", &staged))
-        .and_then(|()| dir.owner().adopt(&staged))
-        .and_then(|()| disk::publish(&staged, &path));
-    if written.is_err() {
-        disk::remove_if_there(&staged)?;
-    }
-    written
+    small_file::create(&path, &text, dir.owner())
 }
 
 #[cfg(test)]

@@ -133,14 +133,20 @@ impl Asked {
     }
 }
 
+/// Where the log of a database lies.
+#[must_use]
+pub fn beside(database: &Path) -> PathBuf {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
 /// Flushes what has been committed without. The log is there for as long as a connection of the caller's is open.
 ///
 /// # Errors
 /// When there is no log, or the disk fails.
 pub fn flush(database: &Path) -> Result<(), DiskError> {
-    let mut log = database.as_os_str().to_owned();
-    log.push("-wal");
-    let log = PathBuf::from(log);
+    let log = beside(database);
     let flushed = File::open(&log).and_then(|file| file.sync_data());
     flushed.map_err(|source| DiskError { operation: "flush", path: log, source })
 }

@@ -99,9 +99,7 @@ pub(crate) fn database_bytes(path: &Path) -> u64 {
 
 /// Bytes the write-ahead log of the database at `path` takes on disk.
 pub(crate) fn log_bytes(path: &Path) -> u64 {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    disk::allocated_bytes(Path::new(&log))
+    disk::allocated_bytes(&write_ahead_log::beside(path))
 }
 
 /// Waits for a moment so that others get their turn.
