@@ -1,11 +1,13 @@
 //! What a backup file is made of: the database, compressed with zstd and, where a recipient is named, encrypted in the
 //! age format. Both ways count bytes and take the SHA-256 of the file as it lies on disk.
 //!
-//! Bounds: 1 MiB is read at a time; unpacking stops at the size the manifest promises, and at a zstd window of 32 MiB.
+//! Bounds: 1 MiB is read at a time, and at most six of them wait for the disk; unpacking stops at the size the manifest promises, and at a zstd window of 32 MiB.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
 
 use age::x25519::Recipient;
 use age::{Decryptor, Encryptor, Identity, IdentityFile};
@@ -14,6 +16,9 @@ use sha2::{Digest, Sha256};
 use crate::adapters::disk::{DiskError, Naming};
 
 const STEP: u64 = 1024 * 1024;
+const BLOCK: usize = 1024 * 1024;
+/// Blocks that may be unpacked before the disk took them.
+const BLOCKS_AHEAD: usize = 4;
 /// zstd's own default: on text of conversations higher levels cost much time for few bytes.
 const COMPRESSION_LEVEL: i32 = 3;
 const LARGEST_WINDOW_LOG: u32 = 25;
@@ -150,7 +155,7 @@ pub struct Expected<'a> {
     pub encrypted: bool,
 }
 
-/// Unpacks the backup at `from` into the empty file `to` and flushes that.
+/// Unpacks the backup at `from` into the empty file `to`, which is not flushed to the disk.
 ///
 /// # Errors
 /// See [`UnpackError`]; what is in `to` is then worth nothing.
@@ -232,42 +237,60 @@ fn decompress(
     decoder.window_log_max(LARGEST_WINDOW_LOG).map_err(broken)?;
     // One byte more than promised is enough to know.
     let most = expected.database_bytes.map_or(u64::MAX, |bytes| bytes.saturating_add(1));
-    let mut out = Telling { to: BufWriter::with_capacity(1 << 20, to), failed: None };
-    let done = copy(&mut decoder.take(most), &mut out, observe);
-    match (out.failed, done) {
-        (Some(error), _) => Err(disk_error("write", error)),
-        (None, Err(error)) if error.kind() == io::ErrorKind::Interrupted => Err(UnpackError::Stopped),
-        (None, Err(error)) => Err(broken(error)),
-        (None, Ok(done)) => {
-            out.to.into_inner().map_err(|error| disk_error("write", error.into_error()))?;
-            to.sync_all().map_err(|error| disk_error("flush", error))?;
-            Ok(done)
+    let (done, written) = thread::scope(|scope| {
+        let (blocks, to_write) = mpsc::sync_channel(BLOCKS_AHEAD);
+        let writing = scope.spawn(move || write_all(to_write, to));
+        (hand_on(&mut decoder.take(most), &blocks, observe), {
+            drop(blocks);
+            writing.join()
+        })
+    });
+    // A block that could not be written ends the reading, too: its error is the one to tell.
+    written.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(|source| DiskError {
+        operation: "write",
+        path: PathBuf::from("the unpacked copy"),
+        source,
+    })?;
+    done.map_err(|error| {
+        if error.kind() == io::ErrorKind::Interrupted { UnpackError::Stopped } else { broken(error) }
+    })
+}
+
+/// Reads block after block for another thread to write, until there is none or nobody takes it.
+fn hand_on(from: &mut impl Read, to: &SyncSender<Vec<u8>>, observe: Observe<'_>) -> io::Result<u64> {
+    let mut done = 0;
+    loop {
+        let block = read_block(from)?;
+        let bytes = block.len() as u64;
+        if bytes == 0 || to.send(block).is_err() {
+            return Ok(done);
+        }
+        done += bytes;
+        observe(done)?;
+    }
+}
+
+/// The next MiB; less at the end.
+fn read_block(from: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut block = vec![0; BLOCK];
+    let mut filled = 0;
+    while filled < block.len() {
+        match from.read(&mut block[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
+    block.truncate(filled);
+    Ok(block)
 }
 
-fn disk_error(operation: &'static str, source: io::Error) -> UnpackError {
-    DiskError { operation, path: PathBuf::from("the unpacked copy"), source }.into()
-}
-
-/// A writer that remembers its own failure, so that it is not taken for one of the decoder that feeds it.
-struct Telling<W> {
-    to: W,
-    failed: Option<io::Error>,
-}
-
-impl<W: Write> Write for Telling<W> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.to.write(data).map_err(|error| {
-            let told = io::Error::from(error.kind());
-            self.failed = Some(error);
-            told
-        })
+fn write_all(blocks: Receiver<Vec<u8>>, mut to: &File) -> io::Result<()> {
+    for block in blocks {
+        to.write_all(&block)?;
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
+    Ok(())
 }
 
 /// Counts and hashes what passes.

@@ -177,7 +177,7 @@ pub fn prove(
     dir: &DataDir,
     into: &Path,
     observe: Observer<'_>,
-    stop: impl FnMut() -> bool + Send + 'static,
+    stop: impl FnMut() -> bool + Clone + Send + 'static,
 ) -> Result<Proven, BackupError> {
     remove_leftovers(into)?;
     backup_store::remove_lone_manifests(into)?;

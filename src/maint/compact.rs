@@ -14,6 +14,9 @@ const SHORT_SLICE: Duration = Duration::from_millis(1);
 /// The same while nobody else has written for a while: fewer, larger transactions are done sooner.
 const LONG_SLICE: Duration = Duration::from_millis(12);
 const SOMEONE_WRITES_FOR: Duration = Duration::from_millis(500);
+/// At first someone is taken to write for so long: of twenty turns a second one has most likely been seen by then, and
+/// with fewer the odd one that meets a long slice hardly notices.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
 /// What is left to everybody else between two of ours: the server looks for the lock twice a millisecond.
 pub(crate) const GAP: Duration = Duration::from_micros(1500);
 
@@ -24,12 +27,13 @@ const LOG_TRIES: u32 = 100;
 /// Watches whether others write, to know how long a slice may take. Until it knows better, someone does.
 pub(crate) struct Courtesy {
     seen_version: Option<i64>,
-    others_wrote: Instant,
+    /// Slices are short until then.
+    until: Instant,
 }
 
 impl Courtesy {
     pub(crate) fn new() -> Self {
-        Self { seen_version: None, others_wrote: Instant::now() }
+        Self { seen_version: None, until: Instant::now() + FIRST_LOOK }
     }
 
     /// How long the next transaction may take.
@@ -39,10 +43,9 @@ impl Courtesy {
             .pragma_query_value(None, "data_version", |row| row.get(0))
             .during("see whether others write")?;
         if self.seen_version.replace(version).is_some_and(|seen: i64| seen != version) {
-            self.others_wrote = Instant::now();
+            self.until = Instant::now() + SOMEONE_WRITES_FOR;
         }
-        let others_write = self.others_wrote.elapsed() < SOMEONE_WRITES_FOR;
-        Ok(if others_write { SHORT_SLICE } else { LONG_SLICE })
+        Ok(if Instant::now() < self.until { SHORT_SLICE } else { LONG_SLICE })
     }
 }
 

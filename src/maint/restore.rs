@@ -7,6 +7,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -77,6 +78,15 @@ pub struct Counts {
 pub(crate) struct Unpacked {
     pub scratch: Scratch,
     pub contents: Contents,
+}
+
+/// What an unpacked copy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be put in place: flushed to the disk. What its indexes miss does not keep it from coming back.
+    Return,
+    /// To be looked through only: every index, too, and it need not survive the power going.
+    Look,
 }
 
 /// Every lock there is: no server and no job can run meanwhile.
@@ -167,7 +177,7 @@ fn restore(
     }
     take_up(counts, &chosen);
     let beside = dir.map(DataDir::database).unwrap_or(&chosen.path).parent().unwrap_or(Path::new("."));
-    let unpacked = unpack(run, beside, &chosen, &identities, Depth::Quick)?;
+    let unpacked = unpack(run, beside, &chosen, &identities, Purpose::Return)?;
     counts.verified = true;
     counts.schema_version = unpacked.contents.schema_version;
     counts.sessions = unpacked.contents.sessions;
@@ -280,7 +290,7 @@ pub(crate) fn unpack(
     into: &Path,
     chosen: &Chosen,
     identities: &Identities,
-    depth: Depth,
+    purpose: Purpose,
 ) -> Result<Unpacked, MaintError> {
     let total = chosen.manifest.as_ref().map_or(0, |manifest| manifest.database_bytes);
     ensure_room(into, total, 0)?;
@@ -291,7 +301,7 @@ pub(crate) fn unpack(
         if run.go_on().is_break() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
     };
     backup_codec::unpack(&chosen.path, &file, chosen.expected(), identities, observe)?;
-    let contents = snapshot::verify(&scratch.0, depth, run.stop.asked())?;
+    let contents = prove(run, &scratch, &file, purpose)?;
     if let Some(promised) = chosen.manifest.as_ref().map(Manifest::contents).filter(|told| *told != contents)
     {
         let told = format!(
@@ -306,4 +316,17 @@ pub(crate) fn unpack(
         return Err(SnapshotError::Broken(told).into());
     }
     Ok(Unpacked { scratch, contents })
+}
+
+/// Looks the copy through while the disk is still taking it in.
+fn prove(run: &Run<'_>, scratch: &Scratch, file: &File, purpose: Purpose) -> Result<Contents, MaintError> {
+    if purpose == Purpose::Look {
+        return Ok(snapshot::verify(&scratch.0, Depth::Full, run.stop.asked())?);
+    }
+    let (proven, flushed) = thread::scope(|scope| {
+        let flushing = scope.spawn(|| file.sync_all());
+        (snapshot::verify(&scratch.0, Depth::Quick, run.stop.asked()), flushing.join())
+    });
+    flushed.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).naming("flush", &scratch.0)?;
+    Ok(proven?)
 }

@@ -49,7 +49,7 @@ impl Stop {
     }
 
     /// For those who look for themselves: true when the job has to stop.
-    pub(crate) fn asked(&self) -> impl FnMut() -> bool + Send + 'static {
+    pub(crate) fn asked(&self) -> impl FnMut() -> bool + Clone + Send + 'static {
         let stop = self.clone();
         move || stop.reason().is_some()
     }

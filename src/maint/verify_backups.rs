@@ -18,13 +18,13 @@ use crate::adapters::backup_store::{self, BackupFile, Listing};
 use crate::adapters::backup_writer::{BackupError, ensure_room};
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{DiskError, Naming};
-use crate::adapters::snapshot::{Depth, SnapshotError};
+use crate::adapters::snapshot::SnapshotError;
 use crate::adapters::sqlite::{self, Access, During};
 use crate::adapters::{expiry_store, session_store};
 use crate::config::StorageConfig;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::VERIFY_BACKUPS;
-use crate::maint::restore::{self, Chosen, Unpacked};
+use crate::maint::restore::{self, Chosen, Purpose, Unpacked};
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema, millis};
 
 /// What the command line asks for.
@@ -189,7 +189,7 @@ fn check(
         }
         return Ok(Verified { file, checked: Checked::Sha256, sessions, checkpoints });
     }
-    unpack(run, bench, backup, (identities, Depth::Full))?;
+    unpack(run, bench, backup, (identities, Purpose::Look))?;
     Ok(Verified { file, checked: Checked::Content, sessions, checkpoints })
 }
 
@@ -198,12 +198,12 @@ fn unpack(
     run: &Run<'_>,
     into: &Path,
     backup: &BackupFile,
-    (identities, depth): (&Identities, Depth),
+    (identities, purpose): (&Identities, Purpose),
 ) -> Result<Unpacked, MaintError> {
     ensure_room(into, backup.manifest.database_bytes, run.config.storage.min_free_disk_bytes)?;
     let manifest = Some(backup.manifest.clone());
     let chosen = Chosen { path: backup.path.clone(), encrypted: backup.name.encrypted, manifest };
-    restore::unpack(run, into, &chosen, identities, depth)
+    restore::unpack(run, into, &chosen, identities, purpose)
 }
 
 /// A whole restore into a data directory of its own, up to the first reading.
@@ -226,7 +226,7 @@ fn drill(
     if job.dir.erasures().exists() {
         fs::copy(job.dir.erasures(), dir.erasures()).naming("copy to", &dir.erasures())?;
     }
-    let unpacked = unpack(job.run, dir.root(), backup, (identities, Depth::Quick))?;
+    let unpacked = unpack(job.run, dir.root(), backup, (identities, Purpose::Return))?;
     restore::put_in_place(job.run, &dir, unpacked, (job.now, &mut restore::Counts::default()))?;
     let (mut db, _) = sqlite::open(dir.database(), Access::ReadWrite)?;
     sqlite::migrate(&mut db)?;
