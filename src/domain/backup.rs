@@ -84,27 +84,31 @@ impl KeepRules {
         for kept in reasons.iter_mut().take(newest) {
             kept.push(format!("among the newest {}", self.newest));
         }
-        let periods: [(&str, u32, NameOf); 3] = [
-            ("day", self.daily, Timestamp::day),
-            ("week", self.weekly, Timestamp::week),
-            ("month", self.monthly, Timestamp::month),
-        ];
-        for (period, wanted, of) in periods {
-            keep_newest_of_each(period, wanted, taken, of, &mut reasons);
+        for period in self.periods() {
+            keep_newest_of_each(&period, taken, &mut reasons);
         }
         reasons
     }
 
     /// The longest a backup made now can stay when backups are made as often as at these moments (newest first), and
-    /// at least daily.
+    /// at least daily: each rule's count, times the longer of its period and the pace at which what it counts is made.
     #[must_use]
     pub fn longest(&self, taken: &[Timestamp]) -> Duration {
-        let newest = usize::try_from(self.newest.get()).unwrap_or(usize::MAX);
-        let gaps = taken.iter().zip(taken.iter().skip(1)).map(|(newer, older)| newer.since(*older));
-        let slowest = gaps.take(newest).max().unwrap_or(DAY).max(DAY);
-        let by_rule =
-            [slowest * self.newest.get(), DAY * self.daily, DAY * 7 * self.weekly, DAY * 31 * self.monthly];
-        by_rule.into_iter().max().unwrap_or(DAY)
+        let by_period = self.periods().map(|period| {
+            // Only periods that have a backup count, so the rule's own pace is that of the newest of each.
+            let picks: Vec<_> = taken.chunk_by(|a, b| (period.of)(*a) == (period.of)(*b)).collect();
+            let picks: Vec<_> = picks.iter().filter_map(|of_period| of_period.first().copied()).collect();
+            stay(period.wanted, period.span, &picks)
+        });
+        by_period.into_iter().fold(stay(self.newest.get(), DAY, taken), Duration::max)
+    }
+
+    fn periods(&self) -> [Period; 3] {
+        [
+            Period { name: "day", wanted: self.daily, span: DAY, of: Timestamp::day },
+            Period { name: "week", wanted: self.weekly, span: DAY * 7, of: Timestamp::week },
+            Period { name: "month", wanted: self.monthly, span: DAY * 31, of: Timestamp::month },
+        ]
     }
 }
 
@@ -118,27 +122,36 @@ pub fn is_from_the_future(name: BackupName, now: Timestamp) -> bool {
     name.taken > now
 }
 
-/// Names the period a moment lies in.
-type NameOf = fn(Timestamp) -> String;
-
-fn keep_newest_of_each(
-    period: &str,
+/// A rule that goes by the calendar.
+struct Period {
+    name: &'static str,
+    /// So many of those that have a backup.
     wanted: u32,
-    taken: &[Timestamp],
-    of: NameOf,
-    reasons: &mut [Vec<String>],
-) {
-    let (mut last, mut left) = (None, wanted);
+    /// The longest one.
+    span: Duration,
+    /// Names the one a moment lies in.
+    of: fn(Timestamp) -> String,
+}
+
+/// How long one of `count` stays when the next ones come at the slowest pace of these (newest first), or of `at_least`.
+fn stay(count: u32, at_least: Duration, taken: &[Timestamp]) -> Duration {
+    let gaps = taken.iter().zip(taken.iter().skip(1)).map(|(newer, older)| newer.since(*older));
+    let counted = gaps.take(usize::try_from(count).unwrap_or(usize::MAX));
+    counted.fold(at_least, Duration::max).saturating_mul(count)
+}
+
+fn keep_newest_of_each(period: &Period, taken: &[Timestamp], reasons: &mut [Vec<String>]) {
+    let (mut last, mut left, name) = (None, period.wanted, period.name);
     for (place, (at, kept)) in taken.iter().zip(reasons).enumerate() {
         if left == 0 {
             return;
         }
-        let now = of(*at);
+        let now = (period.of)(*at);
         if last.as_ref() != Some(&now) {
-            kept.push(format!("newest of {period} {now}"));
+            kept.push(format!("newest of {name} {now}"));
             left -= 1;
         } else if place + 1 == taken.len() {
-            kept.push(format!("oldest there is, for want of {left} more {period}s"));
+            kept.push(format!("oldest there is, for want of {left} more {name}s"));
         }
         last = Some(now);
     }
@@ -233,6 +246,58 @@ mod tests {
         assert_eq!(rules(7, 0, 0, 0).longest(&[]), DAY * 7);
         assert_eq!(rules(2, 0, 0, 0).longest(&[day(14), day(7), day(0)]), DAY * 14);
         assert_eq!(rules(7, 14, 8, 0).longest(&[]), DAY * 56);
+        let weekly: Vec<_> = (0..20).rev().map(|week| day(week * 7)).collect();
+        assert_eq!(rules(1, 14, 0, 0).longest(&weekly), DAY * 7 * 14);
+        assert_eq!(rules(1, 0, 0, 12).longest(&weekly), DAY * 35 * 12);
+    }
+
+    /// Backups at these hours, one after the other, each followed by a rotation: of each one that went, how long it had
+    /// stayed and what was promised when it was made. The first hundred only set the pace.
+    fn rotated(rules: KeepRules, hours: impl IntoIterator<Item = u64>) -> Vec<(Duration, Duration)> {
+        let (mut shelf, mut gone): (Vec<(Timestamp, Duration)>, _) = (Vec::new(), Vec::new());
+        for (number, hour) in hours.into_iter().enumerate() {
+            let now = day(0).later_by(Duration::from_secs(60 * 60 * hour));
+            shelf.insert(0, (now, Duration::MAX));
+            let taken: Vec<_> = shelf.iter().map(|(at, _)| *at).collect();
+            if number >= 100 {
+                shelf[0].1 = rules.longest(&taken);
+            }
+            let mut why = rules.reasons(&taken).into_iter();
+            shelf.retain(|(at, promised)| {
+                let stays = !why.next().unwrap().is_empty();
+                if !stays && *promised < Duration::MAX {
+                    gone.push((now.since(*at), *promised));
+                }
+                stays
+            });
+        }
+        gone
+    }
+
+    #[test]
+    fn no_backup_outlives_its_promise_at_any_steady_pace() {
+        // Hours between backups, over and over: hourly, daily, twice a day and then none for two, weekly, ...
+        let paces: [&[u64]; 7] = [&[1], &[24], &[23, 50], &[7 * 24], &[10 * 24], &[40 * 24], &[1, 2, 300]];
+        for pace in paces {
+            for rules in [rules(3, 0, 0, 0), rules(1, 14, 0, 0), rules(2, 0, 8, 0), rules(7, 14, 8, 3)] {
+                let hours = (0..1500).scan(0, |at, number: usize| {
+                    *at += pace[number % pace.len()];
+                    Some(*at)
+                });
+                let gone = rotated(rules, hours);
+                assert!(gone.len() > 900, "{pace:?} {rules:?}: nothing was rotated");
+                for (stayed, promised) in gone {
+                    assert!(stayed <= promised, "{pace:?} {rules:?}: {stayed:?} of {promised:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_promise_is_no_longer_than_the_pace_asks_for() {
+        let weekly = rotated(rules(1, 14, 0, 0), (0..300).map(|week| week * 7 * 24));
+        let longest = weekly.iter().max().unwrap();
+        assert_eq!(*longest, (DAY * 98, DAY * 98));
     }
 
     #[test]
