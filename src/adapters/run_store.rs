@@ -62,6 +62,20 @@ pub fn finish(
     Ok(())
 }
 
+/// Records as done, at the moment it began, the run of a job that a copy of the database was made by: the copy was taken
+/// while that run was under way. What the run reported is not known.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn tell_maker(copy: &Connection, job: &str, began: Timestamp) -> rusqlite::Result<()> {
+    copy.execute(
+        "UPDATE maintenance_runs SET outcome = 'succeeded', ended_at = started_at
+         WHERE job = ?1 AND outcome = 'running' AND started_at = ?2",
+        params![job, began.as_millis()],
+    )?;
+    Ok(())
+}
+
 /// When the job last succeeded. Runs that were refused or only looked do not count. The last is the one that was recorded
 /// last, not the one with the latest time: a clock that was ahead is forgotten with the next success.
 ///
@@ -85,6 +99,7 @@ pub fn last_success(connection: &Connection, job: &str) -> rusqlite::Result<Opti
 pub fn last_report(connection: &Connection, job: &str) -> rusqlite::Result<Option<String>> {
     let mut statement = connection.prepare_cached(
         "SELECT report FROM maintenance_runs WHERE job = ?1 AND outcome IN ('succeeded', 'partial')
+             AND report IS NOT NULL
          ORDER BY started_at DESC, id DESC LIMIT 1",
     )?;
     Ok(statement.query_row([job], |row| row.get(0)).optional()?.flatten())

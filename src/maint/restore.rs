@@ -20,7 +20,7 @@ use crate::adapters::disk::Naming;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
 use crate::adapters::{erasure_ledger, inspection, run_store, set_aside, sqlite};
 use crate::domain::clock::Timestamp;
-use crate::domain::maintenance::{JOBS, RESTORE_DB};
+use crate::domain::maintenance::{BACKUP_DB, JOBS, RESTORE_DB};
 use crate::maint::{MaintError, Outcome, Report, Run, item};
 
 mod choice;
@@ -273,7 +273,10 @@ fn record(dir: &DataDir, outcome: Outcome, report: &Report<Counts>) {
     let recorded = sqlite::open(dir.database(), sqlite::Access::ReadWrite).and_then(|(db, _)| {
         let text = serde_json::to_string(report).unwrap_or_default();
         // Every lock is held, so nothing is running: that is how the backup saw itself.
-        inspection::mark_all_killed(&db)
+        let made = report.counts.created_at.as_deref().filter(|_| outcome == Outcome::Done);
+        made.and_then(Timestamp::parse)
+            .map_or(Ok(()), |at| run_store::tell_maker(&db, BACKUP_DB, at))
+            .and_then(|()| inspection::mark_all_killed(&db))
             .and_then(|()| run_store::begin(&db, RESTORE_DB, report.started_at))
             .and_then(|key| run_store::finish(&db, key, report.ended_at(), outcome.recorded_as(), &text))
             .map_err(|source| sqlite::DbError::from_sqlite("record the run", source))

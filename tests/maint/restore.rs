@@ -33,6 +33,34 @@ fn assert_untouched(house: &House, count: u64) {
     house.assert_sound();
 }
 
+/// How the last backup ended, as `status` tells it: outcome, end, last success.
+fn last_backup(house: &House) -> [serde_json::Value; 3] {
+    let report = house.maint(&["status"]).expect(0).report;
+    let runs = report["last_runs"].as_array().unwrap();
+    let run = runs.iter().find(|run| run["job"] == "backup-db").unwrap();
+    ["outcome", "ended_at", "last_success"].map(|field| run[field].clone())
+}
+
+#[test]
+fn the_run_that_made_the_backup_is_told_as_a_success_at_the_backups_time() {
+    let house = house(5);
+    let made = house.maint(&["restore-db", "latest", "--yes"]).expect(0).report["created_at"].clone();
+    assert_eq!(last_backup(&house), ["succeeded".into(), made.clone(), made]);
+}
+
+#[test]
+fn a_run_that_began_at_another_time_did_not_make_the_backup() {
+    let house = house(5);
+    let manifest = newest(&house).to_string_lossy().replace(".db.zst", ".json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let (head, rest) = text.split_once("\"created_at\": \"").unwrap();
+    let (_, rest) = rest.split_once('"').unwrap();
+    fs::write(&manifest, format!("{head}\"created_at\": \"2026-01-01T00:00:00.000Z\"{rest}")).unwrap();
+    house.maint(&["restore-db", "latest", "--yes"]).expect(0);
+    let never = serde_json::Value::Null;
+    assert_eq!(last_backup(&house), ["killed".into(), never.clone(), never]);
+}
+
 #[test]
 fn the_latest_comes_back_the_old_one_is_set_aside_and_the_way_back_works() {
     let house = house(5);
