@@ -52,8 +52,14 @@ pub struct RetentionConfig {
     pub audio_max_age: Duration,
     /// Audio replies beyond this are deleted, the oldest first.
     pub audio_max_total_bytes: u64,
-    /// How many backups are kept.
+    /// How many of the newest backups are kept.
     pub backup_keep: NonZeroU32,
+    /// The newest backup of each of so many days is kept, too.
+    pub backup_keep_daily: u32,
+    /// The same by weeks.
+    pub backup_keep_weekly: u32,
+    /// The same by months.
+    pub backup_keep_monthly: u32,
 }
 
 /// What is logged, and how.

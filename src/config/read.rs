@@ -158,7 +158,15 @@ impl Reader {
             audio_max_age: Duration::from_secs(self.audio_hours() * 60 * 60),
             audio_max_total_bytes: self.number("AUDIO_MAX_TOTAL_BYTES", 1024 * 1024 * 1024, 0..=u64::MAX),
             backup_keep: keep,
+            backup_keep_daily: self.keep_of("BACKUP_KEEP_DAILY", 100_000),
+            backup_keep_weekly: self.keep_of("BACKUP_KEEP_WEEKLY", 10_000),
+            backup_keep_monthly: self.keep_of("BACKUP_KEEP_MONTHLY", 10_000),
         }
+    }
+
+    /// How many periods a keep rule wants; 0 is no rule.
+    fn keep_of(&mut self, name: &str, most: u64) -> u32 {
+        u32::try_from(self.number(name, 0, 0..=most)).unwrap_or(0)
     }
 
     /// The predecessor's name counts when ours is not given.

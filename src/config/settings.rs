@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 29] = [
+pub(crate) const SETTINGS: [Setting; 32] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -72,6 +72,9 @@ pub(crate) const SETTINGS: [Setting; 29] = [
         "7",
         "newest backups kept; also the days a database set aside by a restore is kept",
     ),
+    setting("BACKUP_KEEP_DAILY", "", "the newest backup of each of so many days that have one is kept, too"),
+    setting("BACKUP_KEEP_WEEKLY", "", "the same by weeks"),
+    setting("BACKUP_KEEP_MONTHLY", "", "the same by months"),
     setting("BACKUP_AGE_RECIPIENT", "", "whom backups are encrypted to: a public key of age, `age1...`"),
     setting(
         "MIN_FREE_DISK_BYTES",

@@ -25,17 +25,17 @@ use shelf::Shelf;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Which old backups stay, as the command line asks for it.
+/// Which old backups stay, as the command line asks for it; where that asks for nothing, the settings count.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Keep {
     /// `--keep`; `None`: `BACKUP_KEEP`.
     pub newest: Option<NonZeroU32>,
-    /// `--keep-daily`.
-    pub daily: u32,
-    /// `--keep-weekly`.
-    pub weekly: u32,
-    /// `--keep-monthly`.
-    pub monthly: u32,
+    /// `--keep-daily`; `None`: `BACKUP_KEEP_DAILY`.
+    pub daily: Option<u32>,
+    /// `--keep-weekly`; `None`: `BACKUP_KEEP_WEEKLY`.
+    pub weekly: Option<u32>,
+    /// `--keep-monthly`; `None`: `BACKUP_KEEP_MONTHLY`.
+    pub monthly: Option<u32>,
 }
 
 /// Where the backup goes.
@@ -164,11 +164,12 @@ fn kept_aside(job: &Job<'_>) -> Duration {
 }
 
 fn rules(job: &Job<'_>, keep: Keep) -> KeepRules {
+    let set = &job.run.config.retention;
     KeepRules {
-        newest: keep.newest.unwrap_or(job.run.config.retention.backup_keep),
-        daily: keep.daily,
-        weekly: keep.weekly,
-        monthly: keep.monthly,
+        newest: keep.newest.unwrap_or(set.backup_keep),
+        daily: keep.daily.unwrap_or(set.backup_keep_daily),
+        weekly: keep.weekly.unwrap_or(set.backup_keep_weekly),
+        monthly: keep.monthly.unwrap_or(set.backup_keep_monthly),
     }
 }
 

@@ -146,15 +146,15 @@ pub struct BackupDb {
     /// How many of the newest backups stay [default: BACKUP_KEEP]
     #[arg(long, value_name = "N", conflicts_with = "stdout", allow_hyphen_values = true)]
     pub keep: Option<NonZeroU32>,
-    /// The newest of each of the last N days that have a backup stays, too
-    #[arg(long, value_name = "N", conflicts_with = "stdout", default_value = "0", value_parser = clap::value_parser!(u32).range(0..=100_000))]
-    pub keep_daily: u32,
-    /// The same by weeks
-    #[arg(long, value_name = "N", conflicts_with = "stdout", default_value = "0", value_parser = clap::value_parser!(u32).range(0..=10_000))]
-    pub keep_weekly: u32,
-    /// The same by months
-    #[arg(long, value_name = "N", conflicts_with = "stdout", default_value = "0", value_parser = clap::value_parser!(u32).range(0..=10_000))]
-    pub keep_monthly: u32,
+    /// The newest of each of the last N days that have a backup stays, too [default: BACKUP_KEEP_DAILY]
+    #[arg(long, value_name = "N", conflicts_with = "stdout", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub keep_daily: Option<u32>,
+    /// The same by weeks [default: BACKUP_KEEP_WEEKLY]
+    #[arg(long, value_name = "N", conflicts_with = "stdout", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub keep_weekly: Option<u32>,
+    /// The same by months [default: BACKUP_KEEP_MONTHLY]
+    #[arg(long, value_name = "N", conflicts_with = "stdout", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub keep_monthly: Option<u32>,
     /// Where the backup goes [default: BACKUP_DIR]
     #[arg(long, value_name = "DIR", conflicts_with = "stdout")]
     pub output_dir: Option<PathBuf>,
