@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the jobs of crontab.example in a container that has no cron: the second service of compose.yaml. In the image as
-# `companion-schedule`. Takes no arguments; settings come from the environment, times from TZ (UTC when unset).
+# `companion-schedule`. To run it takes no argument; settings come from the environment, times from TZ (UTC when unset).
 #
 # Each job has a slot, a number that grows when the job is due. At its start and then once a minute every job whose slot has
 # grown since its last run is run, once however many slots were missed, one job after the other and the backup before the
@@ -12,7 +12,8 @@
 # 75, another run of the job holds the lock, is neither success nor failure: that run answers for the work.
 #
 # `companion-schedule --check` (the container's health) is 1 and says why when a job failed last time, when none of its runs
-# has succeeded for too long, or when this loop is stuck.
+# has succeeded for too long, or when this loop is stuck. A backup that ended with 3 (most rows have gone) tells it once, and
+# the next one succeeds; so that this hides nothing, it stays until somebody says `companion-schedule --seen`.
 set -u
 
 jobs='cleanup-audio backup-db cleanup-sessions verify-backups'
@@ -68,6 +69,11 @@ run() {
         75) code=0 ;;
         *) echo "companion-schedule: $1 ended with exit $code" >&2 ;;
     esac
+    if [ "$1:$code" = backup-db:3 ]; then
+        code=0
+        put "$kept/unseen" "$slot" || echo "companion-schedule: $1: its exit 3 cannot be kept for the next start" >&2
+        put "$state/unseen" "$slot" || exit 1
+    fi
     remember "$1" "$slot $now $succeeded $code"
 }
 
@@ -87,6 +93,9 @@ check() {
         echo "the scheduler does not run, or is stuck"
         return
     fi
+    if [ -e "$state/unseen" ]; then
+        echo "backup-db: ended with exit 3 on $(cat "$state/unseen"); when you have seen to it: companion-schedule --seen"
+    fi
     for job in $jobs; do
         look_up "$job"
         if ! recall "$state/$job"; then
@@ -104,13 +113,16 @@ if [ "${1:-}" = --check ]; then
     [ -z "$wrong" ] && exit 0
     echo "$wrong"
     exit 1
+elif [ "${1:-}" = --seen ]; then
+    exec rm -f "$kept/unseen" "$state/unseen"
 elif [ $# -gt 0 ]; then
-    echo "companion-schedule: $1 means nothing here; it takes nothing, or --check" >&2
+    echo "companion-schedule: $1 means nothing here; it takes nothing, --check or --seen" >&2
     exit 2
 fi
 
 trap stop TERM INT
 mkdir -p "$state" "$kept"
+[ ! -e "$kept/unseen" ] || cp "$kept/unseen" "$state/unseen"
 for job in $jobs; do
     look_up "$job"
     recall "$kept/$job" || { last_slot=$slot ran=$now succeeded=$now code=0; }

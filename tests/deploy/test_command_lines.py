@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tempfile
 import unittest
 
 from kustomize import render
@@ -55,6 +56,16 @@ class CommandLines(Case):
             self.accepts("crontab.example", words)
             found[words[1]] = when
         self.assertEqual(found, SCHEDULE)
+
+    def test_what_a_failed_job_of_the_crontab_says_is_mailed(self):
+        text = (ROOT / "crontab.example").read_text()
+        self.assertRegex(text, r"(?m)^MAILTO=\S")
+        with tempfile.TemporaryDirectory() as place:
+            for _, command in crontab():
+                ended = command.replace("/usr/local/bin/companion-maint", "exit_with").replace("/var/log/companion", place)
+                for code, mailed in ((0, False), (75, False), (1, True), (3, True), (4, True)):
+                    told = self.succeeds("sh", "-c", f"exit_with() {{ echo told; return {code}; }}; {ended}")
+                    self.assertEqual(bool(told), mailed, (command, code))
 
     def test_the_units(self):
         found = dict(exec_lines())

@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 from compose_spec import PyCompose
 from kustomize import render
-from project import DEPLOY, PROGRAMS, ROOT, SCHEDULE, VERSION, Case, documents, run
+from project import DEPLOY, PROGRAMS, ROOT, SCHEDULE, VERSION, Case, documents, run, settings
 
 UID = "10001"
 
@@ -162,6 +162,15 @@ class Compose(Case):
             self.assertEqual(service["cap_drop"], ["ALL"], name)
             self.assertEqual(service["security_opt"], ["no-new-privileges:true"], name)
             self.assertIn("mem_limit", service, name)
+
+    def test_every_keep_rule_can_be_set_in_each_installation(self):
+        keep = {name for name in settings() if name.startswith("BACKUP_KEEP")}
+        self.assertEqual(len(keep), 4)
+        self.assertLessEqual(keep, set(self.services["server"]["environment"]))
+        (cluster,) = documents(DEPLOY / "kubernetes/base/settings.yaml")
+        self.assertLessEqual(keep, set(cluster["data"]))
+        machine = (DEPLOY / "systemd/companion.env").read_text()
+        self.assertEqual(keep, set(re.findall(r"^#?(BACKUP_KEEP\w*)=", machine, re.MULTILINE)))
 
     def test_the_server_is_reached_through_the_proxy_only(self):
         published = {name for name, service in self.services.items() if service.get("ports")}
@@ -373,6 +382,20 @@ class Schedule(Case):
         self.ran_at("2026-11-28 14:00", told="companion-schedule: cleanup-audio ended with exit 4")
         self.assertEqual(self.ran_at("2026-11-28 14:10"), [])
         self.assertEqual(self.wrong_at("2026-11-28 14:10"), ["cleanup-audio: ended with exit 4"], "after a restart, too")
+
+    def test_a_backup_that_told_of_lost_rows_shows_until_somebody_has_seen_it(self):
+        self.ran_at("2026-11-28 01:59")
+        (self.place / "code-backup-db").write_text("3")
+        self.ran_at("2026-11-28 02:00", told="companion-schedule: backup-db ended with exit 3")
+        told = ["backup-db: ended with exit 3 on 20261128; when you have seen to it: companion-schedule --seen"]
+        self.assertEqual(self.wrong_at("2026-11-28 02:01"), told)
+        (self.place / "code-backup-db").write_text("0")
+        self.assertIn("2026-11-29 02:00 backup-db", self.ran_at("2026-11-29 02:00", "2026-11-29 02:01"))
+        self.assertEqual(self.wrong_at("2026-11-29 02:01"), told, "the next night hides nothing, nor does a restart")
+        self.succeeds("sh", self.script, "--seen", env=self.environment)
+        self.assertEqual(self.wrong_at("2026-11-29 02:01"), [])
+        self.ran_at("2026-11-29 02:02")
+        self.assertEqual(self.wrong_at("2026-11-29 02:02"), [])
 
     def test_a_job_that_never_comes_to_run_shows_in_the_end(self):
         (self.place / "code-backup-db").write_text("75")
