@@ -8,6 +8,7 @@ use std::time::Duration;
 use age::x25519::Recipient;
 use tracing::level_filters::LevelFilter;
 
+use crate::domain::backup::KeepRules;
 use crate::domain::retention::RetentionDays;
 
 mod maint;
@@ -60,6 +61,19 @@ pub struct RetentionConfig {
     pub backup_keep_weekly: u32,
     /// The same by months.
     pub backup_keep_monthly: u32,
+}
+
+impl RetentionConfig {
+    /// Which backups stay by these settings.
+    #[must_use]
+    pub const fn keep_rules(&self) -> KeepRules {
+        KeepRules {
+            newest: self.backup_keep,
+            daily: self.backup_keep_daily,
+            weekly: self.backup_keep_weekly,
+            monthly: self.backup_keep_monthly,
+        }
+    }
 }
 
 /// What is logged, and how.
