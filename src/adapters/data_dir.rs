@@ -87,8 +87,12 @@ impl DataDir {
             disk::create_private_dir(&config.data_dir)?;
         }
         let dir = Self::open(config)?;
-        for path in [&dir.config.audio_dir, &dir.config.backup_dir, &dir.locks()] {
+        for path in [&dir.config.audio_dir, &dir.locks()] {
             dir.owner.create_dir(path)?;
+        }
+        if let Err(error) = dir.owner.create_dir(&dir.config.backup_dir) {
+            // Its disk may not be there: only what wants backups has to wait for that.
+            tracing::warn!(error = %error, "There is no directory for backups, and it cannot be made");
         }
         if let Some(parent) = dir.config.database.parent() {
             dir.owner.create_dir(parent)?;

@@ -43,6 +43,7 @@ pub(super) fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
     }
     // Whoever holds the lock is writing there now and cleans up after itself.
     if let Ok(_lock) = dir.lock("backup-db")
+        && dir.backups().is_dir()
         && matches!(installation::claim(dir, dir.backups()), Ok(Claim::Ours | Claim::Nobodys))
     {
         remove_leftovers(dir.backups())?;

@@ -39,6 +39,33 @@ fn run_share(share: usize, of: usize) {
     assert!(failed.is_empty(), "these sections do not do what they say (see above): {failed:?}");
 }
 
+#[test]
+fn without_the_disk_of_the_backups_the_server_runs_and_only_the_backup_fails() {
+    let title = "Backups on another disk";
+    let scene = run(&section(title), scenes::of(title));
+    let moved = scene.machine.path("mnt/other-disk/companion");
+    assert!(!scene.machine.path("var/lib/companion/backups").exists(), "nothing is left behind");
+    assert!(moved.join(".companion-installation").exists());
+    let backups = crate::support::names(&moved, ".db.zst");
+    assert_eq!(backups.len(), 2, "the one from before, and one made there: {backups:?}");
+    let unplugged = "## Unplugged\n```sh
+mv /mnt/other-disk/companion /mnt/elsewhere
+echo /mnt/other-disk > /run/units/unmounted
+systemctl start companion.service
+curl -s --retry 20 --retry-connrefused --retry-delay 1 http://127.0.0.1:8000/readyz
+systemctl start companion-cleanup-sessions.service
+systemctl start companion-backup-db.service # exit 1
+journalctl -u companion-backup-db.service -o cat -n 1
+ls -A /mnt/other-disk
+```\n```text
+{\"degraded\":[],\"status\":\"ready\"}
+companion-backup-db.service: Dependency failed
+```\n";
+    let after_a_reboot = "rm -f /run/units/*.pid";
+    scene.machine.tell(&story::sections(unplugged).remove(0), after_a_reboot);
+    assert!(!moved.exists(), "nothing is written below the mount point");
+}
+
 /// The section about the predecessor waits for its command; every other one is run.
 fn can_run(title: &str) -> bool {
     title != "Coming from the Python predecessor"

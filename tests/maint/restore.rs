@@ -49,6 +49,27 @@ fn the_run_that_made_the_backup_is_told_as_a_success_at_the_backups_time() {
 }
 
 #[test]
+fn after_an_old_backup_the_jobs_wait_until_somebody_talks() {
+    let house = House::built();
+    seed::sessions(&mut house.db(), 5, 2, seed::now() - 20 * seed::DAY);
+    house.maint(&["backup-db"]).expect(4);
+    house.db().execute_batch("DELETE FROM maintenance_runs").unwrap();
+    house.maint(&["restore-db", "latest", "--yes"]).expect(0);
+    house.db().execute_batch("UPDATE maintenance_runs SET started_at = 1 WHERE job = 'backup-db'").unwrap();
+    let jobs = ["backup-db", "cleanup-audio", "cleanup-sessions"];
+    for job in jobs {
+        house.maint(&[job]).expect(4).tells("far ahead of the last sign of life");
+    }
+    let server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "here I am").0, 200);
+    server.stop();
+    for job in jobs {
+        house.maint(&[job]).expect(0);
+    }
+}
+
+#[test]
 fn a_run_that_began_at_another_time_did_not_make_the_backup() {
     let house = house(5);
     let manifest = newest(&house).to_string_lossy().replace(".db.zst", ".json");

@@ -16,7 +16,7 @@ pub const CONTAINER: u32 = 10001;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What a shell at night may be expected to have, and the handbook uses. Anything else is either a stub or an error.
-const TOOLS: [&str; 37] = [
+const TOOLS: [&str; 38] = [
     "[",
     "age",
     "age-keygen",
@@ -39,6 +39,7 @@ const TOOLS: [&str; 37] = [
     "mktemp",
     "mv",
     "rm",
+    "rmdir",
     "runuser",
     "sed",
     "sh",
@@ -86,6 +87,7 @@ impl Machine {
             "var/log",
             "var/cache",
             "mnt/offsite",
+            "mnt/other-disk",
             "mnt/stick",
             "mnt/transfer",
             "srv/predecessor",

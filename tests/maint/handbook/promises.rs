@@ -188,6 +188,24 @@ fn flags(text: &'static str) -> impl Iterator<Item = &'static str> {
 }
 
 #[test]
+fn whoever_restores_is_told_when_the_jobs_go_on() {
+    let parts = HANDBOOK.split("\n## ").flat_map(|part| part.split("\n### "));
+    let restores = |part: &&str| {
+        let mut commands = part.lines().filter(|line| !line.starts_with('|'));
+        let restored = commands.any(|line| line.contains("restore-db") && line.contains("--yes"));
+        restored || part.contains("apply --kustomize deploy/kubernetes/restore")
+    };
+    // A drill restores into a directory of its own, in which no job runs.
+    let parts: Vec<&str> =
+        parts.filter(restores).filter(|part| !part.starts_with("The restore drill")).collect();
+    assert!(parts.len() > 10, "the restores were not found");
+    for part in parts {
+        let title = part.lines().next().unwrap();
+        assert!(part.contains("](#nobody-has-talked-for-long)"), "{title}");
+    }
+}
+
+#[test]
 fn every_exit_code_is_told() {
     use companion::maint::Outcome::{Busy, Done, Failed, Partial, Refused, Usage};
     let told: Vec<u8> =

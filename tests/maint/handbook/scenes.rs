@@ -85,12 +85,11 @@ impl Scene {
 pub fn of(title: &str) -> Scene {
     match title {
         "Look first"
-        | "Install with cron"
         | "A copy elsewhere"
         | "Encrypted backups"
         | "The restore drill"
         | "What a backup holds and does not" => Scene::lived_in(),
-        "Schedules" => Scene::lived_in(),
+        "Schedules" | "Backups on another disk" => Scene::lived_in(),
         "The server does not start" => Scene {
             prelude: "systemctl start companion.service".to_owned(),
             ..Scene::lived_in().setting("SESSION_RETENTION_DAYS=7", "SESSION_RETENTION_DAYS=soon")
@@ -115,7 +114,7 @@ pub fn of(title: &str) -> Scene {
             let apply = "kubectl --namespace companion apply --kustomize deploy/kubernetes/base";
             Scene::in_containers(&format!("{KEY}\n{apply}")).ending_with(6)
         }
-        "Install with systemd" => Scene::on(Machine::bare()).ending_with(0),
+        "Install with systemd" | "Install with cron" => Scene::on(Machine::bare()).ending_with(0),
         "Install with Docker Compose" | "Install in Kubernetes" => {
             Scene { user: CONTAINER, ..Scene::on(Machine::bare()) }.ending_with(0)
         }
