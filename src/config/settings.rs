@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 29] = [
+pub(crate) const SETTINGS: [Setting; 30] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -84,19 +84,23 @@ pub(crate) const SETTINGS: [Setting; 29] = [
         "",
         "comma-separated origins, `https://app.example.org`, whose pages may talk to the server; unset, only its own",
     ),
+    Setting {
+        name: "METRICS_TOKEN",
+        alias: Some("METRICS_TOKEN_FILE"),
+        default: "",
+        meaning: "what readers of `/metrics` have to send as `Authorization: Bearer`, or the file that holds it; unset, only this machine reads them",
+    },
     setting("PERSONA_FILE", "", "who the companion is (TOML); built in when unset"),
     setting("LOG_LEVEL", "INFO", "`TRACE`, `DEBUG`, `INFO`, `WARNING` or `ERROR`"),
     setting("LOG_FORMAT", "", "`console` or `json`; when unset, console on a terminal, else json"),
 ];
 
 /// Settings of other releases that protect something: ignoring one would leave its operator believing they are safe.
-pub(crate) const NOT_YET: [(&str, &str); 7] = [
+pub(crate) const NOT_YET: [(&str, &str); 5] = [
     ("ACCESS_TOKEN", "guard the site with a token"),
     ("ACCESS_TOKEN_FILE", "guard the site with a token"),
     ("ADMIN_TOKEN", "have an admin page"),
     ("ADMIN_TOKEN_FILE", "have an admin page"),
-    ("METRICS_TOKEN", "have metrics"),
-    ("METRICS_TOKEN_FILE", "have metrics"),
     ("DAILY_TURNS_PER_PERSON", "count turns per day"),
 ];
 

@@ -20,6 +20,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use hashlink::LruCache;
 
+use crate::telemetry::metrics::Metrics;
 use crate::web::error::ApiError;
 use crate::web::proxies::client_of;
 
@@ -36,6 +37,16 @@ enum Kind {
     Turn,
     Read,
     Health,
+}
+
+impl Kind {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Turn => "turn",
+            Self::Read => "read",
+            Self::Health => "health",
+        }
+    }
 }
 
 /// What one client has left of each kind.
@@ -93,8 +104,12 @@ pub async fn rate_limit(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     if let Some(limits) = request.app_data::<web::Data<RateLimits>>()
         && let Some(client) = client_of(&request)
-        && let Err(retry_after) = limits.check(client, kind_of(&request))
+        && let kind = kind_of(&request)
+        && let Err(retry_after) = limits.check(client, kind)
     {
+        if let Some(metrics) = request.app_data::<web::Data<Metrics>>() {
+            metrics.rate_limited(kind.label());
+        }
         // Not louder: whoever floods the server must not flood its log.
         tracing::debug!(
             event = "rate_limited",
