@@ -1,6 +1,7 @@
 //! The composition root: builds everything once, binds, runs, drains.
 
 use std::net::{TcpListener, ToSocketAddrs};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -292,7 +293,7 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
                     config.app_data(rates);
                 }
             })
-            .app_data(Meter::new(metrics.clone()))
+            .app_data(Rc::new(Meter::new(metrics.clone())))
             .app_data(metrics.clone())
             .app_data(metrics_token.clone())
             .app_data(max_bytes)

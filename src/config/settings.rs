@@ -110,7 +110,8 @@ pub fn describe() -> String {
     let mut text = String::from("Settings (defaults < .env file < environment < flags):\n");
     for setting in &SETTINGS {
         let default = if setting.default.is_empty() { "unset" } else { setting.default };
-        text.push_str(&format!("  {} [{default}]\n      {}\n", setting.name, setting.meaning));
+        let alias = setting.alias.map(|alias| format!(" (also {alias})")).unwrap_or_default();
+        text.push_str(&format!("  {}{alias} [{default}]\n      {}\n", setting.name, setting.meaning));
     }
     text
 }

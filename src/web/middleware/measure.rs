@@ -4,7 +4,7 @@
 //! counters it has used, so that a request takes no lock.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
@@ -12,38 +12,60 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::IF_NONE_MATCH;
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::{Error, HttpMessage, web};
 
 use crate::telemetry::metrics::{Metrics, RequestCounts};
 
-type OfRoute = HashMap<(&'static str, StatusCode), RequestCounts>;
+/// The template of the address a request is for, `unknown` when it is none. Found in the request's extensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route(pub Rc<str>);
 
 /// The counters that one worker has used. Found in the application's data.
 pub struct Meter {
     metrics: web::Data<Metrics>,
-    used: RefCell<HashMap<String, OfRoute>>,
+    /// A route's place does not change. There are few, so that looking them through is quicker than hashing.
+    routes: RefCell<Vec<OfRoute>>,
+}
+
+struct OfRoute {
+    name: Rc<str>,
+    used: Vec<((&'static str, StatusCode), RequestCounts)>,
 }
 
 impl Meter {
     /// One worker's view on what all count.
     #[must_use]
     pub fn new(metrics: web::Data<Metrics>) -> Self {
-        Self { metrics, used: RefCell::default() }
+        Self { metrics, routes: RefCell::default() }
     }
 
-    fn count(&self, method: &'static str, route: &str, status: StatusCode, began: Instant) {
-        let mut used = self.used.borrow_mut();
-        if !used.contains_key(route) {
-            used.insert(route.to_owned(), HashMap::new());
+    /// The place of a route and its name.
+    fn place_of(&self, route: &str) -> (usize, Rc<str>) {
+        let mut routes = self.routes.borrow_mut();
+        if let Some(at) = routes.iter().position(|known| &*known.name == route) {
+            return (at, routes[at].name.clone());
         }
-        if let Some(of_route) = used.get_mut(route) {
-            let looked_up = || self.metrics.requests(method, route, status.as_u16());
-            of_route.entry((method, status)).or_insert_with(looked_up).count(began.elapsed());
+        let name: Rc<str> = route.into();
+        routes.push(OfRoute { name: name.clone(), used: Vec::new() });
+        (routes.len() - 1, name)
+    }
+
+    fn count(&self, at: usize, method: &'static str, response: StatusCode, began: Instant) {
+        let mut routes = self.routes.borrow_mut();
+        let OfRoute { name, used } = &mut routes[at];
+        let kind = (method, response);
+        match used.iter().find(|(known, _)| *known == kind) {
+            Some((_, counts)) => counts.count(began.elapsed()),
+            None => {
+                let counts = self.metrics.requests(method, name, response.as_u16());
+                counts.count(began.elapsed());
+                used.push((kind, counts));
+            }
         }
     }
 }
 
-/// Measures every request with [`Meter`].
+/// Measures every request with [`Meter`], and tells those further in its [`Route`].
 ///
 /// # Errors
 /// What the inner service says.
@@ -53,22 +75,23 @@ pub async fn measure<B: MessageBody>(
 ) -> Result<ServiceResponse<B>, Error> {
     let began = Instant::now();
     let method = label_of(request.method());
+    let Some(meter) = request.app_data::<Rc<Meter>>().cloned() else { return next.call(request).await };
+    let (at, route) = meter.place_of(route_of(&request).as_deref().unwrap_or("unknown"));
+    let is_static = &*route == "/" || &*route == "/index.html" || route.starts_with("/static/");
+    let holds_a_copy = is_static && request.headers().contains_key(IF_NONE_MATCH);
+    request.extensions_mut().insert(Route(route));
     let response = next.call(request).await?;
-    let route = response.request().match_pattern();
-    let route = route.as_deref().unwrap_or("unknown");
-    if let Some(meter) = response.request().app_data::<Meter>() {
-        meter.count(method, route, response.status(), began);
-        let still_good = response.status() == StatusCode::NOT_MODIFIED;
-        let holds_a_copy = || response.request().headers().contains_key(IF_NONE_MATCH);
-        if is_static(route) && (still_good || response.status().is_success()) && holds_a_copy() {
-            meter.metrics.conditional(still_good);
-        }
+    meter.count(at, method, response.status(), began);
+    let still_good = response.status() == StatusCode::NOT_MODIFIED;
+    if holds_a_copy && (still_good || response.status().is_success()) {
+        meter.metrics.conditional(still_good);
     }
     Ok(response)
 }
 
-fn is_static(route: &str) -> bool {
-    route == "/" || route == "/index.html" || route.starts_with("/static/")
+/// As the router will read the address: "/%61pi/" is "/api/".
+fn route_of(request: &ServiceRequest) -> Option<String> {
+    request.resource_map().match_pattern(request.match_info().as_str())
 }
 
 fn label_of(method: &Method) -> &'static str {

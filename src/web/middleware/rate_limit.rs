@@ -13,7 +13,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError, web};
+use actix_web::{Error, HttpMessage, ResponseError, web};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
@@ -22,6 +22,7 @@ use hashlink::LruCache;
 
 use crate::telemetry::metrics::Metrics;
 use crate::web::error::ApiError;
+use crate::web::middleware::measure::Route;
 use crate::web::proxies::client_of;
 
 const MOST_CLIENTS: usize = 16_384;
@@ -123,7 +124,8 @@ pub async fn rate_limit(
 }
 
 fn kind_of(request: &ServiceRequest) -> Kind {
-    match request.match_pattern().as_deref() {
+    let extensions = request.extensions();
+    match extensions.get::<Route>().map(|route| &*route.0) {
         Some("/api/v1/chat") if request.method() == Method::POST => Kind::Turn,
         Some("/api/v1/health" | "/livez" | "/readyz") => Kind::Health,
         Some(_) | None => Kind::Read,
