@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::erasures::forget;
 use crate::support::seed::{self, HOUR};
 use crate::support::{House, names};
 
@@ -88,9 +89,18 @@ fn a_backup_into_the_directory_of_another_installation_touches_nothing() {
     }
     let own = House::at(second.dir.clone());
     own.maint(&["backup-db", "--output-dir", shared.path().to_str().unwrap()]).expect(4);
+    let server = second.start();
+    let erased = forget(&server, &server.start_session());
+    assert!(erased["backups_until"].is_null(), "nobody of ours is in there: {erased}");
+    server.stop();
     let piped = second.maint_command(&["backup-db", "--stdout"]).output().unwrap();
     assert_eq!(piped.status.code(), Some(0), "a pipe is nobody's directory");
-    second.start().stop();
+    let status = second.maint(&["status"]).expect(0).report;
+    assert_eq!(
+        (&status["disk"]["backups_are_anothers"], &status["disk"]["backups"]),
+        (&true.into(), &0.into())
+    );
+    assert!(status["newest_backup"].is_null(), "{status}");
     second.maint(&["list-backups"]).expect(0);
     second.maint(&["verify-backups", "--restore-drill"]).expect(0);
     let report = second.maint(&["doctor", "--repair"]).expect(3).report;
@@ -100,11 +110,27 @@ fn a_backup_into_the_directory_of_another_installation_touches_nothing() {
     assert_eq!(shared.everything(), before);
 
     second.maint(&["backup-db", "--force"]).expect(0);
+    let status = second.maint(&["status"]).expect(0).report;
+    assert_eq!(
+        (&status["disk"]["backups_are_anothers"], &status["disk"]["backups"]),
+        (&false.into(), &2.into())
+    );
     assert_eq!(fs::read_to_string(shared.path().join(MARKER)).unwrap(), id(&second));
     second.maint(&["doctor"]).expect(0);
     first.maint(&["backup-db"]).expect(4);
     first.maint(&["doctor"]).expect(3);
     assert!(backup.exists());
+}
+
+#[test]
+fn who_lives_here_is_not_replaced_by_another_installation_although_no_backup_was_ever_made() {
+    let shared = Shared::new();
+    let (first, second) = (shared.lived_in(3), shared.lived_in(30));
+    first.maint(&["backup-db"]).expect(0);
+    second.maint(&["backup-db"]).expect(4);
+    second.maint(&["restore-db", "latest", "--yes"]).expect(4).tells("another installation").tells("--force");
+    assert_eq!(sessions(&second), 31);
+    assert!(!second.dir.join("installation").exists());
 }
 
 #[test]
