@@ -12,9 +12,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::adapters::data_dir::DataDir;
-use crate::adapters::{
-    audio_store, backup_store, disk, person_store, process, run_store, session_store, write_ahead_log,
-};
+use crate::adapters::write_ahead_log::beside as log_of;
+use crate::adapters::{audio_store, backup_store, disk, person_store, process, run_store, session_store};
 use crate::app::App;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::JOBS;
@@ -198,7 +197,7 @@ fn disk_use(dir: &DataDir) -> DiskUse {
     DiskUse {
         free: disk::free_bytes(dir.root()).ok(),
         database: Some(disk::allocated_bytes(dir.database())),
-        log: Some(disk::allocated_bytes(&write_ahead_log::beside(dir.database()))),
+        log: Some(disk::allocated_bytes(&log_of(dir.database()))),
         audio: audio.map(|files| files.iter().map(|file| file.bytes).sum()),
         backups: backups.map(|backups| backups.iter().map(|backup| backup.manifest.bytes).sum()),
     }
