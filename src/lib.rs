@@ -9,7 +9,7 @@
 //! - [`maint`] — one maintenance operation per file
 //! - [`adapters`] — one outside thing per file: `SQLite`, files, the offline companion
 //! - [`config`] — what was given, and what it means
-//! - [`telemetry`] — logs
+//! - [`telemetry`] — logs and metrics
 //! - [`domain`] — the rules, pure
 
 pub mod adapters;

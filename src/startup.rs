@@ -1,6 +1,7 @@
 //! The composition root: builds everything once, binds, runs, drains.
 
 use std::net::{TcpListener, ToSocketAddrs};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +20,15 @@ use crate::app::{App, Parts};
 use crate::config::ServerConfig;
 use crate::domain::chat::ChatModel;
 use crate::domain::clock::{Clock, SystemClock};
+use crate::telemetry::metrics::{Metrics, MetricsError};
 use crate::web::byte_budget::ByteBudget;
+use crate::web::metrics::MetricsToken;
 use crate::web::middleware::{
     body_budget::{BodyPace, body_budget},
     cache_headers::cache_headers,
     foreign_origin::AllowedOrigins,
     foreign_origin::foreign_origin,
+    measure::{Meter, measure},
     payload_limit::MaxRequestBytes,
     payload_limit::payload_limit,
     person_cookie::person_cookie,
@@ -66,6 +70,9 @@ pub enum StartupError {
     /// Something that has to run for good has ended.
     #[error("{0} has stopped")]
     Died(&'static str),
+    /// Nothing can be counted.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// Serving failed.
     #[error("serving failed: {0}")]
     Serve(#[from] std::io::Error),
@@ -266,6 +273,9 @@ fn cors(allowed: &[String]) -> Cors {
 
 fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<Server, StartupError> {
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), app.now().as_millis())?;
+    let metrics = web::Data::new(metrics);
+    let metrics_token = MetricsToken(config.metrics_token.clone());
     let shared = web::Data::from(app);
     let proxies = web::Data::new(TrustedProxies::new(config.trusted_proxies.clone()));
     let rates = config.limits.turns_per_minute.map(|most| web::Data::new(RateLimits::new(most)));
@@ -283,6 +293,9 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
                     config.app_data(rates);
                 }
             })
+            .app_data(Rc::new(Meter::new(metrics.clone())))
+            .app_data(metrics.clone())
+            .app_data(metrics_token.clone())
             .app_data(max_bytes)
             .app_data(budget.clone())
             .app_data(pace)
@@ -300,6 +313,7 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
             .wrap(from_fn(security_headers))
             .wrap(from_fn(request_id))
             .wrap(from_fn(unread_body))
+            .wrap(from_fn(measure))
     };
     let server = HttpServer::new(factory)
         .workers(workers)

@@ -96,6 +96,14 @@ pub fn first_came(connection: &Connection) -> rusqlite::Result<Option<Timestamp>
     statement.query_row([], |row| timestamp(row, 0)).optional()
 }
 
+/// How many there are.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn count(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.prepare_cached("SELECT count(*) FROM persons")?.query_row([], |row| row.get(0))
+}
+
 /// Up to `limit` people not seen since `cutoff` and with no session active since then.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ pub mod audio;
 pub mod error;
 pub mod export;
 pub mod health;
+pub mod house;
 pub mod persons;
 mod recent_turns;
 pub mod running_turns;
@@ -34,6 +35,7 @@ pub struct App {
     pub(crate) turns: running_turns::Turns,
     pub(crate) recent: recent_turns::RecentTurns,
     pub(crate) probe: health::Probe,
+    pub(crate) lookout: Arc<house::Lookout>,
 }
 
 /// What an [`App`] is made of.
@@ -58,7 +60,7 @@ impl App {
     /// Puts the parts together. Turns run on `runtime`, whichever thread asked for them.
     #[must_use]
     pub fn new(parts: Parts, runtime: tokio::runtime::Handle) -> Self {
-        let turns = running_turns::Turns::new(runtime, parts.limits);
+        let turns = running_turns::Turns::new(runtime.clone(), parts.limits);
         Self {
             clock: parts.clock,
             database: parts.database,
@@ -70,6 +72,7 @@ impl App {
             turns,
             recent: recent_turns::RecentTurns::default(),
             probe: health::Probe::default(),
+            lookout: Arc::new(house::Lookout::new(runtime)),
         }
     }
 

@@ -23,6 +23,7 @@ pub struct Turns {
     tracker: TaskTracker,
     stopping: CancellationToken,
     places: Arc<Semaphore>,
+    most: usize,
     lines: SessionLines,
     by_turn_id: ByTurnId,
 }
@@ -105,6 +106,7 @@ impl Turns {
             tracker: TaskTracker::new(),
             stopping: CancellationToken::new(),
             places: Arc::new(Semaphore::new(limits.max_turns)),
+            most: limits.max_turns,
             lines: SessionLines::new(limits.session_queue),
             by_turn_id: ByTurnId::default(),
         }
@@ -113,6 +115,11 @@ impl Turns {
     /// A place among the turns that may run at once; let go when dropped.
     pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, AppError> {
         self.places.clone().try_acquire_owned().map_err(|_| AppError::Busy)
+    }
+
+    /// How many run now.
+    pub(crate) fn running(&self) -> usize {
+        self.most.saturating_sub(self.places.available_permits())
     }
 
     /// True while a turn of the session runs.

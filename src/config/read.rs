@@ -12,7 +12,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::config::problems::{Origin, Problems};
 use crate::config::raw::{Flags, Given};
-use crate::config::{LogConfig, LogFormat, RetentionConfig, StorageConfig};
+use crate::config::{LogConfig, LogFormat, RetentionConfig, Secret, StorageConfig};
 use crate::domain::retention::RetentionDays;
 
 /// Reads what was given and collects what is wrong.
@@ -135,6 +135,35 @@ impl Reader {
             self.problems.add_value(name, "(not shown)", &origin, must);
         }
         read
+    }
+
+    /// A secret, given as `name` or in the file that `in_file` names. It is not repeated when it is wrong.
+    pub fn secret(&mut self, name: &str, in_file: &str) -> Option<Secret> {
+        let given = self.value(name);
+        let Some((path, origin)) = self.value(in_file) else {
+            let (value, origin) = given?;
+            return self.secret_of(name, &value, &origin);
+        };
+        if given.is_some() {
+            self.problems.add_value(in_file, &path, &origin, &format!("{name} is given as well; keep one"));
+            return None;
+        }
+        match std::fs::read_to_string(&path) {
+            Ok(text) => self.secret_of(in_file, text.trim_end_matches(['\r', '\n']), &origin),
+            Err(error) => {
+                self.problems.add_value(in_file, &path, &origin, &format!("cannot be read: {error}"));
+                None
+            }
+        }
+    }
+
+    fn secret_of(&mut self, name: &str, text: &str, origin: &Origin) -> Option<Secret> {
+        let secret = Secret::new(text);
+        if secret.is_none() {
+            let must = "must be visible ASCII characters without spaces";
+            self.problems.add_value(name, "(not shown)", origin, must);
+        }
+        secret
     }
 
     pub fn storage(&mut self) -> StorageConfig {

@@ -10,7 +10,7 @@ use crate::config::persona;
 use crate::config::problems::Problems;
 use crate::config::raw::{Flags, Given};
 use crate::config::read::Reader;
-use crate::config::{LogConfig, RetentionConfig, StorageConfig};
+use crate::config::{LogConfig, RetentionConfig, Secret, StorageConfig};
 use crate::domain::chat::Persona;
 
 /// The bounds of what clients may ask for.
@@ -55,6 +55,8 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Pages of which other sites may talk to the server: `https://app.example.org`.
     pub allowed_origins: Vec<String>,
+    /// What readers of the metrics have to send; `None`: only this machine reads them.
+    pub metrics_token: Option<Secret>,
     /// Who the companion is.
     pub persona: Persona,
     /// What is logged, and how.
@@ -104,6 +106,7 @@ impl ServerConfig {
         let drain = Duration::from_secs(reader.number("DRAIN_SECONDS", 20, 0..=3600));
         let trusted_proxies = reader.networks("TRUSTED_PROXIES");
         let allowed_origins = reader.origins("ALLOWED_ORIGINS");
+        let metrics_token = reader.secret("METRICS_TOKEN", "METRICS_TOKEN_FILE");
         let log = reader.log();
         let ignored = reader.ignored();
         let persona = persona::load(reader.path_if_given("PERSONA_FILE").as_deref());
@@ -118,6 +121,7 @@ impl ServerConfig {
                 drain,
                 trusted_proxies,
                 allowed_origins,
+                metrics_token,
                 persona,
                 log,
                 ignored,
@@ -215,6 +219,28 @@ mod tests {
         assert!(
             load(None, &[("AUDIO_MAX_AGE_HOURS", "1"), ("AUDIO_CLEANUP_MAX_AGE_HOURS", "2")], &[]).is_err()
         );
+    }
+
+    #[test]
+    fn a_secret_comes_from_a_setting_or_from_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let token = |environment: &[(&str, &str)]| load(None, environment, &[]).map(|it| it.metrics_token);
+        let is = |token: Option<Secret>, text: &str| token.is_some_and(|token| token.is(text.as_bytes()));
+        assert_eq!(token(&[]).unwrap(), None);
+        assert!(is(token(&[("METRICS_TOKEN", "s3cret")]).unwrap(), "s3cret"));
+        std::fs::write(path, "s3cret-2\n").unwrap();
+        assert!(is(token(&[("METRICS_TOKEN_FILE", path)]).unwrap(), "s3cret-2"));
+        let both = token(&[("METRICS_TOKEN", "s3cret"), ("METRICS_TOKEN_FILE", path)]).unwrap_err();
+        assert!(both.contains("keep one") && !both.contains("s3cret"), "{both}");
+        let gone = token(&[("METRICS_TOKEN_FILE", "/no/such/file")]).unwrap_err();
+        assert!(gone.contains("METRICS_TOKEN_FILE=\"/no/such/file\""), "{gone}");
+        for bad in ["two s3crets", "\n", "s3crét"] {
+            std::fs::write(path, bad).unwrap();
+            let told = token(&[("METRICS_TOKEN_FILE", path)]).unwrap_err();
+            assert!(told.contains("visible ASCII") && !told.contains("s3cr"), "{told}");
+        }
+        assert!(!token(&[("METRICS_TOKEN", "two s3crets")]).unwrap_err().contains("s3crets"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 32] = [
+pub(crate) const SETTINGS: [Setting; 33] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -87,19 +87,23 @@ pub(crate) const SETTINGS: [Setting; 32] = [
         "",
         "comma-separated origins, `https://app.example.org`, whose pages may talk to the server; unset, only its own",
     ),
+    Setting {
+        name: "METRICS_TOKEN",
+        alias: Some("METRICS_TOKEN_FILE"),
+        default: "",
+        meaning: "what readers of `/metrics` have to send as `Authorization: Bearer`, or the file that holds it; unset, only this machine reads them",
+    },
     setting("PERSONA_FILE", "", "who the companion is (TOML); built in when unset"),
     setting("LOG_LEVEL", "INFO", "`TRACE`, `DEBUG`, `INFO`, `WARNING` or `ERROR`"),
     setting("LOG_FORMAT", "", "`console` or `json`; when unset, console on a terminal, else json"),
 ];
 
 /// Settings of other releases that protect something: ignoring one would leave its operator believing they are safe.
-pub(crate) const NOT_YET: [(&str, &str); 7] = [
+pub(crate) const NOT_YET: [(&str, &str); 5] = [
     ("ACCESS_TOKEN", "guard the site with a token"),
     ("ACCESS_TOKEN_FILE", "guard the site with a token"),
     ("ADMIN_TOKEN", "have an admin page"),
     ("ADMIN_TOKEN_FILE", "have an admin page"),
-    ("METRICS_TOKEN", "have metrics"),
-    ("METRICS_TOKEN_FILE", "have metrics"),
     ("DAILY_TURNS_PER_PERSON", "count turns per day"),
 ];
 
@@ -109,7 +113,8 @@ pub fn describe() -> String {
     let mut text = String::from("Settings (defaults < .env file < environment < flags):\n");
     for setting in &SETTINGS {
         let default = if setting.default.is_empty() { "unset" } else { setting.default };
-        text.push_str(&format!("  {} [{default}]\n      {}\n", setting.name, setting.meaning));
+        let alias = setting.alias.map(|alias| format!(" (also {alias})")).unwrap_or_default();
+        text.push_str(&format!("  {}{alias} [{default}]\n      {}\n", setting.name, setting.meaning));
     }
     text
 }

@@ -1,4 +1,6 @@
 //! What the program tells about itself.
 
 pub mod causes;
+pub mod exposition;
 pub mod logs;
+pub mod metrics;

@@ -36,6 +36,8 @@ pub struct Reservation {
 pub struct NoPlace;
 
 struct Pool {
+    /// In units.
+    all: usize,
     free: Arc<Semaphore>,
     /// In units: what one client may hold.
     share: u32,
@@ -58,14 +60,24 @@ impl ByteBudget {
         let place = tokio::time::timeout(LONGEST_WAIT, pool.take(client, units(bytes)));
         place.await.map_err(|_| NoPlace)?.map_err(|_| NoPlace)
     }
+
+    /// Bytes taken by bodies of up to 64 KiB, and by larger ones.
+    #[must_use]
+    pub fn held_bytes(&self) -> (u64, u64) {
+        (self.small.held_bytes(), self.large.held_bytes())
+    }
 }
 
 impl Pool {
+    fn held_bytes(&self) -> u64 {
+        self.all.saturating_sub(self.free.available_permits()) as u64 * UNIT
+    }
+
     fn new(bytes: u64, largest: u64) -> Self {
         let free =
             usize::try_from(units(bytes)).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
         let share = units((bytes / 4).max(largest));
-        Self { free: Arc::new(Semaphore::new(free)), share, clients: Mutex::default() }
+        Self { all: free, free: Arc::new(Semaphore::new(free)), share, clients: Mutex::default() }
     }
 
     /// First of the client's own share: those who wait there stand in nobody else's way.
@@ -122,6 +134,7 @@ mod tests {
             (2..5).flat_map(|number| [number, number]).map(|n| at_once(&budget, n, 5 * MIB).unwrap()),
         );
         assert!(at_once(&budget, 5, SMALL_BODY + 1).is_none(), "the whole is full");
+        assert_eq!(budget.held_bytes(), (0, 40 * MIB));
         assert!(at_once(&budget, 1, SMALL_BODY).is_some(), "talk has a place of its own");
         drop(held.pop());
         assert!(at_once(&budget, 5, 5 * MIB).is_some());

@@ -1,7 +1,7 @@
 //! The only file that maps a failure to a status, a code and a body.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Value, json};
 
@@ -27,6 +27,9 @@ pub enum ApiError {
     /// A page of another site wants to change something.
     #[error("a page of another site")]
     ForeignOrigin,
+    /// The token that is needed here was not sent, or a wrong one.
+    #[error("the token is missing or wrong")]
+    TokenNeeded,
     /// The client asked more often than `RATE_LIMIT_PER_MINUTE` allows.
     #[error("asked too often")]
     RateLimited {
@@ -132,6 +135,9 @@ impl ResponseError for ApiError {
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT) {
             response.insert_header((RETRY_AFTER, HeaderValue::from_static("2")));
         }
+        if matches!(self, Self::TokenNeeded) {
+            response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
         if let Self::RateLimited { retry_after } = self {
             response.insert_header((RETRY_AFTER, *retry_after));
         }
@@ -160,6 +166,10 @@ pub fn report(error: &ApiError) -> (StatusCode, ErrorReport) {
         ApiError::ForeignOrigin => (
             StatusCode::FORBIDDEN,
             ErrorReport::new("foreign_origin", "Pages of other sites may not do this"),
+        ),
+        ApiError::TokenNeeded => (
+            StatusCode::UNAUTHORIZED,
+            ErrorReport::new("unauthorized", "Send the right token as Authorization: Bearer"),
         ),
         ApiError::RateLimited { retry_after } => (
             StatusCode::TOO_MANY_REQUESTS,

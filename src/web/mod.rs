@@ -11,6 +11,7 @@ pub mod chat;
 pub mod error;
 pub mod health;
 pub mod me;
+pub mod metrics;
 pub mod middleware;
 pub mod person;
 pub mod proxies;
@@ -33,11 +34,13 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/voice/audio/{audio_id}", READ).route(read().to(audio::audio)))
         .service(at("/me", "GET, DELETE").route(web::get().to(me::me)).route(web::delete().to(me::erase)))
         .service(at("/me/export", "GET").route(web::get().to(me::export)))
+        .service(at("/metrics", READ).route(read().to(metrics::json)))
         .service(at("/health", READ).route(read().to(health::health)));
     config
         .service(api)
         .service(at("/livez", READ).route(read().to(health::livez)))
         .service(at("/readyz", READ).route(read().to(health::readyz)))
+        .service(at("/metrics", READ).route(read().to(metrics::text)))
         .service(at("/", READ).route(read().to(assets::page)))
         .service(at("/index.html", READ).route(read().to(assets::page)))
         .service(at("/static/{name:.*}", READ).route(read().to(assets::asset)))

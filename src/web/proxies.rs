@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::dev::ServiceRequest;
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 use ipnet::IpNet;
 
 /// The proxies named by `TRUSTED_PROXIES`.
@@ -76,6 +76,17 @@ impl TrustedProxies {
     }
 }
 
+/// What a proxy adds to a request that it passes on.
+const FORWARDED: [&str; 6] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+
+/// True when a program on this machine sent the request itself: a proxy here has everybody's requests come from here.
+#[must_use]
+pub fn is_from_this_machine(request: &HttpRequest) -> bool {
+    let here = request.peer_addr().is_some_and(|peer| canonical(peer.ip()).is_loopback());
+    here && !FORWARDED.iter().any(|name| request.headers().contains_key(*name))
+}
+
 /// A listener for both families sees IPv4 peers as mapped IPv6 addresses.
 fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
@@ -137,6 +148,22 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["198.51.100.1, 192.0.2.1"]), "192.0.2.1");
         assert_eq!(client("10.0.0.1", &["198.51.100.1, nonsense, 10.0.0.2"]), "10.0.0.2");
         assert_eq!(client("10.0.0.1", &["unknown"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn who_sits_at_the_machine_is_told_from_who_comes_through_a_proxy_on_it() {
+        let here = |peer: &str, header: Option<&str>| {
+            let request = TestRequest::default().peer_addr(format!("{peer}:1000").parse().unwrap());
+            let request = header.into_iter().fold(request, |it, name| it.append_header((name, "x")));
+            is_from_this_machine(&request.to_http_request())
+        };
+        for peer in ["127.0.0.1", "127.8.9.10", "[::1]", "[::ffff:127.0.0.1]"] {
+            assert!(here(peer, None), "{peer}");
+            assert!(FORWARDED.iter().all(|name| !here(peer, Some(name))), "{peer}");
+        }
+        for peer in ["192.0.2.1", "10.0.0.1", "[2001:db8::1]", "[::ffff:192.0.2.1]"] {
+            assert!(!here(peer, None), "{peer}");
+        }
     }
 
     #[test]

@@ -20,10 +20,16 @@ struct Program {
 
 impl Program {
     fn start(format: &str, level: &str) -> Self {
+        Self::start_with(format, level, &[])
+    }
+
+    /// With further settings.
+    fn start_with(format: &str, level: &str, settings: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_companion"));
         command.env_clear().env("DATA_DIR", dir.path().join("data")).env("PORT", "0");
         command.env("LOG_FORMAT", format).env("LOG_LEVEL", level).env("MIN_FREE_DISK_BYTES", "0");
+        command.envs(settings.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir(dir.path());
         let mut child = command.spawn().unwrap();
         let mut first = String::new();
@@ -253,4 +259,25 @@ fn a_proxy_that_is_not_trusted_is_warned_about_once() {
     let warned: Vec<_> = lines.iter().filter(|line| line["event"] == "untrusted_proxy").collect();
     assert_eq!(warned.len(), 1, "{lines:#?}");
     assert_eq!(warned[0]["level"], "WARN");
+}
+
+#[test]
+fn who_may_not_read_the_metrics_is_noted_and_no_token_is() {
+    let program = Program::start_with("json", "trace", &[("METRICS_TOKEN", "the-right-token")]);
+    let ask = |request_id: &str, token: &str| {
+        let request = agent().get(format!("{}/metrics", program.url)).header("x-request-id", request_id);
+        request.header("authorization", token).call().unwrap().status().as_u16()
+    };
+    assert_eq!(ask("id-wrong", "Bearer a-wrong-token"), 401);
+    assert_eq!(ask("id-right", "Bearer the-right-token"), 200);
+    let log = program.stop();
+    assert!(!log.contains("the-right-token") && !log.contains("a-wrong-token"), "{log}");
+    let lines = lines(&log);
+    let refused = event(&lines, "metrics_refused", Some("id-wrong"));
+    assert_eq!((&refused["level"], &refused["token_sent"]), (&json!("WARN"), &json!(true)));
+    assert!(
+        !lines
+            .iter()
+            .any(|line| line["event"] == "metrics_refused" && line["span"]["request_id"] == "id-right")
+    );
 }

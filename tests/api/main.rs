@@ -11,6 +11,7 @@ mod every_response;
 mod health;
 mod logs;
 mod me;
+mod metrics;
 mod origins;
 mod persons;
 mod rate_limits;

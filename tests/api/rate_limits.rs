@@ -37,6 +37,16 @@ fn a_client_that_asks_too_often_is_told_when_to_come_back() {
 }
 
 #[test]
+fn another_spelling_of_the_address_is_the_same_turn() {
+    let app = limited(1);
+    let ask = |path: &str| {
+        let headers = [("content-type", "application/json"), ("x-forwarded-for", "192.0.2.1")];
+        app.ask("POST", path, &headers, b"{}").status
+    };
+    assert_eq!((ask("/api/v1/ch%61t"), ask("/%61pi/v1/chat"), ask("/api/v1/chat")), (400, 429, 429));
+}
+
+#[test]
 fn reads_and_health_end_later() {
     let app = limited(1);
     let ask = |path: &str| app.ask("GET", path, &[("x-forwarded-for", "192.0.2.1")], b"").status;

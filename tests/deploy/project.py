@@ -39,7 +39,7 @@ def documents(path):
 def settings():
     """The names of all settings the server knows, as its help tells them."""
     told = run(PROGRAMS["companion"], "--help").stdout
-    return set(re.findall(r"^  ([A-Z][A-Z_]+)", told, re.MULTILINE))
+    return set(re.findall(r"(?:^  |\(also )([A-Z][A-Z_]+)", told, re.MULTILINE))
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -27,7 +27,7 @@ def exec_lines():
 
 
 def container_commands():
-    for name in ("base", "restore", "restore-encrypted", "overlays/qdrant"):
+    for name in ("base", "restore", "restore-encrypted", "overlays/metrics", "overlays/qdrant"):
         for resource in render(DEPLOY / "kubernetes" / name):
             template = resource.get("spec", {}).get("jobTemplate", resource).get("spec", {}).get("template", {})
             for container in template.get("spec", {}).get("containers", []):
@@ -75,8 +75,8 @@ class CommandLines(Case):
 
     def test_the_containers(self):
         found = list(container_commands())
-        # The server twice (base, overlay), its jobs twice, the two restores, compose's scheduler.
-        self.assertEqual(len(found), 2 * (1 + len(SCHEDULE)) + 3)
+        # The server three times (base, overlays), its jobs as often, the two restores, compose's scheduler.
+        self.assertEqual(len(found), 3 * (1 + len(SCHEDULE)) + 3)
         for where, words in found:
             if words[0] == "companion-schedule":
                 self.assertLessEqual(words[1:], ["--check"])

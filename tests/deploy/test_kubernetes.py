@@ -7,7 +7,8 @@ from kustomize import files, identity, render
 from project import DEPLOY, SCHEDULE, VERSION, Case
 
 PLACE = DEPLOY / "kubernetes"
-KUSTOMIZATIONS = {name: render(PLACE / name) for name in ("base", "restore", "restore-encrypted", "overlays/qdrant")}
+OVERLAYS = ("overlays/metrics", "overlays/qdrant")
+KUSTOMIZATIONS = {name: render(PLACE / name) for name in ("base", "restore", "restore-encrypted", *OVERLAYS)}
 RESTORES = ("restore", "restore-encrypted")
 # The oldest whose schema lets a podFailurePolicy rule go without pod conditions, and the newest there is a schema of.
 VERSIONS = ("1.29.0", "1.37.0")
@@ -59,7 +60,7 @@ class Manifests(Case):
                 self.assertNotIn("namespace", resource["metadata"], name)
 
     def test_every_name_that_is_referred_to_exists(self):
-        for kustomization in ("base", "overlays/qdrant"):
+        for kustomization in ("base", *OVERLAYS):
             has = {(r["kind"], r["metadata"]["name"]) for r in KUSTOMIZATIONS[kustomization]}
             for resource in sum((KUSTOMIZATIONS[name] for name in (kustomization, *RESTORES)), []):
                 if not pod(resource):
@@ -76,7 +77,7 @@ class Manifests(Case):
                         self.assertIn(("ConfigMap", source["configMapRef"]["name"]), has)
 
     def test_services_and_policies_select_pods_that_exist(self):
-        for name in ("base", "overlays/qdrant"):
+        for name in ("base", *OVERLAYS):
             pods = [pod(r)["metadata"]["labels"] for r in KUSTOMIZATIONS[name] if pod(r)]
             for resource in KUSTOMIZATIONS[name]:
                 spec = resource.get("spec", {})
@@ -88,12 +89,27 @@ class Manifests(Case):
                     self.assertLessEqual(spec["selector"]["matchLabels"].items(), labels.items())
 
     def test_the_settings_are_settings(self):
-        for name in ("base", "overlays/qdrant"):
+        for name in ("base", *OVERLAYS):
             self.knows(find("ConfigMap", "companion-settings", name)["data"], name)
         merged = find("ConfigMap", "companion-settings", "overlays/qdrant")["data"]
         self.assertLessEqual(find("ConfigMap", "companion-settings")["data"].items(), merged.items())
         self.assertEqual(merged["QDRANT_URL"], "http://companion-qdrant:6334")
         find("Service", "companion-qdrant", "overlays/qdrant")
+
+    def test_prometheus_finds_the_metrics_and_the_server_its_token(self):
+        template = pod(find("Deployment", "companion", "overlays/metrics"))
+        told = {key.removeprefix("prometheus.io/"): value for key, value in template["metadata"]["annotations"].items()}
+        (container,) = template["spec"]["containers"]
+        (port,) = container["ports"]
+        self.assertEqual(told, {"scrape": "true", "port": str(port["containerPort"]), "path": "/metrics"})
+        (mount,) = [it for it in container["volumeMounts"] if it["name"] == "metrics-token"]
+        (volume,) = [it for it in template["spec"]["volumes"] if it["name"] == "metrics-token"]
+        self.assertEqual(volume["secret"], {"secretName": "companion-metrics-token", "defaultMode": 0o440})
+        settings = find("ConfigMap", "companion-settings", "overlays/metrics")["data"]
+        self.assertEqual(settings["METRICS_TOKEN_FILE"], f"{mount['mountPath']}/token")
+        self.assertTrue(mount["readOnly"])
+        made = (PLACE / "overlays/metrics/kustomization.yaml").read_text()
+        self.assertIn("create secret generic companion-metrics-token --from-literal=token=", made)
 
     def test_every_image_has_a_version_and_ours_is_this_one(self):
         for where, resource in workloads():

@@ -18,8 +18,10 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use crate::app::AppError;
+use crate::telemetry::metrics::BodyRefusal;
 use crate::web::byte_budget::{ByteBudget, Reservation};
 use crate::web::error::ApiError;
+use crate::web::metrics::refused_body;
 use crate::web::middleware::payload_limit::MaxRequestBytes;
 use crate::web::proxies::client_of;
 
@@ -87,11 +89,12 @@ pub async fn body_budget(
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
     let response = next.call(request).await?;
-    let error = match given_up.get() {
+    let (error, why) = match given_up.get() {
         None => return Ok(response.map_into_boxed_body()),
-        Some(GivenUp::NoPlace) => ApiError::App(AppError::Busy),
-        Some(GivenUp::TooSlow) => ApiError::SlowBody,
+        Some(GivenUp::NoPlace) => (ApiError::App(AppError::Busy), BodyRefusal::NoRoom),
+        Some(GivenUp::TooSlow) => (ApiError::SlowBody, BodyRefusal::TooSlow),
     };
+    refused_body(response.request(), why);
     // Whatever the handler made of the broken body, the reason is this one.
     Ok(response.into_response(error.error_response()))
 }

@@ -13,7 +13,9 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, ResponseError};
 use futures_util::{StreamExt, future};
 
+use crate::telemetry::metrics::BodyRefusal;
 use crate::web::error::ApiError;
+use crate::web::metrics::refused_body;
 
 /// The largest request body in bytes. Found in the application's data; without it no body is let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,7 @@ pub async fn payload_limit(
     let max_bytes = request.app_data::<MaxRequestBytes>().map_or(0, |most| most.0);
     let declared = declared_length(&request);
     if let Some(length) = declared.filter(|length| *length > max_bytes) {
+        refused_body(request.request(), BodyRefusal::DeclaredTooLarge);
         log_refusal(&request, Some(length), 0);
         return Ok(request.into_response(ApiError::TooLarge { max_bytes }.error_response()));
     }
@@ -40,6 +43,7 @@ pub async fn payload_limit(
     if received.get() <= max_bytes {
         return Ok(response.map_into_boxed_body());
     }
+    refused_body(response.request(), BodyRefusal::GrewTooLarge);
     // Whatever the handler made of the broken body, the reason is this one.
     let refusal = response.into_response(ApiError::TooLarge { max_bytes }.error_response());
     tracing::warn!(

@@ -13,14 +13,16 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError, web};
+use actix_web::{Error, HttpMessage, ResponseError, web};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use hashlink::LruCache;
 
+use crate::telemetry::metrics::Metrics;
 use crate::web::error::ApiError;
+use crate::web::middleware::measure::Route;
 use crate::web::proxies::client_of;
 
 const MOST_CLIENTS: usize = 16_384;
@@ -36,6 +38,16 @@ enum Kind {
     Turn,
     Read,
     Health,
+}
+
+impl Kind {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Turn => "turn",
+            Self::Read => "read",
+            Self::Health => "health",
+        }
+    }
 }
 
 /// What one client has left of each kind.
@@ -93,8 +105,12 @@ pub async fn rate_limit(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     if let Some(limits) = request.app_data::<web::Data<RateLimits>>()
         && let Some(client) = client_of(&request)
-        && let Err(retry_after) = limits.check(client, kind_of(&request))
+        && let kind = kind_of(&request)
+        && let Err(retry_after) = limits.check(client, kind)
     {
+        if let Some(metrics) = request.app_data::<web::Data<Metrics>>() {
+            metrics.rate_limited(kind.label());
+        }
         // Not louder: whoever floods the server must not flood its log.
         tracing::debug!(
             event = "rate_limited",
@@ -108,7 +124,8 @@ pub async fn rate_limit(
 }
 
 fn kind_of(request: &ServiceRequest) -> Kind {
-    match request.match_pattern().as_deref() {
+    let extensions = request.extensions();
+    match extensions.get::<Route>().map(|route| &*route.0) {
         Some("/api/v1/chat") if request.method() == Method::POST => Kind::Turn,
         Some("/api/v1/health" | "/livez" | "/readyz") => Kind::Health,
         Some(_) | None => Kind::Read,

@@ -9,6 +9,7 @@ use actix_web::{Error, HttpMessage};
 use tracing::Instrument;
 
 use crate::web::error::ErrorReport;
+use crate::web::middleware::measure::Route;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST: usize = 64;
@@ -27,8 +28,8 @@ pub async fn request_id(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = request.headers().get(HEADER).and_then(from_client).unwrap_or_else(made);
     request.extensions_mut().insert(RequestId(id.clone()));
-    let route = request.match_pattern().unwrap_or_else(|| "unknown".to_owned());
-    let span = tracing::info_span!("request", request_id = %id, method = %request.method(), route);
+    let route = request.extensions().get::<Route>().map(|route| route.0.clone()).unwrap_or_default();
+    let span = tracing::info_span!("request", request_id = %id, method = %request.method(), route = &*route);
     answer(request, next, id).instrument(span).await
 }
 

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 pub mod model;
+pub mod scrape;
 pub mod seed;
 pub mod wire;
 

@@ -8,8 +8,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::HANDBOOK;
-use crate::support::House;
 use crate::support::seed::{self, HOUR};
+use crate::support::{House, agent};
 
 /// A command that other releases may not have.
 pub const IMPORT: &str = "import-langgraph";
@@ -227,8 +227,11 @@ fn every_alert_and_every_metric_is_told() {
     let mut job = fs::read_to_string(&file).unwrap();
     house.maint(&["cleanup-audio", "--metrics-file", file.to_str().unwrap()]).expect(0);
     job += &fs::read_to_string(&file).unwrap();
-    let names = job.lines().filter(|line| !line.starts_with('#'));
-    let real: BTreeSet<&str> = names.map(|line| line.split(['{', ' ']).next().unwrap()).collect();
+    let server = house.start();
+    job +=
+        &agent().get(format!("{}/metrics", server.url)).call().unwrap().body_mut().read_to_string().unwrap();
+    let names = job.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let real: BTreeSet<&str> = names.filter(|name| name.starts_with("companion_")).collect();
     let told: BTreeSet<&str> = quoted(HANDBOOK)
         .into_iter()
         .filter(|name| name.starts_with("companion_") && name != &"companion_person")

@@ -1,0 +1,256 @@
+//! What is on disk and in the database, and how the maintenance jobs went: looked at when somebody asks, by one at a time
+//! and apart from requests.
+//!
+//! Bounds: what was seen counts for 5 s, or for 20 times as long as the look took; who asks waits for at most 1 s and is then
+//! told what was seen last, unless the next look is overdue by a minute.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::adapters::data_dir::DataDir;
+use crate::adapters::write_ahead_log::beside as log_of;
+use crate::adapters::{audio_store, backup_store, disk, person_store, process, run_store, session_store};
+use crate::app::App;
+use crate::domain::clock::Timestamp;
+use crate::domain::maintenance::JOBS;
+
+const KEPT: Duration = Duration::from_secs(5);
+/// No more than a twentieth of one thread's time goes into looking.
+const SHARE: u32 = 20;
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+const TOO_OLD: Duration = Duration::from_secs(60);
+
+/// What was seen; `None` what could not be looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct House {
+    /// Bytes.
+    pub disk: DiskUse,
+    /// Rows.
+    pub rows: Option<Rows>,
+}
+
+/// Bytes on disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskUse {
+    /// Free where the data directory lies.
+    pub free: Option<u64>,
+    /// The database file.
+    pub database: Option<u64>,
+    /// Its write-ahead log.
+    pub log: Option<u64>,
+    /// Audio replies.
+    pub audio: Option<u64>,
+    /// Backups.
+    pub backups: Option<u64>,
+}
+
+/// What is in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    /// Sessions.
+    pub sessions: u64,
+    /// Checkpoints.
+    pub checkpoints: u64,
+    /// Persons.
+    pub persons: u64,
+    /// The jobs that ran, each with its last run.
+    pub jobs: Vec<LastRun>,
+}
+
+/// The last run of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastRun {
+    /// The job's name.
+    pub job: &'static str,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// `running`, `succeeded`, `partial`, `failed`, `refused` or `killed`.
+    pub outcome: String,
+    /// When the last one that succeeded began.
+    pub last_success: Option<Timestamp>,
+}
+
+/// The last look, and whether another one is being taken.
+pub(crate) struct Lookout {
+    runtime: Handle,
+    last: Mutex<Last>,
+    looked: Notify,
+}
+
+#[derive(Default)]
+struct Last {
+    house: Arc<House>,
+    /// When the next look is due.
+    again: Option<Instant>,
+    looking: bool,
+}
+
+impl Lookout {
+    /// Looks are taken on `runtime`.
+    pub(crate) fn new(runtime: Handle) -> Self {
+        Self { runtime, last: Mutex::default(), looked: Notify::new() }
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A look for the caller to take, when one is due and nobody takes it.
+    fn begin(self: &Arc<Self>) -> Option<Looking> {
+        let mut last = self.last();
+        let due = last.again.is_none_or(|again| again <= Instant::now());
+        if last.looking || !due {
+            return None;
+        }
+        last.looking = true;
+        Some(Looking(self.clone()))
+    }
+
+    fn is_looking(&self) -> bool {
+        self.last().looking
+    }
+
+    fn saw(&self, house: House, took: Duration) {
+        let mut last = self.last();
+        last.house = Arc::new(house);
+        last.again = Some(Instant::now() + KEPT.max(took * SHARE));
+    }
+
+    /// What was seen last, unless the next look should have been over for long.
+    fn seen(&self) -> Arc<House> {
+        let last = self.last();
+        let current = last.again.is_some_and(|again| Instant::now() < again + TOO_OLD);
+        if current { last.house.clone() } else { Arc::default() }
+    }
+}
+
+/// A look that is being taken; it ends when this is dropped, however that comes.
+struct Looking(Arc<Lookout>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.last().looking = false;
+        self.0.looked.notify_waiters();
+    }
+}
+
+impl App {
+    /// What is on disk and in the database, as it was seen a few seconds ago at most; nothing when it cannot be seen.
+    pub async fn house(self: Arc<Self>) -> Arc<House> {
+        let looked = self.lookout.looked.notified();
+        if let Some(looking) = self.lookout.begin() {
+            self.lookout.runtime.spawn(look(self.clone(), looking));
+        }
+        if self.lookout.is_looking() {
+            drop(tokio::time::timeout(LONGEST_WAIT, looked).await);
+        }
+        self.lookout.seen()
+    }
+
+    /// Bytes of memory the process holds.
+    #[must_use]
+    pub fn resident_bytes(&self) -> Option<u64> {
+        process::resident_bytes()
+    }
+
+    /// How many turns run now.
+    #[must_use]
+    pub fn running_turns(&self) -> u64 {
+        self.turns.running() as u64
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+async fn look(app: Arc<App>, looking: Looking) {
+    let began = Instant::now();
+    let rows = app.database.read("look over the house", rows).await.ok();
+    let dir = app.data_dir.clone();
+    let disk = tokio::task::spawn_blocking(move || disk_use(&dir)).await.unwrap_or_default();
+    looking.0.saw(House { disk, rows }, began.elapsed());
+}
+
+fn rows(db: &Connection) -> rusqlite::Result<Rows> {
+    let totals = session_store::totals(db)?;
+    let persons = person_store::count(db)?;
+    let mut jobs = Vec::new();
+    for job in JOBS {
+        if let Some(run) = run_store::last_run(db, job)? {
+            let last_success = run_store::last_success(db, job)?;
+            jobs.push(LastRun { job, started_at: run.started_at, outcome: run.outcome, last_success });
+        }
+    }
+    Ok(Rows { sessions: totals.sessions, checkpoints: totals.checkpoints, persons, jobs })
+}
+
+fn disk_use(dir: &DataDir) -> DiskUse {
+    let audio = audio_store::list(dir.audio()).ok();
+    let backups = backup_store::list(dir.backups()).ok();
+    DiskUse {
+        free: disk::free_bytes(dir.root()).ok(),
+        database: Some(disk::allocated_bytes(dir.database())),
+        log: Some(disk::allocated_bytes(&log_of(dir.database()))),
+        audio: audio.map(|files| files.iter().map(|file| file.bytes).sum()),
+        backups: backups.map(|backups| backups.iter().map(|backup| backup.manifest.bytes).sum()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lookout() -> Arc<Lookout> {
+        Arc::new(Lookout::new(Handle::current()))
+    }
+
+    fn house(sessions: u64) -> House {
+        let rows = Rows { sessions, checkpoints: 0, persons: 0, jobs: Vec::new() };
+        House { rows: Some(rows), ..House::default() }
+    }
+
+    #[tokio::test]
+    async fn one_looks_for_all_and_not_again_for_a_while() {
+        let lookout = lookout();
+        assert_eq!(*lookout.seen(), House::default());
+        let looking = lookout.begin().unwrap();
+        assert!(lookout.begin().is_none(), "one is looking");
+        drop(looking);
+        let looking = lookout.begin().unwrap();
+        looking.0.saw(house(1), Duration::ZERO);
+        drop(looking);
+        assert!(lookout.begin().is_none(), "somebody has just looked");
+        assert_eq!(*lookout.seen(), house(1));
+    }
+
+    #[tokio::test]
+    async fn what_takes_long_is_done_less_often() {
+        let lookout = lookout();
+        let next = |took| {
+            lookout.saw(house(1), took);
+            lookout.last().again.unwrap() - Instant::now()
+        };
+        let near =
+            |wait: Duration, seconds| wait.as_secs_f64() > seconds - 1.0 && wait.as_secs_f64() <= seconds;
+        assert!(near(next(Duration::from_millis(10)), 5.0));
+        assert!(near(next(Duration::from_secs(10)), 200.0));
+    }
+
+    #[tokio::test]
+    async fn what_was_seen_too_long_ago_is_not_told() {
+        let lookout = lookout();
+        lookout.saw(house(1), Duration::ZERO);
+        let long_ago = Instant::now().checked_sub(TOO_OLD).unwrap();
+        lookout.last().again = Some(long_ago);
+        assert_eq!(*lookout.seen(), House::default());
+        lookout.last().again = Some(long_ago + Duration::from_secs(30));
+        assert_eq!(*lookout.seen(), house(1));
+    }
+}

@@ -1,0 +1,141 @@
+//! What the server tells of itself to those who may know: as Prometheus' text and as JSON.
+//!
+//! With `METRICS_TOKEN` set, those who send it; without, whoever asks from this machine and not through a proxy.
+
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use prometheus::proto::MetricFamily;
+
+use crate::app::App;
+use crate::app::house::{DiskUse, House, LastRun, Rows};
+use crate::config::Secret;
+use crate::domain::clock::Timestamp;
+use crate::telemetry::exposition::{self, Gauges};
+use crate::telemetry::metrics::{BodyRefusal, Metrics};
+use crate::web::byte_budget::ByteBudget;
+use crate::web::error::ApiError;
+use crate::web::proxies::is_from_this_machine;
+
+/// How the last run of a job can have ended, as the record of runs says it.
+const OUTCOMES: [&str; 6] = ["running", "succeeded", "partial", "failed", "refused", "killed"];
+
+/// What has to be sent to read the metrics. Found in the application's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsToken(pub Option<Secret>);
+
+/// `GET /metrics` at the root
+pub async fn text(
+    request: HttpRequest,
+    app: web::Data<App>,
+    metrics: web::Data<Metrics>,
+    budget: web::Data<ByteBudget>,
+) -> Result<HttpResponse, ApiError> {
+    check_access(&request)?;
+    let families = families(&app, &metrics, &budget).await;
+    let mut response = HttpResponse::Ok();
+    Ok(response.insert_header((CONTENT_TYPE, exposition::TEXT)).body(exposition::text(&families)))
+}
+
+/// `GET /metrics` under `/api/v1`
+pub async fn json(
+    request: HttpRequest,
+    app: web::Data<App>,
+    metrics: web::Data<Metrics>,
+    budget: web::Data<ByteBudget>,
+) -> Result<HttpResponse, ApiError> {
+    check_access(&request)?;
+    let families = families(&app, &metrics, &budget).await;
+    Ok(HttpResponse::Ok().json(exposition::json(&families, &app.now().to_string())))
+}
+
+/// Counts a body that was not taken.
+pub(crate) fn refused_body(request: &HttpRequest, why: BodyRefusal) {
+    if let Some(metrics) = request.app_data::<web::Data<Metrics>>() {
+        metrics.refused_body(why);
+    }
+}
+
+/// Who asks without the right is not told that there is something, unless there is a token to be right with.
+fn check_access(request: &HttpRequest) -> Result<(), ApiError> {
+    let needed = request.app_data::<MetricsToken>().and_then(|token| token.0.as_ref());
+    let (allowed, refusal) = match needed {
+        Some(token) => (sent(request).is_some_and(|sent| token.is(sent)), ApiError::TokenNeeded),
+        None => (is_from_this_machine(request), ApiError::NotFound),
+    };
+    if allowed {
+        return Ok(());
+    }
+    tracing::warn!(
+        event = "metrics_refused",
+        token_sent = request.headers().contains_key(AUTHORIZATION),
+        "Somebody asked for the metrics who may not read them"
+    );
+    Err(refusal)
+}
+
+/// The token of `Authorization: Bearer`.
+fn sent(request: &HttpRequest) -> Option<&[u8]> {
+    let (scheme, token) =
+        request.headers().get(AUTHORIZATION)?.as_bytes().split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+}
+
+async fn families(app: &web::Data<App>, metrics: &Metrics, budget: &ByteBudget) -> Vec<MetricFamily> {
+    let house = app.clone().into_inner().house().await;
+    let mut gauges = Gauges::default();
+    let (small, large) = budget.held_bytes();
+    tell_bodies(&mut gauges, small, large);
+    gauges.tell("companion_inflight_turns", "Turns running now.", Some(app.running_turns()));
+    gauges.tell("process_resident_memory_bytes", "Memory the server holds.", app.resident_bytes());
+    tell_house(&mut gauges, &house);
+    gauges.with(metrics.counted())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus' numbers are floating point")]
+fn tell_bodies(gauges: &mut Gauges, small: u64, large: u64) {
+    let name = "companion_inflight_body_bytes";
+    let help = "Memory set aside for request bodies, by whether they are larger than 64 KiB.";
+    let pools = [("small", small), ("large", large)];
+    gauges.tell_each(name, help, pools.map(|(pool, bytes)| (vec![("size", pool)], bytes as f64)));
+}
+
+/// Under the names and with the words of `companion-maint status --metrics-file`.
+fn tell_house(gauges: &mut Gauges, house: &House) {
+    let DiskUse { free, database, log, audio, backups } = house.disk;
+    gauges.tell("companion_disk_free_bytes", "Free bytes where the database lies.", free);
+    gauges.tell("companion_database_bytes", "Bytes the database takes on disk.", database);
+    gauges.tell("companion_log_bytes", "Bytes the write-ahead log takes on disk.", log);
+    gauges.tell("companion_audio_bytes", "Bytes of audio replies.", audio);
+    gauges.tell("companion_backup_bytes", "Bytes of backups.", backups);
+    let Some(Rows { sessions, checkpoints, persons, jobs }) = &house.rows else { return };
+    gauges.tell("companion_sessions", "Sessions there are.", Some(*sessions));
+    gauges.tell("companion_checkpoints", "Checkpoints there are.", Some(*checkpoints));
+    gauges.tell("companion_persons", "Persons there are.", Some(*persons));
+    tell_jobs(gauges, jobs);
+}
+
+fn tell_jobs(gauges: &mut Gauges, jobs: &[LastRun]) {
+    let name = "companion_job_last_run_timestamp_seconds";
+    let help = "When the job last ran, whatever became of it.";
+    gauges.tell_each(name, help, jobs.iter().map(|run| (of_job(run), seconds(run.started_at))));
+    let name = "companion_job_last_success_timestamp_seconds";
+    let help = "When the job's last run that succeeded began.";
+    let succeeded = jobs.iter().filter_map(|run| Some((of_job(run), seconds(run.last_success?))));
+    gauges.tell_each(name, help, succeeded);
+    let name = "companion_job_last_outcome";
+    let help = "1 for what became of the job's last run, by the record of runs.";
+    let ends = jobs.iter().flat_map(|run| OUTCOMES.map(|outcome| (run, outcome)));
+    let ends = ends.map(|(run, outcome)| {
+        (vec![("job_name", run.job), ("outcome", outcome)], f64::from(u8::from(run.outcome == outcome)))
+    });
+    gauges.tell_each(name, help, ends);
+}
+
+fn of_job(run: &LastRun) -> Vec<(&str, &str)> {
+    vec![("job_name", run.job)]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of our time are exact")]
+fn seconds(at: Timestamp) -> f64 {
+    at.as_millis() as f64 / 1000.0
+}
