@@ -20,6 +20,7 @@ use crate::config::ServerConfig;
 use crate::domain::chat::ChatModel;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::web::byte_budget::ByteBudget;
+use crate::web::earlier_assets::EarlierAssets;
 use crate::web::middleware::{
     body_budget::{BodyPace, body_budget},
     cache_headers::cache_headers,
@@ -91,6 +92,7 @@ impl Default for Substitutes {
 /// A server that is bound and ready to run.
 pub struct Application {
     app: Arc<App>,
+    data_dir: DataDir,
     database: Database,
     server: Server,
     url: String,
@@ -119,7 +121,7 @@ impl Application {
         let parts = Parts {
             clock: substitutes.clock,
             database: started.database.clone(),
-            data_dir,
+            data_dir: data_dir.clone(),
             model: substitutes.model,
             persona: Arc::new(config.persona.clone()),
             retention: config.retention.clone(),
@@ -127,9 +129,10 @@ impl Application {
         };
         let app = Arc::new(App::new(parts, tokio::runtime::Handle::current()));
         let url = format!("http://{}", listener.local_addr()?);
-        let server = serve(app.clone(), listener, config)?;
+        let server = serve(app.clone(), storage::earlier_assets(&data_dir), listener, config)?;
         Ok(Self {
             app,
+            data_dir,
             database: started.database,
             server,
             url,
@@ -165,6 +168,8 @@ impl Application {
     ) -> Result<(), StartupError> {
         let handle = self.server.handle();
         let mut serving = tokio::spawn(self.server);
+        let data_dir = self.data_dir;
+        let keeping = tokio::task::spawn_blocking(move || storage::keep_assets(&data_dir));
         let mut served = None;
         let outcome = tokio::select! {
             // In this order: when the preparation fails the database ends with it, and the reason is to be told.
@@ -194,6 +199,8 @@ impl Application {
         };
         let served = served.map_err(|_| StartupError::Died("the HTTP server"))?;
         self.database.close().await;
+        // It is soon over, and writes to the data directory.
+        drop(keeping.await);
         tracing::info!(event = "server_stopped", clean = outcome.is_ok(), "The server has stopped");
         outcome.and(served.map_err(Into::into))
     }
@@ -264,9 +271,15 @@ fn cors(allowed: &[String]) -> Cors {
         .max_age(600)
 }
 
-fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<Server, StartupError> {
+fn serve(
+    app: Arc<App>,
+    earlier: EarlierAssets,
+    listener: TcpListener,
+    config: &ServerConfig,
+) -> Result<Server, StartupError> {
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let shared = web::Data::from(app);
+    let earlier = web::Data::new(earlier);
     let proxies = web::Data::new(TrustedProxies::new(config.trusted_proxies.clone()));
     let rates = config.limits.turns_per_minute.map(|most| web::Data::new(RateLimits::new(most)));
     let limits = &config.limits;
@@ -287,6 +300,7 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
             .app_data(budget.clone())
             .app_data(pace)
             .app_data(shared.clone())
+            .app_data(earlier.clone())
             .app_data(proxies.clone())
             .app_data(origins.clone())
             .configure(routes)

@@ -22,6 +22,7 @@ pub mod offline;
 pub mod person_store;
 pub mod ping;
 pub mod private_files;
+pub mod release_assets;
 pub mod reserve;
 pub mod run_store;
 pub mod session_store;

@@ -8,6 +8,8 @@ pub mod audio;
 pub mod body;
 pub mod byte_budget;
 pub mod chat;
+pub mod coding;
+pub mod earlier_assets;
 pub mod error;
 pub mod health;
 pub mod me;

@@ -7,6 +7,7 @@ mod caching;
 mod chat;
 mod deleting;
 mod disk;
+mod earlier_assets;
 mod every_response;
 mod health;
 mod logs;
