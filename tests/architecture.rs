@@ -28,6 +28,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "adapters::audio_store",
             "adapters::backup_store",
             "adapters::erasure_ledger",
+            "adapters::installation",
             "adapters::reserve",
             "adapters::run_store",
             "adapters::set_aside",

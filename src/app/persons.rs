@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::adapters::disk::DiskError;
+use crate::adapters::installation::{self, Claim};
 use crate::adapters::session_store::Deleted;
 use crate::adapters::{audio_store, backup_store, erasure_ledger, person_store, run_store};
 use crate::adapters::{reserve, set_aside};
@@ -131,7 +132,10 @@ impl App {
         let set_aside_for = self.retention.backup_keep.get();
         let dir = self.data_dir.clone();
         let held = self.blocking(move || -> Result<_, DiskError> {
-            Ok((backup_store::list(dir.backups())?, set_aside::list(&dir)?))
+            // Nobody of ours is in another installation's.
+            let ours = installation::claim(&dir, dir.backups())? != Claim::Anothers;
+            let backups = if ours { backup_store::list(dir.backups())? } else { Vec::new() };
+            Ok((backups, set_aside::list(&dir)?))
         });
         let (backups, aside) = held.await??;
         // Backups may also lie where the server does not look: in another directory, or behind a pipe.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::adapters::data_dir::DataDir;
+use crate::adapters::installation::{self, Claim};
 use crate::adapters::session_store::{self, Totals};
 use crate::adapters::sqlite::{DbError, During};
 use crate::adapters::{audio_store, backup_store, disk, release_assets, run_store, set_aside};
@@ -39,6 +40,8 @@ pub struct DiskUse {
     pub free_bytes: u64,
     /// True when one broken disk takes the database and its backups.
     pub backups_share_the_databases_disk: bool,
+    /// True when what lies in the directory of backups belongs to another installation; none of it is counted here.
+    pub backups_are_anothers: bool,
 }
 
 /// The last run of a job.
@@ -125,7 +128,12 @@ fn audio_files(dir: &DataDir) -> Result<Vec<audio_store::AudioFile>, DbError> {
 }
 
 fn disk_use(dir: &DataDir, counts: &mut Counts) -> Result<DiskUse, DbError> {
-    let backups = if dir.backups().is_dir() { backup_store::list(dir.backups())? } else { Vec::new() };
+    let backups_are_anothers = installation::claim(dir, dir.backups())? == Claim::Anothers;
+    let backups = if dir.backups().is_dir() && !backups_are_anothers {
+        backup_store::list(dir.backups())?
+    } else {
+        Vec::new()
+    };
     counts.newest_backup = backups.first().map(|backup| backup.name.to_string());
     let audio = audio_files(dir)?;
     Ok(DiskUse {
@@ -140,5 +148,6 @@ fn disk_use(dir: &DataDir, counts: &mut Counts) -> Result<DiskUse, DbError> {
         reserve_bytes: disk::allocated_bytes(&dir.reserve()),
         free_bytes: disk::free_bytes(dir.root())?,
         backups_share_the_databases_disk: disk::same_file_system(dir.database(), dir.backups()),
+        backups_are_anothers,
     })
 }

@@ -10,7 +10,7 @@ use crate::support::{House, Server, Talk, agent};
 use crate::upgrades::{earlier_schemas, house_of, owner_of_the_fixture};
 
 /// Somebody asks to be forgotten; returns what they are told.
-fn forget(server: &Server, talk: &Talk) -> Value {
+pub fn forget(server: &Server, talk: &Talk) -> Value {
     let url = format!("{}/api/v1/me", server.url);
     let mut answer = agent().delete(url).header("x-companion-person", &talk.token).call().unwrap();
     assert_eq!(answer.status(), 200);

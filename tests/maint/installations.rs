@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::erasures::forget;
 use crate::support::seed::{self, HOUR};
 use crate::support::{House, names};
 
@@ -88,9 +89,18 @@ fn a_backup_into_the_directory_of_another_installation_touches_nothing() {
     }
     let own = House::at(second.dir.clone());
     own.maint(&["backup-db", "--output-dir", shared.path().to_str().unwrap()]).expect(4);
+    let server = second.start();
+    let erased = forget(&server, &server.start_session());
+    assert!(erased["backups_until"].is_null(), "nobody of ours is in there: {erased}");
+    server.stop();
     let piped = second.maint_command(&["backup-db", "--stdout"]).output().unwrap();
     assert_eq!(piped.status.code(), Some(0), "a pipe is nobody's directory");
-    second.start().stop();
+    let status = second.maint(&["status"]).expect(0).report;
+    assert_eq!(
+        (&status["disk"]["backups_are_anothers"], &status["disk"]["backups"]),
+        (&true.into(), &0.into())
+    );
+    assert!(status["newest_backup"].is_null(), "{status}");
     second.maint(&["list-backups"]).expect(0);
     second.maint(&["verify-backups", "--restore-drill"]).expect(0);
     let report = second.maint(&["doctor", "--repair"]).expect(3).report;
@@ -100,6 +110,11 @@ fn a_backup_into_the_directory_of_another_installation_touches_nothing() {
     assert_eq!(shared.everything(), before);
 
     second.maint(&["backup-db", "--force"]).expect(0);
+    let status = second.maint(&["status"]).expect(0).report;
+    assert_eq!(
+        (&status["disk"]["backups_are_anothers"], &status["disk"]["backups"]),
+        (&false.into(), &2.into())
+    );
     assert_eq!(fs::read_to_string(shared.path().join(MARKER)).unwrap(), id(&second));
     second.maint(&["doctor"]).expect(0);
     first.maint(&["backup-db"]).expect(4);

@@ -282,8 +282,13 @@ impl Readable for import_langgraph::Told {
 impl Readable for status::Counts {
     fn lines(&self, _: bool) -> Vec<String> {
         let disk = &self.disk;
-        let shared =
-            if disk.backups_share_the_databases_disk { ", ON THE SAME DISK as the database" } else { "" };
+        let place = if disk.backups_are_anothers {
+            ", BACKUP_DIR IS ANOTHER INSTALLATION'S: none is ours, run doctor"
+        } else if disk.backups_share_the_databases_disk {
+            ", ON THE SAME DISK as the database"
+        } else {
+            ""
+        };
         let mut lines = vec![
             format!("  database     {} and {} of log", bytes(disk.database_bytes), bytes(disk.log_bytes)),
             format!(
@@ -291,7 +296,7 @@ impl Readable for status::Counts {
                 self.sessions, self.checkpoints, self.memories
             ),
             format!("  audio        {} in {} files", bytes(disk.audio_bytes), disk.audio_files),
-            format!("  backups      {} in {} files{shared}", bytes(disk.backup_bytes), disk.backups),
+            format!("  backups      {} in {} files{place}", bytes(disk.backup_bytes), disk.backups),
             format!("  set aside    {} by restores", bytes(disk.set_aside_bytes)),
             format!("  page files   {} of the last releases", bytes(disk.asset_bytes)),
             format!("  newest       {}", self.newest_backup.as_deref().unwrap_or("no backup")),

@@ -130,7 +130,10 @@ fn broken(title: &str) -> Scene {
             fs::remove_file(house.database()).unwrap();
         }),
         "The database is damaged" => Scene::lived_in().ending_with(5).after(damage).stopped(),
-        "The disk is lost" => lost(),
+        "The disk is lost" => lost(Scene::lived_in()),
+        "The disk is lost with Docker Compose" | "The disk is lost in Kubernetes" => {
+            lost(Scene { user: CONTAINER, ..Scene::on(Machine::installed()) }.with_people())
+        }
         "The disk is full" => full(),
         "Most rows have gone" => Scene::lived_in().ending_with(5).after(|house| {
             let most = "DELETE FROM checkpoints WHERE session_id > 1; DELETE FROM sessions WHERE id > 1;
@@ -191,8 +194,8 @@ fn damage(house: &House) {
 }
 
 /// The disk took the data directory and its backups; off-site are the backups, and that somebody was erased since.
-fn lost() -> Scene {
-    let scene = Scene::lived_in().stopped().ending_with(5);
+fn lost(scene: Scene) -> Scene {
+    let scene = scene.stopped();
     let house = scene.house();
     let gone = seed::sessions(&mut house.db(), 2, 2, seed::now() - HOUR);
     house.maint(&["backup-db"]).expect(0);
@@ -201,8 +204,13 @@ fn lost() -> Scene {
     let person: Vec<u8> = house.db().query_row(whose, [gone[0].as_bytes()], |row| row.get(0)).unwrap();
     let person = uuid::Uuid::from_slice(&person).unwrap();
     let offsite = scene.machine.path("mnt/offsite");
-    names(&house.dir.join("backups"), "").iter().for_each(|file| copy(file, &offsite));
+    let backups = match scene.user {
+        CONTAINER => scene.machine.path("backups/companion"),
+        _ => house.dir.join("backups"),
+    };
+    names(&backups, "").iter().for_each(|file| copy(file, &offsite));
     fs::write(offsite.join("erasures"), format!("{person} 2026-11-24T00:00:00.000Z\n")).unwrap();
+    fs::remove_dir_all(backups).unwrap();
     fs::remove_dir_all(&house.dir).unwrap();
     // Five, and the sixth that was talked to before this backup.
     scene.ending_with(6)
