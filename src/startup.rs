@@ -35,6 +35,7 @@ use crate::web::middleware::{
     security_headers::security_headers,
     unread_body::unread_body,
 };
+use crate::web::openapi::ShowDocs;
 use crate::web::proxies::TrustedProxies;
 use crate::web::routes;
 
@@ -280,6 +281,7 @@ fn serve(
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let shared = web::Data::from(app);
     let earlier = web::Data::new(earlier);
+    let docs = ShowDocs(config.api_docs);
     let proxies = web::Data::new(TrustedProxies::new(config.trusted_proxies.clone()));
     let rates = config.limits.turns_per_minute.map(|most| web::Data::new(RateLimits::new(most)));
     let limits = &config.limits;
@@ -301,6 +303,7 @@ fn serve(
             .app_data(pace)
             .app_data(shared.clone())
             .app_data(earlier.clone())
+            .app_data(docs)
             .app_data(proxies.clone())
             .app_data(origins.clone())
             .configure(routes)

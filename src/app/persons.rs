@@ -35,7 +35,7 @@ struct Promise {
 }
 
 /// What an erasure promises.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Erasure {
     /// When it happened.
     pub erased_at: Timestamp,

@@ -59,6 +59,8 @@ pub struct ServerConfig {
     pub persona: Persona,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Whether the page that shows the API is served.
+    pub api_docs: bool,
     /// Names in the `.env` file that mean nothing here.
     pub ignored: Vec<String>,
 }
@@ -105,6 +107,7 @@ impl ServerConfig {
         let trusted_proxies = reader.networks("TRUSTED_PROXIES");
         let allowed_origins = reader.origins("ALLOWED_ORIGINS");
         let log = reader.log();
+        let api_docs = reader.yes_or_no("ENABLE_API_DOCS", false);
         let ignored = reader.ignored();
         let persona = persona::load(reader.path_if_given("PERSONA_FILE").as_deref());
         let persona = persona.map_err(|error| reader.problems.add(format!("PERSONA_FILE: {error}")));
@@ -120,6 +123,7 @@ impl ServerConfig {
                 allowed_origins,
                 persona,
                 log,
+                api_docs,
                 ignored,
             }),
             _ => Err(reader.problems),

@@ -13,6 +13,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use crate::web::coding::{Coding, negotiate};
 use crate::web::earlier_assets::EarlierAssets;
 use crate::web::error::ApiError;
+use crate::web::openapi::{Binary, ErrorBody};
 
 /// One embedded file.
 #[derive(Debug)]
@@ -41,11 +42,37 @@ pub struct Variant {
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 /// Serves the client's page.
+#[utoipa::path(
+    method(get, head),
+    path = "/",
+    responses(
+        (status = 200, description = "The page", body = String, content_type = "text/html"),
+        (status = 206, description = "The range asked for", body = String, content_type = "text/html"),
+        (status = 304, description = "The client has it"),
+        (status = 406, description = "No coding is acceptable", body = ErrorBody),
+        (status = 412, description = "The condition does not hold", body = ErrorBody),
+        (status = 416, description = "The range lies outside of it", body = ErrorBody),
+    ),
+)]
 pub async fn page(req: HttpRequest) -> HttpResponse {
     respond(&req, &INDEX_HTML)
 }
 
 /// Serves a fingerprinted file of this release, or of the two before it.
+#[utoipa::path(
+    method(get, head),
+    path = "/static/{name}",
+    params(("name" = String, Path, description = "A file's name with its fingerprint")),
+    responses(
+        (status = 200, description = "The file", body = Binary, content_type = "*/*"),
+        (status = 206, description = "The range asked for", body = Binary, content_type = "*/*"),
+        (status = 304, description = "The client has it"),
+        (status = 404, description = "There is no such file", body = ErrorBody),
+        (status = 406, description = "No coding is acceptable", body = ErrorBody),
+        (status = 412, description = "The condition does not hold", body = ErrorBody),
+        (status = 416, description = "The range lies outside of it", body = ErrorBody),
+    ),
+)]
 pub async fn asset(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let name = req.match_info().query("name");
     if let Some(asset) = find(name) {
@@ -458,7 +485,7 @@ mod tests {
     #[test]
     fn the_files_are_in_order_and_small_variants_are_smaller() {
         assert!(ASSETS.is_sorted_by(|a, b| a.name < b.name));
-        for asset in ASSETS.iter().chain([&INDEX_HTML]) {
+        for asset in ASSETS.iter().chain([&INDEX_HTML, &DOCS_HTML]) {
             for small in asset.br.iter().chain(&asset.gzip) {
                 assert!(small.bytes.len() < asset.identity.bytes.len(), "{}", asset.name);
                 assert_ne!(small.etag, asset.identity.etag);

@@ -14,6 +14,7 @@ pub mod error;
 pub mod health;
 pub mod me;
 pub mod middleware;
+pub mod openapi;
 pub mod person;
 pub mod proxies;
 pub mod sessions;
@@ -35,7 +36,9 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/voice/audio/{audio_id}", READ).route(read().to(audio::audio)))
         .service(at("/me", "GET, DELETE").route(web::get().to(me::me)).route(web::delete().to(me::erase)))
         .service(at("/me/export", "GET").route(web::get().to(me::export)))
-        .service(at("/health", READ).route(read().to(health::health)));
+        .service(at("/health", READ).route(read().to(health::health)))
+        .service(at("/openapi.json", READ).route(read().to(openapi::document)))
+        .service(at("/docs", READ).route(read().to(openapi::docs)));
     config
         .service(api)
         .service(at("/livez", READ).route(read().to(health::livez)))

@@ -12,6 +12,7 @@ mod every_response;
 mod health;
 mod logs;
 mod me;
+mod openapi;
 mod origins;
 mod persons;
 mod rate_limits;

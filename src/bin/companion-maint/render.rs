@@ -297,8 +297,11 @@ impl Readable for status::Counts {
             ),
             format!("  audio        {} in {} files", bytes(disk.audio_bytes), disk.audio_files),
             format!("  backups      {} in {} files{place}", bytes(disk.backup_bytes), disk.backups),
-            format!("  set aside    {} by restores", bytes(disk.set_aside_bytes)),
-            format!("  page files   {} of the last releases", bytes(disk.asset_bytes)),
+            format!(
+                "  set aside    {}, files of the page {}",
+                bytes(disk.set_aside_bytes),
+                bytes(disk.asset_bytes)
+            ),
             format!("  newest       {}", self.newest_backup.as_deref().unwrap_or("no backup")),
             format!(
                 "  disk         {} free, {} kept in reserve",
