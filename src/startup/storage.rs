@@ -59,7 +59,7 @@ pub(super) fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
 /// What a page that was cached before an upgrade may still ask for.
 pub(super) fn earlier_assets(dir: &DataDir) -> EarlierAssets {
     let found = release_assets::earlier(dir, assets::RELEASE).unwrap_or_else(|error| {
-        tracing::warn!(event = "assets_not_found", error = %error, "The pages of earlier releases will miss their files");
+        tracing::warn!(event = "server_assets_not_found", error = %error, "The pages of earlier releases will miss their files");
         Vec::new()
     });
     EarlierAssets::new(found)
@@ -71,15 +71,19 @@ pub(super) fn keep_assets(dir: &DataDir) {
     match release_assets::keep(dir, release, assets::to_keep()) {
         Ok(Keeping::Known) => {}
         Ok(Keeping::Written) => {
-            tracing::info!(event = "assets_kept", release, "The page's files were left for later releases");
+            tracing::info!(
+                event = "server_assets_kept",
+                release,
+                "The page's files were left for later releases"
+            );
         }
         Ok(Keeping::NoRoom) => tracing::warn!(
-            event = "assets_not_kept",
+            event = "server_assets_not_kept",
             release,
             "The disk is low: the page's files were not left for later releases"
         ),
         Err(error) => tracing::warn!(
-            event = "assets_not_kept",
+            event = "server_assets_not_kept",
             release,
             error = %error,
             "The page's files could not be left for later releases"
