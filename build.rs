@@ -20,6 +20,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// Where files are served, and so how they are referred to.
 const PREFIX: &str = "/static/";
 
+/// Where the bytes lie for the compiler, beside the source that names them.
+const STORE: &str = "embedded";
+
 /// What a file is, told by its ending.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -52,7 +55,7 @@ fn main() -> Result<()> {
     }
     let mut finished: Vec<_> = finisher.done.into_values().collect();
     finished.sort_by(|a, b| a.name.cmp(&b.name));
-    fs::write(out.join("assets.rs"), table(&finished, &out.join("embedded"))?)?;
+    fs::write(out.join("assets.rs"), table(&finished, &cargo_says("CARGO_PKG_VERSION")?, &out.join(STORE))?)?;
     Ok(())
 }
 
@@ -186,8 +189,9 @@ fn gzip(content: &[u8]) -> Result<Vec<u8>> {
     Ok(encoder.finish()?)
 }
 
-/// The Rust source `src/web/assets.rs` includes: one static per page, and a slice of all other files by name.
-fn table(finished: &[Finished], store: &Path) -> Result<String> {
+/// The Rust source `src/web/assets.rs` includes: one static per page, a slice of all other files by name, and what this
+/// set of files is called.
+fn table(finished: &[Finished], version: &str, store: &Path) -> Result<String> {
     // What an earlier build left would only gather.
     if store.exists() {
         fs::remove_dir_all(store)?;
@@ -203,8 +207,11 @@ fn table(finished: &[Finished], store: &Path) -> Result<String> {
             writeln!(assets, "    {value},")?;
         }
     }
+    // The tags in it change with every byte of every encoding.
+    let release = format!("{version}-{}", &hex_digest(assets.as_bytes())[..16]);
     Ok(format!(
-        "{pages}\n/// Every fingerprinted file, by name.\npub static ASSETS: &[Asset] = &[\n{assets}];\n"
+        "{pages}\n/// Every fingerprinted file, by name.\npub static ASSETS: &[Asset] = &[\n{assets}];\n
+/// What this set of files is called: the version and a hash of the set.\npub const RELEASE: &str = {release:?};\n"
     ))
 }
 
@@ -228,7 +235,9 @@ fn entry(file: &Finished, store: &Path) -> Result<String> {
 /// Leaves the bytes where the compiler picks them up. The tag is made of these bytes, not of the file they were
 /// compressed from: a new compressor may write others, and a strong tag must tell.
 fn variant(bytes: &[u8], name: &str, store: &Path) -> Result<String> {
-    let path = store.join(name.replace('/', "_"));
-    fs::write(&path, bytes)?;
-    Ok(format!("Variant {{ bytes: include_bytes!({path:?}), etag: {:?} }}", &hex_digest(bytes)[..32]))
+    let file = name.replace('/', "+");
+    fs::write(store.join(&file), bytes)?;
+    let path = format!("{STORE}/{file}");
+    let etag = format!("\"{}\"", &hex_digest(bytes)[..32]);
+    Ok(format!("Variant {{ bytes: include_bytes!({path:?}), etag: {etag:?} }}"))
 }

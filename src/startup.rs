@@ -22,6 +22,7 @@ use crate::domain::chat::ChatModel;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::telemetry::metrics::{Metrics, MetricsError};
 use crate::web::byte_budget::ByteBudget;
+use crate::web::earlier_assets::EarlierAssets;
 use crate::web::metrics::MetricsToken;
 use crate::web::middleware::{
     body_budget::{BodyPace, body_budget},
@@ -38,6 +39,7 @@ use crate::web::middleware::{
     security_headers::security_headers,
     unread_body::unread_body,
 };
+use crate::web::openapi::ShowDocs;
 use crate::web::proxies::TrustedProxies;
 use crate::web::routes;
 
@@ -98,6 +100,7 @@ impl Default for Substitutes {
 /// A server that is bound and ready to run.
 pub struct Application {
     app: Arc<App>,
+    data_dir: DataDir,
     database: Database,
     server: Server,
     url: String,
@@ -126,7 +129,7 @@ impl Application {
         let parts = Parts {
             clock: substitutes.clock,
             database: started.database.clone(),
-            data_dir,
+            data_dir: data_dir.clone(),
             model: substitutes.model,
             persona: Arc::new(config.persona.clone()),
             retention: config.retention.clone(),
@@ -134,9 +137,10 @@ impl Application {
         };
         let app = Arc::new(App::new(parts, tokio::runtime::Handle::current()));
         let url = format!("http://{}", listener.local_addr()?);
-        let server = serve(app.clone(), listener, config)?;
+        let server = serve(app.clone(), storage::earlier_assets(&data_dir), listener, config)?;
         Ok(Self {
             app,
+            data_dir,
             database: started.database,
             server,
             url,
@@ -172,6 +176,8 @@ impl Application {
     ) -> Result<(), StartupError> {
         let handle = self.server.handle();
         let mut serving = tokio::spawn(self.server);
+        let data_dir = self.data_dir;
+        let keeping = tokio::task::spawn_blocking(move || storage::keep_assets(&data_dir));
         let mut served = None;
         let outcome = tokio::select! {
             // In this order: when the preparation fails the database ends with it, and the reason is to be told.
@@ -201,6 +207,8 @@ impl Application {
         };
         let served = served.map_err(|_| StartupError::Died("the HTTP server"))?;
         self.database.close().await;
+        // It is soon over, and writes to the data directory.
+        drop(keeping.await);
         tracing::info!(event = "server_stopped", clean = outcome.is_ok(), "The server has stopped");
         outcome.and(served.map_err(Into::into))
     }
@@ -271,12 +279,19 @@ fn cors(allowed: &[String]) -> Cors {
         .max_age(600)
 }
 
-fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<Server, StartupError> {
+fn serve(
+    app: Arc<App>,
+    earlier: EarlierAssets,
+    listener: TcpListener,
+    config: &ServerConfig,
+) -> Result<Server, StartupError> {
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), app.now().as_millis())?;
     let metrics = web::Data::new(metrics);
     let metrics_token = MetricsToken(config.metrics_token.clone());
     let shared = web::Data::from(app);
+    let earlier = web::Data::new(earlier);
+    let docs = ShowDocs(config.api_docs);
     let proxies = web::Data::new(TrustedProxies::new(config.trusted_proxies.clone()));
     let rates = config.limits.turns_per_minute.map(|most| web::Data::new(RateLimits::new(most)));
     let limits = &config.limits;
@@ -300,6 +315,8 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
             .app_data(budget.clone())
             .app_data(pace)
             .app_data(shared.clone())
+            .app_data(earlier.clone())
+            .app_data(docs)
             .app_data(proxies.clone())
             .app_data(origins.clone())
             .configure(routes)

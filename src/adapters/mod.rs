@@ -25,6 +25,7 @@ pub mod person_store;
 pub mod ping;
 pub mod private_files;
 pub mod process;
+pub mod release_assets;
 pub mod reserve;
 pub mod run_store;
 pub mod session_store;

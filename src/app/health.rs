@@ -15,7 +15,7 @@ pub struct Probe {
 }
 
 /// The state of each service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Services {
     /// The language model.
     pub llm: ServiceState,

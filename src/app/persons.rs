@@ -28,7 +28,7 @@ pub struct Visit {
 }
 
 /// What an erasure promises.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Erasure {
     /// When it happened.
     pub erased_at: Timestamp,

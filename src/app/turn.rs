@@ -76,7 +76,7 @@ pub struct TurnReply {
 }
 
 /// Milliseconds of each stage; all zero when the answer had been kept before.
-#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, serde::Serialize, utoipa::ToSchema)]
 pub struct Timings {
     /// Until the model's first piece.
     pub first_token_ms: f64,

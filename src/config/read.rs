@@ -87,7 +87,7 @@ impl Reader {
         per_minute.filter(|_| self.yes_or_no("RATE_LIMIT_ENABLED", true))
     }
 
-    fn yes_or_no(&mut self, name: &str, default: bool) -> bool {
+    pub fn yes_or_no(&mut self, name: &str, default: bool) -> bool {
         self.parsed(name, default, "must be true or false", |text| match text.to_ascii_lowercase().as_str() {
             "true" => Some(true),
             "false" => Some(false),

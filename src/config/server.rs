@@ -61,6 +61,8 @@ pub struct ServerConfig {
     pub persona: Persona,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Whether the page that shows the API is served.
+    pub api_docs: bool,
     /// Names in the `.env` file that mean nothing here.
     pub ignored: Vec<String>,
 }
@@ -108,6 +110,7 @@ impl ServerConfig {
         let allowed_origins = reader.origins("ALLOWED_ORIGINS");
         let metrics_token = reader.secret("METRICS_TOKEN", "METRICS_TOKEN_FILE");
         let log = reader.log();
+        let api_docs = reader.yes_or_no("ENABLE_API_DOCS", false);
         let ignored = reader.ignored();
         let persona = persona::load(reader.path_if_given("PERSONA_FILE").as_deref());
         let persona = persona.map_err(|error| reader.problems.add(format!("PERSONA_FILE: {error}")));
@@ -124,6 +127,7 @@ impl ServerConfig {
                 metrics_token,
                 persona,
                 log,
+                api_docs,
                 ignored,
             }),
             _ => Err(reader.problems),

@@ -77,7 +77,7 @@ pub enum ChatError {
 pub type ReplyStream = BoxStream<'static, Result<String, ChatError>>;
 
 /// What health says of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceState {
     /// It answers.

@@ -10,7 +10,8 @@ use crate::domain::clock::Timestamp;
 use crate::domain::retention::{RetentionDays, UNREMEMBERED_IDLE};
 
 /// A public id: 128 bits, 122 of them random, shown as a UUID.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, utoipa::ToSchema)]
+#[schema(value_type = String, format = "uuid")]
 pub struct PublicId(Uuid);
 
 impl PublicId {

@@ -8,7 +8,7 @@ use crate::adapters::data_dir::DataDir;
 use crate::adapters::installation::{self, Claim};
 use crate::adapters::session_store::{self, Totals};
 use crate::adapters::sqlite::{DbError, During};
-use crate::adapters::{audio_store, backup_store, disk, run_store, set_aside};
+use crate::adapters::{audio_store, backup_store, disk, release_assets, run_store, set_aside};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::JOBS;
 use crate::maint::{
@@ -32,6 +32,8 @@ pub struct DiskUse {
     pub backups: u64,
     /// Databases that restores have set aside.
     pub set_aside_bytes: u64,
+    /// The web client's files of the last releases.
+    pub asset_bytes: u64,
     /// Kept back for cleanup on a full disk.
     pub reserve_bytes: u64,
     /// Free where the database lies.
@@ -142,6 +144,7 @@ fn disk_use(dir: &DataDir, counts: &mut Counts) -> Result<DiskUse, DbError> {
         backup_bytes: backups.iter().map(|backup| backup.manifest.bytes).sum(),
         backups: backups.len() as u64,
         set_aside_bytes: set_aside::bytes(dir)?,
+        asset_bytes: release_assets::bytes(dir)?,
         reserve_bytes: disk::allocated_bytes(&dir.reserve()),
         free_bytes: disk::free_bytes(dir.root())?,
         backups_share_the_databases_disk: disk::same_file_system(dir.database(), dir.backups()),

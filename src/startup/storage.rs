@@ -9,10 +9,13 @@ use crate::adapters::backup_writer::{self, BackupError};
 use crate::adapters::data_dir::{DataDir, remove_leftovers};
 use crate::adapters::database::Prepare;
 use crate::adapters::installation::{self, Claim};
+use crate::adapters::release_assets::{self, Keeping};
 use crate::adapters::sqlite::{self, Access, DbError};
 use crate::adapters::{erasure_ledger, import_owners, reserve};
 use crate::domain::clock::Clock;
 use crate::startup::StartupError;
+use crate::web::assets;
+use crate::web::earlier_assets::EarlierAssets;
 
 /// Tells the log where our database lies when the setting names the predecessor's, and how to bring that in.
 pub(super) fn import_command(dir: &DataDir) -> Option<String> {
@@ -52,6 +55,41 @@ pub(super) fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
         tracing::warn!(error = %error, "There is no room for the reserve; cleanup may not work on a full disk");
     }
     Ok(())
+}
+
+/// What a page that was cached before an upgrade may still ask for.
+pub(super) fn earlier_assets(dir: &DataDir) -> EarlierAssets {
+    let found = release_assets::earlier(dir, assets::RELEASE).unwrap_or_else(|error| {
+        tracing::warn!(event = "server_assets_not_found", error = %error, "The pages of earlier releases will miss their files");
+        Vec::new()
+    });
+    EarlierAssets::new(found)
+}
+
+/// Leaves this release's files for those after it. That it cannot is no reason not to serve.
+pub(super) fn keep_assets(dir: &DataDir) {
+    let release = assets::RELEASE;
+    match release_assets::keep(dir, release, assets::to_keep()) {
+        Ok(Keeping::Known) => {}
+        Ok(Keeping::Written) => {
+            tracing::info!(
+                event = "server_assets_kept",
+                release,
+                "The page's files were left for later releases"
+            );
+        }
+        Ok(Keeping::NoRoom) => tracing::warn!(
+            event = "server_assets_not_kept",
+            release,
+            "The disk is low: the page's files were not left for later releases"
+        ),
+        Err(error) => tracing::warn!(
+            event = "server_assets_not_kept",
+            release,
+            error = %error,
+            "The page's files could not be left for later releases"
+        ),
+    }
 }
 
 /// A database that was put back by hand must not bring back who asked to be forgotten since.

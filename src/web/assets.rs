@@ -3,14 +3,17 @@
 //! Here a representation is chosen (coding, 304, range); how long it may be kept is the `cache_headers` middleware's.
 
 use actix_web::http::header::{
-    self, AcceptEncoding, ContentRange, ContentRangeSpec, ETag, Encoding, EntityTag, IfNoneMatch, IfRange,
-    Preference, QualityItem, Range,
+    self, ContentRange, ContentRangeSpec, EntityTag, HeaderName, HeaderValue, IfMatch, IfNoneMatch, IfRange,
+    Range,
 };
 use actix_web::http::{Method, StatusCode};
-use actix_web::web::{Bytes, Path};
+use actix_web::web::{self, Bytes};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 
+use crate::web::coding::{Coding, negotiate};
+use crate::web::earlier_assets::EarlierAssets;
 use crate::web::error::ApiError;
+use crate::web::openapi::{Binary, ErrorBody};
 
 /// One embedded file.
 #[derive(Debug)]
@@ -32,21 +35,62 @@ pub struct Asset {
 pub struct Variant {
     /// What is sent.
     pub bytes: &'static [u8],
-    /// The strong entity tag of just these bytes, without its quotes.
+    /// The strong entity tag of just these bytes.
     pub etag: &'static str,
 }
 
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 /// Serves the client's page.
+#[utoipa::path(
+    method(get, head),
+    path = "/",
+    responses(
+        (status = 200, description = "The page", body = String, content_type = "text/html"),
+        (status = 206, description = "The range asked for", body = String, content_type = "text/html"),
+        (status = 304, description = "The client has it"),
+        (status = 406, description = "No coding is acceptable", body = ErrorBody),
+        (status = 412, description = "The condition does not hold", body = ErrorBody),
+        (status = 416, description = "The range lies outside of it", body = ErrorBody),
+    ),
+)]
 pub async fn page(req: HttpRequest) -> HttpResponse {
     respond(&req, &INDEX_HTML)
 }
 
-/// Serves a fingerprinted file.
-pub async fn asset(req: HttpRequest, name: Path<String>) -> Result<HttpResponse, ApiError> {
-    let asset = find(&name).ok_or(ApiError::NotFound)?;
-    Ok(respond(&req, asset))
+/// Serves a fingerprinted file of this release, or of the two before it.
+#[utoipa::path(
+    method(get, head),
+    path = "/static/{name}",
+    params(("name" = String, Path, description = "A file's name with its fingerprint")),
+    responses(
+        (status = 200, description = "The file", body = Binary, content_type = "*/*"),
+        (status = 206, description = "The range asked for", body = Binary, content_type = "*/*"),
+        (status = 304, description = "The client has it"),
+        (status = 404, description = "There is no such file", body = ErrorBody),
+        (status = 406, description = "No coding is acceptable", body = ErrorBody),
+        (status = 412, description = "The condition does not hold", body = ErrorBody),
+        (status = 416, description = "The range lies outside of it", body = ErrorBody),
+    ),
+)]
+pub async fn asset(req: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let name = req.match_info().query("name");
+    if let Some(asset) = find(name) {
+        return Ok(respond(&req, asset));
+    }
+    let earlier = req.app_data::<web::Data<EarlierAssets>>().ok_or(ApiError::NotFound)?;
+    earlier.respond(&req, name).await
+}
+
+/// The files of this release as they are kept for the releases after it: each encoding by the name it has there.
+pub fn to_keep() -> impl Iterator<Item = (String, &'static [u8])> {
+    ASSETS.iter().flat_map(|asset| {
+        let encodings = [Coding::Identity, Coding::Brotli, Coding::Gzip].into_iter();
+        encodings.filter_map(|coding| {
+            let variant = asset.variant(coding)?;
+            Some((EarlierAssets::file_name(asset.name, coding), variant.bytes))
+        })
+    })
 }
 
 /// The file of exactly this fingerprinted name.
@@ -56,16 +100,18 @@ pub fn find(name: &str) -> Option<&'static Asset> {
 
 /// Answers a GET or HEAD with the representation, and the part of it, that the client asked for.
 pub fn respond(req: &HttpRequest, asset: &'static Asset) -> HttpResponse {
-    let Some((encoding, variant)) = asset.choose(req) else {
+    let chosen = negotiate(req, |coding| asset.variant(coding).is_some());
+    let Some((coding, variant)) = chosen.and_then(|coding| Some((coding, asset.variant(coding)?))) else {
         return builder(StatusCode::NOT_ACCEPTABLE).finish();
     };
-    let etag = EntityTag::new_strong(variant.etag.to_owned());
-    if is_unchanged(req, &etag) {
-        return builder(StatusCode::NOT_MODIFIED).insert_header(ETag(etag)).finish();
+    match condition(req, variant.etag) {
+        Condition::Holds => {}
+        Condition::Unchanged => return tagged(StatusCode::NOT_MODIFIED, variant).finish(),
+        Condition::Fails => return builder(StatusCode::PRECONDITION_FAILED).finish(),
     }
-    let part = Part::asked_for(req, &etag, variant.bytes);
-    let mut response = builder(part.status());
-    response.insert_header((header::ACCEPT_RANGES, "bytes"));
+    let part = Part::asked_for(req, variant);
+    let mut response = tagged(part.status(), variant);
+    response.insert_header((header::ACCEPT_RANGES, HeaderValue::from_static("bytes")));
     if let Some(content_range) = part.content_range(variant.bytes) {
         response.insert_header(content_range);
     }
@@ -74,61 +120,72 @@ pub fn respond(req: &HttpRequest, asset: &'static Asset) -> HttpResponse {
         Part::Piece { bytes, .. } => bytes,
         Part::Nothing => return response.finish(),
     };
-    if encoding != Encoding::identity() {
-        response.insert_header((header::CONTENT_ENCODING, encoding.to_string()));
+    if let Some(encoding) = coding.content_encoding() {
+        response.insert_header((header::CONTENT_ENCODING, encoding));
     }
-    response.insert_header(ETag(etag)).content_type(asset.mime).body(Bytes::from_static(body))
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(asset.mime)));
+    response.body(Bytes::from_static(body))
 }
 
 /// Every answer depends on what the client accepts, errors included.
 fn builder(status: StatusCode) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
-    response.insert_header((header::VARY, "accept-encoding"));
+    response.insert_header((header::VARY, HeaderValue::from_static("accept-encoding")));
+    response
+}
+
+fn tagged(status: StatusCode, variant: &Variant) -> HttpResponseBuilder {
+    let mut response = builder(status);
+    response.insert_header((header::ETAG, HeaderValue::from_static(variant.etag)));
     response
 }
 
 impl Asset {
-    /// The representation the client likes best, `None` if it refuses all.
-    fn choose(&self, req: &HttpRequest) -> Option<(Encoding, &Variant)> {
-        let offers = [
-            (Encoding::brotli(), self.br.as_ref()),
-            (Encoding::gzip(), self.gzip.as_ref()),
-            (Encoding::identity(), Some(&self.identity)),
-        ];
-        let offers = || offers.iter().filter_map(|(encoding, variant)| Some((encoding, (*variant)?)));
-        let accepted = req.get_header().unwrap_or(AcceptEncoding(Vec::new()));
-        let accepted = spell_out_wildcard(accepted, offers().map(|(encoding, _)| encoding));
-        let chosen = accepted.negotiate(offers().map(|(encoding, _)| encoding))?;
-        offers().find(|(encoding, _)| **encoding == chosen).map(|(_, variant)| (chosen, variant))
-    }
-}
-
-/// `*` means every coding the client did not name. `negotiate` lets it stand for identity alone, even for an identity
-/// that was refused by name, so it gets the list without a `*`.
-fn spell_out_wildcard<'a>(
-    accepted: AcceptEncoding,
-    offered: impl Iterator<Item = &'a Encoding>,
-) -> AcceptEncoding {
-    let Some(quality) = accepted.0.iter().find(|item| item.item.is_any()).map(|item| item.quality) else {
-        return accepted;
-    };
-    let (_, mut named): (Vec<_>, Vec<_>) = accepted.0.into_iter().partition(|item| item.item.is_any());
-    for encoding in offered {
-        let encoding = Preference::Specific(encoding.clone());
-        if named.iter().all(|item| item.item != encoding) {
-            named.push(QualityItem::new(encoding, quality));
+    fn variant(&self, coding: Coding) -> Option<&Variant> {
+        match coding {
+            Coding::Brotli => self.br.as_ref(),
+            Coding::Gzip => self.gzip.as_ref(),
+            Coding::Identity => Some(&self.identity),
         }
     }
-    AcceptEncoding(named)
 }
 
-/// Whether the client already holds this representation.
-fn is_unchanged(req: &HttpRequest, etag: &EntityTag) -> bool {
-    match req.get_header::<IfNoneMatch>() {
-        Some(IfNoneMatch::Any) => true,
-        Some(IfNoneMatch::Items(held)) => held.iter().any(|other| other.weak_eq(etag)),
-        None => false,
+/// What the request's conditions on the representation come to.
+enum Condition {
+    Holds,
+    /// The client already has it.
+    Unchanged,
+    /// The client wants only another one.
+    Fails,
+}
+
+fn condition(req: &HttpRequest, etag: &'static str) -> Condition {
+    if req.headers().contains_key(header::IF_MATCH) {
+        let tag = entity_tag(etag);
+        let wanted = match req.get_header::<IfMatch>() {
+            Some(IfMatch::Any) => true,
+            Some(IfMatch::Items(wanted)) => wanted.iter().any(|other| other.strong_eq(&tag)),
+            None => false,
+        };
+        if !wanted {
+            return Condition::Fails;
+        }
     }
+    let Some(held) = only(req, &header::IF_NONE_MATCH) else { return Condition::Holds };
+    let unchanged = held.is_some_and(|held| held.as_bytes() == etag.as_bytes())
+        || match req.get_header::<IfNoneMatch>() {
+            Some(IfNoneMatch::Any) => true,
+            Some(IfNoneMatch::Items(held)) => held.iter().any(|other| other.weak_eq(&entity_tag(etag))),
+            None => false,
+        };
+    if unchanged { Condition::Unchanged } else { Condition::Holds }
+}
+
+/// `None` when there is no such header, its value when it came once.
+fn only<'a>(req: &'a HttpRequest, name: &HeaderName) -> Option<Option<&'a HeaderValue>> {
+    let mut values = req.headers().get_all(name);
+    let first = values.next()?;
+    Some(values.next().is_none().then_some(first))
 }
 
 /// How much of a representation is sent.
@@ -145,12 +202,16 @@ enum Part {
 
 impl Part {
     /// A list of ranges is answered whole, which is always allowed; so is one that cannot be read.
-    fn asked_for(req: &HttpRequest, etag: &EntityTag, bytes: &'static [u8]) -> Self {
-        if req.method() != Method::GET || is_list(req) || !if_range_holds(req, etag) {
+    fn asked_for(req: &HttpRequest, variant: &Variant) -> Self {
+        let Some(asked) = only(req, &header::RANGE) else { return Self::Whole };
+        // The typed header drops the ranges it cannot read, so that what is left may look like a single one.
+        let is_one = asked.is_some_and(|asked| !asked.as_bytes().contains(&b','));
+        if req.method() != Method::GET || !is_one || !if_range_holds(req, variant.etag) {
             return Self::Whole;
         }
         let Some(Range::Bytes(ranges)) = req.get_header() else { return Self::Whole };
         let [range] = ranges.as_slice() else { return Self::Whole };
+        let bytes = variant.bytes;
         let piece = range.to_satisfiable_range(bytes.len() as u64).and_then(|(first, last)| {
             let bytes = bytes.get(usize::try_from(first).ok()?..=usize::try_from(last).ok()?)?;
             Some(Self::Piece { first, last, bytes })
@@ -176,18 +237,17 @@ impl Part {
     }
 }
 
-/// The typed header drops the ranges it cannot read, so that what is left may look like a single one.
-fn is_list(req: &HttpRequest) -> bool {
-    req.headers().get(header::RANGE).is_some_and(|value| value.as_bytes().contains(&b','))
-}
-
 /// Whether a range may be cut from what is served now. Nothing here has a date, so a date never matches.
-fn if_range_holds(req: &HttpRequest, etag: &EntityTag) -> bool {
+fn if_range_holds(req: &HttpRequest, etag: &'static str) -> bool {
     match req.get_header::<IfRange>() {
-        Some(IfRange::EntityTag(held)) => held.strong_eq(etag),
+        Some(IfRange::EntityTag(held)) => held.strong_eq(&entity_tag(etag)),
         Some(IfRange::Date(_)) => false,
         None => !req.headers().contains_key(header::IF_RANGE),
     }
+}
+
+fn entity_tag(etag: &str) -> EntityTag {
+    EntityTag::new_strong(etag.trim_matches('"').to_owned())
 }
 
 #[cfg(test)]
@@ -202,14 +262,14 @@ mod tests {
     static DIGITS: Asset = Asset {
         name: "digits-0.txt",
         mime: "text/plain",
-        identity: Variant { bytes: b"0123456789", etag: "whole" },
-        br: Some(Variant { bytes: b"br", etag: "brotli" }),
-        gzip: Some(Variant { bytes: b"gzip", etag: "gzip" }),
+        identity: Variant { bytes: b"0123456789", etag: "\"whole\"" },
+        br: Some(Variant { bytes: b"br", etag: "\"brotli\"" }),
+        gzip: Some(Variant { bytes: b"gzip", etag: "\"gzip\"" }),
     };
     static SMALL: Asset = Asset {
         name: "small-0.txt",
         mime: "text/plain",
-        identity: Variant { bytes: b"0", etag: "small" },
+        identity: Variant { bytes: b"0", etag: "\"small\"" },
         br: None,
         gzip: None,
     };
@@ -304,6 +364,27 @@ mod tests {
         for held in ["\"other\"", "\"brotli\"", "nonsense", ""] {
             assert_eq!(get(&[(IF_NONE_MATCH, held)]).status(), StatusCode::OK, "{held}");
         }
+    }
+
+    #[actix_web::test]
+    async fn who_wants_only_one_that_is_not_served_is_told_so() {
+        for (wanted, status) in [
+            ("\"whole\"", StatusCode::OK),
+            ("\"other\", \"whole\"", StatusCode::OK),
+            ("*", StatusCode::OK),
+            ("\"other\"", StatusCode::PRECONDITION_FAILED),
+            ("W/\"whole\"", StatusCode::PRECONDITION_FAILED),
+        ] {
+            assert_eq!(get(&[(header::IF_MATCH, wanted)]).status(), status, "{wanted}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_range_or_a_condition_that_comes_twice_is_a_list() {
+        let twice = get(&[(RANGE, "bytes=0-0"), (RANGE, "bytes=2-2")]);
+        assert_eq!(twice.status(), StatusCode::OK);
+        let twice = get(&[(IF_NONE_MATCH, "\"other\""), (IF_NONE_MATCH, "\"whole\"")]);
+        assert_eq!(twice.status(), StatusCode::NOT_MODIFIED);
     }
 
     #[actix_web::test]
@@ -404,7 +485,7 @@ mod tests {
     #[test]
     fn the_files_are_in_order_and_small_variants_are_smaller() {
         assert!(ASSETS.is_sorted_by(|a, b| a.name < b.name));
-        for asset in ASSETS.iter().chain([&INDEX_HTML]) {
+        for asset in ASSETS.iter().chain([&INDEX_HTML, &DOCS_HTML]) {
             for small in asset.br.iter().chain(&asset.gzip) {
                 assert!(small.bytes.len() < asset.identity.bytes.len(), "{}", asset.name);
                 assert_ne!(small.etag, asset.identity.etag);

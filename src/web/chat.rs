@@ -5,6 +5,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::app::turn::{Timings, TurnEvent, TurnEvents, TurnReply, TurnRequest};
 use crate::app::{App, AppError};
@@ -13,25 +14,38 @@ use crate::domain::session::{CheckpointId, SessionId, TurnId};
 use crate::web::body::JsonBody;
 use crate::web::error::{ApiError, report};
 use crate::web::middleware::request_id::RequestId;
+use crate::web::openapi::ErrorBody;
 
 /// A reply that comes faster than it can be sent is sent in packets of so many events.
 const EVENTS_PER_PACKET: usize = 32;
 
 /// The body of `POST /chat`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct ChatBody {
+    /// The conversation.
     session_id: SessionId,
+    /// What is said; at most `MAX_MESSAGE_CHARS` (8000) characters.
+    #[schema(
+        min_length = 1,
+        max_length = 8000,
+        pattern = "[^\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]"
+    )]
     message: String,
+    /// Whether the reply is wanted as speech, too.
     #[serde(default)]
     speak: bool,
+    /// Names the turn: sent again, it is answered with what was kept.
     turn_id: Option<TurnId>,
 }
 
-#[derive(Serialize)]
+/// A reply.
+#[derive(Serialize, ToSchema)]
 struct ReplyBody {
     session_id: SessionId,
     checkpoint_id: CheckpointId,
+    /// All of it.
     text: String,
+    /// What did not work this time.
     degraded: Vec<&'static str>,
     timings: Timings,
 }
@@ -41,7 +55,19 @@ struct TokenBody {
     text: String,
 }
 
-/// `POST /chat`
+/// Says something and gets the reply, whole or, with `Accept: text/event-stream`, as it is made.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chat",
+    request_body = ChatBody,
+    responses(
+        (status = 200, description = "The reply. Streamed: `token` events, then one `done` with the reply or `error`",
+         content((ReplyBody = "application/json"), (String = "text/event-stream"))),
+        (status = 404, description = "No such session", body = ErrorBody),
+        (status = 409, description = "Enough turns wait in this session", body = ErrorBody),
+        (status = 504, description = "The companion took too long to answer", body = ErrorBody),
+    ),
+)]
 pub async fn chat(
     app: web::Data<App>,
     request: HttpRequest,

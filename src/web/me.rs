@@ -4,15 +4,19 @@ use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::stream;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::app::persons::Erasure;
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::retention::RetentionDays;
 use crate::web::error::ApiError;
 use crate::web::middleware::person_cookie::CookieChange;
+use crate::web::openapi::ExportBody;
 use crate::web::person::CurrentPerson;
 
-#[derive(Serialize)]
+/// Who asks, and what is announced to them.
+#[derive(Serialize, ToSchema)]
 struct MeBody {
     created_at: Timestamp,
     last_seen_at: Timestamp,
@@ -22,14 +26,20 @@ struct MeBody {
 }
 
 /// What is announced; `null` where things are kept for good.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RetentionBody {
     session_days: Option<u32>,
     person_days: Option<u32>,
     audio_hours: u64,
 }
 
-/// `GET /me`
+/// Tells who one is here, and how long what is kept.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me",
+    responses((status = 200, description = "The person", body = MeBody)),
+    security(("person" = []), ("person_cookie" = [])),
+)]
 pub async fn me(app: web::Data<App>, person: CurrentPerson) -> Result<HttpResponse, ApiError> {
     let maintenance_overdue = app.overdue_jobs().await?;
     let retention = app.retention();
@@ -45,7 +55,13 @@ pub async fn me(app: web::Data<App>, person: CurrentPerson) -> Result<HttpRespon
     }))
 }
 
-/// `GET /me/export`
+/// Gives everything held about the person as one document.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me/export",
+    responses((status = 200, description = "The document", body = ExportBody)),
+    security(("person" = []), ("person_cookie" = [])),
+)]
 pub async fn export(app: web::Data<App>, person: CurrentPerson) -> HttpResponse {
     let pieces = app.into_inner().export(person.0);
     // The body is sent after the request's own span has ended.
@@ -66,7 +82,13 @@ fn log_failure(error: &AppError) {
     tracing::error!(event = "request_failed", cause = %error, "An export failed half-way");
 }
 
-/// `DELETE /me`
+/// Erases the person everywhere.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/me",
+    responses((status = 200, description = "They are gone", body = Erasure)),
+    security(("person" = []), ("person_cookie" = [])),
+)]
 pub async fn erase(
     app: web::Data<App>,
     request: HttpRequest,

@@ -14,6 +14,7 @@ use crate::telemetry::exposition::{self, Gauges};
 use crate::telemetry::metrics::{BodyRefusal, Metrics};
 use crate::web::byte_budget::ByteBudget;
 use crate::web::error::ApiError;
+use crate::web::openapi::ErrorBody;
 use crate::web::proxies::is_from_this_machine;
 
 /// How the last run of a job can have ended, as the record of runs says it.
@@ -23,7 +24,17 @@ const OUTCOMES: [&str; 6] = ["running", "succeeded", "partial", "failed", "refus
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricsToken(pub Option<Secret>);
 
-/// `GET /metrics` at the root
+/// Tells how the server fares, for Prometheus.
+#[utoipa::path(
+    method(get, head),
+    path = "/metrics",
+    operation_id = "metrics_text",
+    responses(
+        (status = 200, description = "Every number, with what it means", body = String, content_type = "text/plain"),
+        (status = 401, description = "`METRICS_TOKEN` is set and was not sent", body = ErrorBody),
+        (status = 404, description = "It is not set, and this is not the server's own machine", body = ErrorBody),
+    ),
+)]
 pub async fn text(
     request: HttpRequest,
     app: web::Data<App>,
@@ -36,7 +47,17 @@ pub async fn text(
     Ok(response.insert_header((CONTENT_TYPE, exposition::TEXT)).body(exposition::text(&families)))
 }
 
-/// `GET /metrics` under `/api/v1`
+/// Tells the same as JSON.
+#[utoipa::path(
+    method(get, head),
+    path = "/api/v1/metrics",
+    operation_id = "metrics_json",
+    responses(
+        (status = 200, description = "`counters`, `gauges`, `histograms` and the `timestamp`", body = Object),
+        (status = 401, description = "`METRICS_TOKEN` is set and was not sent", body = ErrorBody),
+        (status = 404, description = "It is not set, and this is not the server's own machine", body = ErrorBody),
+    ),
+)]
 pub async fn json(
     request: HttpRequest,
     app: web::Data<App>,

@@ -8,11 +8,14 @@ pub mod audio;
 pub mod body;
 pub mod byte_budget;
 pub mod chat;
+pub mod coding;
+pub mod earlier_assets;
 pub mod error;
 pub mod health;
 pub mod me;
 pub mod metrics;
 pub mod middleware;
+pub mod openapi;
 pub mod person;
 pub mod proxies;
 pub mod sessions;
@@ -35,7 +38,9 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/me", "GET, DELETE").route(web::get().to(me::me)).route(web::delete().to(me::erase)))
         .service(at("/me/export", "GET").route(web::get().to(me::export)))
         .service(at("/metrics", READ).route(read().to(metrics::json)))
-        .service(at("/health", READ).route(read().to(health::health)));
+        .service(at("/health", READ).route(read().to(health::health)))
+        .service(at("/openapi.json", READ).route(read().to(openapi::document)))
+        .service(at("/docs", READ).route(read().to(openapi::docs)));
     config
         .service(api)
         .service(at("/livez", READ).route(read().to(health::livez)))

@@ -2,6 +2,9 @@
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::app::sessions::{SessionChange, cursor_after, parse_cursor};
 use crate::app::{App, audio};
@@ -10,14 +13,18 @@ use crate::domain::session::{Checkpoint, Session, SessionId};
 use crate::web::body::{JsonBody, OptionalJsonBody};
 use crate::web::error::ApiError;
 use crate::web::middleware::person_cookie::CookieChange;
+use crate::web::openapi::ErrorBody;
 use crate::web::person::{CurrentPerson, PresentedToken};
 
 const DEFAULT_LIMIT: u64 = 50;
+/// Something to see and no control characters.
+const TITLE: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\u0000- \\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000][^\\u0000-\\u001f\\u007f-\\u009f]*$";
 
 /// The body of `POST /session/start`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(default)]
 pub struct StartBody {
+    /// `false`: nothing is remembered from it, and it goes when it was idle for a day.
     remember: bool,
 }
 
@@ -27,9 +34,12 @@ impl Default for StartBody {
     }
 }
 
-#[derive(Serialize)]
+/// A new session.
+#[derive(Serialize, ToSchema)]
 struct StartedBody {
+    /// Whoever knows it can talk in it.
     session_id: SessionId,
+    /// The companion's greeting.
     message: String,
 }
 
@@ -41,9 +51,11 @@ pub struct PageQuery {
 }
 
 /// The query of `DELETE /sessions/{id}`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct DeleteQuery {
     /// There are no memories yet, so both answers mean the same; anything else is refused.
+    #[param(value_type = Option<bool>)]
     keep_memories: Option<String>,
 }
 
@@ -54,25 +66,53 @@ pub struct ChangeBody {
     pinned: Option<bool>,
 }
 
-#[derive(Serialize)]
+impl ToSchema for ChangeBody {}
+
+/// One of the two at least: that cannot be derived.
+impl PartialSchema for ChangeBody {
+    fn schema() -> RefOr<Schema> {
+        let title = |kind: SchemaType| {
+            let title = ObjectBuilder::new().schema_type(kind).max_length(Some(200)).pattern(Some(TITLE));
+            title.description(Some("What the person calls it"))
+        };
+        let pinned = |kind: SchemaType| {
+            ObjectBuilder::new().schema_type(kind).description(Some("A pinned session never expires"))
+        };
+        let or_null = |kind: Type| SchemaType::from_iter([kind, Type::Null]);
+        let renamed = ObjectBuilder::new().required("title").property("title", title(Type::String.into()));
+        let pinned_or_not =
+            ObjectBuilder::new().required("pinned").property("pinned", pinned(Type::Boolean.into()));
+        AnyOfBuilder::new()
+            .item(renamed.property("pinned", pinned(or_null(Type::Boolean))))
+            .item(pinned_or_not.property("title", title(or_null(Type::String))))
+            .into()
+    }
+}
+
+/// A session as its person sees it.
+#[derive(Serialize, ToSchema)]
 struct SessionBody {
     id: SessionId,
     title: Option<String>,
     created_at: Timestamp,
     last_active_at: Timestamp,
+    /// `null` when it stays.
     expires_at: Option<Timestamp>,
     pinned: bool,
     checkpoints: u64,
 }
 
-#[derive(Serialize)]
+/// A page of sessions.
+#[derive(Serialize, ToSchema)]
 struct ListBody {
     sessions: Vec<SessionBody>,
     next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
-struct MessageBody {
+/// What somebody said.
+#[derive(Serialize, ToSchema)]
+pub struct MessageBody {
+    /// `user` or `assistant`.
     role: &'static str,
     text: String,
     created_at: Timestamp,
@@ -80,7 +120,8 @@ struct MessageBody {
     audio_url: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A session with a page of what was said in it.
+#[derive(Serialize, ToSchema)]
 struct ConversationBody {
     #[serde(flatten)]
     session: SessionBody,
@@ -88,7 +129,13 @@ struct ConversationBody {
     next_cursor: Option<String>,
 }
 
-/// `POST /session/start`
+/// Starts a session. Whoever comes without a token becomes a new person and gets one, in a cookie.
+#[utoipa::path(
+    post,
+    path = "/api/v1/session/start",
+    request_body = StartBody,
+    responses((status = 200, description = "The session", body = StartedBody)),
+)]
 pub async fn start(
     app: web::Data<App>,
     request: HttpRequest,
@@ -103,7 +150,18 @@ pub async fn start(
     Ok(HttpResponse::Ok().json(StartedBody { session_id: started.id, message: started.greeting }))
 }
 
-/// `GET /sessions`
+/// Lists the person's sessions, the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sessions",
+    params(
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of an earlier answer",
+         pattern = "^-?[0-9]{1,18}_[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"),
+        ("limit" = Option<u32>, Query, description = "How many at most; 50 when left out", minimum = 1, maximum = 100),
+    ),
+    responses((status = 200, description = "The sessions", body = ListBody)),
+    security(("person" = []), ("person_cookie" = [])),
+)]
 pub async fn list(
     app: web::Data<App>,
     person: CurrentPerson,
@@ -117,7 +175,21 @@ pub async fn list(
     Ok(HttpResponse::Ok().json(ListBody { sessions, next_cursor }))
 }
 
-/// `GET /sessions/{id}`: the newest page of turns first, each page in order; the cursor leads to earlier ones.
+/// Shows a session: the newest page of turns first, each page in order; the cursor leads to earlier ones.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sessions/{id}",
+    params(
+        ("id" = SessionId, Path, description = "The session's id"),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of an earlier answer", pattern = "^[0-9]{1,18}$"),
+        ("limit" = Option<u32>, Query, description = "How many at most; 50 when left out", minimum = 1, maximum = 100),
+    ),
+    responses(
+        (status = 200, description = "The session", body = ConversationBody),
+        (status = 404, description = "No such session of this person", body = ErrorBody),
+    ),
+    security(("person" = []), ("person_cookie" = [])),
+)]
 pub async fn one(
     app: web::Data<App>,
     person: CurrentPerson,
@@ -134,7 +206,18 @@ pub async fn one(
     }))
 }
 
-/// `PATCH /sessions/{id}`
+/// Renames or pins a session.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/sessions/{id}",
+    params(("id" = SessionId, Path, description = "The session's id")),
+    request_body = ChangeBody,
+    responses(
+        (status = 200, description = "The session", body = SessionBody),
+        (status = 404, description = "No such session of this person", body = ErrorBody),
+    ),
+    security(("person" = []), ("person_cookie" = [])),
+)]
 pub async fn change(
     app: web::Data<App>,
     person: CurrentPerson,
@@ -146,7 +229,17 @@ pub async fn change(
     Ok(HttpResponse::Ok().json(session_body(&app, session)))
 }
 
-/// `DELETE /sessions/{id}`
+/// Deletes a session.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/sessions/{id}",
+    params(("id" = SessionId, Path, description = "The session's id"), DeleteQuery),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = 404, description = "No such session of this person", body = ErrorBody),
+    ),
+    security(("person" = []), ("person_cookie" = [])),
+)]
 pub async fn delete(
     app: web::Data<App>,
     person: CurrentPerson,

@@ -152,6 +152,33 @@ fn everything_it_finds_is_mended_while_people_talk_and_the_second_look_is_clean(
 }
 
 #[test]
+fn the_pages_files_are_counted_kept_private_and_what_an_interrupted_start_left_goes() {
+    let house = lived_in();
+    let place = house.dir.join("assets");
+    let kept = house.files().into_iter().find(|path| path.starts_with(&place)).unwrap();
+    assert!(house.maint(&["status"]).expect(0).report["disk"]["asset_bytes"].as_u64().unwrap() > 4096);
+    assert_eq!(found(&house), [""; 0]);
+    set_mode(&kept, 0o644);
+    let staged = |name: &str, age: i64| {
+        let path = place.join(name);
+        std::fs::create_dir(&path).unwrap();
+        seed::file(&path.join("half.js"), 10, age);
+        let at = std::time::UNIX_EPOCH + Duration::from_millis(u64::try_from(seed::now() - age).unwrap());
+        std::fs::File::open(&path).unwrap().set_modified(at).unwrap();
+        path
+    };
+    let (old, young) = (staged(".companion-tmp-1", 2 * HOUR), staged(".companion-tmp-2", HOUR / 2));
+    let mut mended = mended(&house);
+    mended.sort();
+    let name = kept.strip_prefix(&house.dir).unwrap().display();
+    assert_eq!(mended, ["leftovers: assets/.companion-tmp-1".to_owned(), format!("permissions: {name}")]);
+    assert!(!old.exists() && young.exists());
+    assert_eq!(mode(&kept), 0o600);
+    house.start().stop();
+    assert!(!young.exists(), "the next start clears what is left");
+}
+
+#[test]
 fn what_is_young_or_foreign_or_in_use_is_left_alone() {
     let house = lived_in();
     let mut db = house.db();

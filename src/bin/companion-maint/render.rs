@@ -282,6 +282,8 @@ impl Readable for import_langgraph::Told {
 impl Readable for status::Counts {
     fn lines(&self, _: bool) -> Vec<String> {
         let disk = &self.disk;
+        let [free, reserve] = [disk.free_bytes, disk.reserve_bytes].map(bytes);
+        let [aside, page] = [disk.set_aside_bytes, disk.asset_bytes].map(bytes);
         let place = if disk.backups_are_anothers {
             ", BACKUP_DIR IS ANOTHER INSTALLATION'S: none is ours, run doctor"
         } else if disk.backups_share_the_databases_disk {
@@ -297,13 +299,10 @@ impl Readable for status::Counts {
             ),
             format!("  audio        {} in {} files", bytes(disk.audio_bytes), disk.audio_files),
             format!("  backups      {} in {} files{place}", bytes(disk.backup_bytes), disk.backups),
-            format!("  set aside    {} by restores", bytes(disk.set_aside_bytes)),
+            format!("  set aside    {aside} by restores"),
+            format!("  page files   {page} of the last releases"),
             format!("  newest       {}", self.newest_backup.as_deref().unwrap_or("no backup")),
-            format!(
-                "  disk         {} free, {} kept in reserve",
-                bytes(disk.free_bytes),
-                bytes(disk.reserve_bytes)
-            ),
+            format!("  disk         {free} free, {reserve} kept in reserve"),
             format!(
                 "  next cleanup {} sessions, {} checkpoints, {} audio files",
                 self.next_cleanup_sessions, self.next_cleanup_checkpoints, self.next_cleanup_audio_files

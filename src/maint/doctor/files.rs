@@ -8,7 +8,7 @@ use crate::adapters::data_dir::TEMPORARY_PREFIX;
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::private_files::{self, Exposed};
 use crate::adapters::reserve::{self, RESERVE_BYTES};
-use crate::adapters::{audio_store, import_owners, installation, set_aside};
+use crate::adapters::{audio_store, import_owners, installation, release_assets, set_aside};
 use crate::domain::backup::BackupName;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{BACKUP_DB, CLEANUP_AUDIO, CLEANUP_SESSIONS, VERIFY_BACKUPS};
@@ -80,6 +80,18 @@ pub fn leftovers(visit: &mut Visit<'_>) -> Result<(), MaintError> {
     }
     for place in &places {
         bench(visit, place)?;
+    }
+    for left in release_assets::temporary(&visit.dir)? {
+        let settled = visit.settled;
+        let is_old =
+            |meta: fs::Metadata| meta.modified().is_ok_and(|at| Timestamp::from_system(at) < settled);
+        if fs::symlink_metadata(&left).is_ok_and(is_old) {
+            let found = "left by a start of the server that was interrupted".to_owned();
+            visit.mendable(shown(visit, &left), found, "delete it", |_| {
+                fs::remove_dir_all(&left).naming("remove", &left)?;
+                Ok(())
+            });
+        }
     }
     let mut old = Vec::new();
     for place in places {
@@ -155,6 +167,7 @@ fn private_paths(visit: &Visit<'_>) -> Result<Vec<(PathBuf, String)>, MaintError
         entries(&aside.join(&name))?.into_iter().for_each(|e| add(e.path));
     }
     add(aside);
+    release_assets::everything(dir)?.into_iter().for_each(&mut add);
     add(dir.reserve());
     add(dir.erasures());
     add(import_owners::path(dir));

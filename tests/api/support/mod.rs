@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use companion::config::ServerConfig;
 use companion::domain::clock::{ManualClock, Timestamp};
 use companion::startup::{Application, Substitutes};
+use companion::web::assets::RELEASE;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -69,6 +70,8 @@ impl TestApp {
         config.limits.turns_per_minute = None;
         config.storage.min_free_disk_bytes = 0;
         change(&mut config);
+        let assets = config.storage.data_dir.join("assets");
+        let keeps_assets = config.storage.min_free_disk_bytes == 0 && !assets.is_file();
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(BEGINNING)));
         let model = Arc::new(StubModel::new());
         let substitutes = Substitutes { clock: clock.clone(), model: model.clone() };
@@ -89,6 +92,8 @@ impl TestApp {
         let server = Some(Server { stop: Some(stop), cut: Some(cut), thread });
         let app = Self { url, clock, model, dir, agent: agent(), server };
         wait_for("the server is ready", || app.get("/readyz").status == 200);
+        // Else a test could see that directory change its name.
+        wait_for("its page's files are kept", || !keeps_assets || assets.join(RELEASE).is_dir());
         app
     }
 

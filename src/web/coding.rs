@@ -1,0 +1,76 @@
+//! Which of a file's codings a client gets: brotli, gzip, or the file as it is.
+
+use actix_web::http::header::{self, AcceptEncoding, Encoding, HeaderValue, Preference, QualityItem};
+use actix_web::{HttpMessage, HttpRequest};
+
+/// A form in which a file may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// Compressed with brotli.
+    Brotli,
+    /// Compressed with gzip.
+    Gzip,
+    /// As it is.
+    Identity,
+}
+
+/// The best first.
+const ALL: [Coding; 3] = [Coding::Brotli, Coding::Gzip, Coding::Identity];
+
+impl Coding {
+    /// What follows a file's name where it is kept in this coding.
+    #[must_use]
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Brotli => ".br",
+            Self::Gzip => ".gz",
+            Self::Identity => "",
+        }
+    }
+
+    /// What `Content-Encoding` says; nothing when the file is sent as it is.
+    #[must_use]
+    pub fn content_encoding(self) -> Option<HeaderValue> {
+        match self {
+            Self::Brotli => Some(HeaderValue::from_static("br")),
+            Self::Gzip => Some(HeaderValue::from_static("gzip")),
+            Self::Identity => None,
+        }
+    }
+
+    fn encoding(self) -> Encoding {
+        match self {
+            Self::Brotli => Encoding::brotli(),
+            Self::Gzip => Encoding::gzip(),
+            Self::Identity => Encoding::identity(),
+        }
+    }
+}
+
+/// The coding the client likes best of those there are, `None` if it refuses them all.
+pub fn negotiate(req: &HttpRequest, there_is: impl Fn(Coding) -> bool) -> Option<Coding> {
+    let offers = || ALL.into_iter().filter(|coding| there_is(*coding));
+    if !req.headers().contains_key(header::ACCEPT_ENCODING) {
+        return offers().find(|coding| *coding == Coding::Identity);
+    }
+    let offered: Vec<_> = offers().map(Coding::encoding).collect();
+    let accepted = spell_out_wildcard(req.get_header().unwrap_or(AcceptEncoding(Vec::new())), &offered);
+    let chosen = accepted.negotiate(offered.iter())?;
+    offers().find(|coding| coding.encoding() == chosen)
+}
+
+/// `*` means every coding the client did not name. `negotiate` lets it stand for identity alone, even for an identity
+/// that was refused by name, so it gets the list without a `*`.
+fn spell_out_wildcard(accepted: AcceptEncoding, offered: &[Encoding]) -> AcceptEncoding {
+    let Some(quality) = accepted.0.iter().find(|item| item.item.is_any()).map(|item| item.quality) else {
+        return accepted;
+    };
+    let (_, mut named): (Vec<_>, Vec<_>) = accepted.0.into_iter().partition(|item| item.item.is_any());
+    for encoding in offered {
+        let encoding = Preference::Specific(encoding.clone());
+        if named.iter().all(|item| item.item != encoding) {
+            named.push(QualityItem::new(encoding, quality));
+        }
+    }
+    AcceptEncoding(named)
+}
