@@ -29,6 +29,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "adapters::backup_store",
             "adapters::erasure_ledger",
             "adapters::installation",
+            "adapters::inventory",
             "adapters::reserve",
             "adapters::run_store",
             "adapters::set_aside",

@@ -16,6 +16,7 @@ pub mod import_owners;
 pub mod import_store;
 pub mod inspection;
 pub mod installation;
+pub mod inventory;
 pub mod langgraph;
 pub mod metrics_file;
 pub mod offline;
