@@ -12,6 +12,7 @@ pub mod audio;
 pub mod error;
 pub mod export;
 pub mod health;
+mod person_turns;
 pub mod persons;
 mod recent_turns;
 pub mod running_turns;

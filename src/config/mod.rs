@@ -21,7 +21,7 @@ mod settings;
 pub use maint::MaintConfig;
 pub use problems::Problems;
 pub use raw::Flags;
-pub use server::{LimitsConfig, ServerConfig};
+pub use server::{AccessConfig, LimitsConfig, ServerConfig};
 pub use settings::describe;
 
 /// Where things lie on disk.

@@ -12,6 +12,7 @@ use crate::config::raw::{Flags, Given};
 use crate::config::read::Reader;
 use crate::config::{LogConfig, RetentionConfig, StorageConfig};
 use crate::domain::chat::Persona;
+use crate::domain::secret::Secret;
 
 /// The bounds of what clients may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +31,23 @@ pub struct LimitsConfig {
     pub max_connections: usize,
     /// Turns running at once.
     pub max_turns: usize,
+    /// Turns of one person running at once.
+    pub max_turns_per_person: usize,
     /// Turns waiting in one session.
     pub session_queue: usize,
     /// Turns one client address may ask for in a minute; `None` without a limit.
     pub turns_per_minute: Option<NonZeroU32>,
+    /// Turns one person may take in a day (UTC); `None` without a limit.
+    pub daily_turns_per_person: Option<NonZeroU32>,
+}
+
+/// What those who come have to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccessConfig {
+    /// Lets in; `None` lets everyone in.
+    pub access_token: Option<Secret>,
+    /// Opens what is the operator's alone; `None` opens it to nobody.
+    pub admin_token: Option<Secret>,
 }
 
 /// Everything the server is set to.
@@ -55,6 +69,8 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Pages of which other sites may talk to the server: `https://app.example.org`.
     pub allowed_origins: Vec<String>,
+    /// What those who come have to know.
+    pub access: AccessConfig,
     /// Who the companion is.
     pub persona: Persona,
     /// What is logged, and how.
@@ -87,17 +103,10 @@ impl ServerConfig {
     fn read(mut reader: Reader) -> Result<Self, Problems> {
         let storage = reader.storage();
         let retention = reader.retention();
-        let max_request_bytes = reader.number("MAX_REQUEST_SIZE", 10 * 1024 * 1024, 1024..=1 << 40);
-        let limits = LimitsConfig {
-            max_request_bytes,
-            max_inflight_body_bytes: reader.inflight_body_bytes(max_request_bytes),
-            body_idle: Duration::from_secs(reader.number("BODY_IDLE_TIMEOUT_SECONDS", 15, 1..=3600)),
-            body_total: Duration::from_secs(reader.number("BODY_TIMEOUT_SECONDS", 120, 1..=86_400)),
-            max_message_chars: reader.count("MAX_MESSAGE_CHARS", 8000, 1_000_000),
-            max_connections: reader.count("MAX_CONNECTIONS", 8192, 1_000_000),
-            max_turns: reader.count("MAX_TURNS", 1024, 100_000),
-            session_queue: usize::try_from(reader.number("SESSION_QUEUE", 8, 0..=1000)).unwrap_or(8),
-            turns_per_minute: reader.rate_limit(),
+        let limits = limits(&mut reader);
+        let access = AccessConfig {
+            access_token: reader.secret("ACCESS_TOKEN", "ACCESS_TOKEN_FILE"),
+            admin_token: reader.secret("ADMIN_TOKEN", "ADMIN_TOKEN_FILE"),
         };
         let host = reader.text("HOST", "127.0.0.1");
         let port = u16::try_from(reader.number("PORT", 8000, 0..=65535)).unwrap_or(0);
@@ -118,12 +127,30 @@ impl ServerConfig {
                 drain,
                 trusted_proxies,
                 allowed_origins,
+                access,
                 persona,
                 log,
                 ignored,
             }),
             _ => Err(reader.problems),
         }
+    }
+}
+
+fn limits(reader: &mut Reader) -> LimitsConfig {
+    let max_request_bytes = reader.number("MAX_REQUEST_SIZE", 10 * 1024 * 1024, 1024..=1 << 40);
+    LimitsConfig {
+        max_request_bytes,
+        max_inflight_body_bytes: reader.inflight_body_bytes(max_request_bytes),
+        body_idle: Duration::from_secs(reader.number("BODY_IDLE_TIMEOUT_SECONDS", 15, 1..=3600)),
+        body_total: Duration::from_secs(reader.number("BODY_TIMEOUT_SECONDS", 120, 1..=86_400)),
+        max_message_chars: reader.count("MAX_MESSAGE_CHARS", 8000, 1_000_000),
+        max_connections: reader.count("MAX_CONNECTIONS", 8192, 1_000_000),
+        max_turns: reader.count("MAX_TURNS", 1024, 100_000),
+        max_turns_per_person: reader.count("MAX_TURNS_PER_PERSON", 8, 100_000),
+        session_queue: usize::try_from(reader.number("SESSION_QUEUE", 8, 0..=1000)).unwrap_or(8),
+        turns_per_minute: reader.rate_limit(),
+        daily_turns_per_person: reader.turns_a_day(),
     }
 }
 
@@ -174,7 +201,9 @@ mod tests {
                 ("LOG_LEVEL", "loud"),
                 ("MIN_FREE_DISK_BYTES", "-1"),
                 ("PERSONA_FILE", "/no/such/file"),
-                ("ACCESS_TOKEN", "very-secret"),
+                ("METRICS_TOKEN", "very-secret"),
+                ("ACCESS_TOKEN", "very-secret with a space"),
+                ("DAILY_TURNS_PER_PERSON", "0"),
             ],
             &[],
         )
@@ -191,7 +220,9 @@ mod tests {
             "MIN_FREE_DISK_BYTES=\"-1\"",
             "/no/such/file",
             "was SESSION_RETENTION_DAYS meant",
-            "ACCESS_TOKEN",
+            "METRICS_TOKEN",
+            "ACCESS_TOKEN=\"(not shown)\"",
+            "DAILY_TURNS_PER_PERSON=\"0\"",
         ] {
             assert!(told.contains(part), "{part} is not in: {told}");
         }
@@ -215,6 +246,32 @@ mod tests {
         assert!(
             load(None, &[("AUDIO_MAX_AGE_HOURS", "1"), ("AUDIO_CLEANUP_MAX_AGE_HOURS", "2")], &[]).is_err()
         );
+    }
+
+    #[test]
+    fn a_secret_is_given_itself_or_in_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let secret = Some(Secret::new("open-sesame"));
+        let access = load(None, &[("ACCESS_TOKEN", "open-sesame")], &[]).unwrap().access;
+        assert_eq!((access.access_token, access.admin_token), (secret.clone(), None));
+        for text in ["open-sesame", "open-sesame\n", "open-sesame\r\n"] {
+            let path = file("good", text);
+            assert_eq!(load(None, &[("ADMIN_TOKEN_FILE", &path)], &[]).unwrap().access.admin_token, secret);
+        }
+        let long = "long-secret".repeat(60);
+        for text in ["", "\n", "open-sesame with more", "open-s\u{e9}same", &long] {
+            let told = load(None, &[("ACCESS_TOKEN_FILE", &file("bad", text))], &[]).unwrap_err();
+            assert!(told.contains("ACCESS_TOKEN_FILE=\"(not shown)\"") && !told.contains("open-s"), "{told}");
+        }
+        let (good, missing) = (file("good", "open-sesame"), dir.path().join("missing").display().to_string());
+        let both = [("ACCESS_TOKEN", "open-sesame"), ("ACCESS_TOKEN_FILE", good.as_str())];
+        assert!(load(None, &both, &[]).unwrap_err().contains("keep one"));
+        assert!(load(None, &[("ADMIN_TOKEN_FILE", &missing)], &[]).unwrap_err().contains("cannot be read"));
     }
 
     #[test]

@@ -129,11 +129,8 @@ impl ResponseError for ApiError {
         if let Self::MethodNotAllowed(allowed) = self {
             response.insert_header((ALLOW, HeaderValue::from_static(allowed)));
         }
-        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT) {
-            response.insert_header((RETRY_AFTER, HeaderValue::from_static("2")));
-        }
-        if let Self::RateLimited { retry_after } = self {
-            response.insert_header((RETRY_AFTER, *retry_after));
+        if let Some(seconds) = self.retry_after(status) {
+            response.insert_header((RETRY_AFTER, seconds));
         }
         if matches!(self, Self::TooLarge { .. } | Self::SlowBody) {
             // The rest of the body is not read, so the connection cannot be used again.
@@ -142,6 +139,18 @@ impl ResponseError for ApiError {
         let mut response = response.finish();
         response.extensions_mut().insert(told);
         response
+    }
+}
+
+impl ApiError {
+    /// In how many seconds it is worth trying again, where that is known.
+    fn retry_after(&self, status: StatusCode) -> Option<u64> {
+        if let Self::RateLimited { retry_after } | Self::App(AppError::DailyTurnsUsed { retry_after }) = self
+        {
+            return Some(*retry_after);
+        }
+        let soon = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
+        soon.contains(&status).then_some(2)
     }
 }
 
@@ -161,10 +170,9 @@ pub fn report(error: &ApiError) -> (StatusCode, ErrorReport) {
             StatusCode::FORBIDDEN,
             ErrorReport::new("foreign_origin", "Pages of other sites may not do this"),
         ),
-        ApiError::RateLimited { retry_after } => (
-            StatusCode::TOO_MANY_REQUESTS,
-            ErrorReport::new("rate_limited", format!("Too many requests; please wait {retry_after} s")),
-        ),
+        ApiError::RateLimited { retry_after } => {
+            rate_limited(format!("Too many requests; please wait {retry_after} s"))
+        }
         ApiError::BrokenBody => (
             StatusCode::BAD_REQUEST,
             ErrorReport::new("validation_error", "The request body did not arrive whole"),
@@ -221,6 +229,12 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
                 "The companion is still answering in this conversation; please wait for that",
             ),
         ),
+        AppError::TooManyTurns => {
+            rate_limited("The companion is still answering you elsewhere; please wait for that")
+        }
+        AppError::DailyTurnsUsed { .. } => {
+            rate_limited("That was all for today; please come back tomorrow (UTC)")
+        }
         AppError::Unavailable(why) => (
             StatusCode::SERVICE_UNAVAILABLE,
             ErrorReport::new("service_unavailable", "Not available now; please try again in a moment")
@@ -251,6 +265,10 @@ fn report_model(error: &ChatError) -> (StatusCode, ErrorReport) {
                 .because(error),
         ),
     }
+}
+
+fn rate_limited(message: impl Into<String>) -> (StatusCode, ErrorReport) {
+    (StatusCode::TOO_MANY_REQUESTS, ErrorReport::new("rate_limited", message))
 }
 
 fn invalid(field: &str, message: &str) -> ErrorReport {

@@ -18,3 +18,4 @@ mod request_size;
 mod sessions;
 mod support;
 mod turns;
+mod turns_of_a_person;
