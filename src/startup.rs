@@ -19,6 +19,7 @@ use crate::app::{App, Parts};
 use crate::config::ServerConfig;
 use crate::domain::chat::ChatModel;
 use crate::domain::clock::{Clock, SystemClock};
+use crate::web::access::AccessControl;
 use crate::web::byte_budget::ByteBudget;
 use crate::web::middleware::{
     body_budget::{BodyPace, body_budget},
@@ -27,11 +28,11 @@ use crate::web::middleware::{
     foreign_origin::foreign_origin,
     payload_limit::MaxRequestBytes,
     payload_limit::payload_limit,
-    person_cookie::person_cookie,
     rate_limit::RateLimits,
     rate_limit::rate_limit,
     request_id::request_id,
     security_headers::security_headers,
+    token_cookies::token_cookies,
     unread_body::unread_body,
 };
 use crate::web::proxies::TrustedProxies;
@@ -256,7 +257,7 @@ fn bind(host: &str, port: u16) -> Result<TcpListener, StartupError> {
 fn cors(allowed: &[String]) -> Cors {
     let cors = allowed.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
     cors.allowed_methods(["GET", "POST", "PATCH", "DELETE"])
-        .allowed_headers(["accept", "content-type", "x-companion-person", "x-request-id"])
+        .allowed_headers(["accept", "authorization", "content-type", "x-companion-person", "x-request-id"])
         .expose_headers(["x-request-id", "retry-after"])
         .supports_credentials()
         // What is refused and why is said by `foreign_origin`.
@@ -274,6 +275,7 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
     let pace = BodyPace { idle: limits.body_idle, total: limits.body_total, grace: BODY_GRACE };
     let allowed = config.allowed_origins.clone();
     let origins = web::Data::new(AllowedOrigins(allowed.clone()));
+    let access = web::Data::new(AccessControl::new(config.access.clone()));
     let max_bytes = MaxRequestBytes(config.limits.max_request_bytes);
     let factory = move || {
         let limited = rates.clone();
@@ -289,13 +291,14 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
             .app_data(shared.clone())
             .app_data(proxies.clone())
             .app_data(origins.clone())
+            .app_data(access.clone())
             .configure(routes)
             .wrap(from_fn(body_budget))
             .wrap(from_fn(payload_limit))
             .wrap(from_fn(foreign_origin))
             .wrap(Condition::new(!allowed.is_empty(), cors(&allowed)))
             .wrap(from_fn(rate_limit))
-            .wrap(from_fn(person_cookie))
+            .wrap(from_fn(token_cookies))
             .wrap(from_fn(cache_headers))
             .wrap(from_fn(security_headers))
             .wrap(from_fn(request_id))

@@ -33,6 +33,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "adapters::reserve",
             "adapters::run_store",
             "adapters::set_aside",
+            "adapters::sign_in_store",
         ],
     ),
     ("adapters", &["adapters", "domain", "config", "telemetry"]),

@@ -1,13 +1,14 @@
 //! The only file that maps a failure to a status, a code and a body.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Value, json};
 
 use crate::app::AppError;
 use crate::domain::chat::ChatError;
 use crate::telemetry::causes::told_once;
+use crate::web::access::SIGN_IN_PAGE;
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,15 @@ pub enum ApiError {
         /// In how many seconds the next request is welcome.
         retry_after: u64,
     },
+    /// Only those who are let in may ask this.
+    #[error("not let in")]
+    SignInFirst,
+    /// The token to sign in with is a wrong one.
+    #[error("a wrong token")]
+    WrongToken,
+    /// Only whoever runs the server may ask this.
+    #[error("for the operator")]
+    AdminOnly,
     /// The body did not come whole.
     #[error("the request body did not arrive whole")]
     BrokenBody,
@@ -129,6 +139,9 @@ impl ResponseError for ApiError {
         if let Self::MethodNotAllowed(allowed) = self {
             response.insert_header((ALLOW, HeaderValue::from_static(allowed)));
         }
+        if matches!(self, Self::SignInFirst | Self::AdminOnly) {
+            response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
         if let Some(seconds) = self.retry_after(status) {
             response.insert_header((RETRY_AFTER, seconds));
         }
@@ -173,6 +186,16 @@ pub fn report(error: &ApiError) -> (StatusCode, ErrorReport) {
         ApiError::RateLimited { retry_after } => {
             rate_limited(format!("Too many requests; please wait {retry_after} s"))
         }
+        ApiError::SignInFirst => (
+            StatusCode::UNAUTHORIZED,
+            unauthorized("Sign in first, or send the access token (Authorization: Bearer)")
+                .with("details", json!({"sign_in": SIGN_IN_PAGE})),
+        ),
+        ApiError::WrongToken => (StatusCode::UNAUTHORIZED, unauthorized("This is not the access token")),
+        ApiError::AdminOnly => (
+            StatusCode::UNAUTHORIZED,
+            unauthorized("Send the token of whoever runs this server (Authorization: Bearer)"),
+        ),
         ApiError::BrokenBody => (
             StatusCode::BAD_REQUEST,
             ErrorReport::new("validation_error", "The request body did not arrive whole"),
@@ -204,10 +227,7 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
         ),
         AppError::Unauthorized => (
             StatusCode::UNAUTHORIZED,
-            ErrorReport::new(
-                "unauthorized",
-                "Start a session first, or send the token of an existing person",
-            ),
+            unauthorized("Start a session first, or send the token of an existing person"),
         ),
         AppError::Invalid { field, message } => (StatusCode::BAD_REQUEST, invalid(field, message)),
         AppError::DiskFull => (
@@ -265,6 +285,10 @@ fn report_model(error: &ChatError) -> (StatusCode, ErrorReport) {
                 .because(error),
         ),
     }
+}
+
+fn unauthorized(message: &str) -> ErrorReport {
+    ErrorReport::new("unauthorized", message)
 }
 
 fn rate_limited(message: impl Into<String>) -> (StatusCode, ErrorReport) {

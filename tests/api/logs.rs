@@ -20,10 +20,18 @@ struct Program {
 
 impl Program {
     fn start(format: &str, level: &str) -> Self {
+        Self::start_with(format, level, &[])
+    }
+
+    fn start_with(format: &str, level: &str, settings: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_companion"));
         command.env_clear().env("DATA_DIR", dir.path().join("data")).env("PORT", "0");
-        command.env("LOG_FORMAT", format).env("LOG_LEVEL", level).env("MIN_FREE_DISK_BYTES", "0");
+        command
+            .env("LOG_FORMAT", format)
+            .env("LOG_LEVEL", level)
+            .env("MIN_FREE_DISK_BYTES", "0")
+            .envs(settings.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir(dir.path());
         let mut child = command.spawn().unwrap();
         let mut first = String::new();
@@ -253,4 +261,30 @@ fn a_proxy_that_is_not_trusted_is_warned_about_once() {
     let warned: Vec<_> = lines.iter().filter(|line| line["event"] == "untrusted_proxy").collect();
     assert_eq!(warned.len(), 1, "{lines:#?}");
     assert_eq!(warned[0]["level"], "WARN");
+}
+
+#[test]
+fn who_is_refused_is_logged_without_what_was_presented() {
+    let settings = [("ACCESS_TOKEN", "the-right-one"), ("ADMIN_TOKEN", "the-operators")];
+    let program = Program::start_with("json", "trace", &settings);
+    let presents = |path: &str, id: &str, token: &str| {
+        let request = agent().get(format!("{}/api/v1{path}", program.url)).header("x-request-id", id);
+        request.header("authorization", format!("Bearer {token}")).call().unwrap().status().as_u16()
+    };
+    for number in 0..15 {
+        presents("/sessions", &format!("guess-{number}"), "a-wrong-one");
+    }
+    assert_eq!(presents("/admin/status", "barred", "the-operators"), 429);
+    let (_, answer) = program.post("/sign-in", "sign-in", &json!({"token": "a-wrong-one"}));
+    assert_eq!(answer["error"], "rate_limited");
+    let log = program.stop();
+    for secret in ["the-right-one", "the-operators", "a-wrong-one"] {
+        assert!(!log.contains(secret), "{secret:?} is in the log:\n{log}");
+    }
+    let lines = lines(&log);
+    let refused = event(&lines, "access_refused", Some("guess-0"));
+    assert_eq!((&refused["level"], &refused["span"]["route"]), (&json!("WARN"), &json!("/api/v1/sessions")));
+    assert!(event(&lines, "access_refused", Some("guess-10"))["barred_seconds"].is_number(), "told once");
+    let refused = lines.iter().filter(|line| line["event"] == "access_refused");
+    assert_eq!(refused.count(), 11, "whoever guesses does not flood the log");
 }

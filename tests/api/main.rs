@@ -1,6 +1,8 @@
 //! The production server on a port of its own, asked over HTTP: every rule of the contract that a client can notice.
 #![expect(clippy::unwrap_used, reason = "a failed expectation fails the test, with its place")]
 
+mod access;
+mod admin;
 mod audio;
 mod body_budget;
 mod caching;
