@@ -11,12 +11,13 @@ import { createInterface } from "node:readline";
 const binary = process.env.COMPANION_BIN;
 
 export class Server {
-  /** Starts a server that has nothing yet, on a port the system chooses. */
-  static async start() {
+  /** Starts a server that has nothing yet, on a port the system chooses, with these settings besides. */
+  static async start(settings = {}) {
     assert.ok(binary, "COMPANION_BIN has to name the server's binary");
     const server = new Server();
     server.home = await mkdtemp(join(tmpdir(), "companion-web-"));
     server.log = "";
+    server.settings = settings;
     await server.#run("0");
     return server;
   }
@@ -43,7 +44,7 @@ export class Server {
     // The working directory holds no .env file, and of the environment only PATH is handed on.
     this.child = spawn(binary, ["--data-dir", join(this.home, "data"), "--port", port], {
       cwd: this.home,
-      env: { PATH: process.env.PATH, RATE_LIMIT_ENABLED: "false" },
+      env: { PATH: process.env.PATH, RATE_LIMIT_ENABLED: "false", ...this.settings },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.exit = once(this.child, "exit");
