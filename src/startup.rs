@@ -26,6 +26,7 @@ use crate::web::middleware::{
     cache_headers::cache_headers,
     foreign_origin::AllowedOrigins,
     foreign_origin::foreign_origin,
+    last_answer::last_answer,
     payload_limit::MaxRequestBytes,
     payload_limit::payload_limit,
     rate_limit::RateLimits,
@@ -303,6 +304,7 @@ fn serve(app: Arc<App>, listener: TcpListener, config: &ServerConfig) -> Result<
             .wrap(from_fn(security_headers))
             .wrap(from_fn(request_id))
             .wrap(from_fn(unread_body))
+            .wrap(from_fn(last_answer))
     };
     let server = HttpServer::new(factory)
         .workers(workers)

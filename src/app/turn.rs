@@ -164,6 +164,12 @@ impl App {
         self.turns.ended().await;
     }
 
+    /// True once new turns are refused.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.turns.is_draining()
+    }
+
     /// Refuses new turns.
     pub fn stop_turns(&self) {
         self.turns.stop();

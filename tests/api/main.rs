@@ -18,6 +18,7 @@ mod persons;
 mod rate_limits;
 mod request_size;
 mod sessions;
+mod stopping;
 mod support;
 mod turns;
 mod turns_of_a_person;
