@@ -26,6 +26,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "adapters::session_store",
             "adapters::person_store",
             "adapters::audio_store",
+            "adapters::backup_record",
             "adapters::backup_store",
             "adapters::erasure_ledger",
             "adapters::installation",

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use age::x25519::Recipient;
 use rustix::fs::{Gid, Uid};
+use rustix::io::Errno;
 
 pub use crate::adapters::data_dir_error::DataDirError;
 use crate::adapters::database_link;
 use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::erasure_ledger;
 use crate::adapters::langgraph;
 use crate::adapters::sqlite::APPLICATION_ID;
 use crate::config::StorageConfig;
@@ -36,6 +38,17 @@ impl Owner {
         }
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         rustix::fs::chown(path, Some(uid), Some(gid)).naming("change the owner of", path)
+    }
+
+    /// The same for a file that is open: whatever its name leads to by now.
+    ///
+    /// # Errors
+    /// When the change of owner is refused.
+    pub fn adopt_open(self, file: &File) -> Result<(), Errno> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        rustix::fs::fchown(file, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
     }
 
     /// User and group, as numbers.
@@ -169,7 +182,7 @@ impl DataDir {
     /// The random ids of erased people.
     #[must_use]
     pub fn erasures(&self) -> PathBuf {
-        self.root().join("erasures")
+        self.root().join(erasure_ledger::NAME)
     }
 
     /// What tells that a restore is under way, or was interrupted.

@@ -4,11 +4,11 @@
 
 use std::fs;
 use std::io::{Error, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use crate::adapters::data_dir::DataDir;
+use crate::adapters::data_dir::{DataDir, Owner};
 use crate::adapters::disk::{DiskError, Naming};
 use crate::adapters::import_store;
 use crate::adapters::small_file;
@@ -33,10 +33,13 @@ pub struct ImportOwner {
     pub origin: Origin,
 }
 
+/// Its name in the data directory, and that of the copy beside backups.
+pub const NAME: &str = "import-owners";
+
 /// Where the file lies.
 #[must_use]
 pub fn path(dir: &DataDir) -> PathBuf {
-    dir.root().join("import-owners")
+    dir.root().join(NAME)
 }
 
 /// All of them; none when there is no file.
@@ -44,11 +47,14 @@ pub fn path(dir: &DataDir) -> PathBuf {
 /// # Errors
 /// When the file cannot be read or is not one of ours: who was erased could not be told then.
 pub fn read(dir: &DataDir) -> Result<Vec<ImportOwner>, DiskError> {
-    let path = path(dir);
-    match fs::read_to_string(&path) {
-        Ok(text) => text.lines().map(|line| parse(line).naming("read", &path)).collect(),
+    read_at(&path(dir))
+}
+
+fn read_at(path: &Path) -> Result<Vec<ImportOwner>, DiskError> {
+    match fs::read_to_string(path) {
+        Ok(text) => text.lines().map(|line| parse(line).naming("read", path)).collect(),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).naming("read", &path),
+        Err(error) => Err(error).naming("read", path),
     }
 }
 
@@ -58,8 +64,39 @@ pub fn read(dir: &DataDir) -> Result<Vec<ImportOwner>, DiskError> {
 /// # Errors
 /// When it cannot be written; the old one is still there then.
 pub fn replace(dir: &DataDir, owners: &[ImportOwner]) -> Result<(), DiskError> {
+    replace_at(&path(dir), owners, dir.owner())
+}
+
+fn replace_at(path: &Path, owners: &[ImportOwner], owner: Owner) -> Result<(), DiskError> {
     let text: String = owners.iter().map(|owner| format!("{} {}\n", owner.id, word(owner.origin))).collect();
-    small_file::replace(&path(dir), text.as_bytes(), dir.owner())
+    small_file::replace(path, text.as_bytes(), owner)
+}
+
+/// Completes the copy beside the backups in `place`: who has lost the disk of the data still has it there.
+///
+/// # Errors
+/// When either file cannot be read or the copy cannot be written.
+pub fn copy_to(dir: &DataDir, place: &Path) -> Result<(), DiskError> {
+    merge(&path(dir), &place.join(NAME), dir.owner())
+}
+
+/// Takes up what the file in `place`, if there is one, tells: a backup lies there that is being restored.
+///
+/// # Errors
+/// As for [`copy_to`].
+pub fn take_along(dir: &DataDir, place: &Path) -> Result<(), DiskError> {
+    merge(&place.join(NAME), &path(dir), dir.owner())
+}
+
+fn merge(from: &Path, to: &Path, owner: Owner) -> Result<(), DiskError> {
+    let mut known = read_at(to)?;
+    let before = known.len();
+    for told in read_at(from)? {
+        if !known.contains(&told) {
+            known.push(told);
+        }
+    }
+    if known.len() > before { replace_at(to, &known, owner) } else { Ok(()) }
 }
 
 /// Adds the one whom the database names, if they are missing: an earlier release has made them, or the file was not carried

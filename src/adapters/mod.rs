@@ -2,6 +2,7 @@
 
 pub mod audio_store;
 pub mod backup_codec;
+pub mod backup_record;
 pub mod backup_store;
 pub mod backup_writer;
 pub mod data_dir;
@@ -11,6 +12,7 @@ mod database_link;
 mod db_error;
 pub mod disk;
 pub mod erasure_ledger;
+pub mod erasure_lines;
 pub mod expiry_store;
 pub mod import_owners;
 pub mod import_store;

@@ -78,16 +78,17 @@ pub fn last_success(connection: &Connection, job: &str) -> rusqlite::Result<Opti
         .optional()
 }
 
-/// The report, as JSON, of the last run of a job that did its work, at least in part.
+/// The reports, as JSON, of the last runs of a job that did their work, at least in part; the latest first.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn last_report(connection: &Connection, job: &str) -> rusqlite::Result<Option<String>> {
+pub fn reports(connection: &Connection, job: &str, most: u32) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare_cached(
-        "SELECT report FROM maintenance_runs WHERE job = ?1 AND outcome IN ('succeeded', 'partial')
-         ORDER BY started_at DESC, id DESC LIMIT 1",
+        "SELECT report FROM maintenance_runs
+         WHERE job = ?1 AND outcome IN ('succeeded', 'partial') AND report IS NOT NULL
+         ORDER BY started_at DESC, id DESC LIMIT ?2",
     )?;
-    Ok(statement.query_row([job], |row| row.get(0)).optional()?.flatten())
+    statement.query_map(params![job, most], |row| row.get(0))?.collect()
 }
 
 /// The last run of a job, whatever became of it.

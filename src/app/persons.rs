@@ -8,11 +8,10 @@ use rusqlite::Connection;
 use crate::adapters::disk::DiskError;
 use crate::adapters::installation::{self, Claim};
 use crate::adapters::session_store::Deleted;
-use crate::adapters::{audio_store, backup_store, erasure_ledger, person_store, run_store};
+use crate::adapters::{audio_store, backup_record, backup_store, erasure_ledger, person_store};
 use crate::adapters::{reserve, set_aside};
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
-use crate::domain::maintenance::BACKUP_DB;
 use crate::domain::person::{Person, PersonToken};
 
 /// A person's last visit is noted at most this often.
@@ -26,12 +25,6 @@ pub struct Visit {
     pub person: Person,
     /// True when they were not seen within the last hour.
     pub first_for_a_while: bool,
-}
-
-/// What the report of `backup-db` tells about how long a backup stays.
-#[derive(Clone, Copy, serde::Deserialize)]
-struct Promise {
-    kept_at_most_days: Option<u32>,
 }
 
 /// What an erasure promises.
@@ -105,7 +98,12 @@ impl App {
         let deleted = deleted?;
         self.forget_files(deleted).await?;
         self.make_reserve_whole().await?;
-        let backups_until = self.held_until(erased_at).await?.map(Timestamp::day);
+        let backups_until = self.held_until(erased_at).await.unwrap_or_else(|error| {
+            // They are erased; that must not look as if it had failed.
+            tracing::error!(error = %error, "Where there are copies of the database could not be found out");
+            Some(erased_at.later_by(DAY * self.retention.backup_keep.get()))
+        });
+        let backups_until = backups_until.map(Timestamp::day);
         tracing::info!(event = "person_erased", "A person was erased");
         Ok(Erasure { erased_at, backups_until })
     }
@@ -123,28 +121,29 @@ impl App {
         Ok(entered.await??)
     }
 
-    /// When the last copy of the database as it was until `at` goes: ordinary backups by the rules of the last
-    /// `backup-db`, guarded ones and databases set aside by a restore when their own time is over.
+    /// When the last copy of the database as it was until `at` goes. Ordinary backups go by the rules of the last
+    /// `backup-db` that wrote where they lie; guarded ones and databases set aside by a restore with the first `backup-db`
+    /// after their own time, which is a day more.
     async fn held_until(&self, at: Timestamp) -> Result<Option<Timestamp>, AppError> {
-        let last = |db: &Connection| run_store::last_report(db, BACKUP_DB);
-        let last = self.database.read("read the last backup's report", last).await?;
-        let by_rule = last.and_then(|report| serde_json::from_str::<Promise>(&report).ok());
-        let set_aside_for = self.retention.backup_keep.get();
+        let written = self.database.read("read where backups went", backup_record::places).await?;
+        let usual = self.retention.backup_keep.get();
         let dir = self.data_dir.clone();
         let held = self.blocking(move || -> Result<_, DiskError> {
             // Nobody of ours is in another installation's.
-            let ours = installation::claim(&dir, dir.backups())? != Claim::Anothers;
-            let backups = if ours { backup_store::list(dir.backups())? } else { Vec::new() };
-            Ok((backups, set_aside::list(&dir)?))
+            let place = dir.backups();
+            let ours = place.is_dir() && installation::claim(&dir, place)? != Claim::Anothers;
+            let backups = if ours { backup_store::list(place)? } else { Vec::new() };
+            let unknown = !backups.is_empty() && !written.iter().any(|known| known.into == place);
+            Ok((backups, set_aside::list(&dir)?, written, unknown))
         });
-        let (backups, aside) = held.await??;
-        // Backups may also lie where the server does not look: in another directory, or behind a pipe.
-        let any = !backups.is_empty() || by_rule.is_some();
-        let days = by_rule.and_then(|promise| promise.kept_at_most_days).unwrap_or(set_aside_for);
-        let ordinary = any.then(|| at.later_by(DAY * days));
+        let (backups, aside, written, unknown) = held.await??;
+        let days = |days: u64| at.later_by(DAY * u32::try_from(days).unwrap_or(u32::MAX));
+        let known = written.iter().map(|place| days(place.kept_at_most_days.unwrap_or(usual.into())));
+        let unknown = unknown.then(|| days(usual.into()));
         let guarded = backups.iter().filter_map(|backup| backup.manifest.guarded_until());
-        let aside = aside.into_iter().map(|(_, taken)| taken.later_by(DAY * set_aside_for));
-        Ok(guarded.chain(aside).chain(ordinary).max())
+        let aside = aside.into_iter().map(|(_, taken)| taken.later_by(DAY * usual));
+        let own_time = guarded.chain(aside).map(|until| until.later_by(DAY));
+        Ok(own_time.chain(known).chain(unknown).max())
     }
 
     /// Removes the files of deleted rows, and the deleted words from the database's log.

@@ -9,16 +9,17 @@ use serde::Serialize;
 
 use crate::adapters::backup_store::{self, BackupFile};
 use crate::adapters::backup_writer::{self, Backup, BackupError, Proven, Stage, StageTimes};
-use crate::adapters::expiry_store;
 use crate::adapters::installation::{self, Claim};
 use crate::adapters::set_aside;
 use crate::adapters::snapshot;
 use crate::adapters::sqlite::During;
+use crate::adapters::{erasure_ledger, expiry_store, import_owners};
 use crate::domain::backup::{GUARDED_FOR, KeepRules};
 use crate::domain::maintenance::BACKUP_DB;
 use crate::domain::retention::check_clock;
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
 
+pub(crate) mod place;
 mod shelf;
 
 use shelf::Shelf;
@@ -111,6 +112,7 @@ fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Resu
     if job.run.dry_run {
         return rehearse(job, &into, rules, counts);
     }
+    place::refuse_vanished(job, &into)?;
     job.dir.owner().create_dir(&into)?;
     backup_writer::claim(&job.dir, &into, job.run.force)?;
     // What was there before tells whether most rows have gone since.
@@ -122,6 +124,12 @@ fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Resu
     guard_newest(job, &richer)?;
     let backup = observed(job, |observe| backup_writer::keep(proven, &job.dir, &into, job.now, observe))?;
     take_up(counts, &backup);
+    let lists =
+        erasure_ledger::copy_to(&job.dir, &into).and_then(|()| import_owners::copy_to(&job.dir, &into));
+    if let Err(error) = lists {
+        // The backup is good; what goes with it is not complete.
+        job.failed(into.display().to_string(), &error);
+    }
     doubt?;
     let shelf = Shelf::look(&into, job.now)?.with_made(&backup.path);
     counts.kept_at_most_days = Some(shelf.longest_days(rules));
@@ -138,6 +146,7 @@ fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Resu
 /// the copy itself could tell, that it is whole, stays open.
 fn rehearse(job: &mut Job<'_>, into: &Path, rules: KeepRules, counts: &mut Counts) -> Result<(), MaintError> {
     backup_writer::try_place(&job.dir, into)?;
+    place::refuse_vanished(job, into)?;
     if !job.run.force && installation::claim(&job.dir, into)? == Claim::Anothers {
         return Err(BackupError::Anothers(into.to_owned()).into());
     }

@@ -20,6 +20,7 @@ use crate::maint::{ItemError, MaintError, Outcome, Report, Run, begin_record, en
 mod audio;
 mod backups;
 mod database;
+mod erasures;
 mod files;
 mod findings;
 
@@ -80,23 +81,25 @@ type Check<Work> = (&'static str, Work);
 type FileWork = fn(&mut Visit<'_>) -> Result<(), MaintError>;
 type DatabaseWork = fn(&mut Visit<'_>, &Connection) -> Result<(), MaintError>;
 
-const FILE_CHECKS: [Check<FileWork>; 6] = [
+const FILE_CHECKS: [Check<FileWork>; 7] = [
     ("leftovers", files::leftovers),
     ("permissions", files::permissions),
     ("reserve", files::reserve),
     ("free-space", files::free_space),
     ("manifests", backups::lone_manifests),
     ("backups", backups::without_manifest),
+    ("erasures", erasures::check),
 ];
 
 /// Made only in a database that is whole.
-const DATABASE_CHECKS: [Check<DatabaseWork>; 7] = [
+const DATABASE_CHECKS: [Check<DatabaseWork>; 8] = [
     ("totals", database::totals),
     ("session-counts", database::session_counts),
     ("audio-rows", audio::rows_without_file),
     ("audio-orphans", audio::orphans),
     ("runs", database::killed_runs),
     ("overdue", database::overdue_jobs),
+    ("backup-place", backups::vanished),
     ("log-size", database::log_size),
 ];
 

@@ -18,7 +18,9 @@ use crate::adapters::backup_writer::{Scratch, ensure_room};
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock, remove_leftovers};
 use crate::adapters::disk::Naming;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
-use crate::adapters::{erasure_ledger, inspection, run_store, set_aside, sign_in_store, sqlite};
+use crate::adapters::{
+    erasure_ledger, import_owners, inspection, run_store, set_aside, sign_in_store, sqlite,
+};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{JOBS, RESTORE_DB};
 use crate::maint::{MaintError, Outcome, Report, Run, item};
@@ -186,12 +188,20 @@ fn restore(
     match dir {
         Some(dir) if !run.dry_run => {
             whose::go_on(dir, &chosen)?;
+            take_lists_along(dir, &chosen)?;
             put_in_place(run, dir, unpacked, (now, &mut *counts))?;
         }
         _ => return Ok(()),
     }
     log_completed(counts);
     Ok(())
+}
+
+/// Where the data directory was lost with its disk, the lists beside the backups still tell who was erased.
+fn take_lists_along(dir: &DataDir, chosen: &Chosen) -> Result<(), MaintError> {
+    let beside = chosen.path.parent().unwrap_or(Path::new("."));
+    erasure_ledger::take_along(dir, beside)?;
+    import_owners::take_along(dir, beside).map_err(Into::into)
 }
 
 /// Not where the copy is put in its place: a drill does that too.

@@ -20,7 +20,7 @@ use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{DiskError, Naming};
 use crate::adapters::snapshot::SnapshotError;
 use crate::adapters::sqlite::{self, Access, During};
-use crate::adapters::{expiry_store, session_store};
+use crate::adapters::{erasure_ledger, expiry_store, session_store};
 use crate::config::StorageConfig;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::VERIFY_BACKUPS;
@@ -223,8 +223,8 @@ fn drill(
         ..job.run.config.storage.clone()
     };
     let dir = DataDir::create_or_open(&storage)?;
-    if job.dir.erasures().exists() {
-        fs::copy(job.dir.erasures(), dir.erasures()).naming("copy to", &dir.erasures())?;
+    for list in [job.dir.root(), job.dir.backups()] {
+        erasure_ledger::take_along(&dir, list)?;
     }
     let unpacked = unpack(job.run, dir.root(), backup, (identities, Purpose::Return))?;
     restore::put_in_place(job.run, &dir, unpacked, (job.now, &mut restore::Counts::default()))?;

@@ -123,6 +123,17 @@ fn a_backup_into_the_directory_of_another_installation_touches_nothing() {
 }
 
 #[test]
+fn who_lives_here_is_not_replaced_by_another_installation_although_no_backup_was_ever_made() {
+    let shared = Shared::new();
+    let (first, second) = (shared.lived_in(3), shared.lived_in(30));
+    first.maint(&["backup-db"]).expect(0);
+    second.maint(&["backup-db"]).expect(4);
+    second.maint(&["restore-db", "latest", "--yes"]).expect(4).tells("another installation").tells("--force");
+    assert_eq!(sessions(&second), 31);
+    assert!(!second.dir.join("installation").exists());
+}
+
+#[test]
 fn latest_of_another_installation_has_to_be_named() {
     let shared = Shared::new();
     let (first, second) = (shared.lived_in(3), shared.lived_in(30));

@@ -17,6 +17,7 @@ mod installations;
 mod keep;
 mod kills;
 mod kills_of_restore;
+mod ledger;
 mod links;
 mod owners;
 mod restore;

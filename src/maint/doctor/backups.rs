@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::Connection;
+
 use crate::adapters::installation::{self, Claim};
 use crate::adapters::{backup_store, disk};
 use crate::domain::backup::BackupName;
 use crate::domain::maintenance::BACKUP_DB;
 use crate::maint::MaintError;
+use crate::maint::backup::place::has_vanished;
 use crate::maint::doctor::Visit;
 use crate::maint::doctor::files::{Entry, entries};
 
@@ -30,6 +33,22 @@ fn manifest_of(dir: &Path, entry: &Entry) -> Option<PathBuf> {
 pub fn are_ours(visit: &Visit<'_>) -> bool {
     let claim = installation::claim(&visit.dir, visit.dir.backups());
     matches!(claim, Ok(Claim::Ours | Claim::Nobodys))
+}
+
+/// True when this installation has marked the directory as that of its backups.
+pub fn are_marked_ours(visit: &Visit<'_>) -> bool {
+    matches!(installation::claim(&visit.dir, visit.dir.backups()), Ok(Claim::Ours))
+}
+
+pub fn vanished(visit: &mut Visit<'_>, db: &Connection) -> Result<(), MaintError> {
+    let dir = visit.dir.backups().to_owned();
+    if has_vanished(&visit.dir, db, &dir)? {
+        let found = "the last backup went there, and nothing of it is there now".to_owned();
+        let repair =
+            "mount the disk, or bring the backups back; companion-maint backup-db --force begins anew there";
+        visit.finding(&dir.display().to_string(), found, repair);
+    }
+    Ok(())
 }
 
 pub fn lone_manifests(visit: &mut Visit<'_>) -> Result<(), MaintError> {

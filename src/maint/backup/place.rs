@@ -1,0 +1,36 @@
+//! Whether the directory of backups is still the one that the last backup went to.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::adapters::data_dir::DataDir;
+use crate::adapters::sqlite::During;
+use crate::adapters::{backup_record, backup_store, installation};
+use crate::maint::{Job, MaintError};
+
+/// Refuses to begin anew in a directory that backups went to and that holds nothing of them now: a disk that is not
+/// mounted looks like that, and the next backups would lie under its mount point.
+pub(crate) fn refuse_vanished(job: &Job<'_>, into: &Path) -> Result<(), MaintError> {
+    if job.run.force || !has_vanished(&job.dir, &job.db, into)? {
+        return Ok(());
+    }
+    Err(MaintError::Refused(format!(
+        "the last backup went to {}, and nothing is there now: is a disk not mounted? --force begins anew there",
+        into.display()
+    )))
+}
+
+/// True when this installation has written backups to `into`, last of all places, and neither they nor its marker are there.
+///
+/// # Errors
+/// When the record of runs cannot be read, or the directory.
+pub(crate) fn has_vanished(dir: &DataDir, db: &Connection, into: &Path) -> Result<bool, MaintError> {
+    if !installation::path(dir).exists() || installation::marker(into).exists() {
+        return Ok(false);
+    }
+    let places = backup_record::places(db).during("read where backups went")?;
+    let last = places.into_iter().find(|place| !place.into.as_os_str().is_empty());
+    let empty = !into.is_dir() || backup_store::list(into)?.is_empty();
+    Ok(empty && last.is_some_and(|place| place.into == into))
+}
