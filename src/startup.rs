@@ -21,22 +21,23 @@ use crate::config::ServerConfig;
 use crate::domain::chat::ChatModel;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::telemetry::metrics::{Metrics, MetricsError};
+use crate::web::access::AccessControl;
 use crate::web::byte_budget::ByteBudget;
 use crate::web::earlier_assets::EarlierAssets;
-use crate::web::metrics::MetricsToken;
 use crate::web::middleware::{
     body_budget::{BodyPace, body_budget},
     cache_headers::cache_headers,
     foreign_origin::AllowedOrigins,
     foreign_origin::foreign_origin,
+    last_answer::last_answer,
     measure::{Meter, measure},
     payload_limit::MaxRequestBytes,
     payload_limit::payload_limit,
-    person_cookie::person_cookie,
     rate_limit::RateLimits,
     rate_limit::rate_limit,
     request_id::request_id,
     security_headers::security_headers,
+    token_cookies::token_cookies,
     unread_body::unread_body,
 };
 use crate::web::openapi::ShowDocs;
@@ -271,7 +272,7 @@ fn bind(host: &str, port: u16) -> Result<TcpListener, StartupError> {
 fn cors(allowed: &[String]) -> Cors {
     let cors = allowed.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
     cors.allowed_methods(["GET", "POST", "PATCH", "DELETE"])
-        .allowed_headers(["accept", "content-type", "x-companion-person", "x-request-id"])
+        .allowed_headers(["accept", "authorization", "content-type", "x-companion-person", "x-request-id"])
         .expose_headers(["x-request-id", "retry-after"])
         .supports_credentials()
         // What is refused and why is said by `foreign_origin`.
@@ -288,7 +289,6 @@ fn serve(
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), app.now().as_millis())?;
     let metrics = web::Data::new(metrics);
-    let metrics_token = MetricsToken(config.metrics_token.clone());
     let shared = web::Data::from(app);
     let earlier = web::Data::new(earlier);
     let docs = ShowDocs(config.api_docs);
@@ -299,6 +299,7 @@ fn serve(
     let pace = BodyPace { idle: limits.body_idle, total: limits.body_total, grace: BODY_GRACE };
     let allowed = config.allowed_origins.clone();
     let origins = web::Data::new(AllowedOrigins(allowed.clone()));
+    let access = web::Data::new(AccessControl::new(config.access.clone()));
     let max_bytes = MaxRequestBytes(config.limits.max_request_bytes);
     let factory = move || {
         let limited = rates.clone();
@@ -310,7 +311,6 @@ fn serve(
             })
             .app_data(Rc::new(Meter::new(metrics.clone())))
             .app_data(metrics.clone())
-            .app_data(metrics_token.clone())
             .app_data(max_bytes)
             .app_data(budget.clone())
             .app_data(pace)
@@ -319,18 +319,20 @@ fn serve(
             .app_data(docs)
             .app_data(proxies.clone())
             .app_data(origins.clone())
+            .app_data(access.clone())
             .configure(routes)
             .wrap(from_fn(body_budget))
             .wrap(from_fn(payload_limit))
             .wrap(from_fn(foreign_origin))
             .wrap(Condition::new(!allowed.is_empty(), cors(&allowed)))
             .wrap(from_fn(rate_limit))
-            .wrap(from_fn(person_cookie))
+            .wrap(from_fn(token_cookies))
             .wrap(from_fn(cache_headers))
             .wrap(from_fn(security_headers))
             .wrap(from_fn(request_id))
             .wrap(from_fn(unread_body))
             .wrap(from_fn(measure))
+            .wrap(from_fn(last_answer))
     };
     let server = HttpServer::new(factory)
         .workers(workers)

@@ -5,12 +5,16 @@ const ROOT = "/api/v1";
 // The server gives up on a turn after a minute; a stream silent for longer has lost its connection.
 const SILENCE_MS = 90_000;
 
-/** What was asked for did not happen. Its message is for the person; `status` is 0 if the server was not reached. */
+/**
+ * What was asked for did not happen. Its message is for the person; `status` is 0 if the server was not reached; `signIn`
+ * is the page to sign in at, if the server lets in only who has.
+ */
 export class Failure extends Error {
-  constructor(status, code, message) {
+  constructor(status, code, message, signIn) {
     super(message);
     this.status = status;
     this.code = code;
+    this.signIn = signIn;
   }
 }
 
@@ -19,7 +23,8 @@ function unreachable() {
 }
 
 function refused(status, told) {
-  return new Failure(status, told?.error ?? "unknown", told?.message ?? "Something went wrong; please try again.");
+  const message = told?.message ?? "Something went wrong; please try again.";
+  return new Failure(status, told?.error ?? "unknown", message, told?.details?.sign_in);
 }
 
 async function request(path, options) {
@@ -38,6 +43,15 @@ async function json(path, options) {
 }
 
 export const health = () => json("/health");
+
+export const signIn = (token) =>
+  request("/sign-in", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ token }),
+  });
+
+export const signOut = () => request("/sign-out", { method: "POST" });
 
 export const me = () => json("/me");
 

@@ -56,8 +56,8 @@ export class Conversation {
     return this.#add(element("p", "note", text));
   }
 
-  /** Says below what the person said that it did not arrive, and offers to try again. */
-  unsent(text, retry) {
+  /** Says below what the person said that it did not arrive, and offers to try again; before that `more`, if there is more. */
+  unsent(text, retry, ...more) {
     const shown = element("div", "unsent");
     const again = button("Try again", "strong", () => {
       shown.remove();
@@ -65,7 +65,7 @@ export class Conversation {
     });
     const problem = element("p", "problem", text);
     problem.setAttribute("role", "alert");
-    shown.append(problem, again);
+    shown.append(problem, ...more, again);
     return this.#add(shown);
   }
 

@@ -1,7 +1,7 @@
 // Puts the page together: which conversation is shown, and what the controls do.
 
 import * as api from "/static/api.js";
-import { Conversation, button } from "/static/conversation.js";
+import { Conversation, button, element } from "/static/conversation.js";
 import { retention } from "/static/words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -40,18 +40,19 @@ function say(text = "", ...more) {
   $("notice").replaceChildren(text, ...more);
 }
 
-/** Does something the person asked for; if the server cannot, says so and offers it again. */
+/** Does something the person asked for; if the server cannot, says so and offers it again. Leads to where one signs in. */
 async function attempt(work) {
   say();
   try {
     await work();
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
+    if (failure.signIn) return location.assign(failure.signIn);
     say(`${failure.message} `, button("Try again", "", () => attempt(work)));
   }
 }
 
-const isGone = (failure) => failure.status === 404 || failure.status === 401;
+const isGone = (failure) => !failure.signIn && (failure.status === 404 || failure.status === 401);
 
 /** Goes on with the conversation this browser had last, or begins one. */
 async function begin() {
@@ -182,12 +183,22 @@ async function recover(session, turn, failure) {
     $("message").focus();
     return say(failure.message);
   }
-  conversation.unsent(`${failure.message} What you wrote is still here.`, () => {
+  const retry = () => {
     if (session.busy) return recover(session, turn, failure);
     conversation.moveToEnd(turn.said);
     deliver(session, turn);
     $("message").focus();
-  });
+  };
+  // Not in this tab: it holds what was written.
+  if (failure.signIn) return conversation.unsent("You are signed out. What you wrote is still here.", retry, signInElsewhere(failure));
+  conversation.unsent(`${failure.message} What you wrote is still here.`, retry);
+}
+
+function signInElsewhere(failure) {
+  const link = element("a", "", "Sign in in another tab");
+  link.href = failure.signIn;
+  link.target = "_blank";
+  return link;
 }
 
 function startOver() {
@@ -216,6 +227,7 @@ function openPerson() {
     const { open } = await loaded(import("/static/person.js"));
     open($("person"), {
       kept: $("retention").textContent,
+      signedIn: kept?.signed_in,
       onErased: () => {
         remember(null);
         kept = null;

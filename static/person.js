@@ -4,7 +4,7 @@ import * as api from "/static/api.js";
 import { day } from "/static/words.js";
 
 /** Opens the dialog. `onErased` is called when it closes after everything was erased. */
-export function open(dialog, { kept, onErased }) {
+export function open(dialog, { kept, signedIn, onErased }) {
   const form = dialog.querySelector(".erase");
   const outcome = dialog.querySelector(".outcome");
   const sure = form.querySelector("input");
@@ -30,6 +30,16 @@ export function open(dialog, { kept, onErased }) {
       outcome.textContent = failure.message;
     }
   };
+  const leave = dialog.querySelector(".leave");
+  leave.querySelector("button").onclick = async () => {
+    try {
+      await api.signOut();
+      location.assign("/sign-in");
+    } catch (failure) {
+      if (!(failure instanceof api.Failure)) throw failure;
+      outcome.textContent = failure.message;
+    }
+  };
   dialog.onclose = () => {
     if (erased) onErased();
   };
@@ -45,6 +55,7 @@ export function open(dialog, { kept, onErased }) {
   }
 
   for (const told of dialog.querySelectorAll("[hidden]")) told.hidden = false;
+  leave.hidden = !signedIn;
   dialog.querySelector(".kept").textContent = kept;
   outcome.textContent = "";
   sure.value = "";

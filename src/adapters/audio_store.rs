@@ -81,6 +81,32 @@ pub fn leftovers(dir: &Path, cutoff: Timestamp) -> Result<Vec<Leftover>, DiskErr
     Ok(found)
 }
 
+/// Which of the files (oldest first) `cleanup-audio` takes: those too old, orphaned, or beyond the budget in bytes.
+///
+/// # Errors
+/// What `orphaned` says.
+pub fn doomed<E>(
+    files: &[AudioFile],
+    cutoff: Timestamp,
+    budget: u64,
+    orphaned: impl Fn(&AudioFile) -> Result<bool, E>,
+) -> Result<Vec<&AudioFile>, E> {
+    let mut doomed = Vec::new();
+    let mut staying = Vec::new();
+    for file in files {
+        if file.written_at < cutoff || orphaned(file)? { doomed.push(file) } else { staying.push(file) }
+    }
+    let mut bytes: u64 = staying.iter().map(|file| file.bytes).sum();
+    for file in staying {
+        if bytes <= budget {
+            break;
+        }
+        bytes -= file.bytes;
+        doomed.push(file);
+    }
+    Ok(doomed)
+}
+
 /// Removes a file of the audio directory; one that is gone already is success.
 ///
 /// # Errors

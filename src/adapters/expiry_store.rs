@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row, params};
 
 use crate::domain::clock::Timestamp;
-use crate::domain::retention::ClockWitness;
+use crate::domain::retention::{ClockWitness, RetentionDays, UNREMEMBERED_IDLE};
 
 /// Which sessions, and which people, have outlived their retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,16 @@ pub struct Cutoffs {
 }
 
 impl Cutoffs {
+    /// Those of `now`, with so many days for sessions and for people; `None` keeps them.
+    #[must_use]
+    pub fn at(now: Timestamp, sessions: Option<RetentionDays>, persons: Option<RetentionDays>) -> Self {
+        Self {
+            idle_since: sessions.map(|days| days.cutoff(now)),
+            unremembered_since: now.earlier_by(UNREMEMBERED_IDLE),
+            unseen_since: persons.map(|days| days.cutoff(now)),
+        }
+    }
+
     /// As parameters of the queries below; a time before all others keeps everything.
     fn bounds(&self) -> [i64; 3] {
         let millis = |at: Option<Timestamp>| at.map_or(i64::MIN, Timestamp::as_millis);

@@ -87,6 +87,35 @@ pub fn touch(connection: &Connection, key: i64, at: Timestamp) -> rusqlite::Resu
     Ok(())
 }
 
+/// Counts one more turn of a person on `day` (UTC, days since 1970), unless that would be more than `most`. True when it was
+/// counted.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn count_turn(connection: &Connection, key: i64, day: i64, most: u32) -> rusqlite::Result<bool> {
+    let counted = connection
+        .prepare_cached(
+            "UPDATE persons SET turns_day = ?2, turns_on_day = CASE turns_day WHEN ?2 THEN turns_on_day + 1 ELSE 1 END
+             WHERE id = ?1 AND (turns_day <> ?2 OR turns_on_day < ?3)",
+        )?
+        .execute(params![key, day, most])?;
+    Ok(counted > 0)
+}
+
+/// Takes back a turn that was counted on `day`.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn uncount_turn(connection: &Connection, key: i64, day: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE persons SET turns_on_day = turns_on_day - 1
+             WHERE id = ?1 AND turns_day = ?2 AND turns_on_day > 0",
+        )?
+        .execute([key, day])?;
+    Ok(())
+}
+
 /// When the first of the people who are still here came.
 ///
 /// # Errors

@@ -33,6 +33,15 @@ pub enum AppError {
     /// So many turns wait in this session already that no more may.
     #[error("a turn of this session is in progress and enough are waiting")]
     TurnInProgress,
+    /// So many turns of the person run already that no more may.
+    #[error("as many turns of this person run as may")]
+    TooManyTurns,
+    /// The person has had as many turns as they may in a day.
+    #[error("all turns of the day are used")]
+    DailyTurnsUsed {
+        /// In how many seconds the next day begins.
+        retry_after: u64,
+    },
     /// The server is starting, stopping or upgrading its database.
     #[error("not available: {0}")]
     Unavailable(&'static str),

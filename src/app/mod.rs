@@ -13,11 +13,14 @@ pub mod error;
 pub mod export;
 pub mod health;
 pub mod house;
+pub mod inventory;
+mod person_turns;
 pub mod persons;
 mod recent_turns;
 pub mod running_turns;
 mod session_lines;
 pub mod sessions;
+pub mod sign_ins;
 pub mod turn;
 pub mod upkeep;
 

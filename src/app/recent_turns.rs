@@ -29,6 +29,8 @@ const TURN_ID_BYTES: usize = 40;
 /// What the next turn of a session has to know of those before it.
 #[derive(Default)]
 pub(crate) struct Conversation {
+    /// The row of the person it belongs to.
+    pub(crate) person: i64,
     /// How many turns there are.
     pub(crate) turns: u64,
     /// The last ones, oldest first.

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::app::AppError;
+use crate::app::person_turns::{PersonTurn, PersonTurns};
 use crate::app::session_lines::{Head, SessionLines, Standing};
 use crate::config::LimitsConfig;
 use crate::domain::session::{SessionId, TurnId};
@@ -24,6 +25,7 @@ pub struct Turns {
     stopping: CancellationToken,
     places: Arc<Semaphore>,
     most: usize,
+    of_persons: PersonTurns,
     lines: SessionLines,
     by_turn_id: ByTurnId,
 }
@@ -93,6 +95,12 @@ impl Drop for Joined {
     }
 }
 
+/// A place among the turns that run; let go when dropped.
+pub(crate) struct Place {
+    _of_all: OwnedSemaphorePermit,
+    _of_person: PersonTurn,
+}
+
 /// What a turn id says about a turn: the guard of a new one (none without an id), or the one it repeats.
 pub(crate) enum Registered {
     Runs(Option<Running>),
@@ -107,14 +115,17 @@ impl Turns {
             stopping: CancellationToken::new(),
             places: Arc::new(Semaphore::new(limits.max_turns)),
             most: limits.max_turns,
+            of_persons: PersonTurns::new(limits.max_turns_per_person),
             lines: SessionLines::new(limits.session_queue),
             by_turn_id: ByTurnId::default(),
         }
     }
 
-    /// A place among the turns that may run at once; let go when dropped.
-    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, AppError> {
-        self.places.clone().try_acquire_owned().map_err(|_| AppError::Busy)
+    /// A place among the turns that may run at once, of the person and in all.
+    pub(crate) fn place(&self, person: i64) -> Result<Place, AppError> {
+        let of_person = self.of_persons.begin(person)?;
+        let of_all = self.places.clone().try_acquire_owned().map_err(|_| AppError::Busy)?;
+        Ok(Place { _of_all: of_all, _of_person: of_person })
     }
 
     /// How many run now.

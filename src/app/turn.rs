@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the model is unavailable or too slow | fatal: an error, nothing is kept |
 //! | the disk is low or full | fatal: 507, nothing is kept |
+//! | the person has had the day's turns, or as many run | refused: 429, the model is not asked |
 //! | the session is deleted meanwhile | fatal: 404, nothing is kept |
 //! | the client goes away, no turn id | cancelled: the model's work is dropped, nothing is kept |
 //! | the client goes away, with a turn id | finished and kept, if the answer takes no more than 10 s or someone sent it again |
@@ -13,7 +14,7 @@
 //! | the same turn id again | the answer that was kept, or will be once the running or waiting turn ends; when that left the line, this one goes on as the turn |
 //! | the server stops | running turns get `DRAIN_SECONDS`, new and waiting ones are refused |
 //!
-//! Bounds: `MAX_TURNS` turns run at once, of a session one, and `SESSION_QUEUE` wait there (a waiting turn does nothing and
+//! Bounds: `MAX_TURNS` turns run at once, of a person `MAX_TURNS_PER_PERSON`, of a session one, and `SESSION_QUEUE` wait there (a waiting turn does nothing and
 //! holds no place of `MAX_TURNS`: a full one is told when its turn has come), 32 events wait for a slow reader, the model sees the last 20 turns.
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::domain::session::{Checkpoint, CheckpointId, SessionId, TurnId, title_
 
 mod again;
 mod before;
+mod daily;
 
 use before::replay;
 
@@ -95,6 +97,7 @@ struct Work {
     app: Arc<App>,
     request: TurnRequest,
     taken: Taken,
+    person: i64,
     events: mpsc::Sender<TurnEvent>,
     began: Instant,
     said_at: Timestamp,
@@ -104,7 +107,7 @@ impl App {
     /// Begins a turn. What is wrong from the start is told here, what goes wrong later by [`TurnEvent::Failed`].
     ///
     /// # Errors
-    /// An invalid message, an unknown session, a low disk, too many turns, here or in all.
+    /// An invalid message, an unknown session, a low disk, too many turns: here, of the person, or in all.
     pub async fn begin_turn(self: &Arc<Self>, request: TurnRequest) -> Result<TurnEvents, AppError> {
         self.turns.take_new()?;
         self.check_message(&request.message)?;
@@ -141,9 +144,11 @@ impl App {
             return Ok(());
         }
         self.room_to_grow()?;
-        let place = self.turns.place()?;
+        let person = taken.conversation.as_ref().ok_or(AppError::SessionNotFound)?.person;
+        let place = self.turns.place(person)?;
         let said_at = self.clock.now();
-        let work = Work { app: self.clone(), request, taken, events, began, said_at };
+        self.count_turn(person, said_at).await?;
+        let work = Work { app: self.clone(), request, taken, person, events, began, said_at };
         self.turns.spawn(async move {
             // Let go from the last to the first: the next turn of the session is to find a place.
             let _head = head;
@@ -157,6 +162,12 @@ impl App {
     pub async fn drain_turns(&self) {
         self.turns.stop();
         self.turns.ended().await;
+    }
+
+    /// True once new turns are refused.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.turns.is_draining()
     }
 
     /// Refuses new turns.
@@ -204,7 +215,10 @@ impl Work {
         };
         let last = match text {
             Ok(text) => self.keep(text, timings).await.map_or_else(TurnEvent::Failed, TurnEvent::Done),
-            Err(error) => TurnEvent::Failed(error),
+            Err(error) => {
+                self.app.uncount_turn(self.person, self.said_at).await;
+                TurnEvent::Failed(error)
+            }
         };
         // Before its end is told: whoever sends it again after a failure is not to hear of that once more.
         drop(running);

@@ -16,15 +16,13 @@ mod persona;
 mod problems;
 mod raw;
 mod read;
-mod secret;
 mod server;
 mod settings;
 
 pub use maint::MaintConfig;
 pub use problems::Problems;
 pub use raw::Flags;
-pub use secret::Secret;
-pub use server::{LimitsConfig, ServerConfig};
+pub use server::{AccessConfig, LimitsConfig, ServerConfig};
 pub use settings::describe;
 
 /// Where things lie on disk.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::config::problems::{Origin, Problems};
-use crate::config::settings::{self, NOT_YET};
+use crate::config::settings;
 
 /// What the command line gives.
 #[derive(Debug, Clone, Default)]
@@ -44,13 +44,13 @@ impl Given {
             None => {}
         }
         for (name, value) in environment {
-            given.take(&name, value, Origin::Environment, problems);
+            given.take(&name, value, Origin::Environment);
         }
         for (name, value) in flags.overrides {
             if value.is_empty() {
                 problems.add_value(name, "", &Origin::Flag, "must not be empty");
             }
-            given.take(name, value, Origin::Flag, problems);
+            given.take(name, value, Origin::Flag);
         }
         given.ignored.sort();
         given.ignored.dedup();
@@ -71,7 +71,7 @@ impl Given {
                     place + 1
                 ));
             };
-            if settings::find(&name).is_none() && !is_not_yet(&name) {
+            if settings::find(&name).is_none() {
                 match settings::meant(&name) {
                     Some(meant) => {
                         problems.add(format!("{name} (in {shown}) means nothing; was {meant} meant?"))
@@ -79,19 +79,14 @@ impl Given {
                     None => self.ignored.push(name),
                 }
             } else {
-                self.take(&name, value, Origin::File(shown.clone()), problems);
+                self.take(&name, value, Origin::File(shown.clone()));
             }
         }
     }
 
-    fn take(&mut self, name: &str, value: String, origin: Origin, problems: &mut Problems) {
+    fn take(&mut self, name: &str, value: String, origin: Origin) {
         if value.is_empty() {
             return;
-        }
-        if let Some((_, what)) = NOT_YET.iter().find(|(known, _)| *known == name) {
-            return problems.add(format!(
-                "{name} ({origin}): this release cannot {what} yet; unset it, and do not rely on it"
-            ));
         }
         if settings::find(name).is_some() {
             self.values.insert(name.to_owned(), (value, origin));
@@ -99,16 +94,12 @@ impl Given {
     }
 }
 
-fn is_not_yet(name: &str) -> bool {
-    NOT_YET.iter().any(|(known, _)| *known == name)
-}
-
 #[expect(clippy::disallowed_methods, reason = "the only reader of the environment")]
 fn environment(problems: &mut Problems) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for (name, value) in std::env::vars_os() {
         let Ok(name) = name.into_string() else { continue };
-        if settings::find(&name).is_none() && !is_not_yet(&name) {
+        if settings::find(&name).is_none() {
             continue;
         }
         match value.into_string() {

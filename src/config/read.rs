@@ -1,6 +1,7 @@
 //! From texts to values: one reader for each kind of value, all collecting their problems.
 
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{IsTerminal, Read};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -12,8 +13,12 @@ use tracing::level_filters::LevelFilter;
 
 use crate::config::problems::{Origin, Problems};
 use crate::config::raw::{Flags, Given};
-use crate::config::{LogConfig, LogFormat, RetentionConfig, Secret, StorageConfig};
+use crate::config::{LogConfig, LogFormat, RetentionConfig, StorageConfig};
 use crate::domain::retention::RetentionDays;
+use crate::domain::secret::Secret;
+
+/// The longest secret, in characters.
+const MOST_SECRET: usize = 512;
 
 /// Reads what was given and collects what is wrong.
 pub(crate) struct Reader {
@@ -95,6 +100,17 @@ impl Reader {
         })
     }
 
+    /// `None` without a limit.
+    pub fn turns_a_day(&mut self) -> Option<NonZeroU32> {
+        let must = "must be a whole number from 1 to 1000000, or off";
+        self.parsed("DAILY_TURNS_PER_PERSON", None, must, |text| match text {
+            "off" => Some(None),
+            _ => digits(text)
+                .filter(|turns| *turns <= 1_000_000)
+                .and_then(|turns| u32::try_from(turns).ok().and_then(NonZeroU32::new).map(Some)),
+        })
+    }
+
     fn days(&mut self, name: &str, default: u32) -> Option<RetentionDays> {
         let must = "must be a whole number of days from 1 to 36500, or off";
         self.parsed(name, RetentionDays::new(default), must, |text| match text {
@@ -137,33 +153,29 @@ impl Reader {
         read
     }
 
-    /// A secret, given as `name` or in the file that `in_file` names. It is not repeated when it is wrong.
+    /// A secret, given itself or as the name of a file that holds it. It is never repeated.
     pub fn secret(&mut self, name: &str, in_file: &str) -> Option<Secret> {
-        let given = self.value(name);
-        let Some((path, origin)) = self.value(in_file) else {
-            let (value, origin) = given?;
-            return self.secret_of(name, &value, &origin);
-        };
-        if given.is_some() {
-            self.problems.add_value(in_file, &path, &origin, &format!("{name} is given as well; keep one"));
-            return None;
-        }
-        match std::fs::read_to_string(&path) {
-            Ok(text) => self.secret_of(in_file, text.trim_end_matches(['\r', '\n']), &origin),
-            Err(error) => {
-                self.problems.add_value(in_file, &path, &origin, &format!("cannot be read: {error}"));
-                None
+        let (text, origin, given_as) = match (self.value(name), self.value(in_file)) {
+            (None, None) => return None,
+            (Some(_), Some(_)) => {
+                self.problems.add(format!("{name} and {in_file} are both given; keep one"));
+                return None;
             }
+            (Some((text, origin)), None) => (text, origin, name),
+            (None, Some((path, origin))) => match read_secret(&path) {
+                Ok(text) => (text, origin, in_file),
+                Err(error) => {
+                    self.problems.add_value(in_file, &path, &origin, &format!("cannot be read: {error}"));
+                    return None;
+                }
+            },
+        };
+        if (1..=MOST_SECRET).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Some(Secret::new(&text));
         }
-    }
-
-    fn secret_of(&mut self, name: &str, text: &str, origin: &Origin) -> Option<Secret> {
-        let secret = Secret::new(text);
-        if secret.is_none() {
-            let must = "must be visible ASCII characters without spaces";
-            self.problems.add_value(name, "(not shown)", origin, must);
-        }
-        secret
+        let must = format!("must be 1 to {MOST_SECRET} letters, digits and signs of ASCII, without spaces");
+        self.problems.add_value(given_as, "(not shown)", &origin, &must);
+        None
     }
 
     pub fn storage(&mut self) -> StorageConfig {
@@ -238,6 +250,14 @@ impl Reader {
         });
         LogConfig { level, format }
     }
+}
+
+/// The text of a file, without the end of its line.
+fn read_secret(path: &str) -> std::io::Result<String> {
+    let mut text = String::new();
+    // More than a secret may have is enough to refuse it.
+    File::open(path)?.take(MOST_SECRET as u64 + 3).read_to_string(&mut text)?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn digits(text: &str) -> Option<u64> {

@@ -10,8 +10,9 @@ use crate::config::persona;
 use crate::config::problems::Problems;
 use crate::config::raw::{Flags, Given};
 use crate::config::read::Reader;
-use crate::config::{LogConfig, RetentionConfig, Secret, StorageConfig};
+use crate::config::{LogConfig, RetentionConfig, StorageConfig};
 use crate::domain::chat::Persona;
+use crate::domain::secret::Secret;
 
 /// The bounds of what clients may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +31,25 @@ pub struct LimitsConfig {
     pub max_connections: usize,
     /// Turns running at once.
     pub max_turns: usize,
+    /// Turns of one person running at once.
+    pub max_turns_per_person: usize,
     /// Turns waiting in one session.
     pub session_queue: usize,
     /// Turns one client address may ask for in a minute; `None` without a limit.
     pub turns_per_minute: Option<NonZeroU32>,
+    /// Turns one person may take in a day (UTC); `None` without a limit.
+    pub daily_turns_per_person: Option<NonZeroU32>,
+}
+
+/// What those who come have to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccessConfig {
+    /// Lets in; `None` lets everyone in.
+    pub access_token: Option<Secret>,
+    /// Opens what is the operator's alone; `None` opens it to nobody.
+    pub admin_token: Option<Secret>,
+    /// What readers of the metrics have to send; `None`: only this machine reads them.
+    pub metrics_token: Option<Secret>,
 }
 
 /// Everything the server is set to.
@@ -55,8 +71,8 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Pages of which other sites may talk to the server: `https://app.example.org`.
     pub allowed_origins: Vec<String>,
-    /// What readers of the metrics have to send; `None`: only this machine reads them.
-    pub metrics_token: Option<Secret>,
+    /// What those who come have to know.
+    pub access: AccessConfig,
     /// Who the companion is.
     pub persona: Persona,
     /// What is logged, and how.
@@ -91,24 +107,17 @@ impl ServerConfig {
     fn read(mut reader: Reader) -> Result<Self, Problems> {
         let storage = reader.storage();
         let retention = reader.retention();
-        let max_request_bytes = reader.number("MAX_REQUEST_SIZE", 10 * 1024 * 1024, 1024..=1 << 40);
-        let limits = LimitsConfig {
-            max_request_bytes,
-            max_inflight_body_bytes: reader.inflight_body_bytes(max_request_bytes),
-            body_idle: Duration::from_secs(reader.number("BODY_IDLE_TIMEOUT_SECONDS", 15, 1..=3600)),
-            body_total: Duration::from_secs(reader.number("BODY_TIMEOUT_SECONDS", 120, 1..=86_400)),
-            max_message_chars: reader.count("MAX_MESSAGE_CHARS", 8000, 1_000_000),
-            max_connections: reader.count("MAX_CONNECTIONS", 8192, 1_000_000),
-            max_turns: reader.count("MAX_TURNS", 1024, 100_000),
-            session_queue: usize::try_from(reader.number("SESSION_QUEUE", 8, 0..=1000)).unwrap_or(8),
-            turns_per_minute: reader.rate_limit(),
+        let limits = limits(&mut reader);
+        let access = AccessConfig {
+            access_token: reader.secret("ACCESS_TOKEN", "ACCESS_TOKEN_FILE"),
+            admin_token: reader.secret("ADMIN_TOKEN", "ADMIN_TOKEN_FILE"),
+            metrics_token: reader.secret("METRICS_TOKEN", "METRICS_TOKEN_FILE"),
         };
         let host = reader.text("HOST", "127.0.0.1");
         let port = u16::try_from(reader.number("PORT", 8000, 0..=65535)).unwrap_or(0);
         let drain = Duration::from_secs(reader.number("DRAIN_SECONDS", 20, 0..=3600));
         let trusted_proxies = reader.networks("TRUSTED_PROXIES");
         let allowed_origins = reader.origins("ALLOWED_ORIGINS");
-        let metrics_token = reader.secret("METRICS_TOKEN", "METRICS_TOKEN_FILE");
         let log = reader.log();
         let api_docs = reader.yes_or_no("ENABLE_API_DOCS", false);
         let ignored = reader.ignored();
@@ -124,7 +133,7 @@ impl ServerConfig {
                 drain,
                 trusted_proxies,
                 allowed_origins,
-                metrics_token,
+                access,
                 persona,
                 log,
                 api_docs,
@@ -132,6 +141,23 @@ impl ServerConfig {
             }),
             _ => Err(reader.problems),
         }
+    }
+}
+
+fn limits(reader: &mut Reader) -> LimitsConfig {
+    let max_request_bytes = reader.number("MAX_REQUEST_SIZE", 10 * 1024 * 1024, 1024..=1 << 40);
+    LimitsConfig {
+        max_request_bytes,
+        max_inflight_body_bytes: reader.inflight_body_bytes(max_request_bytes),
+        body_idle: Duration::from_secs(reader.number("BODY_IDLE_TIMEOUT_SECONDS", 15, 1..=3600)),
+        body_total: Duration::from_secs(reader.number("BODY_TIMEOUT_SECONDS", 120, 1..=86_400)),
+        max_message_chars: reader.count("MAX_MESSAGE_CHARS", 8000, 1_000_000),
+        max_connections: reader.count("MAX_CONNECTIONS", 8192, 1_000_000),
+        max_turns: reader.count("MAX_TURNS", 1024, 100_000),
+        max_turns_per_person: reader.count("MAX_TURNS_PER_PERSON", 8, 100_000),
+        session_queue: usize::try_from(reader.number("SESSION_QUEUE", 8, 0..=1000)).unwrap_or(8),
+        turns_per_minute: reader.rate_limit(),
+        daily_turns_per_person: reader.turns_a_day(),
     }
 }
 
@@ -182,7 +208,9 @@ mod tests {
                 ("LOG_LEVEL", "loud"),
                 ("MIN_FREE_DISK_BYTES", "-1"),
                 ("PERSONA_FILE", "/no/such/file"),
-                ("ACCESS_TOKEN", "very-secret"),
+                ("METRICS_TOKEN", "very-secret\ttoken"),
+                ("ACCESS_TOKEN", "very-secret with a space"),
+                ("DAILY_TURNS_PER_PERSON", "0"),
             ],
             &[],
         )
@@ -199,7 +227,9 @@ mod tests {
             "MIN_FREE_DISK_BYTES=\"-1\"",
             "/no/such/file",
             "was SESSION_RETENTION_DAYS meant",
-            "ACCESS_TOKEN",
+            "METRICS_TOKEN=\"(not shown)\"",
+            "ACCESS_TOKEN=\"(not shown)\"",
+            "DAILY_TURNS_PER_PERSON=\"0\"",
         ] {
             assert!(told.contains(part), "{part} is not in: {told}");
         }
@@ -226,25 +256,29 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_comes_from_a_setting_or_from_a_file() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let path = file.path().to_str().unwrap();
-        let token = |environment: &[(&str, &str)]| load(None, environment, &[]).map(|it| it.metrics_token);
-        let is = |token: Option<Secret>, text: &str| token.is_some_and(|token| token.is(text.as_bytes()));
-        assert_eq!(token(&[]).unwrap(), None);
-        assert!(is(token(&[("METRICS_TOKEN", "s3cret")]).unwrap(), "s3cret"));
-        std::fs::write(path, "s3cret-2\n").unwrap();
-        assert!(is(token(&[("METRICS_TOKEN_FILE", path)]).unwrap(), "s3cret-2"));
-        let both = token(&[("METRICS_TOKEN", "s3cret"), ("METRICS_TOKEN_FILE", path)]).unwrap_err();
-        assert!(both.contains("keep one") && !both.contains("s3cret"), "{both}");
-        let gone = token(&[("METRICS_TOKEN_FILE", "/no/such/file")]).unwrap_err();
-        assert!(gone.contains("METRICS_TOKEN_FILE=\"/no/such/file\""), "{gone}");
-        for bad in ["two s3crets", "\n", "s3crét"] {
-            std::fs::write(path, bad).unwrap();
-            let told = token(&[("METRICS_TOKEN_FILE", path)]).unwrap_err();
-            assert!(told.contains("visible ASCII") && !told.contains("s3cr"), "{told}");
+    fn a_secret_is_given_itself_or_in_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let secret = Some(Secret::new("open-sesame"));
+        let access = load(None, &[("ACCESS_TOKEN", "open-sesame")], &[]).unwrap().access;
+        assert_eq!((access.access_token, access.admin_token), (secret.clone(), None));
+        for text in ["open-sesame", "open-sesame\n", "open-sesame\r\n"] {
+            let path = file("good", text);
+            assert_eq!(load(None, &[("ADMIN_TOKEN_FILE", &path)], &[]).unwrap().access.admin_token, secret);
         }
-        assert!(!token(&[("METRICS_TOKEN", "two s3crets")]).unwrap_err().contains("s3crets"));
+        let long = "long-secret".repeat(60);
+        for text in ["", "\n", "open-sesame with more", "open-s\u{e9}same", &long] {
+            let told = load(None, &[("ACCESS_TOKEN_FILE", &file("bad", text))], &[]).unwrap_err();
+            assert!(told.contains("ACCESS_TOKEN_FILE=\"(not shown)\"") && !told.contains("open-s"), "{told}");
+        }
+        let (good, missing) = (file("good", "open-sesame"), dir.path().join("missing").display().to_string());
+        let both = [("ACCESS_TOKEN", "open-sesame"), ("ACCESS_TOKEN_FILE", good.as_str())];
+        assert!(load(None, &both, &[]).unwrap_err().contains("keep one"));
+        assert!(load(None, &[("ADMIN_TOKEN_FILE", &missing)], &[]).unwrap_err().contains("cannot be read"));
     }
 
     #[test]

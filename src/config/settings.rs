@@ -5,7 +5,7 @@
 #[derive(Debug)]
 pub(crate) struct Setting {
     pub name: &'static str,
-    /// The predecessor's name for the same thing.
+    /// Another name for the same thing: the predecessor's, or that of a file which holds the secret.
     pub alias: Option<&'static str>,
     /// As shown in documents; for those that are a plain value, the value itself.
     pub default: &'static str,
@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 34] = [
+pub(crate) const SETTINGS: [Setting; 38] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -38,6 +38,7 @@ pub(crate) const SETTINGS: [Setting; 34] = [
     setting("MAX_MESSAGE_CHARS", "8000", "longest message, characters"),
     setting("MAX_CONNECTIONS", "8192", "connections open at once"),
     setting("MAX_TURNS", "1024", "turns running at once"),
+    setting("MAX_TURNS_PER_PERSON", "8", "turns of one person running at once"),
     setting("SESSION_QUEUE", "8", "turns waiting in one session, where they run one after the other"),
     setting("RATE_LIMIT_ENABLED", "true", "`false` lets every client ask as often as it likes"),
     setting(
@@ -81,12 +82,25 @@ pub(crate) const SETTINGS: [Setting; 34] = [
         "104857600",
         "below it what grows the store is answered 507 and no backup is made; 0 switches this off",
     ),
+    setting("DAILY_TURNS_PER_PERSON", "off", "turns a person may take in a day (UTC); `off` counts none"),
     setting("TRUSTED_PROXIES", "", "comma-separated addresses or CIDRs whose `X-Forwarded-*` is believed"),
     setting(
         "ALLOWED_ORIGINS",
         "",
         "comma-separated origins, `https://app.example.org`, whose pages may talk to the server; unset, only its own",
     ),
+    Setting {
+        name: "ACCESS_TOKEN",
+        alias: Some("ACCESS_TOKEN_FILE"),
+        default: "",
+        meaning: "whoever talks to the server has to know it; `ACCESS_TOKEN_FILE` names a file that holds it",
+    },
+    Setting {
+        name: "ADMIN_TOKEN",
+        alias: Some("ADMIN_TOKEN_FILE"),
+        default: "",
+        meaning: "opens `/api/v1/admin`, and lets in like ACCESS_TOKEN; `ADMIN_TOKEN_FILE` names a file that holds it",
+    },
     Setting {
         name: "METRICS_TOKEN",
         alias: Some("METRICS_TOKEN_FILE"),
@@ -97,15 +111,6 @@ pub(crate) const SETTINGS: [Setting; 34] = [
     setting("LOG_LEVEL", "INFO", "`TRACE`, `DEBUG`, `INFO`, `WARNING` or `ERROR`"),
     setting("LOG_FORMAT", "", "`console` or `json`; when unset, console on a terminal, else json"),
     setting("ENABLE_API_DOCS", "false", "`true` shows the API at `/api/v1/docs`, to read and to try"),
-];
-
-/// Settings of other releases that protect something: ignoring one would leave its operator believing they are safe.
-pub(crate) const NOT_YET: [(&str, &str); 5] = [
-    ("ACCESS_TOKEN", "guard the site with a token"),
-    ("ACCESS_TOKEN_FILE", "guard the site with a token"),
-    ("ADMIN_TOKEN", "have an admin page"),
-    ("ADMIN_TOKEN_FILE", "have an admin page"),
-    ("DAILY_TURNS_PER_PERSON", "count turns per day"),
 ];
 
 /// Every setting with its default and meaning, for the long help.

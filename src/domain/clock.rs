@@ -9,6 +9,8 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
+const MILLIS_A_DAY: i64 = 24 * 60 * 60 * 1000;
+
 /// A moment as UTC milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
 #[schema(value_type = String, format = DateTime)]
@@ -92,6 +94,18 @@ impl Timestamp {
     #[must_use]
     pub fn day(self) -> String {
         self.date_time().format(&format_description!("[year]-[month]-[day]")).unwrap_or_default()
+    }
+
+    /// The day (UTC), counted from 1970-01-01.
+    #[must_use]
+    pub fn day_number(self) -> i64 {
+        self.0.div_euclid(MILLIS_A_DAY)
+    }
+
+    /// How long it is until the next day (UTC) begins.
+    #[must_use]
+    pub fn until_next_day(self) -> Duration {
+        Duration::from_millis((MILLIS_A_DAY - self.0.rem_euclid(MILLIS_A_DAY)).unsigned_abs())
     }
 
     /// Reads the form that is displayed (RFC 3339).

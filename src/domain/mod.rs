@@ -7,5 +7,7 @@ pub mod clock;
 pub mod maintenance;
 pub mod person;
 pub mod retention;
+pub mod secret;
 pub mod session;
 pub mod span;
+pub mod token;

@@ -2,7 +2,6 @@
 //! Files go first and rows after, because a full disk can still unlink.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -11,7 +10,6 @@ use serde::Serialize;
 use crate::adapters::audio_store::{self, AudioFile, Leftover};
 use crate::adapters::expiry_store;
 use crate::adapters::sqlite::During;
-use crate::config::RetentionConfig;
 use crate::domain::audio::AudioId;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_AUDIO;
@@ -78,7 +76,7 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
     let orphaned = |file: &AudioFile| -> Result<bool, MaintError> {
         Ok(options.orphans && file.written_at < settled && !is_referenced(job, file.id)?)
     };
-    let doomed = plan(&files, cutoff, budget, orphaned)?;
+    let doomed = audio_store::doomed(&files, cutoff, budget, orphaned)?;
     refuse_too_many(job, options, (doomed.len() + leftovers.len()) as u64, counts.files_scanned)?;
     if job.run.dry_run {
         let bytes = doomed.iter().map(|file| file.bytes).chain(leftovers.iter().map(|file| file.bytes));
@@ -108,38 +106,6 @@ fn check_fuse(job: &Job<'_>, files: &[AudioFile], max_age: Duration) -> Result<(
         expiry_store::clock_witness(&job.db, job.last_success).during("find the newest turn")?;
     witness.newest_row = witness.newest_row.max(files.last().map(|file| file.written_at));
     check_clock(job.now, witness, max_age).map_err(Into::into)
-}
-
-/// Which of the files (oldest first) go: too old, orphaned, or beyond the budget.
-fn plan<E>(
-    files: &[AudioFile],
-    cutoff: Timestamp,
-    budget: u64,
-    orphaned: impl Fn(&AudioFile) -> Result<bool, E>,
-) -> Result<Vec<&AudioFile>, E> {
-    let mut doomed = Vec::new();
-    let mut staying = Vec::new();
-    for file in files {
-        if file.written_at < cutoff || orphaned(file)? { doomed.push(file) } else { staying.push(file) }
-    }
-    let mut bytes: u64 = staying.iter().map(|file| file.bytes).sum();
-    for file in staying {
-        if bytes <= budget {
-            break;
-        }
-        bytes -= file.bytes;
-        doomed.push(file);
-    }
-    Ok(doomed)
-}
-
-/// Shared with `status`: how many of the files the next run would take.
-pub(crate) fn next_run(mut files: Vec<AudioFile>, now: Timestamp, retention: &RetentionConfig) -> u64 {
-    files.sort_by_key(|file| file.written_at);
-    let cutoff = now.earlier_by(retention.audio_max_age);
-    let no_orphans = |_: &AudioFile| Ok::<_, Infallible>(false);
-    let Ok(doomed) = plan(&files, cutoff, retention.audio_max_total_bytes, no_orphans);
-    doomed.len() as u64
 }
 
 fn is_referenced(job: &Job<'_>, id: AudioId) -> Result<bool, MaintError> {

@@ -11,9 +11,8 @@ use serde::Serialize;
 use crate::adapters::audio_store;
 use crate::adapters::expiry_store::{self, Cutoffs, Doomed};
 use crate::adapters::session_store::{self, Deleted};
-use crate::adapters::sqlite::{self, DbError, During};
+use crate::adapters::sqlite::{self, During};
 use crate::adapters::{erasure_ledger, person_store, write_ahead_log};
-use crate::config::RetentionConfig;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_SESSIONS;
 use crate::domain::retention::{RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent};
@@ -71,7 +70,7 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
     counts.checkpoints_before = before.checkpoints;
     counts.sessions_remaining = before.sessions;
     let retention = retention(job, options)?;
-    let cutoffs = cutoffs(job.now, retention, job.run.config.retention.person_days);
+    let cutoffs = Cutoffs::at(job.now, retention, job.run.config.retention.person_days);
     counts.retention_days = retention.map(RetentionDays::get);
     counts.cutoff = cutoffs.idle_since;
     check_fuse(job, retention)?;
@@ -111,14 +110,6 @@ fn retention(job: &Job<'_>, options: Options) -> Result<Option<RetentionDays>, M
         )));
     }
     Ok(Some(asked))
-}
-
-fn cutoffs(now: Timestamp, sessions: Option<RetentionDays>, persons: Option<RetentionDays>) -> Cutoffs {
-    Cutoffs {
-        idle_since: sessions.map(|days| days.cutoff(now)),
-        unremembered_since: now.earlier_by(UNREMEMBERED_IDLE),
-        unseen_since: persons.map(|days| days.cutoff(now)),
-    }
 }
 
 fn check_fuse(job: &Job<'_>, retention: Option<RetentionDays>) -> Result<(), MaintError> {
@@ -283,17 +274,4 @@ fn log_completed(counts: &Counts) {
         bytes_reclaimed = counts.bytes_reclaimed,
         "Cleaned up sessions"
     );
-}
-
-/// Shared with `status`: what the next run would take.
-///
-/// # Errors
-/// What the database says.
-pub(crate) fn next_run(
-    db: &Connection,
-    now: Timestamp,
-    retention: &RetentionConfig,
-) -> Result<Doomed, DbError> {
-    let cutoffs = cutoffs(now, retention.session_days, retention.person_days);
-    expiry_store::count_doomed(db, cutoffs).during("count what has expired")
 }

@@ -18,7 +18,9 @@ use crate::adapters::backup_writer::{Scratch, ensure_room};
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock, remove_leftovers};
 use crate::adapters::disk::Naming;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
-use crate::adapters::{erasure_ledger, import_owners, inspection, run_store, set_aside, sqlite};
+use crate::adapters::{
+    erasure_ledger, import_owners, inspection, run_store, set_aside, sign_in_store, sqlite,
+};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{BACKUP_DB, JOBS, RESTORE_DB};
 use crate::maint::{MaintError, Outcome, Report, Run, item};
@@ -225,7 +227,7 @@ fn take_up(counts: &mut Counts, chosen: &Chosen) {
     }
 }
 
-/// Erases who asked to be forgotten, then sets the current database aside for the copy. Undone when anything fails.
+/// Erases who asked to be forgotten, ends every sign-in, then sets the current database aside for the copy. Undone when anything fails.
 pub(crate) fn put_in_place(
     run: &Run<'_>,
     dir: &DataDir,
@@ -234,6 +236,7 @@ pub(crate) fn put_in_place(
 ) -> Result<(), MaintError> {
     let Unpacked { scratch, .. } = unpacked;
     counts.erased_again = erasure_ledger::apply(dir, &scratch.0)?;
+    sign_in_store::end_all(&scratch.0)?;
     let expected = snapshot::count(&scratch.0)?;
     dir.owner().adopt(&scratch.0)?;
     if run.go_on().is_break() {

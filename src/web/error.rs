@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::app::AppError;
 use crate::domain::chat::ChatError;
 use crate::telemetry::causes::told_once;
+use crate::web::access::SIGN_IN_PAGE;
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,15 @@ pub enum ApiError {
         /// In how many seconds the next request is welcome.
         retry_after: u64,
     },
+    /// Only those who are let in may ask this.
+    #[error("not let in")]
+    SignInFirst,
+    /// The token to sign in with is a wrong one.
+    #[error("a wrong token")]
+    WrongToken,
+    /// Only whoever runs the server may ask this.
+    #[error("for the operator")]
+    AdminOnly,
     /// The body did not come whole.
     #[error("the request body did not arrive whole")]
     BrokenBody,
@@ -132,14 +142,14 @@ impl ResponseError for ApiError {
         if let Self::MethodNotAllowed(allowed) = self {
             response.insert_header((ALLOW, HeaderValue::from_static(allowed)));
         }
-        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::CONFLICT) {
-            response.insert_header((RETRY_AFTER, HeaderValue::from_static("2")));
+        if matches!(self, Self::SignInFirst | Self::AdminOnly) {
+            response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
         if matches!(self, Self::TokenNeeded) {
             response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
-        if let Self::RateLimited { retry_after } = self {
-            response.insert_header((RETRY_AFTER, *retry_after));
+        if let Some(seconds) = self.retry_after(status) {
+            response.insert_header((RETRY_AFTER, seconds));
         }
         if matches!(self, Self::TooLarge { .. } | Self::SlowBody) {
             // The rest of the body is not read, so the connection cannot be used again.
@@ -148,6 +158,18 @@ impl ResponseError for ApiError {
         let mut response = response.finish();
         response.extensions_mut().insert(told);
         response
+    }
+}
+
+impl ApiError {
+    /// In how many seconds it is worth trying again, where that is known.
+    fn retry_after(&self, status: StatusCode) -> Option<u64> {
+        if let Self::RateLimited { retry_after } | Self::App(AppError::DailyTurnsUsed { retry_after }) = self
+        {
+            return Some(*retry_after);
+        }
+        let soon = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
+        soon.contains(&status).then_some(2)
     }
 }
 
@@ -171,9 +193,18 @@ pub fn report(error: &ApiError) -> (StatusCode, ErrorReport) {
             StatusCode::UNAUTHORIZED,
             ErrorReport::new("unauthorized", "Send the right token as Authorization: Bearer"),
         ),
-        ApiError::RateLimited { retry_after } => (
-            StatusCode::TOO_MANY_REQUESTS,
-            ErrorReport::new("rate_limited", format!("Too many requests; please wait {retry_after} s")),
+        ApiError::RateLimited { retry_after } => {
+            rate_limited(format!("Too many requests; please wait {retry_after} s"))
+        }
+        ApiError::SignInFirst => (
+            StatusCode::UNAUTHORIZED,
+            unauthorized("Sign in first, or send the access token (Authorization: Bearer)")
+                .with("details", json!({"sign_in": SIGN_IN_PAGE})),
+        ),
+        ApiError::WrongToken => (StatusCode::UNAUTHORIZED, unauthorized("This is not the access token")),
+        ApiError::AdminOnly => (
+            StatusCode::UNAUTHORIZED,
+            unauthorized("Send the token of whoever runs this server (Authorization: Bearer)"),
         ),
         ApiError::BrokenBody => (
             StatusCode::BAD_REQUEST,
@@ -206,10 +237,7 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
         ),
         AppError::Unauthorized => (
             StatusCode::UNAUTHORIZED,
-            ErrorReport::new(
-                "unauthorized",
-                "Start a session first, or send the token of an existing person",
-            ),
+            unauthorized("Start a session first, or send the token of an existing person"),
         ),
         AppError::Invalid { field, message } => (StatusCode::BAD_REQUEST, invalid(field, message)),
         AppError::DiskFull => (
@@ -231,6 +259,12 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
                 "The companion is still answering in this conversation; please wait for that",
             ),
         ),
+        AppError::TooManyTurns => {
+            rate_limited("The companion is still answering you elsewhere; please wait for that")
+        }
+        AppError::DailyTurnsUsed { .. } => {
+            rate_limited("That was all for today; please come back tomorrow (UTC)")
+        }
         AppError::Unavailable(why) => (
             StatusCode::SERVICE_UNAVAILABLE,
             ErrorReport::new("service_unavailable", "Not available now; please try again in a moment")
@@ -261,6 +295,14 @@ fn report_model(error: &ChatError) -> (StatusCode, ErrorReport) {
                 .because(error),
         ),
     }
+}
+
+fn unauthorized(message: &str) -> ErrorReport {
+    ErrorReport::new("unauthorized", message)
+}
+
+fn rate_limited(message: impl Into<String>) -> (StatusCode, ErrorReport) {
+    (StatusCode::TOO_MANY_REQUESTS, ErrorReport::new("rate_limited", message))
 }
 
 fn invalid(field: &str, message: &str) -> ErrorReport {

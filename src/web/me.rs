@@ -10,8 +10,9 @@ use crate::app::persons::Erasure;
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::retention::RetentionDays;
+use crate::web::access::SignedIn;
 use crate::web::error::ApiError;
-use crate::web::middleware::person_cookie::CookieChange;
+use crate::web::middleware::token_cookies::{CookieChange, PERSON};
 use crate::web::openapi::ExportBody;
 use crate::web::person::CurrentPerson;
 
@@ -20,6 +21,8 @@ use crate::web::person::CurrentPerson;
 struct MeBody {
     created_at: Timestamp,
     last_seen_at: Timestamp,
+    /// Whether this browser has signed in with `ACCESS_TOKEN`, and so may sign out.
+    signed_in: bool,
     retention: RetentionBody,
     /// Maintenance jobs that have not succeeded for 48 h.
     maintenance_overdue: Vec<&'static str>,
@@ -40,12 +43,17 @@ struct RetentionBody {
     responses((status = 200, description = "The person", body = MeBody)),
     security(("person" = []), ("person_cookie" = [])),
 )]
-pub async fn me(app: web::Data<App>, person: CurrentPerson) -> Result<HttpResponse, ApiError> {
+pub async fn me(
+    app: web::Data<App>,
+    request: HttpRequest,
+    person: CurrentPerson,
+) -> Result<HttpResponse, ApiError> {
     let maintenance_overdue = app.overdue_jobs().await?;
     let retention = app.retention();
     Ok(HttpResponse::Ok().json(MeBody {
         created_at: person.0.created_at,
         last_seen_at: person.0.last_seen_at,
+        signed_in: request.extensions().contains::<SignedIn>(),
         retention: RetentionBody {
             session_days: retention.session_days.map(RetentionDays::get),
             person_days: retention.person_days.map(RetentionDays::get),
@@ -95,6 +103,6 @@ pub async fn erase(
     person: CurrentPerson,
 ) -> Result<HttpResponse, ApiError> {
     let erasure = app.erase(person.0).await?;
-    request.extensions_mut().insert(CookieChange::Remove);
+    request.extensions_mut().insert(CookieChange::Remove(&PERSON));
     Ok(HttpResponse::Ok().json(erasure))
 }

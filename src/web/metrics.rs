@@ -2,16 +2,16 @@
 //!
 //! With `METRICS_TOKEN` set, those who send it; without, whoever asks from this machine and not through a proxy.
 
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use prometheus::proto::MetricFamily;
 
 use crate::app::App;
 use crate::app::house::{DiskUse, House, LastRun, Rows};
-use crate::config::Secret;
 use crate::domain::clock::Timestamp;
 use crate::telemetry::exposition::{self, Gauges};
 use crate::telemetry::metrics::{BodyRefusal, Metrics};
+use crate::web::access::{AccessControl, bearer};
 use crate::web::byte_budget::ByteBudget;
 use crate::web::error::ApiError;
 use crate::web::openapi::ErrorBody;
@@ -19,10 +19,6 @@ use crate::web::proxies::is_from_this_machine;
 
 /// How the last run of a job can have ended, as the record of runs says it.
 const OUTCOMES: [&str; 6] = ["running", "succeeded", "partial", "failed", "refused", "killed"];
-
-/// What has to be sent to read the metrics. Found in the application's data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MetricsToken(pub Option<Secret>);
 
 /// Tells how the server fares, for Prometheus.
 #[utoipa::path(
@@ -78,27 +74,17 @@ pub(crate) fn refused_body(request: &HttpRequest, why: BodyRefusal) {
 
 /// Who asks without the right is not told that there is something, unless there is a token to be right with.
 fn check_access(request: &HttpRequest) -> Result<(), ApiError> {
-    let needed = request.app_data::<MetricsToken>().and_then(|token| token.0.as_ref());
-    let (allowed, refusal) = match needed {
-        Some(token) => (sent(request).is_some_and(|sent| token.is(sent)), ApiError::TokenNeeded),
-        None => (is_from_this_machine(request), ApiError::NotFound),
+    let control = request.app_data::<web::Data<AccessControl>>().ok_or(ApiError::NotFound)?;
+    let refusal = match (control.metrics_token(), bearer(request)) {
+        (Some(token), Some(sent)) => {
+            return control.check(request, sent, [Some(token), None], ApiError::TokenNeeded);
+        }
+        (Some(_), None) => ApiError::TokenNeeded,
+        (None, _) if is_from_this_machine(request) => return Ok(()),
+        (None, _) => ApiError::NotFound,
     };
-    if allowed {
-        return Ok(());
-    }
-    tracing::warn!(
-        event = "metrics_refused",
-        token_sent = request.headers().contains_key(AUTHORIZATION),
-        "Somebody asked for the metrics who may not read them"
-    );
+    tracing::warn!(event = "metrics_refused", "Somebody asked for the metrics who may not read them");
     Err(refusal)
-}
-
-/// The token of `Authorization: Bearer`.
-fn sent(request: &HttpRequest) -> Option<&[u8]> {
-    let (scheme, token) =
-        request.headers().get(AUTHORIZATION)?.as_bytes().split_at_checked("Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
 
 async fn families(app: &web::Data<App>, metrics: &Metrics, budget: &ByteBudget) -> Vec<MetricFamily> {

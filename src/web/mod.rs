@@ -1,8 +1,11 @@
 //! HTTP only: shapes, status codes, headers. Here stands THE list of addresses.
 
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, guard};
 
+pub mod access;
+pub mod admin;
 pub mod assets;
 pub mod audio;
 pub mod body;
@@ -11,19 +14,31 @@ pub mod chat;
 pub mod coding;
 pub mod earlier_assets;
 pub mod error;
+pub mod failed_tries;
 pub mod health;
 pub mod me;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;
+pub mod per_client;
 pub mod person;
 pub mod proxies;
 pub mod sessions;
 
 use error::ApiError;
+use middleware::access as doors;
 
 /// Every address and what answers there. A known address answers a wrong method with 405, an unknown one is 404.
 pub fn routes(config: &mut ServiceConfig) {
+    // Before the scope that is closed to strangers: whoever matches first answers.
+    config
+        .service(at("/api/v1/health", READ).route(read().to(health::health)))
+        .service(at("/api/v1/metrics", READ).route(read().to(metrics::json)))
+        .service(at("/api/v1/sign-in", "POST").route(web::post().to(access::sign_in)))
+        .service(at("/api/v1/sign-out", "POST").route(web::post().to(access::sign_out)));
+    let admin = web::scope("/api/v1/admin")
+        .service(at("/status", READ).route(read().to(admin::status)))
+        .wrap(from_fn(doors::admin));
     let api = web::scope("/api/v1")
         .service(at("/session/start", "POST").route(web::post().to(sessions::start)))
         .service(at("/sessions", "GET").route(web::get().to(sessions::list)))
@@ -37,17 +52,18 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/voice/audio/{audio_id}", READ).route(read().to(audio::audio)))
         .service(at("/me", "GET, DELETE").route(web::get().to(me::me)).route(web::delete().to(me::erase)))
         .service(at("/me/export", "GET").route(web::get().to(me::export)))
-        .service(at("/metrics", READ).route(read().to(metrics::json)))
-        .service(at("/health", READ).route(read().to(health::health)))
         .service(at("/openapi.json", READ).route(read().to(openapi::document)))
-        .service(at("/docs", READ).route(read().to(openapi::docs)));
+        .service(at("/docs", READ).route(read().to(openapi::docs)))
+        .wrap(from_fn(doors::access));
     config
+        .service(admin)
         .service(api)
         .service(at("/livez", READ).route(read().to(health::livez)))
         .service(at("/readyz", READ).route(read().to(health::readyz)))
         .service(at("/metrics", READ).route(read().to(metrics::text)))
         .service(at("/", READ).route(read().to(assets::page)))
         .service(at("/index.html", READ).route(read().to(assets::page)))
+        .service(at("/sign-in", READ).route(read().to(access::page)))
         .service(at("/static/{name:.*}", READ).route(read().to(assets::asset)))
         .default_service(web::to(nothing_here));
 }

@@ -7,15 +7,15 @@ use std::sync::LazyLock;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, PathItem, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::session::SessionId;
 use crate::web::error::ApiError;
-use crate::web::middleware::person_cookie::PLAIN_NAME;
-use crate::web::{assets, audio, chat, health, me, metrics, sessions};
+use crate::web::middleware::token_cookies::{PERSON, SIGN_IN};
+use crate::web::{access, admin, assets, audio, chat, health, me, metrics, sessions};
 
 /// Whether the page is shown. Found in the application's data; without it there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +99,7 @@ pub struct ExportedSession {
         sessions::start, sessions::list, sessions::one, sessions::change, sessions::delete,
         chat::chat, audio::audio, me::me, me::erase, me::export,
         health::health, health::livez, health::readyz, metrics::text, metrics::json,
+        access::sign_in, access::sign_out, access::page, admin::status,
         assets::page, assets::asset, document, docs,
     ),
     components(schemas(ErrorBody)),
@@ -115,18 +116,25 @@ impl Modify for Security {
         let token =
             |place: fn(ApiKeyValue) -> ApiKey, name| SecurityScheme::ApiKey(place(ApiKeyValue::new(name)));
         components.add_security_scheme("person", token(ApiKey::Header, "X-Companion-Person"));
-        components.add_security_scheme("person_cookie", token(ApiKey::Cookie, PLAIN_NAME));
+        components.add_security_scheme("person_cookie", token(ApiKey::Cookie, PERSON.plain_name));
+        components.add_security_scheme("sign_in_cookie", token(ApiKey::Cookie, SIGN_IN.plain_name));
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     }
 }
+
+/// What needs no `ACCESS_TOKEN`, though it is set.
+const OPEN: [&str; 4] = ["/api/v1/health", "/api/v1/metrics", "/api/v1/sign-in", "/api/v1/sign-out"];
 
 /// What may come from any address, by what it takes.
 struct CommonErrors;
 
 impl Modify for CommonErrors {
     fn modify(&self, document: &mut Document) {
-        for item in document.paths.paths.values_mut() {
+        for (path, item) in &mut document.paths.paths {
+            let closed = path.starts_with("/api/") && !OPEN.contains(&path.as_str());
             for (changes, operation) in operations(item) {
-                for (status, why) in common_errors(changes, operation) {
+                for (status, why) in common_errors((changes, closed), operation) {
                     let responses = &mut operation.responses.responses;
                     responses.entry(status.to_owned()).or_insert_with(|| error(why));
                 }
@@ -147,7 +155,10 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation
     .filter_map(|(changes, operation)| Some((changes, operation?)))
 }
 
-fn common_errors(changes: bool, operation: &Operation) -> Vec<(&'static str, &'static str)> {
+fn common_errors(
+    (changes, closed): (bool, bool),
+    operation: &Operation,
+) -> Vec<(&'static str, &'static str)> {
     let mut errors = vec![
         ("413", "The request's body is larger than `MAX_REQUEST_SIZE`"),
         ("429", "Asked too often; `Retry-After` tells when to ask again"),
@@ -165,8 +176,8 @@ fn common_errors(changes: bool, operation: &Operation) -> Vec<(&'static str, &'s
         errors.push(("408", "The body came too slowly"));
         errors.push(("415", "The body is no JSON"));
     }
-    if operation.security.is_some() {
-        errors.push(("401", "No person holds the token"));
+    if closed {
+        errors.push(("401", "`ACCESS_TOKEN` is set and was not sent, or no person holds the token"));
     }
     if changes {
         errors.push(("403", "A page of another site may not do this"));

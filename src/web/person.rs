@@ -8,7 +8,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use crate::app::{App, AppError};
 use crate::domain::person::{Person, PersonToken};
 use crate::web::error::ApiError;
-use crate::web::middleware::person_cookie::{CookieChange, PLAIN_NAME, TLS_NAME};
+use crate::web::middleware::token_cookies::{CookieChange, PERSON};
 
 /// The token that came with a request, if one did; nobody may hold it.
 pub struct PresentedToken {
@@ -43,7 +43,7 @@ impl FromRequest for CurrentPerson {
             let app = request.app_data::<web::Data<App>>().ok_or(ApiError::NotFound)?;
             let visit = app.person(token.clone()).await?;
             if in_cookie && visit.first_for_a_while {
-                request.extensions_mut().insert(CookieChange::Set(token));
+                request.extensions_mut().insert(CookieChange::Set(&PERSON, token));
             }
             Ok(Self(visit.person))
         })
@@ -55,6 +55,5 @@ fn presented(request: &HttpRequest) -> Option<(PersonToken, bool)> {
     if let Some(header) = request.headers().get("x-companion-person") {
         return header.to_str().ok()?.parse().ok().map(|token| (token, false));
     }
-    let cookie = request.cookie(TLS_NAME).or_else(|| request.cookie(PLAIN_NAME))?;
-    cookie.value().parse().ok().map(|token| (token, true))
+    PERSON.of(request).map(|token| (token, true))
 }

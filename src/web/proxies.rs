@@ -38,7 +38,7 @@ impl TrustedProxies {
     /// Whom a trusted proxy asks for: the last address of `X-Forwarded-For` that is no trusted proxy's own; the peer when
     /// that is none, or does not say.
     #[must_use]
-    pub fn client(&self, request: &ServiceRequest) -> Option<IpAddr> {
+    pub fn client(&self, request: &HttpRequest) -> Option<IpAddr> {
         let peer = canonical(request.peer_addr()?.ip());
         let forwarded: Vec<_> = request.headers().get_all("x-forwarded-for").collect();
         if forwarded.is_empty() {
@@ -94,7 +94,7 @@ fn canonical(address: IpAddr) -> IpAddr {
 
 /// The address that stands for whoever sent the request: that of an IPv4 client, the /64 of an IPv6 one.
 #[must_use]
-pub fn client_of(request: &ServiceRequest) -> Option<IpAddr> {
+pub fn client_of(request: &HttpRequest) -> Option<IpAddr> {
     let proxies = request.app_data::<web::Data<TrustedProxies>>();
     let address = proxies.and_then(|proxies| proxies.client(request)).or(Some(request.peer_addr()?.ip()))?;
     Some(of_one_client(address))
@@ -128,7 +128,7 @@ mod tests {
         for value in forwarded {
             request = request.append_header(("x-forwarded-for", *value));
         }
-        proxies.client(&request.to_srv_request()).unwrap().to_string()
+        proxies.client(&request.to_http_request()).unwrap().to_string()
     }
 
     #[test]

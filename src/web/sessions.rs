@@ -12,7 +12,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::session::{Checkpoint, Session, SessionId};
 use crate::web::body::{JsonBody, OptionalJsonBody};
 use crate::web::error::ApiError;
-use crate::web::middleware::person_cookie::CookieChange;
+use crate::web::middleware::token_cookies::{CookieChange, PERSON};
 use crate::web::openapi::ErrorBody;
 use crate::web::person::{CurrentPerson, PresentedToken};
 
@@ -145,7 +145,7 @@ pub async fn start(
     let renewed = presented.token.clone().filter(|_| presented.in_cookie);
     let started = app.start_session(presented.token, body.0.remember).await?;
     if let Some(token) = started.new_token.or(renewed.filter(|_| started.first_for_a_while)) {
-        request.extensions_mut().insert(CookieChange::Set(token));
+        request.extensions_mut().insert(CookieChange::Set(&PERSON, token));
     }
     Ok(HttpResponse::Ok().json(StartedBody { session_id: started.id, message: started.greeting }))
 }

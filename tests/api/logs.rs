@@ -28,8 +28,11 @@ impl Program {
         let dir = TempDir::new().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_companion"));
         command.env_clear().env("DATA_DIR", dir.path().join("data")).env("PORT", "0");
-        command.env("LOG_FORMAT", format).env("LOG_LEVEL", level).env("MIN_FREE_DISK_BYTES", "0");
-        command.envs(settings.iter().copied());
+        command
+            .env("LOG_FORMAT", format)
+            .env("LOG_LEVEL", level)
+            .env("MIN_FREE_DISK_BYTES", "0")
+            .envs(settings.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir(dir.path());
         let mut child = command.spawn().unwrap();
         let mut first = String::new();
@@ -269,15 +272,39 @@ fn who_may_not_read_the_metrics_is_noted_and_no_token_is() {
         request.header("authorization", token).call().unwrap().status().as_u16()
     };
     assert_eq!(ask("id-wrong", "Bearer a-wrong-token"), 401);
+    assert_eq!(ask("id-none", "Basic something"), 401);
     assert_eq!(ask("id-right", "Bearer the-right-token"), 200);
     let log = program.stop();
     assert!(!log.contains("the-right-token") && !log.contains("a-wrong-token"), "{log}");
     let lines = lines(&log);
-    let refused = event(&lines, "metrics_refused", Some("id-wrong"));
-    assert_eq!((&refused["level"], &refused["token_sent"]), (&json!("WARN"), &json!(true)));
-    assert!(
-        !lines
-            .iter()
-            .any(|line| line["event"] == "metrics_refused" && line["span"]["request_id"] == "id-right")
-    );
+    for (event_name, id) in [("access_refused", "id-wrong"), ("metrics_refused", "id-none")] {
+        assert_eq!(event(&lines, event_name, Some(id))["level"], "WARN");
+    }
+    assert!(!lines.iter().any(|line| line["span"]["request_id"] == "id-right" && line["level"] == "WARN"));
+}
+
+#[test]
+fn who_is_refused_is_logged_without_what_was_presented() {
+    let settings = [("ACCESS_TOKEN", "the-right-one"), ("ADMIN_TOKEN", "the-operators")];
+    let program = Program::start_with("json", "trace", &settings);
+    let presents = |path: &str, id: &str, token: &str| {
+        let request = agent().get(format!("{}/api/v1{path}", program.url)).header("x-request-id", id);
+        request.header("authorization", format!("Bearer {token}")).call().unwrap().status().as_u16()
+    };
+    for number in 0..15 {
+        presents("/sessions", &format!("guess-{number}"), "a-wrong-one");
+    }
+    assert_eq!(presents("/admin/status", "barred", "the-operators"), 429);
+    let (_, answer) = program.post("/sign-in", "sign-in", &json!({"token": "a-wrong-one"}));
+    assert_eq!(answer["error"], "rate_limited");
+    let log = program.stop();
+    for secret in ["the-right-one", "the-operators", "a-wrong-one"] {
+        assert!(!log.contains(secret), "{secret:?} is in the log:\n{log}");
+    }
+    let lines = lines(&log);
+    let refused = event(&lines, "access_refused", Some("guess-0"));
+    assert_eq!((&refused["level"], &refused["span"]["route"]), (&json!("WARN"), &json!("/api/v1/sessions")));
+    assert!(event(&lines, "access_refused", Some("guess-10"))["barred_seconds"].is_number(), "told once");
+    let refused = lines.iter().filter(|line| line["event"] == "access_refused");
+    assert_eq!(refused.count(), 11, "whoever guesses does not flood the log");
 }

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::process::Command;
 use std::time::Duration;
 
-use companion::config::Secret;
 use companion::domain::clock::Timestamp;
+use companion::domain::secret::Secret;
 use serde_json::{Value, json};
 
 use crate::support::scrape::Scrape;
@@ -175,7 +175,7 @@ fn clients_that_ask_too_often_are_counted() {
     let app = TestApp::spawn_with(|config| {
         config.limits.turns_per_minute = NonZeroU32::new(1);
         config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
-        config.metrics_token = Secret::new(TOKEN);
+        config.access.metrics_token = Some(Secret::new(TOKEN));
     });
     let limited = |kind: &str| {
         let headers = [("authorization", &*format!("Bearer {TOKEN}")), ("x-forwarded-for", "192.0.2.77")];
@@ -362,7 +362,7 @@ fn without_a_token_only_this_machine_reads_them() {
 
 #[test]
 fn with_a_token_it_is_always_needed_and_enough() {
-    let app = TestApp::spawn_with(|config| config.metrics_token = Secret::new(TOKEN));
+    let app = TestApp::spawn_with(|config| config.access.metrics_token = Some(Secret::new(TOKEN)));
     let right = format!("Bearer {TOKEN}");
     for path in BOTH {
         let refused = app.get(path).refused(401, "unauthorized");

@@ -156,6 +156,11 @@ class Compose(Case):
         self.assertLessEqual(schedule["environment"].items(), server["environment"].items())
         self.knows(server["environment"].keys() - {"TZ"}, "compose.yaml")
 
+    def test_the_server_alone_is_given_the_tokens(self):
+        for name in ("ACCESS_TOKEN", "ADMIN_TOKEN"):
+            self.assertEqual(self.ours["server"]["environment"][name], f"${{{name}:-}}")
+            self.assertNotIn(name, self.ours["schedule"]["environment"])
+
     def test_our_services_are_hardened(self):
         for name, service in self.ours.items():
             self.assertIs(service["read_only"], True, name)

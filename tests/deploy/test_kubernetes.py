@@ -244,6 +244,16 @@ class Jobs(Case):
                 self.assertEqual([mount["name"] for mount in more], ["identity"] if "encrypted" in where else [], where)
                 self.assertEqual(len(container["volumeMounts"]), len(server["volumeMounts"]) + len(more), where)
 
+    def test_the_server_alone_is_given_the_tokens_and_starts_without_them(self):
+        for where, resource in workloads():
+            for container in pod(resource)["spec"]["containers"]:
+                given = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container.get("env", []) if "valueFrom" in one}
+                expected = {
+                    name: {"name": "companion-tokens", "key": name, "optional": True} for name in ("ACCESS_TOKEN", "ADMIN_TOKEN")
+                }
+                self.assertEqual(given, expected if container["name"] == "server" else {}, where)
+        self.assertIn("create secret generic companion-tokens", (PLACE.parent / "README.md").read_text())
+
     def test_the_restore_asks_nobody(self):
         (container,) = find("Job", "companion-restore", "restore")["spec"]["template"]["spec"]["containers"]
         self.assertEqual(container["command"], ["companion-maint", "restore-db", "latest", "--yes", "--json"])

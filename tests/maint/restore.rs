@@ -108,6 +108,19 @@ fn the_latest_comes_back_the_old_one_is_set_aside_and_the_way_back_works() {
 }
 
 #[test]
+fn no_sign_in_comes_back() {
+    let house = House::built();
+    let sign_in = "INSERT INTO sign_ins (cookie_hash, expires_at) VALUES (randomblob(32), 1 << 62)";
+    house.db().execute(sign_in, []).unwrap();
+    house.maint(&["backup-db"]).expect(0);
+    house.db().execute("DELETE FROM sign_ins", []).unwrap();
+    house.maint(&["restore-db", "latest", "--yes"]).expect(0);
+    let left: u64 = house.db().query_row("SELECT count(*) FROM sign_ins", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0, "whoever has signed out since would be let in again");
+    house.assert_sound();
+}
+
+#[test]
 fn a_new_host_needs_only_the_backup() {
     let from = house(5);
     let to = House::new();

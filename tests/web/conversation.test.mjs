@@ -5,22 +5,9 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
-import { chromium } from "playwright-core";
-
+import { Guest, launch } from "./guest.mjs";
 import { Server } from "./server.mjs";
 
-const CHROMIUM = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
-const FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-const WAIT_MS = 15_000;
 const FIRST_LOAD_BYTES = 60 * 1024;
 const FIRST_LOAD_REQUESTS = 12;
 
@@ -29,13 +16,13 @@ let server;
 let guest;
 
 before(async () => {
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  browser = await launch();
 });
 after(() => browser?.close());
 
 beforeEach(async () => {
   server = await Server.start();
-  guest = await Guest.arrive();
+  guest = await Guest.arrive(browser, server);
 });
 afterEach(async () => {
   try {
@@ -44,87 +31,6 @@ afterEach(async () => {
     await server.remove();
   }
 });
-
-/** Someone at a browser of their own. */
-class Guest {
-  static async arrive(options = {}, prepare = async () => {}) {
-    const arrived = new Guest();
-    arrived.troubles = [];
-    arrived.context = await browser.newContext({ locale: "en-GB", ...options });
-    arrived.page = await arrived.context.newPage();
-    arrived.page.setDefaultTimeout(WAIT_MS);
-    arrived.#watch();
-    await prepare(arrived);
-    return arrived;
-  }
-
-  #watch() {
-    const note = (what) => this.troubles.push(what);
-    this.page.on("console", (said) => {
-      if (["error", "warning"].includes(said.type())) note(`console: ${said.text()}`);
-    });
-    this.page.on("pageerror", (error) => note(`error: ${error}`));
-    this.page.on("request", (request) => {
-      if (new URL(request.url()).origin !== server.origin) note(`request elsewhere: ${request.url()}`);
-    });
-    this.page.on("websocket", (socket) => note(`socket: ${socket.url()}`));
-  }
-
-  /** Forgets the troubles a test has caused on purpose; all have to be of this kind. */
-  excuse(expected) {
-    assert.deepEqual(this.troubles.filter((trouble) => !expected.test(trouble)), []);
-    this.troubles = [];
-  }
-
-  async leave() {
-    await this.context.close();
-    assert.deepEqual(this.troubles, []);
-  }
-
-  async open() {
-    await this.page.goto(server.origin);
-    await this.isAnnounced();
-  }
-
-  async isAnnounced() {
-    const told = /idle for 7 days are deleted\. People not seen for 400 days are forgotten\.$/;
-    await this.page.locator("footer").getByText(told).waitFor();
-  }
-
-  get log() {
-    return this.page.getByRole("log");
-  }
-
-  get input() {
-    return this.page.getByRole("textbox", { name: /^Your message/ });
-  }
-
-  /** Says something, waits for the whole answer and returns it. */
-  async say(text) {
-    const answers = await this.log.locator(".assistant").count();
-    await this.input.fill(text);
-    await this.input.press("Enter");
-    return this.answer(answers);
-  }
-
-  /** Waits for the answer after so many earlier ones. */
-  async answer(earlier) {
-    const answer = this.log.locator(".assistant").nth(earlier);
-    await answer.waitFor();
-    await this.page.locator("#log:not([aria-busy])").waitFor();
-    const text = await answer.locator(".words").textContent();
-    assert.notEqual(text, "");
-    return text;
-  }
-
-  async words() {
-    return this.log.locator(".words").allTextContents();
-  }
-
-  press(name) {
-    return this.page.getByRole("button", { name, exact: true }).click();
-  }
-}
 
 describe("the first visit", () => {
   test("greets, says how long things are kept, and that the companion is offline", async () => {
@@ -399,7 +305,7 @@ describe("the page", () => {
     for (const colorScheme of ["light", "dark"]) {
       test(`fits a ${device} in the ${colorScheme}`, async () => {
         await guest.leave();
-        guest = await Guest.arrive({ viewport, colorScheme });
+        guest = await Guest.arrive(browser, server, { viewport, colorScheme });
         await guest.open();
         await guest.say("Hello! I have just come home from a long walk along the river, and my feet are tired.");
         await guest.say("What should I cook tonight?");

@@ -11,13 +11,13 @@ import { createInterface } from "node:readline";
 const binary = process.env.COMPANION_BIN;
 
 export class Server {
-  /** Starts a server that has nothing yet, on a port the system chooses. */
+  /** Starts a server that has nothing yet, on a port the system chooses, with these settings besides. */
   static async start(settings = {}) {
     assert.ok(binary, "COMPANION_BIN has to name the server's binary");
     const server = new Server();
-    server.settings = settings;
     server.home = await mkdtemp(join(tmpdir(), "companion-web-"));
     server.log = "";
+    server.settings = settings;
     await server.#run("0");
     return server;
   }

@@ -53,7 +53,8 @@ fn conversation_of(db: &rusqlite::Connection, stored: &StoredSession) -> rusqlit
     let history = session_store::recent_exchanges(db, stored.key, HISTORY_TURNS)?;
     let few = stored.session.checkpoints <= MOST_TURN_IDS as u64;
     let turn_ids = few.then(|| session_store::turn_ids(db, stored.key)).transpose()?;
-    Ok(Conversation { turns: stored.session.checkpoints, history: Arc::new(history), turn_ids })
+    let (person, turns) = (stored.person, stored.session.checkpoints);
+    Ok(Conversation { person, turns, history: Arc::new(history), turn_ids })
 }
 
 pub(super) async fn replay(events: &mpsc::Sender<TurnEvent>, request: &TurnRequest, before: Checkpoint) {

@@ -1,5 +1,6 @@
 //! Reports for people: a few lines each. (As JSON a report is simply itself.)
 
+use companion::adapters::inventory::{Inventory, LastRun};
 use companion::maint::backup;
 use companion::maint::cleanup_audio;
 use companion::maint::cleanup_sessions;
@@ -7,7 +8,6 @@ use companion::maint::doctor::{self, Finding};
 use companion::maint::import_langgraph;
 use companion::maint::list_backups;
 use companion::maint::restore;
-use companion::maint::status::{self, LastRun};
 use companion::maint::verify_backups::{self, Checked};
 use companion::maint::{ItemError, Report};
 
@@ -279,7 +279,7 @@ impl Readable for import_langgraph::Told {
     }
 }
 
-impl Readable for status::Counts {
+impl Readable for Inventory {
     fn lines(&self, _: bool) -> Vec<String> {
         let disk = &self.disk;
         let [free, reserve] = [disk.free_bytes, disk.reserve_bytes].map(bytes);

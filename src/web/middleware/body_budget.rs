@@ -114,7 +114,7 @@ fn watch(request: &mut ServiceRequest) -> Option<Rc<Cell<Option<GivenUp>>>> {
         body,
         budget,
         pace,
-        client: client_of(request).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        client: client_of(request.request()).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         bytes: announced_bytes(request.request()),
         place,
         given_up: Rc::clone(&given_up),

@@ -3,11 +3,10 @@
 //!
 //! A client is an IPv4 address or the /64 of an IPv6 one, as a trusted proxy tells it.
 //!
-//! Bounds: 16,384 clients are remembered; the one not seen for longest is forgotten for a new one, and begins anew.
+//! Bounds: those of [`PerClient`].
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -18,14 +17,13 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use hashlink::LruCache;
 
 use crate::telemetry::metrics::Metrics;
 use crate::web::error::ApiError;
 use crate::web::middleware::measure::Route;
+use crate::web::per_client::PerClient;
 use crate::web::proxies::client_of;
 
-const MOST_CLIENTS: usize = 16_384;
 /// How much more often than for a turn one may ask for something else, and for health.
 const READS: NonZeroU32 = NonZeroU32::new(20).unwrap();
 const HEALTH: NonZeroU32 = NonZeroU32::new(40).unwrap();
@@ -57,7 +55,7 @@ struct Allowances<C: Clock>([Limiter<C>; 3]);
 pub struct RateLimits<C: Clock = DefaultClock> {
     turns_per_minute: NonZeroU32,
     clock: C,
-    clients: Mutex<LruCache<IpAddr, Allowances<C>>>,
+    clients: PerClient<Allowances<C>>,
 }
 
 impl RateLimits {
@@ -70,17 +68,13 @@ impl RateLimits {
 
 impl<C: Clock + Clone> RateLimits<C> {
     fn with_clock(turns_per_minute: NonZeroU32, clock: C) -> Self {
-        Self { turns_per_minute, clock, clients: Mutex::new(LruCache::new(MOST_CLIENTS)) }
+        Self { turns_per_minute, clock, clients: PerClient::default() }
     }
 
     /// Counts a request; when it is one too many, says in how many seconds the next one is welcome.
     fn check(&self, client: IpAddr, kind: Kind) -> Result<(), u64> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        // Put back, it is the last one seen.
-        let allowances = clients.remove(&client).unwrap_or_else(|| self.full());
-        let checked = allowances.0[kind as usize].check();
-        clients.insert(client, allowances);
-        checked.map_err(|early| {
+        let take = |allowances: &mut Allowances<C>| allowances.0[kind as usize].check();
+        self.clients.with(client, || self.full(), take).map_err(|early| {
             let wait = early.wait_time_from(self.clock.now());
             wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
         })
@@ -104,7 +98,7 @@ pub async fn rate_limit(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     if let Some(limits) = request.app_data::<web::Data<RateLimits>>()
-        && let Some(client) = client_of(&request)
+        && let Some(client) = client_of(request.request())
         && let kind = kind_of(&request)
         && let Err(retry_after) = limits.check(client, kind)
     {
@@ -139,6 +133,7 @@ mod tests {
     use governor::clock::FakeRelativeClock;
 
     use super::*;
+    use crate::web::per_client::MOST_CLIENTS;
 
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -188,7 +183,7 @@ mod tests {
         for other in 0..MOST_CLIENTS {
             limits.check(number(u32::try_from(1 << 20 | other).unwrap()), Kind::Turn).unwrap();
         }
-        assert_eq!(limits.clients.lock().unwrap().len(), MOST_CLIENTS);
+        assert_eq!(limits.clients.len(), MOST_CLIENTS);
         assert!(limits.check(first, Kind::Turn).is_ok(), "forgotten");
     }
 }

@@ -90,6 +90,7 @@ pub fn of(title: &str) -> Scene {
         | "The restore drill"
         | "What a backup holds and does not" => Scene::lived_in(),
         "Schedules" | "Backups on another disk" => Scene::lived_in(),
+        "Let in only whom you want" => Scene::lived_in().ending_with(7),
         "The server does not start" => Scene {
             prelude: "systemctl start companion.service".to_owned(),
             ..Scene::lived_in().setting("SESSION_RETENTION_DAYS=7", "SESSION_RETENTION_DAYS=soon")

@@ -1,0 +1,70 @@
+//! SQL for browsers that have signed in: a hash of each cookie and when it expires.
+//!
+//! Bounds: 1000; one more ends the oldest.
+
+use std::fs::File;
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+
+use crate::adapters::disk::Naming;
+use crate::adapters::sqlite::{self, DbError, During};
+use crate::domain::clock::Timestamp;
+
+const MOST: u32 = 1000;
+
+/// Lets the holder of a cookie in until `expires_at`; forgets those that have expired, and the oldest beyond the bound.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn insert(
+    connection: &Connection,
+    hash: [u8; 32],
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM sign_ins WHERE expires_at <= ?1", [now.as_millis()])?;
+    connection.execute(
+        "INSERT INTO sign_ins (cookie_hash, expires_at) VALUES (?1, ?2)",
+        params![hash, expires_at.as_millis()],
+    )?;
+    connection.execute(
+        "DELETE FROM sign_ins WHERE id NOT IN (SELECT id FROM sign_ins ORDER BY id DESC LIMIT ?1)",
+        [MOST],
+    )?;
+    Ok(())
+}
+
+/// True while the holder of the cookie is let in.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn is_valid(connection: &Connection, hash: [u8; 32], now: Timestamp) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM sign_ins WHERE cookie_hash = ?1 AND expires_at > ?2)")?
+        .query_row(params![hash, now.as_millis()], |row| row.get(0))
+}
+
+/// From now on the cookie lets nobody in.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn delete(connection: &Connection, hash: [u8; 32]) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM sign_ins WHERE cookie_hash = ?1", [hash])?;
+    Ok(())
+}
+
+/// Ends every sign-in in the database at `copy`, which nobody else uses and which may have any schema up to ours: a backup
+/// does not know who has signed out since.
+///
+/// # Errors
+/// When they cannot be ended; then the copy is worth nothing.
+pub fn end_all(copy: &Path) -> Result<(), DbError> {
+    let db = sqlite::open_scratch(copy)?;
+    let known = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sign_ins')";
+    if db.query_row(known, [], |row| row.get(0)).during("look at the schema")? {
+        db.execute("DELETE FROM sign_ins", []).during("end every sign-in")?;
+    }
+    db.close().map_err(|(_, error)| error).during("close the copy")?;
+    Ok(File::open(copy).and_then(|file| file.sync_all()).naming("flush", copy)?)
+}

@@ -1,0 +1,35 @@
+//! What a person may take in a day: counted in the database, in one step, before the model is asked.
+//!
+//! A turn counts once it is given to the model, also when its client leaves before the end: it has cost something by then. One
+//! that the model failed does not, nor does one that is sent again.
+
+use crate::adapters::person_store;
+use crate::app::{App, AppError};
+use crate::domain::clock::Timestamp;
+
+impl App {
+    /// Counts a turn that begins `at`.
+    pub(super) async fn count_turn(&self, person: i64, at: Timestamp) -> Result<(), AppError> {
+        let Some(most) = self.limits.daily_turns_per_person else { return Ok(()) };
+        let count = move |db: &rusqlite::Connection| {
+            person_store::count_turn(db, person, at.day_number(), most.get())
+        };
+        if self.database.write("count a turn", count).await? {
+            return Ok(());
+        }
+        let left = at.until_next_day();
+        Err(AppError::DailyTurnsUsed { retry_after: left.as_secs() + u64::from(left.subsec_nanos() > 0) })
+    }
+
+    /// Takes a turn back that began `at` and that the model failed.
+    pub(super) async fn uncount_turn(&self, person: i64, at: Timestamp) {
+        if self.limits.daily_turns_per_person.is_none() {
+            return;
+        }
+        let uncount =
+            move |db: &rusqlite::Connection| person_store::uncount_turn(db, person, at.day_number());
+        if let Err(error) = self.database.write("take a turn back", uncount).await {
+            tracing::warn!(error = %error, "A turn that failed could not be taken back from those of the day");
+        }
+    }
+}

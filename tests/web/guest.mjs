@@ -1,0 +1,102 @@
+// Someone at a browser, who notices every trouble the page has.
+
+import assert from "node:assert/strict";
+
+import { chromium } from "playwright-core";
+
+const CHROMIUM = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
+const FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const WAIT_MS = 15_000;
+
+/** A headless browser. */
+export const launch = () => chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+
+/** Someone at a browser of their own. */
+export class Guest {
+  static async arrive(browser, server, options = {}) {
+    const arrived = new Guest();
+    arrived.server = server;
+    arrived.troubles = [];
+    arrived.context = await browser.newContext({ locale: "en-GB", ...options });
+    arrived.page = await arrived.context.newPage();
+    arrived.page.setDefaultTimeout(WAIT_MS);
+    arrived.#watch();
+    return arrived;
+  }
+
+  #watch() {
+    const note = (what) => this.troubles.push(what);
+    this.page.on("console", (said) => {
+      if (["error", "warning"].includes(said.type())) note(`console: ${said.text()}`);
+    });
+    this.page.on("pageerror", (error) => note(`error: ${error}`));
+    this.page.on("request", (request) => {
+      if (new URL(request.url()).origin !== this.server.origin) note(`request elsewhere: ${request.url()}`);
+    });
+    this.page.on("websocket", (socket) => note(`socket: ${socket.url()}`));
+  }
+
+  /** Forgets the troubles a test has caused on purpose; all have to be of this kind. */
+  excuse(expected) {
+    assert.deepEqual(this.troubles.filter((trouble) => !expected.test(trouble)), []);
+    this.troubles = [];
+  }
+
+  async leave() {
+    await this.context.close();
+    assert.deepEqual(this.troubles, []);
+  }
+
+  async open() {
+    await this.page.goto(this.server.origin);
+    await this.isAnnounced();
+  }
+
+  async isAnnounced() {
+    const told = /idle for 7 days are deleted\. People not seen for 400 days are forgotten\.$/;
+    await this.page.locator("footer").getByText(told).waitFor();
+  }
+
+  get log() {
+    return this.page.getByRole("log");
+  }
+
+  get input() {
+    return this.page.getByRole("textbox", { name: /^Your message/ });
+  }
+
+  /** Says something, waits for the whole answer and returns it. */
+  async say(text) {
+    const answers = await this.log.locator(".assistant").count();
+    await this.input.fill(text);
+    await this.input.press("Enter");
+    return this.answer(answers);
+  }
+
+  /** Waits for the answer after so many earlier ones. */
+  async answer(earlier) {
+    const answer = this.log.locator(".assistant").nth(earlier);
+    await answer.waitFor();
+    await this.page.locator("#log:not([aria-busy])").waitFor();
+    const text = await answer.locator(".words").textContent();
+    assert.notEqual(text, "");
+    return text;
+  }
+
+  async words() {
+    return this.log.locator(".words").allTextContents();
+  }
+
+  press(name) {
+    return this.page.getByRole("button", { name, exact: true }).click();
+  }
+}
