@@ -183,6 +183,9 @@ impl Machine {
             script += &format!("{{ {text}\n}} >/out/{number} 2>&1 </dev/null\n");
             script += &format!("code=$?; echo $code >/out/{number}.code; [ $code = {exit} ] || exit 0\n");
         }
+        // All ends with the shell. A server that has only just started is still keeping the page's files.
+        script += "i=0; while [ $i -lt 200 ]; do i=$((i + 1)); set -- /var/lib/companion/assets/.companion-tmp-* \\\n";
+        script += "/data/companion/assets/.companion-tmp-*; [ -e \"$1\" ] || [ -e \"$2\" ] || break; /usr/bin/sleep 0.05; done\n";
         fs::write(self.path("story.sh"), script).unwrap();
         let programs = Path::new(env!("CARGO_BIN_EXE_companion")).parent().unwrap();
         let inside = Path::new(ROOT).join("tests/maint/handbook/inside.sh");
