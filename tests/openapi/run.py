@@ -21,12 +21,13 @@ SERVER = HERE.parent.parent / "target/debug/companion"
 # So many for each address; by number and not by time, so that a seed asks the same on a busy machine.
 REQUESTS = "25"
 AT_MOST_SECONDS = 300
+ADMIN_TOKEN = "the-operators"
 
 
 def start(data: pathlib.Path, log):
     """The server, and where it listens."""
     settings = {"DATA_DIR": data, "PORT": "0", "RATE_LIMIT_ENABLED": "false", "ENABLE_API_DOCS": "true"}
-    settings |= {"LOG_FORMAT": "json", "MIN_FREE_DISK_BYTES": "0"}
+    settings |= {"LOG_FORMAT": "json", "MIN_FREE_DISK_BYTES": "0", "ADMIN_TOKEN": ADMIN_TOKEN}
     server = subprocess.Popen([SERVER], env=settings, cwd=data.parent, stdout=subprocess.PIPE, stderr=log, text=True)
     url = server.stdout.readline().strip().removeprefix("Listening on ")
     return server, url
@@ -51,6 +52,7 @@ def ask(data: pathlib.Path, url: str, seed: str) -> int:
     known = {
         "ASSET": re.search("/static/([^\"]+)", page).group(1),
         "AUDIO_ID": audio_reply(data, url),
+        "ADMIN_TOKEN": ADMIN_TOKEN,
         "SCHEMATHESIS_HOOKS": "hooks",
         "PYTHONPATH": str(HERE),
     }
