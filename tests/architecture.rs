@@ -31,6 +31,8 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "adapters::erasure_ledger",
             "adapters::installation",
             "adapters::inventory",
+            "adapters::memory_index",
+            "adapters::memory_store",
             "adapters::process",
             "adapters::reserve",
             "adapters::run_store",

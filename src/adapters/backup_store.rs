@@ -43,6 +43,9 @@ pub struct Manifest {
     pub sessions: u64,
     /// Checkpoints in it.
     pub checkpoints: u64,
+    /// Memories in it; 0 where the manifest is from before there were any.
+    #[serde(default)]
+    pub memories: u64,
     /// Whether the packed file is encrypted.
     #[serde(default)]
     pub encrypted: bool,
@@ -66,6 +69,7 @@ impl Manifest {
             persons: contents.persons,
             sessions: contents.sessions,
             checkpoints: contents.checkpoints,
+            memories: contents.memories,
             encrypted: packed.encrypted,
             guarded_until: None,
         }
@@ -80,6 +84,7 @@ impl Manifest {
             persons: self.persons,
             sessions: self.sessions,
             checkpoints: self.checkpoints,
+            memories: self.memories,
         }
     }
 

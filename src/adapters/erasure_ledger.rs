@@ -147,14 +147,22 @@ pub fn check(dir: &DataDir) -> Result<(), DiskError> {
     Lines::open(&dir.erasures())?.into_iter().flatten().try_for_each(|line| line.map(drop))
 }
 
+/// What a person is erased from that the first schema did not have, with the columns that are asked for.
+const LATER_TABLES: [(&str, &str); 3] = [
+    ("audio", "public_id, session_id, format"),
+    ("memories", "person_id"),
+    ("memories_dropped", "person_id"),
+];
+
 fn erase_all(
     db: &Connection,
     people: impl Iterator<Item = Result<PersonId, DiskError>>,
 ) -> Result<u64, DbError> {
-    if !has_table(db, "audio").during("look at the schema")? {
-        // From before there was audio: the same statements shall find nothing to delete.
-        db.execute_batch("CREATE TEMP TABLE audio (public_id, session_id, format)")
-            .during("forget people")?;
+    for (table, columns) in LATER_TABLES {
+        if !has_table(db, table).during("look at the schema")? {
+            // From before there was any: the same statements shall find nothing to delete.
+            db.execute_batch(&format!("CREATE TEMP TABLE {table} ({columns})")).during("forget people")?;
+        }
     }
     let mut erased = 0;
     for person in people {

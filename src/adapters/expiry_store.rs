@@ -143,6 +143,30 @@ fn count_audio_with_unseen() -> String {
     )
 }
 
+/// How many memories go: those neither added nor changed since `changed_since` (`None` keeps them), and those of people who
+/// are erased.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn count_doomed_memories(
+    connection: &Connection,
+    cutoffs: Cutoffs,
+    changed_since: Option<Timestamp>,
+) -> rusqlite::Result<u64> {
+    let [idle, unremembered, unseen_since] = cutoffs.bounds();
+    let since = changed_since.map_or(i64::MIN, Timestamp::as_millis);
+    let by_age = "SELECT count(*) FROM memories WHERE changed_at < ?1";
+    let by_age: u64 = connection.query_row(by_age, [since], |row| row.get(0))?;
+    let with_people = format!(
+        "SELECT count(*) FROM persons CROSS JOIN memories ON memories.person_id = persons.id
+         WHERE memories.changed_at >= ?4 AND {}",
+        unseen()
+    );
+    let with_people: u64 =
+        connection.query_row(&with_people, [idle, unremembered, unseen_since, since], |row| row.get(0))?;
+    Ok(by_age + with_people)
+}
+
 /// When any session was last active.
 ///
 /// # Errors

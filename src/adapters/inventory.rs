@@ -10,6 +10,7 @@ use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{self, DiskError};
 use crate::adapters::expiry_store::{self, Cutoffs};
 use crate::adapters::installation::{self, Claim};
+use crate::adapters::memory_store;
 use crate::adapters::session_store::{self, Totals};
 use crate::adapters::{audio_store, backup_store, release_assets, run_store, set_aside, write_ahead_log};
 use crate::config::RetentionConfig;
@@ -95,6 +96,7 @@ impl Inventory {
         Ok(Self {
             sessions,
             checkpoints,
+            memories: memory_store::total(db)?,
             last_runs: JOBS.iter().map(|job| last_run(db, job)).collect::<rusqlite::Result<_>>()?,
             next_cleanup_sessions: next.sessions,
             next_cleanup_checkpoints: next.checkpoints,

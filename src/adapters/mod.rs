@@ -20,6 +20,8 @@ pub mod inspection;
 pub mod installation;
 pub mod inventory;
 pub mod langgraph;
+pub mod memory_index;
+pub mod memory_store;
 pub mod metrics_file;
 pub mod offline;
 pub mod person_store;

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
+use crate::adapters::memory_store;
 use crate::adapters::session_store::{self, Deleted, public_id, timestamp};
 use crate::domain::clock::Timestamp;
 use crate::domain::person::{Person, PersonId, PersonToken};
@@ -171,12 +172,13 @@ pub fn is_there(connection: &Connection, person: Person) -> rusqlite::Result<boo
         .query_row(params![person.key, person.id.as_bytes()], |row| row.get(0))
 }
 
-/// Deletes a person with every session, checkpoint and audio row of theirs, and takes them off the totals.
+/// Deletes a person with every memory, session, checkpoint and audio row of theirs, and takes them off the totals.
 ///
 /// # Errors
 /// What `SQLite` says.
 pub fn erase(connection: &Connection, key: i64) -> rusqlite::Result<Deleted> {
-    let mut deleted = Deleted::default();
+    let memories = memory_store::forget_all(connection, key)?;
+    let mut deleted = Deleted { memories, ..Deleted::default() };
     for session in session_store::keys_of(connection, key)? {
         session_store::delete(connection, session, &mut deleted)?;
     }

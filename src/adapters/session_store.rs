@@ -28,6 +28,8 @@ pub struct Deleted {
     pub sessions: u64,
     /// Their checkpoints.
     pub checkpoints: u64,
+    /// Memories.
+    pub memories: u64,
     /// Audio replies whose files are now to be removed.
     pub audio: Vec<(AudioId, AudioFormat)>,
 }

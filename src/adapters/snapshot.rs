@@ -9,6 +9,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::adapters::disk::Naming;
+use crate::adapters::memory_store;
 use crate::adapters::sqlite::{self, Access, DbError, During};
 
 /// Pages copied between two looks at the disk and at whether to stop: 8 MiB of 4 KiB pages.
@@ -54,11 +55,13 @@ pub struct Contents {
     pub sessions: u64,
     /// Checkpoints in it.
     pub checkpoints: u64,
+    /// Memories in it.
+    pub memories: u64,
 }
 
 impl Contents {
-    /// The rows that tell whether most of what was said went away. People are not among them: they outlive their
-    /// conversations by far, and would hide that these are gone.
+    /// The rows that tell whether most of what was said went away. People and memories are not among them: they
+    /// outlive their conversations by far, and would hide that these are gone.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.sessions + self.checkpoints
@@ -205,6 +208,7 @@ fn contents(connection: &Connection, path: &Path, schema_version: i64) -> Result
         persons: count("persons").during("count persons")?,
         sessions: count("sessions").during("count sessions")?,
         checkpoints: count("checkpoints").during("count checkpoints")?,
+        memories: memory_store::total(connection).during("count memories")?,
     })
 }
 

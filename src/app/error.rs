@@ -13,6 +13,9 @@ pub enum AppError {
     /// Unknown or expired.
     #[error("no such audio reply")]
     AudioNotFound,
+    /// Unknown, or someone else's: all the same from outside.
+    #[error("no such memory")]
+    MemoryNotFound,
     /// No person holds the token that was sent.
     #[error("no person holds this token")]
     Unauthorized,

@@ -2,7 +2,7 @@
 //!
 //! Which sessions there are is read once, so that one that moves up the list by being talked in meanwhile is not missed.
 //!
-//! Bounds: 4 pieces wait for a slow reader; 100 turns of one session are read at a time, each time anew, so that a slow
+//! Bounds: 4 pieces wait for a slow reader; 100 turns of one session, or 100 memories, are read at a time, each time anew, so that a slow
 //! reader holds no old snapshot of the database open.
 
 use std::sync::Arc;
@@ -12,13 +12,15 @@ use rusqlite::Connection;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::adapters::{person_store, session_store};
+use crate::adapters::{memory_store, person_store, session_store};
 use crate::app::{App, AppError, audio};
+use crate::domain::memory::Memory;
 use crate::domain::person::Person;
 use crate::domain::session::{Checkpoint, Session, SessionId};
 
 const WAITING_PIECES: usize = 4;
 const TURNS_AT_ONCE: u64 = 100;
+const MEMORIES_AT_ONCE: usize = 100;
 
 type Pieces = mpsc::Sender<Result<Bytes, AppError>>;
 
@@ -61,7 +63,39 @@ impl App {
             }
             comma = ",";
         }
-        drop(send(pieces, "]}".to_owned()).await);
+        self.write_memories(person, pieces).await
+    }
+
+    async fn write_memories(&self, person: Person, pieces: &Pieces) -> Result<(), AppError> {
+        let mut text = r#"],"memories":["#.to_owned();
+        let (mut comma, mut after) = ("", None);
+        loop {
+            let (memories, more) = self.memories(person, after, MEMORIES_AT_ONCE).await?;
+            for memory in &memories {
+                text.push_str(comma);
+                text.push_str(&exported_memory(memory).to_string());
+                comma = ",";
+            }
+            after = memories.last().map(|memory| (memory.created_at, memory.id));
+            if send(pieces, std::mem::take(&mut text)).await.is_err() {
+                return Ok(());
+            }
+            if !more {
+                break;
+            }
+        }
+        let dropped = move |db: &Connection| {
+            if person_store::is_there(db, person)? {
+                memory_store::dropped(db, person.key)
+            } else {
+                Ok(Vec::new())
+            }
+        };
+        let dropped = self.database.read("export memories", dropped).await?;
+        let told: Vec<_> = dropped.iter().map(|gone| {
+            json!({"id": gone.id, "said_at": gone.said_at, "created_at": gone.created_at, "dropped_at": gone.dropped_at})
+        }).collect();
+        drop(send(pieces, format!(r#"],"memories_dropped":{}}}"#, json!(told))).await);
         Ok(())
     }
 
@@ -114,6 +148,21 @@ impl App {
         };
         Ok(self.database.read("export a session", read).await?)
     }
+}
+
+fn exported_memory(memory: &Memory) -> serde_json::Value {
+    let mut told = json!({
+        "id": memory.id,
+        "text": memory.text,
+        "said_at": memory.said_at,
+        "source": memory.source,
+        "session_id": memory.session,
+        "created_at": memory.created_at,
+    });
+    if let Some(at) = memory.superseded_at {
+        told["superseded_at"] = json!(at);
+    }
+    told
 }
 
 fn push_messages(text: &mut String, turn: &Checkpoint) {

@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::write_ahead_log::beside as log_of;
-use crate::adapters::{audio_store, backup_store, disk, person_store, process, run_store, session_store};
+use crate::adapters::{audio_store, backup_store, disk, process};
+use crate::adapters::{memory_store, person_store, run_store, session_store};
 use crate::app::App;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::JOBS;
@@ -55,6 +56,8 @@ pub struct Rows {
     pub sessions: u64,
     /// Checkpoints.
     pub checkpoints: u64,
+    /// Memories.
+    pub memories: u64,
     /// Persons.
     pub persons: u64,
     /// The jobs that ran, each with its last run.
@@ -188,7 +191,8 @@ fn rows(db: &Connection) -> rusqlite::Result<Rows> {
             jobs.push(LastRun { job, started_at: run.started_at, outcome: run.outcome, last_success });
         }
     }
-    Ok(Rows { sessions: totals.sessions, checkpoints: totals.checkpoints, persons, jobs })
+    let memories = memory_store::total(db)?;
+    Ok(Rows { sessions: totals.sessions, checkpoints: totals.checkpoints, memories, persons, jobs })
 }
 
 fn disk_use(dir: &DataDir) -> DiskUse {
@@ -212,7 +216,7 @@ mod tests {
     }
 
     fn house(sessions: u64) -> House {
-        let rows = Rows { sessions, checkpoints: 0, persons: 0, jobs: Vec::new() };
+        let rows = Rows { sessions, checkpoints: 0, memories: 0, persons: 0, jobs: Vec::new() };
         House { rows: Some(rows), ..House::default() }
     }
 

@@ -14,6 +14,7 @@ pub mod export;
 pub mod health;
 pub mod house;
 pub mod inventory;
+pub mod memories;
 mod person_turns;
 pub mod persons;
 mod recent_turns;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::adapters::session_store::{self, Deleted, StoredSession};
-use crate::adapters::{person_store, reserve};
+use crate::adapters::{memory_store, person_store, reserve};
 use crate::app::{App, AppError, persons};
 use crate::domain::clock::Timestamp;
 use crate::domain::person::{Person, PersonToken};
@@ -157,20 +157,34 @@ impl App {
         changed.map(|stored| stored.session).ok_or(AppError::SessionNotFound)
     }
 
-    /// Deletes a session with its checkpoints and audio. Once begun it goes on to the end, whether or not anyone waits
+    /// Deletes a session with its checkpoints and audio, and with what was learned in it unless that is kept. Once begun it goes on to the end, whether or not anyone waits
     /// for it.
     ///
     /// # Errors
     /// [`AppError::SessionNotFound`] when it is not this person's.
-    pub async fn delete_session(self: &Arc<Self>, person: Person, id: SessionId) -> Result<(), AppError> {
+    pub async fn delete_session(
+        self: &Arc<Self>,
+        person: Person,
+        id: SessionId,
+        keep_memories: bool,
+    ) -> Result<(), AppError> {
         let app = self.clone();
-        self.turns.to_its_end(async move { app.delete_whole_session(person, id).await }).await
+        let work = async move { app.delete_whole_session(person, id, keep_memories).await };
+        self.turns.to_its_end(work).await
     }
 
-    async fn delete_whole_session(&self, person: Person, id: SessionId) -> Result<(), AppError> {
+    async fn delete_whole_session(
+        &self,
+        person: Person,
+        id: SessionId,
+        keep_memories: bool,
+    ) -> Result<(), AppError> {
         let delete = move |db: &Connection| {
             let mut deleted = Deleted::default();
             if let Some(stored) = owned(db, person, id)? {
+                if !keep_memories {
+                    deleted.memories = memory_store::forget_session(db, stored.key)?;
+                }
                 session_store::delete(db, stored.key, &mut deleted)?;
                 session_store::subtract_from_totals(db, &deleted)?;
             }
@@ -185,6 +199,7 @@ impl App {
         tracing::info!(
             event = "session_deleted",
             session = id.short(),
+            memories = deleted.memories,
             "A session was deleted by its person"
         );
         self.forget_files(deleted).await

@@ -49,6 +49,8 @@ pub struct RetentionConfig {
     pub session_days: Option<RetentionDays>,
     /// People unseen longer are erased; `None` keeps them.
     pub person_days: Option<RetentionDays>,
+    /// Memories neither added nor changed for longer are deleted; `None` keeps them.
+    pub memory_days: Option<RetentionDays>,
     /// Audio replies older are deleted.
     pub audio_max_age: Duration,
     /// Audio replies beyond this are deleted, the oldest first.

@@ -111,12 +111,16 @@ impl Reader {
         })
     }
 
-    fn days(&mut self, name: &str, default: u32) -> Option<RetentionDays> {
+    fn days(&mut self, name: &str, default: Option<u32>) -> Option<RetentionDays> {
         let must = "must be a whole number of days from 1 to 36500, or off";
-        self.parsed(name, RetentionDays::new(default), must, |text| match text {
+        self.parsed(name, default.and_then(RetentionDays::new), must, |text| match text {
             "off" => Some(None),
             days => days.parse().ok().map(Some),
         })
+    }
+
+    pub fn memories_per_person(&mut self) -> u32 {
+        u32::try_from(self.number("MAX_MEMORIES_PER_PERSON", 10_000, 1..=100_000)).unwrap_or(u32::MAX)
     }
 
     pub fn networks(&mut self, name: &str) -> Vec<IpNet> {
@@ -194,8 +198,9 @@ impl Reader {
         let keep = self.number("BACKUP_KEEP", 7, 1..=10_000);
         let keep = u32::try_from(keep).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         RetentionConfig {
-            session_days: self.days("SESSION_RETENTION_DAYS", 7),
-            person_days: self.days("PERSON_RETENTION_DAYS", 400),
+            session_days: self.days("SESSION_RETENTION_DAYS", Some(7)),
+            person_days: self.days("PERSON_RETENTION_DAYS", Some(400)),
+            memory_days: self.days("MEMORY_RETENTION_DAYS", None),
             audio_max_age: Duration::from_secs(self.audio_hours() * 60 * 60),
             audio_max_total_bytes: self.number("AUDIO_MAX_TOTAL_BYTES", 1024 * 1024 * 1024, 0..=u64::MAX),
             backup_keep: keep,

@@ -39,6 +39,10 @@ pub struct LimitsConfig {
     pub turns_per_minute: Option<NonZeroU32>,
     /// Turns one person may take in a day (UTC); `None` without a limit.
     pub daily_turns_per_person: Option<NonZeroU32>,
+    /// Memories a reply is given.
+    pub memory_top_k: usize,
+    /// Memories of one person.
+    pub max_memories_per_person: u32,
 }
 
 /// What those who come have to know.
@@ -158,6 +162,8 @@ fn limits(reader: &mut Reader) -> LimitsConfig {
         session_queue: usize::try_from(reader.number("SESSION_QUEUE", 8, 0..=1000)).unwrap_or(8),
         turns_per_minute: reader.rate_limit(),
         daily_turns_per_person: reader.turns_a_day(),
+        memory_top_k: reader.count("MEMORY_TOP_K", 5, 20),
+        max_memories_per_person: reader.memories_per_person(),
     }
 }
 

@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 38] = [
+pub(crate) const SETTINGS: [Setting; 41] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -107,6 +107,17 @@ pub(crate) const SETTINGS: [Setting; 38] = [
         default: "",
         meaning: "what readers of `/metrics` have to send as `Authorization: Bearer`, or the file that holds it; unset, only this machine reads them",
     },
+    setting("MEMORY_TOP_K", "5", "memories a reply is given, 1 to 20"),
+    setting(
+        "MEMORY_RETENTION_DAYS",
+        "off",
+        "memories neither added nor changed for so long are deleted by `cleanup-sessions`; `off` keeps all",
+    ),
+    setting(
+        "MAX_MEMORIES_PER_PERSON",
+        "10000",
+        "memories of one person; for one more the least useful one goes, which the export tells",
+    ),
     setting("PERSONA_FILE", "", "who the companion is (TOML); built in when unset"),
     setting("LOG_LEVEL", "INFO", "`TRACE`, `DEBUG`, `INFO`, `WARNING` or `ERROR`"),
     setting("LOG_FORMAT", "", "`console` or `json`; when unset, console on a terminal, else json"),

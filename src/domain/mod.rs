@@ -5,6 +5,7 @@ pub mod backup;
 pub mod chat;
 pub mod clock;
 pub mod maintenance;
+pub mod memory;
 pub mod person;
 pub mod retention;
 pub mod secret;

@@ -154,6 +154,7 @@ fn rehearse(job: &mut Job<'_>, into: &Path, rules: KeepRules, counts: &mut Count
     counts.database_bytes = contents.bytes;
     counts.sessions = contents.sessions;
     counts.checkpoints = contents.checkpoints;
+    counts.memories = contents.memories;
     check_fuse(job, rules)?;
     let shelf = Shelf::look(into, job.now)?;
     let richer = shelf.richer(contents.rows());
@@ -244,6 +245,7 @@ fn take_up(counts: &mut Counts, backup: &Backup) {
     counts.database_bytes = backup.manifest.database_bytes;
     counts.sessions = backup.manifest.sessions;
     counts.checkpoints = backup.manifest.checkpoints;
+    counts.memories = backup.manifest.memories;
     counts.verified = true;
     counts.times = backup.times;
     tracing::info!(
@@ -252,6 +254,7 @@ fn take_up(counts: &mut Counts, backup: &Backup) {
         bytes = counts.bytes,
         sessions = counts.sessions,
         checkpoints = counts.checkpoints,
+        memories = counts.memories,
         snapshot_ms = backup.times.snapshot_ms,
         verify_ms = backup.times.verify_ms,
         compress_ms = backup.times.compress_ms,

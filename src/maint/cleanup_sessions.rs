@@ -12,12 +12,15 @@ use crate::adapters::audio_store;
 use crate::adapters::expiry_store::{self, Cutoffs, Doomed};
 use crate::adapters::session_store::{self, Deleted};
 use crate::adapters::sqlite::{self, During};
-use crate::adapters::{erasure_ledger, person_store, write_ahead_log};
+use crate::adapters::{erasure_ledger, memory_store, person_store, write_ahead_log};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_SESSIONS;
 use crate::domain::retention::{RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent};
 use crate::maint::compact::{self, Courtesy, GAP};
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
+
+/// Deleting so many takes a few milliseconds.
+const MEMORIES_AT_ONCE: usize = 50;
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +52,8 @@ pub struct Counts {
     pub checkpoints_deleted: u64,
     /// Audio files that went.
     pub audio_files_deleted: u64,
+    /// Memories that went: those of people who were erased, and those kept for `MEMORY_RETENTION_DAYS`.
+    pub memories_deleted: u64,
     /// People unseen for `PERSON_RETENTION_DAYS` who were erased.
     pub persons_erased: u64,
     /// Sessions after.
@@ -79,6 +84,7 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
         counts.sessions_deleted = plan.doomed.sessions;
         counts.checkpoints_deleted = plan.doomed.checkpoints;
         counts.audio_files_deleted = plan.audio;
+        counts.memories_deleted = plan.memories;
         counts.persons_erased = plan.doomed.persons;
         counts.sessions_remaining = before.sessions.saturating_sub(plan.doomed.sessions);
         return Ok(());
@@ -125,12 +131,15 @@ fn check_fuse(job: &Job<'_>, retention: Option<RetentionDays>) -> Result<(), Mai
 struct Plan {
     doomed: Doomed,
     audio: u64,
+    memories: u64,
 }
 
 /// Counts what would go, logs it, and applies `--max-delete-percent`.
 fn analyse(job: &Job<'_>, cutoffs: Cutoffs, options: Options, counts: &Counts) -> Result<Plan, MaintError> {
     let doomed = expiry_store::count_doomed(&job.db, cutoffs).during("count what has expired")?;
     let audio = expiry_store::count_doomed_audio(&job.db, cutoffs).during("count expired audio")?;
+    let cutoff = memory_cutoff(job);
+    let memories = expiry_store::count_doomed_memories(&job.db, cutoffs, cutoff).during("count memories")?;
     tracing::info!(
         event = "session_cleanup_analysis",
         retention_days = counts.retention_days,
@@ -140,6 +149,7 @@ fn analyse(job: &Job<'_>, cutoffs: Cutoffs, options: Options, counts: &Counts) -
         sessions_to_delete = doomed.sessions,
         checkpoints_to_delete = doomed.checkpoints,
         audio_files_to_delete = audio,
+        memories_to_delete = memories,
         persons_to_erase = doomed.persons,
         dry_run = job.run.dry_run,
         "Looked at what has expired"
@@ -153,7 +163,7 @@ fn analyse(job: &Job<'_>, cutoffs: Cutoffs, options: Options, counts: &Counts) -
             doomed.sessions, counts.sessions_before
         )));
     }
-    Ok(Plan { doomed, audio })
+    Ok(Plan { doomed, audio, memories })
 }
 
 fn delete_all(
@@ -175,7 +185,34 @@ fn delete_all(
         job.run.progress.advance("sessions deleted", counts.sessions_deleted, expected);
         compact::pause(GAP);
     }
+    expire_memories(job, counts)?;
     erase_unseen(job, cutoffs, counts)
+}
+
+/// Forgets what nobody has added or changed for `MEMORY_RETENTION_DAYS`.
+fn expire_memories(job: &mut Job<'_>, counts: &mut Counts) -> Result<(), MaintError> {
+    let Some(cutoff) = memory_cutoff(job) else { return Ok(()) };
+    loop {
+        job.check_stop()?;
+        let deleted = expire_batch(&mut job.db, cutoff).during("delete expired memories")?;
+        if deleted == 0 {
+            return Ok(());
+        }
+        counts.memories_deleted += deleted;
+        write_ahead_log::flush(job.dir.database())?;
+        compact::pause(GAP);
+    }
+}
+
+fn memory_cutoff(job: &Job<'_>) -> Option<Timestamp> {
+    job.run.config.retention.memory_days.map(|days| days.cutoff(job.now))
+}
+
+fn expire_batch(db: &mut Connection, cutoff: Timestamp) -> rusqlite::Result<u64> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let deleted = memory_store::expire(&transaction, cutoff, MEMORIES_AT_ONCE)?;
+    transaction.commit()?;
+    Ok(deleted)
 }
 
 /// One transaction: which sessions have expired is looked up inside of it, so one that has become active stays. The
@@ -207,6 +244,7 @@ fn delete_batch(
 fn take_up(job: &mut Job<'_>, deleted: Deleted, counts: &mut Counts) -> Result<(), MaintError> {
     counts.sessions_deleted += deleted.sessions;
     counts.checkpoints_deleted += deleted.checkpoints;
+    counts.memories_deleted += deleted.memories;
     write_ahead_log::flush(job.dir.database())?;
     for (id, format) in deleted.audio {
         let path = audio_store::path_of(job.dir.audio(), id, format);
@@ -269,6 +307,7 @@ fn log_completed(counts: &Counts) {
         sessions_deleted = counts.sessions_deleted,
         checkpoints_deleted = counts.checkpoints_deleted,
         audio_files_deleted = counts.audio_files_deleted,
+        memories_deleted = counts.memories_deleted,
         persons_erased = counts.persons_erased,
         sessions_remaining = counts.sessions_remaining,
         bytes_reclaimed = counts.bytes_reclaimed,

@@ -30,6 +30,8 @@ pub struct Listed {
     pub sessions: u64,
     /// Checkpoints in it.
     pub checkpoints: u64,
+    /// Memories in it.
+    pub memories: u64,
     /// Until then it stays whatever the keep rules say: it is the last one before most rows went.
     pub guarded_until: Option<String>,
 }
@@ -88,6 +90,7 @@ fn listed(backup: BackupFile, now: Timestamp) -> Listed {
         encrypted: backup.name.encrypted,
         sessions: manifest.sessions,
         checkpoints: manifest.checkpoints,
+        memories: manifest.memories,
         guarded_until: manifest.guarded_until.filter(|_| still_guarded),
     }
 }

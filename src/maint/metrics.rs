@@ -18,7 +18,7 @@ const LAST_RUN: &str = "companion_job_last_run_timestamp_seconds";
 const LAST_SUCCESS: &str = "companion_job_last_success_timestamp_seconds";
 
 /// What `status` tells about the whole house: metric, place in the report, help.
-const HOUSE: [(&str, &str, &str); 7] = [
+const HOUSE: [(&str, &str, &str); 8] = [
     ("companion_disk_free_bytes", "/disk/free_bytes", "Free bytes where the database lies."),
     ("companion_database_bytes", "/disk/database_bytes", "Bytes the database takes on disk."),
     ("companion_log_bytes", "/disk/log_bytes", "Bytes the write-ahead log takes on disk."),
@@ -26,6 +26,7 @@ const HOUSE: [(&str, &str, &str); 7] = [
     ("companion_backup_bytes", "/disk/backup_bytes", "Bytes of backups."),
     ("companion_sessions", "/sessions", "Sessions there are."),
     ("companion_checkpoints", "/checkpoints", "Checkpoints there are."),
+    ("companion_memories", "/memories", "Memories there are."),
 ];
 
 /// Of the report, what is no count or has a metric of its own.

@@ -184,6 +184,7 @@ fn restore(
     counts.schema_version = unpacked.contents.schema_version;
     counts.sessions = unpacked.contents.sessions;
     counts.checkpoints = unpacked.contents.checkpoints;
+    counts.memories = unpacked.contents.memories;
     counts.database_bytes = unpacked.contents.bytes;
     match dir {
         Some(dir) if !run.dry_run => {
@@ -211,6 +212,7 @@ fn log_completed(counts: &Counts) {
         path = counts.path,
         sessions = counts.sessions,
         checkpoints = counts.checkpoints,
+        memories = counts.memories,
         erased_again = counts.erased_again,
         set_aside = counts.set_aside,
         data_dir_made_for = counts.data_dir_made_for,
@@ -319,12 +321,14 @@ pub(crate) fn unpack(
     if let Some(promised) = chosen.manifest.as_ref().map(Manifest::contents).filter(|told| *told != contents)
     {
         let told = format!(
-            "its manifest promises {} sessions and {} checkpoints of schema {}, it holds {} and {} of schema {}",
+            "its manifest promises {} sessions, {} checkpoints and {} memories of schema {}, it holds {}, {} and {} of schema {}",
             promised.sessions,
             promised.checkpoints,
+            promised.memories,
             promised.schema_version,
             contents.sessions,
             contents.checkpoints,
+            contents.memories,
             contents.schema_version
         );
         return Err(SnapshotError::Broken(told).into());

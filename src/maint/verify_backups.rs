@@ -20,7 +20,7 @@ use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{DiskError, Naming};
 use crate::adapters::snapshot::SnapshotError;
 use crate::adapters::sqlite::{self, Access, During};
-use crate::adapters::{erasure_ledger, expiry_store, session_store};
+use crate::adapters::{erasure_ledger, expiry_store, memory_store, session_store};
 use crate::config::StorageConfig;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::VERIFY_BACKUPS;
@@ -70,6 +70,8 @@ pub struct Drill {
     pub sessions: u64,
     /// Checkpoints that came back.
     pub checkpoints: u64,
+    /// Memories that came back.
+    pub memories: u64,
     /// When the newest of them was last active.
     pub newest_activity: Option<Timestamp>,
 }
@@ -231,12 +233,14 @@ fn drill(
     let (mut db, _) = sqlite::open(dir.database(), Access::ReadWrite)?;
     sqlite::migrate(&mut db)?;
     let totals = session_store::totals(&db).during("count what came back")?;
+    let memories = memory_store::total(&db).during("count what came back")?;
     let newest_activity = expiry_store::newest_activity(&db).during("read what came back")?;
     Ok(Drill {
         file: backup.name.to_string(),
         duration_ms: millis(began.elapsed()),
         sessions: totals.sessions,
         checkpoints: totals.checkpoints,
+        memories,
         newest_activity,
     })
 }

@@ -235,6 +235,10 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
             StatusCode::NOT_FOUND,
             ErrorReport::new("audio_not_found", "This audio does not exist or has expired"),
         ),
+        AppError::MemoryNotFound => (
+            StatusCode::NOT_FOUND,
+            ErrorReport::new("memory_not_found", "This is not, or no longer, remembered"),
+        ),
         AppError::Unauthorized => (
             StatusCode::UNAUTHORIZED,
             unauthorized("Start a session first, or send the token of an existing person"),

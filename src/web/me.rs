@@ -33,6 +33,7 @@ struct MeBody {
 struct RetentionBody {
     session_days: Option<u32>,
     person_days: Option<u32>,
+    memory_days: Option<u32>,
     audio_hours: u64,
 }
 
@@ -57,6 +58,7 @@ pub async fn me(
         retention: RetentionBody {
             session_days: retention.session_days.map(RetentionDays::get),
             person_days: retention.person_days.map(RetentionDays::get),
+            memory_days: retention.memory_days.map(RetentionDays::get),
             audio_hours: retention.audio_max_age.as_secs() / 3600,
         },
         maintenance_overdue,

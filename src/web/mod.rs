@@ -17,6 +17,7 @@ pub mod error;
 pub mod failed_tries;
 pub mod health;
 pub mod me;
+pub mod memories;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;
@@ -50,6 +51,17 @@ pub fn routes(config: &mut ServiceConfig) {
         )
         .service(at("/chat", "POST").route(web::post().to(chat::chat)))
         .service(at("/voice/audio/{audio_id}", READ).route(read().to(audio::audio)))
+        .service(
+            at("/memories", "GET, POST, DELETE")
+                .route(web::get().to(memories::list))
+                .route(web::post().to(memories::add))
+                .route(web::delete().to(memories::forget_all)),
+        )
+        .service(
+            at("/memories/{id}", "PATCH, DELETE")
+                .route(web::patch().to(memories::correct))
+                .route(web::delete().to(memories::forget)),
+        )
         .service(at("/me", "GET, DELETE").route(web::get().to(me::me)).route(web::delete().to(me::erase)))
         .service(at("/me/export", "GET").route(web::get().to(me::export)))
         .service(at("/openapi.json", READ).route(read().to(openapi::document)))

@@ -15,7 +15,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::session::SessionId;
 use crate::web::error::ApiError;
 use crate::web::middleware::token_cookies::{PERSON, SIGN_IN};
-use crate::web::{access, admin, assets, audio, chat, health, me, metrics, sessions};
+use crate::web::{access, admin, assets, audio, chat, health, me, memories, metrics, sessions};
 
 /// Whether the page is shown. Found in the application's data; without it there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,10 @@ pub struct ExportBody {
     pub person: ExportedPerson,
     /// What was said.
     pub sessions: Vec<ExportedSession>,
+    /// What is remembered.
+    pub memories: Vec<memories::MemoryBody>,
+    /// What went because there was no room for more; the last 1000.
+    pub memories_dropped: Vec<ExportedDropped>,
 }
 
 /// A person in an export.
@@ -64,6 +68,19 @@ pub struct ExportedPerson {
     pub created_at: Timestamp,
     /// When they last came, to the hour.
     pub last_seen_at: Timestamp,
+}
+
+/// A memory that went, in an export.
+#[derive(ToSchema)]
+pub struct ExportedDropped {
+    /// Its id.
+    pub id: SessionId,
+    /// When it was said.
+    pub said_at: Timestamp,
+    /// When it was first remembered.
+    pub created_at: Timestamp,
+    /// When it went.
+    pub dropped_at: Timestamp,
 }
 
 /// A session in an export.
@@ -98,6 +115,7 @@ pub struct ExportedSession {
     paths(
         sessions::start, sessions::list, sessions::one, sessions::change, sessions::delete,
         chat::chat, audio::audio, me::me, me::erase, me::export,
+        memories::list, memories::add, memories::correct, memories::forget, memories::forget_all,
         health::health, health::livez, health::readyz, metrics::text, metrics::json,
         access::sign_in, access::sign_out, access::page, admin::status,
         assets::page, assets::asset, document, docs,

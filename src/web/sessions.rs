@@ -54,7 +54,7 @@ pub struct PageQuery {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct DeleteQuery {
-    /// There are no memories yet, so both answers mean the same; anything else is refused.
+    /// Whether what was learned in it stays; it is forgotten when this is left out.
     #[param(value_type = Option<bool>)]
     keep_memories: Option<String>,
 }
@@ -168,7 +168,7 @@ pub async fn list(
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let after = query.cursor.as_deref().map(|text| parse_cursor(text).ok_or_else(bad_cursor)).transpose()?;
-    let limit = usize::try_from(limit(&query)?).unwrap_or(usize::MAX);
+    let limit = usize::try_from(limit(query.limit.as_deref())?).unwrap_or(usize::MAX);
     let (sessions, more) = app.sessions(person.0, after, limit).await?;
     let next_cursor = sessions.last().filter(|_| more).map(cursor_after);
     let sessions = sessions.into_iter().map(|session| session_body(&app, session)).collect();
@@ -197,7 +197,7 @@ pub async fn one(
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let before = query.cursor.as_deref().map(|text| text.parse().map_err(|_| bad_cursor())).transpose()?;
-    let limit = limit(&query)?;
+    let limit = limit(query.limit.as_deref())?;
     let (session, turns, earlier) = app.session(person.0, session_id(&id)?, before, limit).await?;
     Ok(HttpResponse::Ok().json(ConversationBody {
         session: session_body(&app, session),
@@ -246,13 +246,15 @@ pub async fn delete(
     id: web::Path<String>,
     query: web::Query<DeleteQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    if !matches!(query.keep_memories.as_deref(), None | Some("true" | "false")) {
-        return Err(ApiError::Invalid {
-            field: "keep_memories",
-            message: "must be true or false".to_owned(),
-        });
-    }
-    app.delete_session(person.0, session_id(&id)?).await?;
+    let keep_memories = match query.keep_memories.as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => {
+            let message = "must be true or false".to_owned();
+            return Err(ApiError::Invalid { field: "keep_memories", message });
+        }
+    };
+    app.delete_session(person.0, session_id(&id)?, keep_memories).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -261,12 +263,12 @@ fn session_id(text: &str) -> Result<SessionId, ApiError> {
     text.parse().map_err(|_| crate::app::AppError::SessionNotFound.into())
 }
 
-fn bad_cursor() -> ApiError {
+pub(crate) fn bad_cursor() -> ApiError {
     ApiError::Invalid { field: "cursor", message: "must be a next_cursor of an earlier answer".to_owned() }
 }
 
-fn limit(query: &PageQuery) -> Result<u64, ApiError> {
-    let limit = query.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), str::parse);
+pub(crate) fn limit(given: Option<&str>) -> Result<u64, ApiError> {
+    let limit = given.map_or(Ok(DEFAULT_LIMIT), str::parse);
     let wrong =
         || ApiError::Invalid { field: "limit", message: "must be a whole number from 1 to 100".to_owned() };
     limit.ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(wrong)

@@ -14,6 +14,7 @@ mod every_response;
 mod health;
 mod logs;
 mod me;
+mod memories;
 mod metrics;
 mod openapi;
 mod origins;

@@ -2,7 +2,7 @@
 //!
 //! - `cargo bench --locked` measures all of them (about ten minutes) and prints a table to paste into the README.
 //! - `cargo bench --locked -- cleanup turns` measures the parts named: `start`, `turns`, `cleanup`, `few`, `snapshot`,
-//!   `restore`.
+//!   `restore`, `memories`, `recall` (which needs `LOCOMO_JSON`).
 //! - `-- --quick` runs at a small size: that shows that the benchmark works, its figures mean nothing.
 //!
 //! It fails when something cannot be run, never because of a figure: it measures, it does not judge a build.
@@ -20,7 +20,10 @@ mod few;
 mod house;
 mod http;
 mod load;
+mod locomo;
 mod machine;
+mod memories;
+mod recall;
 mod restore;
 mod seed;
 mod shell;
@@ -31,13 +34,15 @@ mod turns;
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const PARTS: [(&str, Measure); 6] = [
+const PARTS: [(&str, Measure); 8] = [
     ("start", start::measure),
     ("turns", turns::measure),
     ("cleanup", cleanup::measure),
     ("few", few::measure),
     ("snapshot", snapshot::measure),
     ("restore", restore::measure),
+    ("memories", memories::measure),
+    ("recall", recall::measure),
 ];
 
 /// What every part is given: the size, and a place on a real disk that is gone afterwards.

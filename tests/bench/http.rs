@@ -82,3 +82,31 @@ pub fn start_session(address: SocketAddr) -> Result<String> {
     let told: Value = serde_json::from_slice(body)?;
     Ok(told["session_id"].as_str().context("no session id")?.to_owned())
 }
+
+/// A new person's token.
+pub fn new_person(address: SocketAddr) -> Result<String> {
+    let mut client = Client::connect(address)?;
+    client.ask(&post("/api/v1/session/start", "application/json", "{}"))?;
+    let head = String::from_utf8_lossy(&client.received).to_ascii_lowercase();
+    let cookie = head.split("companion_person=").nth(1).context("no cookie")?;
+    Ok(cookie.split(';').next().unwrap_or_default().to_owned())
+}
+
+/// Something for a person to be remembered.
+pub fn remember(token: &str, body: &Value) -> Vec<u8> {
+    let (body, length) = (body.to_string(), body.to_string().len());
+    format!(
+        "POST /api/v1/memories HTTP/1.1\r\nHost: companion\r\nX-Companion-Person: {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+/// What a person's memories say about something.
+pub fn recall(token: &str, asked: &str, limit: usize) -> Vec<u8> {
+    let asked: String = asked.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    format!(
+        "GET /api/v1/memories?limit={limit}&q={asked} HTTP/1.1\r\nHost: companion\r\nX-Companion-Person: {token}\r\n\r\n"
+    )
+    .into_bytes()
+}

@@ -11,6 +11,14 @@ impl Figure {
         Self(value, "ms")
     }
 
+    pub const fn percent(value: f64) -> Self {
+        Self(value, "%")
+    }
+
+    pub const fn per_second(value: f64) -> Self {
+        Self(value, "/s")
+    }
+
     pub const fn seconds(value: f64) -> Self {
         Self(value, "s")
     }
@@ -38,6 +46,8 @@ impl fmt::Display for Figure {
 pub enum Reach {
     /// The figure itself, at most.
     AtMost(Figure),
+    /// The figure itself, at least.
+    AtLeast(Figure),
     /// The baseline, at most this many times.
     Times(f64),
     /// Nothing: told so that the others can be understood.
@@ -65,6 +75,7 @@ impl Row {
     fn verdict(&self) -> &'static str {
         let reached = match self.reach {
             Reach::AtMost(most) => Some(self.measured.0 <= most.0),
+            Reach::AtLeast(least) => Some(self.measured.0 >= least.0),
             Reach::Times(most) => self.ratio().map(|ratio| ratio <= most),
             Reach::Told => None,
         };
@@ -80,6 +91,7 @@ pub fn render(rows: &[Row]) -> String {
         let ratio = row.ratio().map_or_else(String::new, |ratio| format!("{ratio:.2}"));
         let reach = match row.reach {
             Reach::AtMost(most) => format!("<= {most}"),
+            Reach::AtLeast(least) => format!(">= {least}"),
             Reach::Times(most) => format!("<= {most} x"),
             Reach::Told => String::new(),
         };

@@ -19,6 +19,7 @@ mod kills;
 mod kills_of_restore;
 mod ledger;
 mod links;
+mod memories;
 mod owners;
 mod restore;
 mod scheduling;

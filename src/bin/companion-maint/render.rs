@@ -79,6 +79,7 @@ impl Readable for cleanup_sessions::Counts {
                 deleted(dry_run)
             ),
             format!("  audio files  {} {}", self.audio_files_deleted, deleted(dry_run)),
+            format!("  memories     {} {}", self.memories_deleted, deleted(dry_run)),
             format!(
                 "  people       {} {}",
                 self.persons_erased,
@@ -110,12 +111,8 @@ impl Readable for backup::Counts {
         if let Some(path) = &self.path {
             lines.push(format!("  backup       {path} ({}), verified", bytes(self.bytes)));
             lines.push(format!("  sha256       {}", self.sha256.as_deref().unwrap_or_default()));
-            lines.push(format!(
-                "  holds        {} sessions, {} checkpoints, {} uncompressed",
-                self.sessions,
-                self.checkpoints,
-                bytes(self.database_bytes)
-            ));
+            let holds = rows(self.sessions, self.checkpoints, self.memories);
+            lines.push(format!("  holds        {holds}, {} uncompressed", bytes(self.database_bytes)));
         }
         lines.extend(
             self.kept.iter().map(|kept| format!("  keep         {}: {}", kept.file, kept.reasons.join(", "))),
@@ -141,10 +138,8 @@ impl Readable for restore::Counts {
         }
         if self.verified {
             let (verb, size) = (if dry_run { "would hold" } else { "holds" }, bytes(self.database_bytes));
-            lines.push(format!(
-                "  {verb:<12} {} sessions, {} checkpoints, {size}, verified",
-                self.sessions, self.checkpoints
-            ));
+            let holds = rows(self.sessions, self.checkpoints, self.memories);
+            lines.push(format!("  {verb:<12} {holds}, {size}, verified"));
         }
         if self.erased_again > 0 {
             lines.push(format!("  erased again {} people who asked to be forgotten", self.erased_again));
@@ -157,6 +152,10 @@ impl Readable for restore::Counts {
     }
 }
 
+fn rows(sessions: u64, checkpoints: u64, memories: u64) -> String {
+    format!("{sessions} sessions, {checkpoints} checkpoints, {memories} memories")
+}
+
 impl Readable for list_backups::Counts {
     fn lines(&self, _: bool) -> Vec<String> {
         let mut lines =
@@ -167,10 +166,9 @@ impl Readable for list_backups::Counts {
                 format!(", stays until {until}: the last one before most rows went")
             });
             lines.push(format!(
-                "  {}  {} sessions, {} checkpoints, {}, schema {}{key}{guard}",
+                "  {}  {}, {}, schema {}{key}{guard}",
                 backup.file,
-                backup.sessions,
-                backup.checkpoints,
+                rows(backup.sessions, backup.checkpoints, backup.memories),
                 bytes(backup.bytes),
                 backup.schema_version
             ));
@@ -199,8 +197,10 @@ impl Readable for verify_backups::Counts {
         }
         if let Some(drill) = &self.drill {
             lines.push(format!(
-                "  drill        {} was restored in {} ms: {} sessions, {} checkpoints",
-                drill.file, drill.duration_ms, drill.sessions, drill.checkpoints
+                "  drill        {} was restored in {} ms: {}",
+                drill.file,
+                drill.duration_ms,
+                rows(drill.sessions, drill.checkpoints, drill.memories)
             ));
         }
         lines
@@ -293,10 +293,7 @@ impl Readable for Inventory {
         };
         let mut lines = vec![
             format!("  database     {} and {} of log", bytes(disk.database_bytes), bytes(disk.log_bytes)),
-            format!(
-                "  holds        {} sessions, {} checkpoints, {} memories",
-                self.sessions, self.checkpoints, self.memories
-            ),
+            format!("  holds        {}", rows(self.sessions, self.checkpoints, self.memories)),
             format!("  audio        {} in {} files", bytes(disk.audio_bytes), disk.audio_files),
             format!("  backups      {} in {} files{place}", bytes(disk.backup_bytes), disk.backups),
             format!("  set aside    {aside} by restores"),

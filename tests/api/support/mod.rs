@@ -139,7 +139,11 @@ impl TestApp {
         assert_eq!(verdict, "ok");
         assert_eq!(count(&db, "pragma_foreign_key_check"), 0);
         let counted = "SELECT (SELECT count(*) FROM sessions) = sessions
-            AND (SELECT count(*) FROM checkpoints) = checkpoints FROM totals";
+            AND (SELECT count(*) FROM checkpoints) = checkpoints
+            AND (SELECT count(*) FROM memories) = memories
+            AND (SELECT count(*) FROM memories WHERE superseded_at IS NULL) = (SELECT count(*) FROM memory_words)
+            AND NOT EXISTS (SELECT 1 FROM persons p
+                WHERE p.memories <> (SELECT count(*) FROM memories WHERE person_id = p.id)) FROM totals";
         assert!(db.query_row(counted, [], |row| row.get::<_, bool>(0)).unwrap(), "the totals are wrong");
     }
 

@@ -12,6 +12,7 @@ use crate::support::{House, seed, sha256};
 pub struct Content {
     pub sessions: u64,
     pub checkpoints: u64,
+    pub memories: u64,
     digest: String,
 }
 
@@ -37,12 +38,28 @@ fn content_of(db: &Connection) -> Content {
     let count =
         |table: &str| db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
     let mut statement = db.prepare(ROWS).unwrap();
-    let rows: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let mut rows: Vec<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let memories = memories(db);
+    rows.extend_from_slice(&memories);
     Content {
         sessions: count("sessions"),
         checkpoints: count("checkpoints"),
+        memories: memories.len() as u64,
         digest: sha256(rows.join("\n").as_bytes()),
     }
+}
+
+/// None where the schema is from before there were any.
+fn memories(db: &Connection) -> Vec<String> {
+    let known = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'memories')";
+    if !db.query_row(known, [], |row| row.get::<_, bool>(0)).unwrap() {
+        return Vec::new();
+    }
+    let sql = "SELECT quote(m.public_id) || quote(text) || quote(source) || m.said_at || created_at || quote(w.words) AS row
+        FROM memories m LEFT JOIN memory_words w ON w.memory_id = m.id ORDER BY row";
+    let mut statement = db.prepare(sql).unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
 impl House {

@@ -1,0 +1,79 @@
+//! The embedded index of memories: the words of each, as hashes, in the same `SQLite` file. It is changed in the transaction
+//! that changes the memory, so the two never differ; `memory_store` alone does so.
+//!
+//! A search reads all memories of its person, and of nobody else, once from one end to the other: what it costs grows with
+//! their number, which `MAX_MEMORIES_PER_PERSON` bounds.
+
+use rusqlite::{Connection, params};
+
+use crate::domain::clock::Timestamp;
+use crate::domain::memory::ranking::{Question, Ranking, Scored};
+use crate::domain::memory::words::Term;
+
+/// Where a memory stands in the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The row of its person.
+    pub person: i64,
+    /// Its thread.
+    pub thread: Option<i64>,
+    /// When it was said.
+    pub said_at: Timestamp,
+    /// Its own row.
+    pub key: i64,
+}
+
+/// The thread of those that have none.
+const ALONE: i64 = 0;
+
+/// Adds a memory that is not there.
+pub(crate) fn add(connection: &Connection, place: Place, words: &[Term]) -> rusqlite::Result<()> {
+    let packed: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let thread = place.thread.unwrap_or(ALONE);
+    connection
+        .prepare_cached(
+            "INSERT INTO memory_words (person_id, thread, said_at, memory_id, words) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![place.person, thread, place.said_at.as_millis(), place.key, packed])?;
+    Ok(())
+}
+
+/// Takes a memory out. One that is deleted is taken out by its trigger.
+pub(crate) fn remove(connection: &Connection, place: Place) -> rusqlite::Result<()> {
+    let thread = place.thread.unwrap_or(ALONE);
+    connection
+        .prepare_cached(
+            "DELETE FROM memory_words WHERE person_id = ?1 AND thread = ?2 AND said_at = ?3 AND memory_id = ?4",
+        )?
+        .execute(params![place.person, thread, place.said_at.as_millis(), place.key])?;
+    Ok(())
+}
+
+/// The best `limit` of a person's memories for a question, best first.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn search(
+    connection: &Connection,
+    person: i64,
+    question: &Question,
+    limit: usize,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Scored>> {
+    if question.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut ranking = Ranking::new(question);
+    let mut statement = connection.prepare_cached(
+        "SELECT thread, said_at, memory_id, words FROM memory_words WHERE person_id = ?1
+         ORDER BY person_id, thread, said_at, memory_id",
+    )?;
+    let mut rows = statement.query([person])?;
+    while let Some(row) = rows.next()? {
+        let thread = Some(row.get(0)?).filter(|thread| *thread != ALONE);
+        let words = row.get_ref(3)?.as_blob()?;
+        let terms = words.as_chunks().0.iter().map(|word| Term::from_le_bytes(*word));
+        ranking.look(row.get(2)?, thread, row.get(1)?, terms);
+    }
+    Ok(ranking.best(limit, now))
+}

@@ -1,0 +1,291 @@
+//! SQL for memories: the truth, and with every change that of the index they are found by.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::adapters::memory_index::{self, Place};
+use crate::adapters::session_store::{public_id, timestamp};
+use crate::domain::clock::Timestamp;
+use crate::domain::memory::ranking::{Question, Scored};
+use crate::domain::memory::words::Term;
+use crate::domain::memory::{Found, Memory, MemoryId, thread_of};
+use crate::domain::session::PublicId;
+
+/// Of each person so many of the memories are listed that went for want of room.
+const DROPPED_LISTED: u32 = 1000;
+
+/// A memory with its internal keys.
+#[derive(Clone)]
+pub struct StoredMemory {
+    /// Where it stands in the index.
+    pub place: Place,
+    /// What its person sees of it.
+    pub memory: Memory,
+}
+
+/// A memory to be added, with the words it is found by.
+#[derive(Clone)]
+pub struct NewMemory {
+    /// What its person will see.
+    pub memory: Memory,
+    /// The row of the conversation it was said in.
+    pub session_key: Option<i64>,
+    /// The words of its text.
+    pub words: Vec<Term>,
+}
+
+const MEMORY: &str =
+    "m.id, m.person_id, m.thread, m.said_at, m.public_id, m.text, m.source, s.public_id, m.created_at,
+    m.superseded_at FROM memories m LEFT JOIN sessions s ON s.id = m.session_id";
+
+fn memory(row: &Row<'_>) -> rusqlite::Result<StoredMemory> {
+    let said_at = timestamp(row, 3)?;
+    let session: Option<[u8; 16]> = row.get(7)?;
+    let superseded_at: Option<i64> = row.get(9)?;
+    Ok(StoredMemory {
+        place: Place { key: row.get(0)?, person: row.get(1)?, thread: row.get(2)?, said_at },
+        memory: Memory {
+            id: public_id(row, 4)?,
+            text: row.get(5)?,
+            said_at,
+            source: row.get(6)?,
+            session: session.map(PublicId::from_bytes),
+            created_at: timestamp(row, 8)?,
+            superseded_at: superseded_at.map(Timestamp::from_millis),
+        },
+    })
+}
+
+/// Adds a memory of a person, who then has at most `most`: the least useful one goes where there is no room.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn add(connection: &Connection, person: i64, new: &NewMemory, most: u32) -> rusqlite::Result<()> {
+    let memory = &new.memory;
+    make_room(connection, person, most, memory.created_at)?;
+    let thread = thread_of(memory.source.as_deref(), memory.session);
+    connection
+        .prepare_cached(
+            "INSERT INTO memories (public_id, person_id, session_id, thread, text, source, said_at, created_at, changed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)",
+        )?
+        .execute(params![
+            memory.id.as_bytes(),
+            person,
+            new.session_key,
+            thread,
+            memory.text,
+            memory.source,
+            memory.said_at.as_millis(),
+            memory.created_at.as_millis(),
+        ])?;
+    let place = Place { person, thread, said_at: memory.said_at, key: connection.last_insert_rowid() };
+    memory_index::add(connection, place, &new.words)
+}
+
+/// The memory of a person with this id.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn find(connection: &Connection, person: i64, id: MemoryId) -> rusqlite::Result<Option<StoredMemory>> {
+    let sql = format!("SELECT {MEMORY} WHERE m.public_id = ?1 AND m.person_id = ?2");
+    connection.prepare_cached(&sql)?.query_row(params![id.as_bytes(), person], memory).optional()
+}
+
+/// Up to `limit` memories of a person, the newest first, those after `(created_at, id)` in that order.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn list(
+    connection: &Connection,
+    person: i64,
+    after: Option<(Timestamp, MemoryId)>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Memory>> {
+    let (at, id) = after.map_or((i64::MAX, [0xFF; 16]), |(at, id)| (at.as_millis(), *id.as_bytes()));
+    let sql = format!(
+        "SELECT {MEMORY} WHERE m.person_id = ?1 AND (m.created_at, m.public_id) < (?2, ?3)
+         ORDER BY m.created_at DESC, m.public_id DESC LIMIT ?4"
+    );
+    let read = |row: &Row<'_>| memory(row).map(|stored| stored.memory);
+    connection.prepare_cached(&sql)?.query_map(params![person, at, id, limit], read)?.collect()
+}
+
+/// The best `limit` of a person's memories for a question, best first.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn search(
+    connection: &Connection,
+    person: i64,
+    question: &Question,
+    limit: usize,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Found>> {
+    let best = memory_index::search(connection, person, question, limit, now)?;
+    let mut statement = connection.prepare_cached(&format!("SELECT {MEMORY} WHERE m.id = ?1"))?;
+    let mut found = Vec::with_capacity(best.len());
+    for Scored { key, score } in best {
+        found.push(Found { memory: statement.query_row([key], memory)?.memory, score });
+    }
+    Ok(found)
+}
+
+/// Puts what `changed` says in a memory's place, found by `words` from now on.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn correct(
+    connection: &Connection,
+    before: Place,
+    changed: &Memory,
+    words: &[Term],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let thread = thread_of(changed.source.as_deref(), changed.session);
+    // Whose conversation has expired stays in its thread, unless the source says otherwise.
+    let thread = thread.or(before.thread);
+    memory_index::remove(connection, before)?;
+    connection
+        .prepare_cached(
+            "UPDATE memories SET text = ?2, source = ?3, said_at = ?4, thread = ?5, changed_at = ?6 WHERE id = ?1",
+        )?
+        .execute(params![
+            before.key,
+            changed.text,
+            changed.source,
+            changed.said_at.as_millis(),
+            thread,
+            now.as_millis(),
+        ])?;
+    if changed.superseded_at.is_some() {
+        return Ok(());
+    }
+    memory_index::add(connection, Place { thread, said_at: changed.said_at, ..before }, words)
+}
+
+/// Forgets one memory of a person. True when it was there.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn forget(connection: &Connection, person: i64, id: MemoryId) -> rusqlite::Result<bool> {
+    let sql = "DELETE FROM memories WHERE public_id = ?1 AND person_id = ?2";
+    Ok(connection.prepare_cached(sql)?.execute(params![id.as_bytes(), person])? > 0)
+}
+
+/// Forgets all memories of a person, and which went before; returns how many there were.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn forget_all(connection: &Connection, person: i64) -> rusqlite::Result<u64> {
+    connection.prepare_cached("DELETE FROM memories_dropped WHERE person_id = ?1")?.execute([person])?;
+    let gone = connection.prepare_cached("DELETE FROM memories WHERE person_id = ?1")?.execute([person])?;
+    Ok(gone as u64)
+}
+
+/// Forgets what was learned in a session; returns how many memories that were.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn forget_session(connection: &Connection, session: i64) -> rusqlite::Result<u64> {
+    let gone = connection.prepare_cached("DELETE FROM memories WHERE session_id = ?1")?.execute([session])?;
+    Ok(gone as u64)
+}
+
+/// Forgets up to `limit` memories that were neither added nor changed since `cutoff`; returns how many.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn expire(connection: &Connection, cutoff: Timestamp, limit: usize) -> rusqlite::Result<u64> {
+    let sql = "DELETE FROM memories WHERE id IN
+        (SELECT id FROM memories WHERE changed_at < ?1 ORDER BY changed_at LIMIT ?2)";
+    Ok(connection.prepare_cached(sql)?.execute(params![cutoff.as_millis(), limit])? as u64)
+}
+
+/// How many memories were neither added nor changed since `cutoff`.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn count_expired(connection: &Connection, cutoff: Timestamp) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached("SELECT count(*) FROM memories WHERE changed_at < ?1")?;
+    statement.query_row([cutoff.as_millis()], |row| row.get(0))
+}
+
+/// How many memories there are, without counting them; 0 in a database from before there were any.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn total(connection: &Connection) -> rusqlite::Result<u64> {
+    let known = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('totals') WHERE name = 'memories')";
+    if !connection.query_row(known, [], |row| row.get::<_, bool>(0))? {
+        return Ok(0);
+    }
+    connection.query_row("SELECT memories FROM totals", [], |row| row.get(0))
+}
+
+/// Lets the least useful memories of a person go until one more fits: what was superseded first, then what has helped with
+/// the fewest replies, of those the one that was said longest ago. Which they were is noted, not what they said.
+fn make_room(connection: &Connection, person: i64, most: u32, now: Timestamp) -> rusqlite::Result<()> {
+    let mut count = connection.prepare_cached("SELECT memories FROM persons WHERE id = ?1")?;
+    let mut left: u32 = count.query_row([person], |row| row.get(0))?;
+    while left >= most {
+        let least: Option<i64> = connection
+            .prepare_cached(
+                "SELECT id FROM memories WHERE person_id = ?1
+                 ORDER BY superseded_at IS NULL, used, said_at LIMIT 1",
+            )?
+            .query_row([person], |row| row.get(0))
+            .optional()?;
+        let Some(least) = least else { break };
+        note_dropped(connection, least, now)?;
+        connection.prepare_cached("DELETE FROM memories WHERE id = ?1")?.execute([least])?;
+        left -= 1;
+    }
+    Ok(())
+}
+
+fn note_dropped(connection: &Connection, memory: i64, now: Timestamp) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO memories_dropped (person_id, public_id, said_at, created_at, dropped_at)
+             SELECT person_id, public_id, said_at, created_at, ?2 FROM memories WHERE id = ?1",
+        )?
+        .execute([memory, now.as_millis()])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM memories_dropped WHERE id <= (SELECT id FROM memories_dropped
+                 WHERE person_id = (SELECT person_id FROM memories WHERE id = ?1) ORDER BY id DESC LIMIT 1 OFFSET ?2)
+             AND person_id = (SELECT person_id FROM memories WHERE id = ?1)",
+        )?
+        .execute(params![memory, DROPPED_LISTED])?;
+    Ok(())
+}
+
+/// A memory that went for want of room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped {
+    /// Its id.
+    pub id: MemoryId,
+    /// When it was said.
+    pub said_at: Timestamp,
+    /// When it was first remembered.
+    pub created_at: Timestamp,
+    /// When it went.
+    pub dropped_at: Timestamp,
+}
+
+/// The last memories of a person that went for want of room, at most 1000, in the order in which they went.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn dropped(connection: &Connection, person: i64) -> rusqlite::Result<Vec<Dropped>> {
+    let sql = "SELECT public_id, said_at, created_at, dropped_at FROM memories_dropped WHERE person_id = ?1 ORDER BY id";
+    let read = |row: &Row<'_>| {
+        Ok(Dropped {
+            id: public_id(row, 0)?,
+            said_at: timestamp(row, 1)?,
+            created_at: timestamp(row, 2)?,
+            dropped_at: timestamp(row, 3)?,
+        })
+    };
+    connection.prepare_cached(sql)?.query_map([person], read)?.collect()
+}

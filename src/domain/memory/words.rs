@@ -1,0 +1,96 @@
+//! Which words of a text count when memories are searched, and how each is written down.
+//!
+//! A text is lower-cased and cut at everything that is neither letter nor digit; words that tell nothing are left out, and
+//! of the others, where they are plain Latin letters, the ending is cut off (Snowball's English stemmer: "moving" finds
+//! "moved"). Scripts that put no spaces between words are cut into pairs of characters.
+
+use rust_stemmers::{Algorithm, Stemmer};
+
+/// A word as the index keeps it: a hash of it. Two words of one person that share one are taken for the same, which among
+/// 100,000 words happens about once.
+pub type Term = u32;
+
+/// Words that are in every text, and those that questions are made of.
+const TELL_NOTHING: &[&str] = &[
+    "a", "about", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do",
+    "does", "for", "from", "had", "has", "have", "he", "her", "him", "his", "how", "i", "if", "in", "into",
+    "is", "it", "its", "may", "me", "might", "my", "no", "not", "of", "on", "or", "our", "she", "should",
+    "so", "such", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "to",
+    "us", "was", "we", "were", "what", "when", "where", "which", "who", "whom", "whose", "why", "will",
+    "with", "would", "you", "your", "am", "being", "doing", "having", "hers", "just", "let", "mine",
+    "myself", "ours", "s", "t", "theirs", "yours", "yourself",
+];
+
+/// The words of `text` that count, in order, as often as they are there.
+#[must_use]
+pub fn terms(text: &str) -> Vec<Term> {
+    let stemmer = Stemmer::create(Algorithm::English);
+    let mut found = Vec::new();
+    let lowered = text.to_lowercase().replace("'s ", " ").replace("\u{2019}s ", " ");
+    for word in lowered.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        if word.chars().any(is_written_without_spaces) {
+            add_pairs(word, &mut found);
+        } else if !tells_nothing(word) {
+            let plain = word.bytes().all(|byte| byte.is_ascii_lowercase());
+            found.push(if plain { hash(&stemmer.stem(word)) } else { hash(word) });
+        }
+    }
+    found
+}
+
+fn tells_nothing(word: &str) -> bool {
+    TELL_NOTHING.contains(&word)
+}
+
+/// Han, Hiragana, Katakana, Thai, Lao, Khmer, Burmese.
+const fn is_written_without_spaces(c: char) -> bool {
+    matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
+        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{323af}')
+}
+
+fn add_pairs(word: &str, found: &mut Vec<Term>) {
+    let letters: Vec<char> = word.chars().collect();
+    if let [only] = letters[..] {
+        found.push(hash(only.encode_utf8(&mut [0; 4])));
+    }
+    found.extend(letters.windows(2).map(|pair| hash(&pair.iter().collect::<String>())));
+}
+
+/// FNV-1a with 32 bits.
+fn hash(word: &str) -> Term {
+    word.bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_case_and_signs_make_no_difference() {
+        assert_eq!(terms("Moving, to Porto!"), terms("moved PORTO"));
+        assert_eq!(terms("my sister's garden"), terms("sister gardens"));
+        assert_ne!(terms("Porto"), terms("Lisbon"));
+    }
+
+    #[test]
+    fn words_that_tell_nothing_are_left_out() {
+        assert!(terms("What did I do, and why?").is_empty());
+        assert!(terms("... ?! \u{1f600}").is_empty());
+        assert_eq!(terms("tea tea").len(), 2, "how often a word is there counts");
+    }
+
+    #[test]
+    fn other_scripts_are_found_too() {
+        assert_eq!(terms("Ольга"), terms("ольга"));
+        let (text, asked) = (terms("我住在北京市"), terms("北京"));
+        assert!(asked.iter().all(|term| text.contains(term)), "{asked:?} {text:?}");
+        assert_eq!(terms("猫").len(), 1);
+    }
+
+    #[test]
+    fn no_text_is_too_strange() {
+        for text in ["", "'", "'s ", "\u{0}\u{0}", &"x".repeat(100_000), "ıİſK\u{301}", "９９ ⅷ"] {
+            drop(terms(text));
+        }
+    }
+}
