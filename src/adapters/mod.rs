@@ -1,4 +1,4 @@
-//! One outside thing per file: SQLite, the data directory, audio files, backups, the offline companion.
+//! One outside thing per file: SQLite, the data directory, audio files, backups, the offline companion, what is asked over the network.
 
 pub mod audio_store;
 pub mod backup_codec;
@@ -35,4 +35,5 @@ pub mod sign_in_store;
 mod small_file;
 pub mod snapshot;
 pub mod sqlite;
+pub mod upstream;
 pub mod write_ahead_log;

@@ -1,5 +1,6 @@
 //! The rules, pure: no I/O, no async runtime, nothing of HTTP or SQL.
 
+pub mod address;
 pub mod audio;
 pub mod backup;
 pub mod chat;
@@ -11,3 +12,4 @@ pub mod secret;
 pub mod session;
 pub mod span;
 pub mod token;
+pub mod upstream;

@@ -25,3 +25,4 @@ mod stopping;
 mod support;
 mod turns;
 mod turns_of_a_person;
+mod upstream;

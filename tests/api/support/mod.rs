@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 pub mod model;
+pub mod outside;
 pub mod scrape;
 pub mod seed;
 pub mod wire;
