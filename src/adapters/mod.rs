@@ -20,6 +20,7 @@ pub mod inspection;
 pub mod installation;
 pub mod inventory;
 pub mod langgraph;
+pub mod llm;
 pub mod metrics_file;
 pub mod offline;
 pub mod person_store;

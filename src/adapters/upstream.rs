@@ -23,6 +23,7 @@ mod breaker;
 mod connections;
 mod counts;
 mod error;
+mod events;
 mod probe;
 mod refusal;
 mod repeat;
@@ -33,6 +34,7 @@ use breaker::{Breaker, Call};
 use connections::Connections;
 use counts::Counts;
 pub use error::{Stage, UpstreamError};
+pub use events::{EventReader, TooLong};
 use probe::Probe;
 pub use reply::Reply;
 
@@ -176,8 +178,9 @@ impl Upstream {
         })?;
         // A trial is one call, not three.
         let repeat = if call.is_trial() { Repeat::Never } else { repeat };
-        let mut ending = Ending { call, counts: self.counts.clone(), seen: self.probe.clone(), told: false };
-        match repeat::repeated(repeat, deadline, || self.attempt(ask, deadline)).await {
+        let mut ending =
+            Ending { call, counts: self.counts.clone(), seen: self.probe.clone(), whole: false, told: false };
+        match repeat::repeated(repeat, deadline, || self.attempt(ask, deadline, repeat)).await {
             Ok((response, lease)) => {
                 Ok(Reply::new(response, lease, ending, (self.setup.patience.silence, deadline)))
             }
@@ -188,12 +191,12 @@ impl Upstream {
         }
     }
 
-    async fn attempt(&self, ask: &Ask, deadline: Instant) -> repeat::Attempt {
+    async fn attempt(&self, ask: &Ask, deadline: Instant, repeat: Repeat) -> repeat::Attempt {
         let patience = self.setup.patience;
         let left = deadline.saturating_duration_since(Instant::now());
         let head = patience.place + patience.connect + patience.first_byte;
         let stage = if left < head { Stage::Total } else { Stage::FirstByte };
-        let sending = self.connections.send(self.request(ask)?, patience.place);
+        let sending = self.connections.send(self.request(ask)?, patience.place, repeat == Repeat::Safe);
         let answered = tokio::time::timeout(left.min(head), sending).await;
         let (response, lease) = answered.unwrap_or(Err(UpstreamError::TimedOut(stage)))?;
         if response.status().is_success() {
@@ -219,7 +222,7 @@ impl Upstream {
     /// How it is, from what was last seen; looks again, in the background, when that is long ago. Needs a runtime.
     #[must_use]
     pub fn state(self: &Arc<Self>) -> ServiceState {
-        self.look_again_if_old();
+        self.look();
         self.seen()
     }
 
@@ -249,6 +252,7 @@ struct Ending {
     call: Call,
     counts: Arc<Counts>,
     seen: Probe,
+    whole: bool,
     told: bool,
 }
 
@@ -261,10 +265,9 @@ impl Ending {
         self.seen.note(true);
     }
 
-    fn answered(&mut self) {
-        if self.end(CallEnd::Answered) {
-            self.call.succeeded(Instant::now());
-        }
+    /// All of it has come; whether it makes sense is for whoever reads it to say, until they let it go.
+    fn is_whole(&mut self) {
+        self.whole = true;
     }
 
     fn failed(&mut self, error: &UpstreamError) {
@@ -291,6 +294,10 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.end(CallEnd::Left);
+        if !self.whole {
+            self.end(CallEnd::Left);
+        } else if self.end(CallEnd::Answered) {
+            self.call.succeeded(Instant::now());
+        }
     }
 }

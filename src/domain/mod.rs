@@ -7,6 +7,8 @@ pub mod chat;
 pub mod clock;
 pub mod maintenance;
 pub mod person;
+pub mod persona;
+pub mod prompt;
 pub mod retention;
 pub mod secret;
 pub mod session;

@@ -15,6 +15,7 @@ mod health;
 mod logs;
 mod me;
 mod metrics;
+mod model;
 mod openapi;
 mod origins;
 mod persons;

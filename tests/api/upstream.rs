@@ -91,6 +91,7 @@ fn who_finds_no_free_connection_is_told_so_and_the_next_one_finds_one() {
         assert_eq!(held.piece().await.unwrap().unwrap(), "a");
         assert_eq!(answer(&upstream, Repeat::Safe).await, Err(UpstreamError::Busy));
         drop(held);
+        wait_for("it is closed", || outside.open() == 0);
         assert!(answer(&upstream, Repeat::Never).await.is_ok());
     });
     assert_eq!((outside.connections().1, ended(&upstream, CallEnd::Busy)), (1, 1));
@@ -155,13 +156,15 @@ fn what_was_not_answered_is_sent_again_only_where_that_is_safe() {
             assert!(answer(&upstream, Repeat::Never).await.is_err());
         }
         let before = outside.requests("/v1/thing").len();
-        (0..3).for_each(|_| outside.next(vec![Part::Close]));
+        outside.usually(vec![Part::Close]);
         assert!(matches!(answer(&upstream, Repeat::Safe).await, Err(UpstreamError::Unreachable(_))));
+        let times = outside.requests("/v1/thing").len() - before;
+        assert!((3..=4).contains(&times), "{times}: once more when a connection had rested");
         for fault in [400, 401, 404, 422] {
             outside.next(refusal(fault, &[], "x"));
             assert!(answer(&upstream, Repeat::Safe).await.is_err());
         }
-        assert_eq!(outside.requests("/v1/thing").len() - before, 3 + 4);
+        assert_eq!(outside.requests("/v1/thing").len() - before, times + 4);
     });
 }
 
@@ -185,7 +188,7 @@ fn a_connection_the_upstream_closed_while_it_rested_is_not_missed() {
         for _ in 0..20 {
             // Closed right after its answer: the next call may find it or not.
             outside.next([fine(), vec![Part::Close]].concat());
-            assert!(answer(&upstream, Repeat::Never).await.is_ok());
+            answer(&upstream, Repeat::Safe).await.unwrap();
             wait_for("it is closed", || outside.open() == 0);
         }
     });

@@ -1,6 +1,7 @@
 //! The open connections to one upstream: never more than so many, kept while they rest, closed at once when an answer is
 //! dropped before its end. HTTP/1.1, one call at a time on each.
 
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ use crate::domain::address::BaseUrl;
 const RESTS_FOR: Duration = Duration::from_secs(30);
 /// The head of an answer.
 const MOST_HEAD_BYTES: usize = 64 * 1024;
+
+const CLOSED: &str = "it closed the connection";
 
 type Sender = SendRequest<Full<Bytes>>;
 
@@ -89,7 +92,7 @@ impl Lease {
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, (UpstreamError, Option<Request<Full<Bytes>>>)> {
-        let broken = || UpstreamError::Unreachable("the connection is closed".to_owned());
+        let broken = || UpstreamError::Unreachable(CLOSED.to_owned());
         let Some(open) = &mut self.open else { return Err((broken(), Some(request))) };
         if open.sender.ready().await.is_err() {
             return Err((broken(), Some(request)));
@@ -142,20 +145,24 @@ impl Connections {
     }
 
     /// Sends a request on a connection that rests or a new one, waiting for a free one at most so long, and waits for the
-    /// head of the answer.
+    /// head of the answer. A connection that the upstream has closed while it rested is no failure: the request goes out on
+    /// the next one, if it was certainly not sent, or `may_repeat`.
     pub(super) async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
         patience: Duration,
+        may_repeat: bool,
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         loop {
-            let (mut lease, is_new) =
-                tokio::time::timeout(patience, self.take()).await.unwrap_or(Err(UpstreamError::Busy))?;
+            let taken = tokio::time::timeout(patience, self.take()).await;
+            let (mut lease, is_new) = taken.unwrap_or(Err(UpstreamError::Busy))?;
+            let spare = (may_repeat && !is_new).then(|| request.clone());
             match lease.send(request).await {
                 Ok(response) => return Ok((response, lease)),
-                // The upstream closed it while it rested: it has not seen the request.
-                Err((_, Some(unsent))) if !is_new => request = unsent,
-                Err((error, _)) => return Err(error),
+                Err((error, unsent)) => match unsent.or(spare).filter(|_| !is_new && error.is_closed()) {
+                    Some(again) => request = again,
+                    None => return Err(error),
+                },
             }
         }
     }
@@ -204,6 +211,13 @@ where
     Ok(Open { sender, driver: driver.abort_handle() })
 }
 
+impl UpstreamError {
+    /// True when the connection was closed, and nothing had come on it.
+    fn is_closed(&self) -> bool {
+        matches!(self, Self::Unreachable(why) if why == CLOSED)
+    }
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "as map_err gives it")]
 fn unreachable(error: std::io::Error) -> UpstreamError {
     UpstreamError::Unreachable(error.to_string())
@@ -214,7 +228,12 @@ pub(super) fn described(error: &hyper::Error) -> UpstreamError {
     if error.is_parse() {
         return UpstreamError::Garbage("it is not HTTP");
     }
-    let what =
-        if error.is_incomplete_message() { "it closed the connection" } else { "the connection broke" };
+    let kind = std::error::Error::source(error)
+        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
+        .map(std::io::Error::kind);
+    let reset = [ErrorKind::ConnectionReset, ErrorKind::ConnectionAborted, ErrorKind::BrokenPipe].map(Some);
+    let closed =
+        error.is_incomplete_message() || error.is_canceled() || error.is_closed() || reset.contains(&kind);
+    let what = if closed { CLOSED } else { "the connection broke" };
     UpstreamError::Unreachable(what.to_owned())
 }

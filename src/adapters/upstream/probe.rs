@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Ask, Upstream};
+use super::{Ask, Repeat, Upstream};
 
 /// A look is good for so long.
 const KEPT: Duration = Duration::from_secs(30);
@@ -61,15 +61,16 @@ impl Drop for Looking {
 }
 
 impl Upstream {
-    /// Looks, in the background, whether it answers. What the circuit breaker counts are calls, not looks.
-    pub(super) fn look_again_if_old(self: &Arc<Self>) {
+    /// Looks, in the background, whether it answers, unless somebody has just done so. What the circuit breaker counts are
+    /// calls, not looks. Needs a runtime.
+    pub fn look(self: &Arc<Self>) {
         let Some(path) = self.setup.probe else { return };
         if !self.probe.begin() {
             return;
         }
         let (looking, upstream) = (Looking(self.probe.clone()), self.clone());
         tokio::spawn(async move {
-            let answered = upstream.attempt(&Ask::get(path), Instant::now() + LONGEST).await;
+            let answered = upstream.attempt(&Ask::get(path), Instant::now() + LONGEST, Repeat::Safe).await;
             looking.0.note(answered.map_or_else(|error| error.shows_it_answers(), |_| true));
         });
     }

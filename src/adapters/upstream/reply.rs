@@ -63,7 +63,7 @@ impl Reply {
                 Ok(None) => {
                     self.ended = true;
                     self.lease.give_back();
-                    self.ending.answered();
+                    self.ending.is_whole();
                 }
                 Err(_) => {
                     let stage = if left <= self.silence { Stage::Total } else { Stage::Silence };
@@ -94,10 +94,15 @@ impl Reply {
         self.fails(UpstreamError::Garbage(what))
     }
 
+    /// Notes that the body has ended before what was asked for did, which counts as a failure.
+    pub fn broke_off(&mut self) -> UpstreamError {
+        self.fails(UpstreamError::Unreachable("it broke off in the middle of its answer".to_owned()))
+    }
+
     /// All that is wanted has come: the end of the body, which is due, is read in the background, so that the connection can
     /// be used again.
     pub fn is_enough(mut self) {
-        self.ending.answered();
+        self.ending.is_whole();
         tokio::spawn(async move {
             let rest = async { while let Ok(Some(_)) = self.piece().await {} };
             // One that does not end is closed.
