@@ -1,4 +1,4 @@
-//! One outside thing per file: SQLite, the data directory, audio files, backups, the offline companion.
+//! One outside thing per file: SQLite, the data directory, audio files, backups, the offline companion, what is asked over the network.
 
 pub mod audio_store;
 pub mod backup_codec;
@@ -20,6 +20,7 @@ pub mod inspection;
 pub mod installation;
 pub mod inventory;
 pub mod langgraph;
+pub mod llm;
 pub mod memory_index;
 pub mod memory_store;
 pub mod metrics_file;
@@ -37,4 +38,5 @@ pub mod sign_in_store;
 mod small_file;
 pub mod snapshot;
 pub mod sqlite;
+pub mod upstream;
 pub mod write_ahead_log;

@@ -1,12 +1,14 @@
 //! The use cases: the order of steps, what is fatal, what degrades.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::database::Database;
 use crate::config::{LimitsConfig, RetentionConfig};
 use crate::domain::chat::{ChatModel, Persona};
 use crate::domain::clock::Clock;
+use crate::domain::upstream::Upstream;
 
 pub mod audio;
 pub mod error;
@@ -33,6 +35,8 @@ pub struct App {
     pub(crate) database: Database,
     pub(crate) data_dir: DataDir,
     pub(crate) model: Arc<dyn ChatModel>,
+    pub(crate) upstreams: Vec<Arc<dyn Upstream>>,
+    pub(crate) workflow: Duration,
     pub(crate) persona: Arc<Persona>,
     pub(crate) retention: RetentionConfig,
     pub(crate) limits: LimitsConfig,
@@ -52,6 +56,10 @@ pub struct Parts {
     pub data_dir: DataDir,
     /// Who answers.
     pub model: Arc<dyn ChatModel>,
+    /// The services outside, to be looked at.
+    pub upstreams: Vec<Arc<dyn Upstream>>,
+    /// The longest an answer may take in all.
+    pub workflow: Duration,
     /// Who the companion is.
     pub persona: Arc<Persona>,
     /// How long things are kept.
@@ -70,6 +78,8 @@ impl App {
             database: parts.database,
             data_dir: parts.data_dir,
             model: parts.model,
+            upstreams: parts.upstreams,
+            workflow: parts.workflow,
             persona: parts.persona,
             retention: parts.retention,
             limits: parts.limits,

@@ -27,7 +27,7 @@ use crate::adapters::session_store::{self, Committed};
 use crate::app::recent_turns::Taken;
 use crate::app::running_turns::{Registered, Running};
 use crate::app::{App, AppError};
-use crate::domain::chat::{Pace, Prompt};
+use crate::domain::chat::{ChatError, Pace, Prompt};
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{Checkpoint, CheckpointId, SessionId, TurnId, title_of};
 
@@ -204,7 +204,7 @@ impl Work {
         let (events, mut timings) = (self.events.clone(), Timings::default());
         let text = tokio::select! {
             biased;
-            text = self.answer(&mut timings) => text,
+            text = self.answer_in_time(&mut timings) => text,
             () = left_alone(&events, running.as_ref()) => {
                 if let Some(running) = &running {
                     running.is_given_up();
@@ -250,9 +250,18 @@ impl Work {
         Ok(TurnReply { session: self.request.session, checkpoint: kept.id, text: kept.answered, timings })
     }
 
+    async fn answer_in_time(&mut self, timings: &mut Timings) -> Result<String, AppError> {
+        let longest = self.app.workflow;
+        let answered = tokio::time::timeout(longest, self.answer(timings)).await;
+        answered
+            .unwrap_or_else(|_| Err(ChatError::TimedOut("the whole answer took too long".to_owned()).into()))
+    }
+
     async fn answer(&mut self, timings: &mut Timings) -> Result<String, AppError> {
         let prompt = Prompt {
             persona: self.app.persona.clone(),
+            memories: Vec::new(),
+            summary: None,
             history: self
                 .taken
                 .conversation
@@ -260,6 +269,7 @@ impl Work {
                 .map(|before| before.history.clone())
                 .unwrap_or_default(),
             said: self.request.message.clone(),
+            said_at: self.said_at,
             pace: self.request.pace,
         };
         let mut pieces = self.app.model.reply(prompt);

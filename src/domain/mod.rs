@@ -1,5 +1,6 @@
 //! The rules, pure: no I/O, no async runtime, nothing of HTTP or SQL.
 
+pub mod address;
 pub mod audio;
 pub mod backup;
 pub mod chat;
@@ -7,8 +8,11 @@ pub mod clock;
 pub mod maintenance;
 pub mod memory;
 pub mod person;
+pub mod persona;
+pub mod prompt;
 pub mod retention;
 pub mod secret;
 pub mod session;
 pub mod span;
 pub mod token;
+pub mod upstream;
