@@ -38,5 +38,6 @@ pub mod sign_in_store;
 mod small_file;
 pub mod snapshot;
 pub mod sqlite;
+pub mod summary_store;
 pub mod upstream;
 pub mod write_ahead_log;

@@ -9,7 +9,8 @@ use crate::adapters::llm::LanguageModel;
 use crate::adapters::offline::OfflineCompanion;
 use crate::adapters::upstream::{BreakerSettings, NoTls, Outbound, Patience, Setup, Upstream};
 use crate::config::{LlmConfig, OutsideConfig};
-use crate::domain::chat::ChatModel;
+use crate::domain::chat::{ChatModel, SmallModel};
+use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::secret::ApiKey;
 use crate::domain::upstream;
 
@@ -17,22 +18,42 @@ use crate::domain::upstream;
 const PLACE: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// What tests put in the place of the real thing.
+pub struct Substitutes {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Who answers; `None`: whom the settings name.
+    pub model: Option<Arc<dyn ChatModel>>,
+}
+
+impl Default for Substitutes {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), model: None }
+    }
+}
+
 /// Whom the server asks.
 pub(super) struct Outside {
     pub(super) model: Arc<dyn ChatModel>,
+    pub(super) small_model: Option<Arc<dyn SmallModel>>,
     /// All of them, to be looked at.
     pub(super) upstreams: Vec<Arc<dyn upstream::Upstream>>,
 }
 
 pub(super) fn build(config: &OutsideConfig) -> Result<Outside, NoTls> {
     let Some(llm) = &config.llm else {
-        return Ok(Outside { model: Arc::new(OfflineCompanion), upstreams: Vec::new() });
+        return Ok(Outside { model: Arc::new(OfflineCompanion), small_model: None, upstreams: Vec::new() });
     };
     let outbound = Outbound::new()?;
     let upstream = Upstream::new(&outbound, setup_of(llm, config));
     upstream.look();
     let model = LanguageModel::new(upstream.clone(), llm.model.clone());
-    Ok(Outside { model: Arc::new(model), upstreams: vec![upstream] })
+    let small_model = LanguageModel::new(upstream.clone(), llm.small_model.clone());
+    Ok(Outside {
+        model: Arc::new(model),
+        small_model: Some(Arc::new(small_model)),
+        upstreams: vec![upstream],
+    })
 }
 
 fn setup_of(llm: &LlmConfig, config: &OutsideConfig) -> Setup {

@@ -24,6 +24,7 @@ mod rate_limits;
 mod request_size;
 mod sessions;
 mod stopping;
+mod summaries;
 mod support;
 mod turns;
 mod turns_of_a_person;
