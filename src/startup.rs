@@ -224,8 +224,10 @@ async fn run(
                 version = env!("CARGO_PKG_VERSION"),
                 "The server is ready"
             );
-            app.watch_upkeep().await;
-            Err(StartupError::Died("the watch over maintenance"))
+            tokio::select! {
+                () = app.watch_upkeep() => Err(StartupError::Died("the watch over maintenance")),
+                () = app.learn() => Err(StartupError::Died("what learns from turns")),
+            }
         }
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(StartupError::Died("the database")),

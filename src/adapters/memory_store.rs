@@ -3,15 +3,14 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::adapters::memory_index::{self, Place};
+use crate::adapters::memory_room;
 use crate::adapters::session_store::{public_id, timestamp};
 use crate::domain::clock::Timestamp;
+use crate::domain::memory::learning;
 use crate::domain::memory::ranking::{Question, Scored};
-use crate::domain::memory::words::Term;
+use crate::domain::memory::words::{Term, terms};
 use crate::domain::memory::{Found, Memory, MemoryId, thread_of};
 use crate::domain::session::PublicId;
-
-/// Of each person so many of the memories are listed that went for want of room.
-const DROPPED_LISTED: u32 = 1000;
 
 /// A memory with its internal keys.
 #[derive(Clone)]
@@ -22,15 +21,43 @@ pub struct StoredMemory {
     pub memory: Memory,
 }
 
-/// A memory to be added, with the words it is found by.
+/// What a memory is found by: made once, before the transaction.
+#[derive(Clone)]
+pub struct Traits {
+    words: Vec<Term>,
+    sameness: i64,
+    about: Option<String>,
+}
+
+impl Traits {
+    /// Those of a text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self { words: terms(text), sameness: learning::sameness(text), about: learning::about(text) }
+    }
+
+    /// What the text is about, where only one memory can be true at a time.
+    #[must_use]
+    pub fn about(&self) -> Option<&str> {
+        self.about.as_deref()
+    }
+
+    /// What memories share that say the same.
+    #[must_use]
+    pub fn sameness(&self) -> i64 {
+        self.sameness
+    }
+}
+
+/// A memory to be added, with what it is found by.
 #[derive(Clone)]
 pub struct NewMemory {
     /// What its person will see.
     pub memory: Memory,
     /// The row of the conversation it was said in.
     pub session_key: Option<i64>,
-    /// The words of its text.
-    pub words: Vec<Term>,
+    /// What it is found by.
+    pub traits: Traits,
 }
 
 const MEMORY: &str =
@@ -61,12 +88,13 @@ fn memory(row: &Row<'_>) -> rusqlite::Result<StoredMemory> {
 /// What `SQLite` says.
 pub fn add(connection: &Connection, person: i64, new: &NewMemory, most: u32) -> rusqlite::Result<()> {
     let memory = &new.memory;
-    make_room(connection, person, most, memory.created_at)?;
+    memory_room::make(connection, person, most, memory.created_at)?;
     let thread = thread_of(memory.source.as_deref(), memory.session);
     connection
         .prepare_cached(
-            "INSERT INTO memories (public_id, person_id, session_id, thread, text, source, said_at, created_at, changed_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)",
+            "INSERT INTO memories (public_id, person_id, session_id, thread, text, source, said_at, created_at, changed_at,
+                 sameness, about)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)",
         )?
         .execute(params![
             memory.id.as_bytes(),
@@ -77,9 +105,11 @@ pub fn add(connection: &Connection, person: i64, new: &NewMemory, most: u32) -> 
             memory.source,
             memory.said_at.as_millis(),
             memory.created_at.as_millis(),
+            new.traits.sameness,
+            new.traits.about,
         ])?;
     let place = Place { person, thread, said_at: memory.said_at, key: connection.last_insert_rowid() };
-    memory_index::add(connection, place, &new.words)
+    memory_index::add(connection, place, &new.traits.words)
 }
 
 /// The memory of a person with this id.
@@ -130,7 +160,7 @@ pub fn search(
     Ok(found)
 }
 
-/// Puts what `changed` says in a memory's place, found by `words` from now on.
+/// Puts what `changed` says in a memory's place, found by `traits` from now on.
 ///
 /// # Errors
 /// What `SQLite` says.
@@ -138,7 +168,7 @@ pub fn correct(
     connection: &Connection,
     before: Place,
     changed: &Memory,
-    words: &[Term],
+    traits: &Traits,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let thread = thread_of(changed.source.as_deref(), changed.session);
@@ -147,7 +177,8 @@ pub fn correct(
     memory_index::remove(connection, before)?;
     connection
         .prepare_cached(
-            "UPDATE memories SET text = ?2, source = ?3, said_at = ?4, thread = ?5, changed_at = ?6 WHERE id = ?1",
+            "UPDATE memories SET text = ?2, source = ?3, said_at = ?4, thread = ?5, changed_at = ?6,
+             sameness = ?7, about = ?8, session_id = (SELECT id FROM sessions WHERE public_id = ?9) WHERE id = ?1",
         )?
         .execute(params![
             before.key,
@@ -156,11 +187,63 @@ pub fn correct(
             changed.said_at.as_millis(),
             thread,
             now.as_millis(),
+            traits.sameness,
+            traits.about,
+            changed.session.map(|session| *session.as_bytes()),
         ])?;
     if changed.superseded_at.is_some() {
         return Ok(());
     }
-    memory_index::add(connection, Place { thread, said_at: changed.said_at, ..before }, words)
+    memory_index::add(connection, Place { thread, said_at: changed.said_at, ..before }, &traits.words)
+}
+
+/// Takes a memory for no longer true: it is kept, and not found any more.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn supersede(connection: &Connection, place: Place, now: Timestamp) -> rusqlite::Result<()> {
+    memory_index::remove(connection, place)?;
+    let sql = "UPDATE memories SET superseded_at = ?2, changed_at = ?2 WHERE id = ?1";
+    connection.prepare_cached(sql)?.execute([place.key, now.as_millis()])?;
+    Ok(())
+}
+
+/// The memories of a person, none of them superseded, that say the same, and those that are about the same.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn like(
+    connection: &Connection,
+    person: i64,
+    traits: &Traits,
+) -> rusqlite::Result<(Vec<StoredMemory>, Vec<StoredMemory>)> {
+    let sql = format!(
+        "SELECT {MEMORY} WHERE m.person_id = ?1 AND m.sameness = ?2 AND m.superseded_at IS NULL ORDER BY m.id"
+    );
+    let same = connection
+        .prepare_cached(&sql)?
+        .query_map(params![person, traits.sameness], memory)?
+        .collect::<rusqlite::Result<_>>()?;
+    let sql = format!(
+        "SELECT {MEMORY} WHERE m.person_id = ?1 AND m.about = ?2 AND m.superseded_at IS NULL ORDER BY m.id"
+    );
+    let about = connection
+        .prepare_cached(&sql)?
+        .query_map(params![person, traits.about], memory)?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok((same, about))
+}
+
+/// Counts that memories of a person have helped with a reply.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn count_use(connection: &Connection, person: i64, memories: &[MemoryId]) -> rusqlite::Result<()> {
+    let sql = "UPDATE memories SET used = used + 1 WHERE public_id = ?1 AND person_id = ?2";
+    for memory in memories {
+        connection.prepare_cached(sql)?.execute(params![memory.as_bytes(), person])?;
+    }
+    Ok(())
 }
 
 /// Forgets one memory of a person. True when it was there.
@@ -220,72 +303,4 @@ pub fn total(connection: &Connection) -> rusqlite::Result<u64> {
         return Ok(0);
     }
     connection.query_row("SELECT memories FROM totals", [], |row| row.get(0))
-}
-
-/// Lets the least useful memories of a person go until one more fits: what was superseded first, then what has helped with
-/// the fewest replies, of those the one that was said longest ago. Which they were is noted, not what they said.
-fn make_room(connection: &Connection, person: i64, most: u32, now: Timestamp) -> rusqlite::Result<()> {
-    let mut count = connection.prepare_cached("SELECT memories FROM persons WHERE id = ?1")?;
-    let mut left: u32 = count.query_row([person], |row| row.get(0))?;
-    while left >= most {
-        let least: Option<i64> = connection
-            .prepare_cached(
-                "SELECT id FROM memories WHERE person_id = ?1
-                 ORDER BY superseded_at IS NULL, used, said_at LIMIT 1",
-            )?
-            .query_row([person], |row| row.get(0))
-            .optional()?;
-        let Some(least) = least else { break };
-        note_dropped(connection, least, now)?;
-        connection.prepare_cached("DELETE FROM memories WHERE id = ?1")?.execute([least])?;
-        left -= 1;
-    }
-    Ok(())
-}
-
-fn note_dropped(connection: &Connection, memory: i64, now: Timestamp) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO memories_dropped (person_id, public_id, said_at, created_at, dropped_at)
-             SELECT person_id, public_id, said_at, created_at, ?2 FROM memories WHERE id = ?1",
-        )?
-        .execute([memory, now.as_millis()])?;
-    connection
-        .prepare_cached(
-            "DELETE FROM memories_dropped WHERE id <= (SELECT id FROM memories_dropped
-                 WHERE person_id = (SELECT person_id FROM memories WHERE id = ?1) ORDER BY id DESC LIMIT 1 OFFSET ?2)
-             AND person_id = (SELECT person_id FROM memories WHERE id = ?1)",
-        )?
-        .execute(params![memory, DROPPED_LISTED])?;
-    Ok(())
-}
-
-/// A memory that went for want of room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dropped {
-    /// Its id.
-    pub id: MemoryId,
-    /// When it was said.
-    pub said_at: Timestamp,
-    /// When it was first remembered.
-    pub created_at: Timestamp,
-    /// When it went.
-    pub dropped_at: Timestamp,
-}
-
-/// The last memories of a person that went for want of room, at most 1000, in the order in which they went.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn dropped(connection: &Connection, person: i64) -> rusqlite::Result<Vec<Dropped>> {
-    let sql = "SELECT public_id, said_at, created_at, dropped_at FROM memories_dropped WHERE person_id = ?1 ORDER BY id";
-    let read = |row: &Row<'_>| {
-        Ok(Dropped {
-            id: public_id(row, 0)?,
-            said_at: timestamp(row, 1)?,
-            created_at: timestamp(row, 2)?,
-            dropped_at: timestamp(row, 3)?,
-        })
-    };
-    connection.prepare_cached(sql)?.query_map([person], read)?.collect()
 }

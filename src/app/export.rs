@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::adapters::{memory_store, person_store, session_store, summary_store};
+use crate::adapters::{memory_room, person_store, session_store, summary_store};
 use crate::app::{App, AppError, audio};
 use crate::domain::memory::Memory;
 use crate::domain::person::Person;
@@ -86,7 +86,7 @@ impl App {
         }
         let dropped = move |db: &Connection| {
             if person_store::is_there(db, person)? {
-                memory_store::dropped(db, person.key)
+                memory_room::dropped(db, person.key)
             } else {
                 Ok(Vec::new())
             }

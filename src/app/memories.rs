@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use crate::adapters::memory_store::{self, NewMemory};
+use crate::adapters::learning_store;
+use crate::adapters::memory_store::{self, NewMemory, Traits};
 use crate::adapters::person_store;
 use crate::adapters::session_store::Deleted;
 use crate::app::{App, AppError};
@@ -44,8 +45,8 @@ impl App {
             created_at: now,
             superseded_at: None,
         };
-        let words = terms(&memory.text);
-        let new = NewMemory { memory, session_key: None, words };
+        let traits = Traits::of(&memory.text);
+        let new = NewMemory { memory, session_key: None, traits };
         let most = self.limits.max_memories_per_person;
         let add = move |db: &Connection| {
             let there = person_store::is_there(db, person)?;
@@ -128,7 +129,7 @@ impl App {
                 source: source.or(old.source),
                 ..old
             };
-            memory_store::correct(db, before.place, &changed, &terms(&changed.text), now)?;
+            memory_store::correct(db, before.place, &changed, &Traits::of(&changed.text), now)?;
             Ok(Some(changed))
         };
         let app = self.clone();
@@ -162,6 +163,9 @@ impl App {
     pub async fn forget_memories(self: &Arc<Self>, person: Person) -> Result<(), AppError> {
         let forget = move |db: &Connection| {
             let there = person_store::is_there(db, person)?;
+            if there {
+                learning_store::forget_all(db, person.key)?;
+            }
             let memories = if there { memory_store::forget_all(db, person.key)? } else { 0 };
             Ok(Deleted { memories, ..Deleted::default() })
         };

@@ -16,6 +16,7 @@ pub mod export;
 pub mod health;
 pub mod house;
 pub mod inventory;
+mod learning;
 pub mod memories;
 mod person_turns;
 pub mod persons;
@@ -47,6 +48,7 @@ pub struct App {
     pub(crate) turns: running_turns::Turns,
     pub(crate) recent: recent_turns::RecentTurns,
     pub(crate) probe: health::Probe,
+    pub(crate) learner: learning::Learner,
     pub(crate) lookout: Arc<house::Lookout>,
 }
 
@@ -97,6 +99,7 @@ impl App {
             turns,
             recent: recent_turns::RecentTurns::default(),
             probe: health::Probe::default(),
+            learner: learning::Learner::default(),
             lookout: Arc::new(house::Lookout::new(runtime)),
         }
     }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use crate::adapters::session_store::{self, Deleted, StoredSession};
 use crate::adapters::{memory_store, person_store, reserve};
-use crate::app::{App, AppError, persons};
+use crate::app::{App, AppError, learning, persons};
 use crate::domain::clock::Timestamp;
 use crate::domain::person::{Person, PersonToken};
 use crate::domain::session::{Checkpoint, PublicId, Session, SessionId};
@@ -179,10 +179,13 @@ impl App {
         id: SessionId,
         keep_memories: bool,
     ) -> Result<(), AppError> {
+        let (most, now) = (self.limits.max_memories_per_person, self.clock.now());
         let delete = move |db: &Connection| {
             let mut deleted = Deleted::default();
             if let Some(stored) = owned(db, person, id)? {
-                if !keep_memories {
+                if keep_memories {
+                    learning::learn_all(db, most, now)?;
+                } else {
                     deleted.memories = memory_store::forget_session(db, stored.key)?;
                 }
                 session_store::delete(db, stored.key, &mut deleted)?;

@@ -8,6 +8,7 @@
 //! | the model goes on and on | what it said by then is kept, the rest is not waited for |
 //! | words of self-harm are heard | a caring answer with where to find help, without the model, whether it answers or not |
 //! | a summary cannot be made | the turn knows nothing of it; tried again after the next one |
+//! | memories cannot be searched | it goes on without them: `degraded: ["memory"]` |
 //! | the disk is low or full | fatal: 507, nothing is kept |
 //! | the person has had the day's turns, or as many run | refused: 429, the model is not asked |
 //! | the session is deleted meanwhile | fatal: 404, nothing is kept |
@@ -36,13 +37,17 @@ use crate::app::{App, AppError};
 use crate::domain::chat::{ChatError, Pace, Prompt};
 use crate::domain::clock::Timestamp;
 use crate::domain::crisis;
+use crate::domain::memory::MemoryId;
+use crate::domain::person::PersonToken;
 use crate::domain::session::{Checkpoint, CheckpointId, SessionId, TurnId, title_of};
 
 mod again;
 mod before;
 mod daily;
+mod remembered;
 
 use before::replay;
+use remembered::Remembered;
 
 const WAITING_EVENTS: usize = 32;
 /// A named turn that nobody waits for any more is given so long.
@@ -55,6 +60,8 @@ pub struct TurnRequest {
     pub session: SessionId,
     /// What the person said.
     pub message: String,
+    /// The token of whoever asks, if one came; without it nobody's memories take part.
+    pub token: Option<PersonToken>,
     /// The client's name for this turn, which makes it safe to send again.
     pub turn: Option<TurnId>,
     /// Whether the reply is watched as it appears.
@@ -80,6 +87,10 @@ pub struct TurnReply {
     pub checkpoint: CheckpointId,
     /// The whole reply.
     pub text: String,
+    /// What was remembered for it, best first: ids and texts.
+    pub memories: Vec<(MemoryId, String)>,
+    /// What did not work this time.
+    pub degraded: Vec<&'static str>,
     /// How long what took.
     pub timings: Timings,
 }
@@ -87,6 +98,8 @@ pub struct TurnReply {
 /// Milliseconds of each stage; all zero when the answer had been kept before.
 #[derive(Debug, Clone, Copy, Default, serde::Serialize, utoipa::ToSchema)]
 pub struct Timings {
+    /// To find what is remembered.
+    pub memory_retrieval_ms: f64,
     /// Until the model's first piece.
     pub first_token_ms: f64,
     /// Until the model's last piece.
@@ -108,6 +121,7 @@ struct Work {
     events: mpsc::Sender<TurnEvent>,
     began: Instant,
     said_at: Timestamp,
+    remembered: Remembered,
 }
 
 impl App {
@@ -155,7 +169,16 @@ impl App {
         let place = self.turns.place(person)?;
         let said_at = self.clock.now();
         self.count_turn(person, said_at).await?;
-        let work = Work { app: self.clone(), request, taken, person, events, began, said_at };
+        let work = Work {
+            app: self.clone(),
+            request,
+            taken,
+            person,
+            events,
+            began,
+            said_at,
+            remembered: Remembered::default(),
+        };
         self.turns.spawn(async move {
             // Let go from the last to the first: the next turn of the session is to find a place.
             let _head = head;
@@ -254,7 +277,15 @@ impl Work {
             total_ms = timings.total_ms,
             "A turn was completed"
         );
-        Ok(TurnReply { session: self.request.session, checkpoint: kept.id, text: kept.answered, timings })
+        let memories = std::mem::take(&mut self.remembered.memories);
+        Ok(TurnReply {
+            session: self.request.session,
+            checkpoint: kept.id,
+            text: kept.answered,
+            memories: memories.into_iter().map(|found| (found.memory.id, found.memory.text)).collect(),
+            degraded: if self.remembered.failed { vec!["memory"] } else { Vec::new() },
+            timings,
+        })
     }
 
     async fn answer_in_time(&mut self, timings: &mut Timings) -> Result<String, AppError> {
@@ -265,10 +296,12 @@ impl Work {
     }
 
     async fn answer(&mut self, timings: &mut Timings) -> Result<String, AppError> {
+        self.remembered = self.recall().await;
+        timings.memory_retrieval_ms = millis(self.began);
         let before = self.taken.conversation.as_ref();
         let prompt = Prompt {
             persona: self.app.persona.clone(),
-            memories: Vec::new(),
+            memories: self.remembered.memories.iter().map(|found| found.memory.text.clone()).collect(),
             summary: before.and_then(|before| before.summary.clone()),
             history: before.map(|before| before.history.clone()).unwrap_or_default(),
             said: self.request.message.clone(),
@@ -298,11 +331,16 @@ impl Work {
         let (session, turn) = (self.request.session, self.request.turn);
         let title = title_of(&self.request.message);
         let kept = checkpoint.clone();
+        let trace = self.trace();
         let write = move |db: &rusqlite::Connection| {
-            session_store::commit_turn(db, session, turn, &checkpoint, &title)
+            let committed = session_store::commit_turn(db, session, turn, &checkpoint, &title)?;
+            let forgotten = trace.leave(db, session, &committed)?;
+            Ok((committed, forgotten))
         };
-        match self.app.database.write("keep a turn", write).await? {
+        let (committed, forgotten) = self.app.database.write("keep a turn", write).await?;
+        match committed {
             Committed::New(turns) => {
+                self.follow(forgotten);
                 self.remember(&kept, turns);
                 Ok(kept)
             }

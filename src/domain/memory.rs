@@ -3,7 +3,9 @@
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{PublicId, SessionId};
 
+pub mod learning;
 pub mod ranking;
+pub mod wishes;
 pub mod words;
 
 /// Names a memory.

@@ -10,11 +10,13 @@ use utoipa::ToSchema;
 use crate::app::turn::{Timings, TurnEvent, TurnEvents, TurnReply, TurnRequest};
 use crate::app::{App, AppError};
 use crate::domain::chat::Pace;
+use crate::domain::memory::MemoryId;
 use crate::domain::session::{CheckpointId, SessionId, TurnId};
 use crate::web::body::JsonBody;
 use crate::web::error::{ApiError, report};
 use crate::web::middleware::request_id::RequestId;
 use crate::web::openapi::ErrorBody;
+use crate::web::person::PresentedToken;
 
 /// A reply that comes faster than it can be sent is sent in packets of so many events.
 const EVENTS_PER_PACKET: usize = 32;
@@ -45,9 +47,21 @@ struct ReplyBody {
     checkpoint_id: CheckpointId,
     /// All of it.
     text: String,
+    /// What was remembered of the person for it, best first; left out when that was nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    memories: Vec<UsedMemory>,
     /// What did not work this time.
     degraded: Vec<&'static str>,
     timings: Timings,
+}
+
+/// A memory that a reply was given.
+#[derive(Serialize, ToSchema)]
+struct UsedMemory {
+    /// Its id.
+    id: MemoryId,
+    /// What it says.
+    text: String,
 }
 
 #[derive(Serialize)]
@@ -71,6 +85,7 @@ struct TokenBody {
 pub async fn chat(
     app: web::Data<App>,
     request: HttpRequest,
+    presented: PresentedToken,
     body: JsonBody<ChatBody>,
 ) -> Result<HttpResponse, ApiError> {
     let ChatBody { session_id, message, speak, turn_id } = body.0;
@@ -78,7 +93,7 @@ pub async fn chat(
     let pace = if streamed { Pace::Live } else { Pace::Whole };
     // There is no speech in this release: whoever asks for it gets the text and is told.
     let degraded = if speak { vec!["speech"] } else { Vec::new() };
-    let turn = TurnRequest { session: session_id, message, turn: turn_id, pace };
+    let turn = TurnRequest { session: session_id, message, token: presented.token, turn: turn_id, pace };
     let events = app.into_inner().begin_turn(turn).await?;
     if !streamed {
         let reply = whole(events).await?;
@@ -124,7 +139,8 @@ fn reply_body(reply: TurnReply, degraded: Vec<&'static str>) -> ReplyBody {
         session_id: reply.session,
         checkpoint_id: reply.checkpoint,
         text: reply.text,
-        degraded,
+        memories: reply.memories.into_iter().map(|(id, text)| UsedMemory { id, text }).collect(),
+        degraded: [reply.degraded, degraded].concat(),
         timings: reply.timings,
     }
 }

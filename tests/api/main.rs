@@ -12,6 +12,7 @@ mod disk;
 mod earlier_assets;
 mod every_response;
 mod health;
+mod learning;
 mod logs;
 mod me;
 mod memories;

@@ -1,4 +1,5 @@
--- What is remembered of people. thread is a number that memories share that were said together (domain/memory.rs); it stays when
+-- What is remembered of people. about names what only one memory can be true of at a time, sameness is a number that those share that say
+-- the same (domain/memory/learning.rs). thread is a number that memories share that were said together (domain/memory.rs); it stays when
 -- the conversation expires. used counts the replies a memory has helped with: what is of least use goes first when there is no room.
 CREATE TABLE memories (
     id            INTEGER PRIMARY KEY,
@@ -12,12 +13,21 @@ CREATE TABLE memories (
     created_at    INTEGER NOT NULL,
     changed_at    INTEGER NOT NULL,
     superseded_at INTEGER,
+    about         TEXT,
+    sameness      INTEGER NOT NULL DEFAULT 0,
     used          INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX memories_by_person ON memories (person_id, created_at, public_id);
 CREATE INDEX memories_by_use ON memories (person_id, superseded_at IS NULL, used, said_at);
 CREATE INDEX memories_by_session ON memories (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX memories_by_change ON memories (changed_at);
+CREATE INDEX memories_by_about ON memories (person_id, about) WHERE about IS NOT NULL AND superseded_at IS NULL;
+CREATE INDEX memories_by_sameness ON memories (person_id, sameness);
+
+-- Turns from which something may still be to be learned: written with the turn, gone with what was learned.
+CREATE TABLE to_learn (
+    checkpoint_id INTEGER PRIMARY KEY REFERENCES checkpoints (id) ON DELETE CASCADE
+) STRICT;
 
 -- The index they are found by: of each memory that is not superseded the words that count, as hashes of four bytes. One person's rows
 -- lie together, each thread in the order in which it was said, so that a search reads them from one end to the other; thread 0 is of those

@@ -69,6 +69,8 @@ pub(super) async fn replay(events: &mpsc::Sender<TurnEvent>, request: &TurnReque
         session: request.session,
         checkpoint: before.id,
         text: before.answered.clone(),
+        memories: Vec::new(),
+        degraded: Vec::new(),
         timings: Timings::default(),
     };
     // Two events fit the channel; a client that has gone away needs neither.

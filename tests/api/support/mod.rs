@@ -251,6 +251,12 @@ impl TestApp {
         self.chat(&json!({"session_id": talk.session, "message": message}))
     }
 
+    /// The same, with the person's own token.
+    pub fn tell(&self, talk: &Talk, message: &str) -> Answer {
+        let body = json!({"session_id": talk.session, "message": message});
+        self.post("/api/v1/chat", &[("x-companion-person", &talk.token)], &body)
+    }
+
     /// Begins a streamed turn; its events can be read one by one.
     pub fn stream(&self, body: &Value) -> Streamed {
         let body = body.to_string();

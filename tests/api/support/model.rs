@@ -90,6 +90,11 @@ impl StubModel {
         self.prompts.lock().unwrap().iter().map(|prompt| prompt.history.to_vec()).collect()
     }
 
+    /// What the model was told of the person at its last turn.
+    pub fn last_memories(&self) -> Vec<String> {
+        self.prompts.lock().unwrap().last().unwrap().memories.clone()
+    }
+
     /// What the model was given to remember at its last turn.
     pub fn last_history(&self) -> Vec<Exchange> {
         self.prompts.lock().unwrap().last().unwrap().history.to_vec()

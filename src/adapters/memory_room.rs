@@ -1,0 +1,78 @@
+//! SQL for when a person has as many memories as they may: which goes, and that it went.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::adapters::session_store::{public_id, timestamp};
+use crate::domain::clock::Timestamp;
+use crate::domain::memory::MemoryId;
+
+/// Of each person so many of the memories are listed that went.
+const DROPPED_LISTED: u32 = 1000;
+
+/// Lets the least useful memories of a person go until one more fits: what was superseded first, then what has helped with
+/// the fewest replies, of those the one that was said longest ago. Which they were is noted, not what they said.
+pub(crate) fn make(connection: &Connection, person: i64, most: u32, now: Timestamp) -> rusqlite::Result<()> {
+    let mut count = connection.prepare_cached("SELECT memories FROM persons WHERE id = ?1")?;
+    let mut left: u32 = count.query_row([person], |row| row.get(0))?;
+    while left >= most {
+        let least: Option<i64> = connection
+            .prepare_cached(
+                "SELECT id FROM memories WHERE person_id = ?1
+                 ORDER BY superseded_at IS NULL, used, said_at LIMIT 1",
+            )?
+            .query_row([person], |row| row.get(0))
+            .optional()?;
+        let Some(least) = least else { break };
+        note_dropped(connection, least, now)?;
+        connection.prepare_cached("DELETE FROM memories WHERE id = ?1")?.execute([least])?;
+        left -= 1;
+    }
+    Ok(())
+}
+
+fn note_dropped(connection: &Connection, memory: i64, now: Timestamp) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO memories_dropped (person_id, public_id, said_at, created_at, dropped_at)
+             SELECT person_id, public_id, said_at, created_at, ?2 FROM memories WHERE id = ?1",
+        )?
+        .execute([memory, now.as_millis()])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM memories_dropped WHERE id <= (SELECT id FROM memories_dropped
+                 WHERE person_id = (SELECT person_id FROM memories WHERE id = ?1) ORDER BY id DESC LIMIT 1 OFFSET ?2)
+             AND person_id = (SELECT person_id FROM memories WHERE id = ?1)",
+        )?
+        .execute(params![memory, DROPPED_LISTED])?;
+    Ok(())
+}
+
+/// A memory that went for want of room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped {
+    /// Its id.
+    pub id: MemoryId,
+    /// When it was said.
+    pub said_at: Timestamp,
+    /// When it was first remembered.
+    pub created_at: Timestamp,
+    /// When it went.
+    pub dropped_at: Timestamp,
+}
+
+/// The last memories of a person that went for want of room, at most 1000, in the order in which they went.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn dropped(connection: &Connection, person: i64) -> rusqlite::Result<Vec<Dropped>> {
+    let sql = "SELECT public_id, said_at, created_at, dropped_at FROM memories_dropped WHERE person_id = ?1 ORDER BY id";
+    let read = |row: &Row<'_>| {
+        Ok(Dropped {
+            id: public_id(row, 0)?,
+            said_at: timestamp(row, 1)?,
+            created_at: timestamp(row, 2)?,
+            dropped_at: timestamp(row, 3)?,
+        })
+    };
+    connection.prepare_cached(sql)?.query_map([person], read)?.collect()
+}

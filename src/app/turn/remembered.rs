@@ -1,0 +1,110 @@
+//! What is remembered of the person takes part in a turn: what fits is recalled before the reply, what is told is kept to be learned
+//! from, or forgotten, with the turn.
+//!
+//! Only when the person's own token came with the turn, and the session is one that is remembered: a session's id alone
+//! neither reads nor writes anybody's memories.
+
+use rusqlite::Connection;
+
+use super::Work;
+use crate::adapters::session_store::{self, Committed, Deleted};
+use crate::adapters::{memory_store, person_store};
+use crate::app::learning::{self, Heard};
+use crate::domain::memory::learning::learned;
+use crate::domain::memory::ranking::Question;
+use crate::domain::memory::wishes::wish;
+use crate::domain::memory::words::terms;
+use crate::domain::memory::{Found, MemoryId};
+use crate::domain::person::Person;
+use crate::domain::session::SessionId;
+
+/// What a turn has to do with memories; nothing, unless it may.
+#[derive(Default)]
+pub(super) struct Remembered {
+    /// Whose.
+    person: Option<Person>,
+    /// What fits, best first.
+    pub(super) memories: Vec<Found>,
+    /// True when they could not be searched.
+    pub(super) failed: bool,
+}
+
+/// What a turn leaves, in the transaction that keeps it.
+pub(super) struct Trace {
+    person: Option<Person>,
+    used: Vec<MemoryId>,
+    heard: Heard,
+}
+
+impl Work {
+    /// Finds what the reply should know. When that fails, the turn goes on without.
+    pub(super) async fn recall(&self) -> Remembered {
+        let Some(token) = self.request.token.clone() else { return Remembered::default() };
+        let question = Question::new(&terms(&self.request.message));
+        let (session, owner) = (self.request.session, self.person);
+        let (limit, now) = (self.app.limits.memory_top_k, self.said_at);
+        let recall = move |db: &Connection| {
+            let person = person_store::find(db, &token)?.filter(|person| person.key == owner);
+            let Some(person) = person else { return Ok(Remembered::default()) };
+            let remembered =
+                session_store::find(db, session)?.is_some_and(|stored| stored.session.remembered);
+            if !remembered {
+                return Ok(Remembered::default());
+            }
+            let memories = memory_store::search(db, person.key, &question, limit, now)?;
+            Ok(Remembered { person: Some(person), memories, failed: false })
+        };
+        self.app.database.read("recall memories", recall).await.unwrap_or_else(|error| {
+            tracing::warn!(event = "recall_failed", error = %error, "A turn goes on without memories");
+            Remembered { failed: true, ..Remembered::default() }
+        })
+    }
+
+    /// What the turn will leave.
+    pub(super) fn trace(&self) -> Trace {
+        let heard = Heard {
+            person: self.person,
+            wish: wish(&self.request.message),
+            tells_nothing: learned(&self.request.message).is_empty(),
+            most: self.app.limits.max_memories_per_person,
+            now: self.app.clock.now(),
+        };
+        let used = self.remembered.memories.iter().map(|found| found.memory.id).collect();
+        Trace { person: self.remembered.person, used, heard }
+    }
+
+    /// What was forgotten goes from every file, what is to be learned from is; nobody waits for either.
+    pub(super) fn follow(&self, forgotten: u64) {
+        if self.remembered.person.is_some() {
+            self.app.learner.wake();
+        }
+        if forgotten > 0 {
+            let app = self.app.clone();
+            self.app.turns.spawn(async move {
+                if let Err(error) = app.forget_files(Deleted::default()).await {
+                    tracing::warn!(error = %error, "Forgotten words are in the database's log until it is next emptied");
+                }
+            });
+        }
+    }
+}
+
+impl Trace {
+    /// Leaves it with a turn that was just kept; returns how many memories were forgotten.
+    pub(super) fn leave(
+        &self,
+        db: &Connection,
+        session: SessionId,
+        committed: &Committed,
+    ) -> rusqlite::Result<u64> {
+        let Some(person) = self.person.filter(|_| matches!(committed, Committed::New(_))) else {
+            return Ok(0);
+        };
+        // They may have been erased meanwhile, and the session with them.
+        if !person_store::is_there(db, person)? {
+            return Ok(0);
+        }
+        memory_store::count_use(db, person.key, &self.used)?;
+        learning::heed(db, session, &self.heard)
+    }
+}

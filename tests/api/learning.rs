@@ -1,0 +1,211 @@
+//! What a person tells in conversation is learned beside the reply, helps later ones, and is forgotten when they say so.
+
+use serde_json::{Value, json};
+
+use crate::support::{Talk, TestApp, files_below, wait_for};
+
+/// All that is remembered, the newest first: what, and whether it still counts.
+fn remembered(app: &TestApp, talk: &Talk) -> Vec<(String, bool)> {
+    let body = app.get_as(&talk.token, "/api/v1/memories?limit=100").expect(200).json();
+    let told =
+        |memory: &Value| (memory["text"].as_str().unwrap().to_owned(), memory.get("superseded_at").is_none());
+    body["memories"].as_array().unwrap().iter().map(told).collect()
+}
+
+fn texts(app: &TestApp, talk: &Talk) -> Vec<String> {
+    remembered(app, talk).into_iter().map(|(text, _)| text).collect()
+}
+
+/// Says it, and waits until all that can be learned from it is.
+fn tell(app: &TestApp, talk: &Talk, message: &str) -> Value {
+    let reply = app.tell(talk, message).expect(200).json();
+    learned(app);
+    app.clock.advance(std::time::Duration::from_secs(60));
+    reply
+}
+
+fn learned(app: &TestApp) {
+    wait_for("it is learned", || app.count("to_learn") == 0);
+}
+
+fn holding(app: &TestApp, word: &str) -> Vec<String> {
+    let holds = |file: &std::path::PathBuf| {
+        String::from_utf8_lossy(&std::fs::read(file).unwrap_or_default()).contains(word)
+    };
+    files_below(&app.data_dir())
+        .iter()
+        .filter(|file| holds(file))
+        .map(|file| file.display().to_string())
+        .collect()
+}
+
+#[test]
+fn what_is_told_is_known_in_the_next_conversation_and_the_reply_says_so() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let first = tell(&app, &talk, "Hi, my name is Anna and I live in Porto. What do you think?");
+    assert!(first.get("memories").is_none(), "nothing was known: {first}");
+    assert_eq!(texts(&app, &talk).len(), 2);
+    let next = app.start_session_of(&talk.token);
+    let reply = tell(&app, &next, "Do you know which town I live in?");
+    assert_eq!(app.model.last_memories(), ["I live in Porto", "My name is Anna"]);
+    let said: Vec<_> = reply["memories"].as_array().unwrap().iter().map(|m| m["text"].clone()).collect();
+    assert_eq!(said, ["I live in Porto", "My name is Anna"]);
+    let listed = app.get_as(&talk.token, "/api/v1/memories?q=porto").expect(200).json();
+    assert_eq!(listed["memories"][0]["id"], reply["memories"][0]["id"]);
+    assert_eq!(listed["memories"][0]["session_id"], talk.session);
+    assert!(reply["timings"]["memory_retrieval_ms"].as_f64().unwrap() >= 0.0);
+}
+
+#[test]
+fn a_reply_is_given_so_many_memories_and_no_more() {
+    let app = TestApp::spawn_with(|config| config.limits.memory_top_k = 2);
+    let talk = app.start_session();
+    for drink in ["green tea", "mint tea", "black tea", "iced tea"] {
+        tell(&app, &talk, &format!("I like {drink}"));
+    }
+    tell(&app, &talk, "Which tea?");
+    assert_eq!(app.model.last_memories().len(), 2);
+}
+
+#[test]
+fn a_session_id_alone_and_an_unremembered_session_neither_read_nor_write() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    tell(&app, &talk, "I live in Porto");
+    assert_eq!(texts(&app, &talk), ["I live in Porto"]);
+    // The capability without its person's token, and with another person's.
+    let stranger = app.start_session();
+    app.say(&talk, "I like Porto wine").expect(200);
+    app.tell(&Talk { token: stranger.token.clone(), ..talk.clone() }, "I like Porto wine").expect(200);
+    app.say(&talk, "Forget that I live in Porto").expect(200);
+    assert!(app.model.last_memories().is_empty());
+    let unremembered = app.start(&[("x-companion-person", &talk.token)], &json!({"remember": false}));
+    let unremembered = Talk { token: talk.token.clone(), ..unremembered };
+    app.tell(&unremembered, "I love Porto wine, and my name is Anna").expect(200);
+    assert!(app.model.last_memories().is_empty());
+    assert_eq!(app.count("to_learn"), 0);
+    assert_eq!(texts(&app, &talk), ["I live in Porto"]);
+    assert!(texts(&app, &stranger).is_empty());
+}
+
+#[test]
+fn what_is_said_again_is_kept_once_and_a_contradiction_takes_its_place() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    tell(&app, &talk, "I live in Lisbon");
+    tell(&app, &talk, "I live in LISBON!");
+    assert_eq!(remembered(&app, &talk), [("I live in LISBON".to_owned(), true)]);
+    tell(&app, &talk, "I moved to Porto");
+    assert_eq!(
+        remembered(&app, &talk),
+        [("I moved to Porto".to_owned(), true), ("I live in LISBON".to_owned(), false)]
+    );
+    tell(&app, &talk, "I like coffee. My sister lives in Lisbon.");
+    tell(&app, &talk, "I don't like coffee anymore");
+    let now: Vec<_> =
+        remembered(&app, &talk).into_iter().filter(|(_, counts)| *counts).map(|(text, _)| text).collect();
+    assert_eq!(now.len(), 3, "{now:?}");
+    assert!(
+        now.contains(&"I don't like coffee anymore".to_owned()) && !now.contains(&"I like coffee".to_owned())
+    );
+    tell(&app, &talk, "What do you know of Lisbon and coffee?");
+    let told = app.model.last_memories();
+    assert!(
+        !told.contains(&"I live in LISBON".to_owned()) && !told.contains(&"I like coffee".to_owned()),
+        "{told:?}"
+    );
+    // Also what the person had written down themselves.
+    let body = json!({"text": "My job is nursing"});
+    app.post("/api/v1/memories", &[("x-companion-person", &talk.token)], &body).expect(201);
+    tell(&app, &talk, "I work at a bakery");
+    assert!(remembered(&app, &talk).contains(&("My job is nursing".to_owned(), false)));
+}
+
+#[test]
+fn forget_that_forgets_what_the_turn_before_told() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    tell(&app, &talk, "I like tea");
+    tell(&app, &talk, "My sister lives in Unmistakable-town");
+    assert_eq!(texts(&app, &talk).len(), 2);
+    app.tell(&talk, "Forget that.").expect(200);
+    assert_eq!(texts(&app, &talk), ["I like tea"]);
+    app.delete(&talk, "?keep_memories=true").expect(204);
+    wait_for("the words are gone", || holding(&app, "Unmistakable").is_empty());
+    let talk = app.start_session_of(&talk.token);
+    tell(&app, &talk, "Don't remember this. My brother is called Bruno.");
+    tell(&app, &talk, "I have a dog called Bruno");
+    tell(&app, &talk, "Forget that I like tea");
+    assert_eq!(texts(&app, &talk), ["I have a dog called Bruno"]);
+}
+
+#[test]
+fn what_is_still_to_be_learned_is_forgotten_with_the_rest() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    app.say(&talk, "I live in Porto").expect(200);
+    // The server learns nothing while the disk is low, and notes that it is to.
+    let app = app.restart_with(|config| config.storage.min_free_disk_bytes = u64::MAX);
+    app.db().execute("INSERT INTO to_learn SELECT id FROM checkpoints", []).unwrap();
+    let headers = [("x-companion-person", talk.token.as_str())];
+    app.ask("DELETE", "/api/v1/memories", &headers, b"").expect(204);
+    assert_eq!(app.count("to_learn"), 0);
+    let app = app.restart_with(|_| {});
+    tell(&app, &talk, "I like tea");
+    assert_eq!(texts(&app, &talk), ["I like tea"]);
+}
+
+#[test]
+fn what_was_not_yet_learned_when_the_server_ended_is_learned_by_the_next_one_once() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    app.say(&talk, "I live in Porto").expect(200);
+    app.say(&talk, "I like tea").expect(200);
+    // As a server leaves it that was killed between a turn and what it tells.
+    app.db().execute("INSERT INTO to_learn SELECT id FROM checkpoints", []).unwrap();
+    assert!(texts(&app, &talk).is_empty());
+    let app = app.restart_with(|_| {});
+    learned(&app);
+    let mut known = texts(&app, &talk);
+    known.sort_unstable();
+    assert_eq!(known, ["I like tea", "I live in Porto"]);
+    let app = app.restart_with(|_| {});
+    learned(&app);
+    assert_eq!(texts(&app, &talk).len(), 2);
+}
+
+#[test]
+fn a_deleted_conversation_takes_what_was_learned_in_it_unless_that_is_kept() {
+    let app = TestApp::spawn();
+    let kept = app.start_session();
+    tell(&app, &kept, "I live in Porto");
+    let other = app.start_session_of(&kept.token);
+    tell(&app, &other, "My dog is called Unmistakable");
+    assert_eq!(texts(&app, &kept).len(), 2);
+    app.delete(&kept, "?keep_memories=true").expect(204);
+    app.delete(&other, "").expect(204);
+    assert_eq!(texts(&app, &kept), ["I live in Porto"]);
+    let listed = app.get_as(&kept.token, "/api/v1/memories").expect(200).json();
+    assert_eq!(listed["memories"][0]["session_id"], Value::Null);
+    assert_eq!(holding(&app, "Unmistakable"), Vec::<String>::new());
+}
+
+#[test]
+fn what_has_helped_stays_when_there_is_no_room_for_more() {
+    let app = TestApp::spawn_with(|config| config.limits.max_memories_per_person = 3);
+    let talk = app.start_session();
+    for told in ["I like tea", "I adore jazz", "My dog is called Bruno"] {
+        tell(&app, &app.start_session_of(&talk.token), told);
+    }
+    tell(&app, &talk, "Is there tea?");
+    assert_eq!(app.model.last_memories(), ["I like tea"]);
+    tell(&app, &talk, "I play chess");
+    let mut known = texts(&app, &talk);
+    known.sort_unstable();
+    assert_eq!(
+        known,
+        ["I like tea", "I play chess", "My dog is called Bruno"],
+        "jazz is the oldest that never helped"
+    );
+}
