@@ -38,15 +38,16 @@ pub fn dangling(connection: &Connection) -> rusqlite::Result<Vec<(String, u64)>>
 /// What `SQLite` says.
 pub fn count_all(connection: &Connection) -> rusqlite::Result<(Option<Totals>, Totals)> {
     let read = Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?;
-    let totals = |row: &Row<'_>| Ok(Totals { sessions: row.get(0)?, checkpoints: row.get(1)? });
-    let kept = read.query_row("SELECT sessions, checkpoints FROM totals", [], totals);
+    let totals =
+        |row: &Row<'_>| Ok(Totals { sessions: row.get(0)?, checkpoints: row.get(1)?, memories: row.get(2)? });
+    let kept = read.query_row("SELECT sessions, checkpoints, memories FROM totals", [], totals);
     // A negative total is as wrong as none.
     let kept = match kept {
         Err(rusqlite::Error::IntegralValueOutOfRange(..)) => None,
         other => other.optional()?,
     };
     let counted = read.query_row(
-        "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM checkpoints)",
+        "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM checkpoints), (SELECT count(*) FROM memories)",
         [],
         totals,
     )?;
@@ -65,8 +66,8 @@ pub fn correct_totals(
 ) -> rusqlite::Result<()> {
     let Some(kept) = kept else {
         connection.execute(
-            "INSERT OR REPLACE INTO totals (id, sessions, checkpoints)
-             SELECT 1, (SELECT count(*) FROM sessions), (SELECT count(*) FROM checkpoints)",
+            "INSERT OR REPLACE INTO totals (id, sessions, checkpoints, memories) SELECT 1,
+             (SELECT count(*) FROM sessions), (SELECT count(*) FROM checkpoints), (SELECT count(*) FROM memories)",
             [],
         )?;
         return Ok(());
@@ -74,10 +75,11 @@ pub fn correct_totals(
     let difference =
         |counted: u64, kept: u64| i64::try_from(i128::from(counted) - i128::from(kept)).unwrap_or_default();
     connection.execute(
-        "UPDATE totals SET sessions = sessions + ?1, checkpoints = checkpoints + ?2",
+        "UPDATE totals SET sessions = sessions + ?1, checkpoints = checkpoints + ?2, memories = memories + ?3",
         params![
             difference(counted.sessions, kept.sessions),
-            difference(counted.checkpoints, kept.checkpoints)
+            difference(counted.checkpoints, kept.checkpoints),
+            difference(counted.memories, kept.memories)
         ],
     )?;
     Ok(())

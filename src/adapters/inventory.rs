@@ -10,7 +10,6 @@ use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{self, DiskError};
 use crate::adapters::expiry_store::{self, Cutoffs};
 use crate::adapters::installation::{self, Claim};
-use crate::adapters::memory_store;
 use crate::adapters::session_store::{self, Totals};
 use crate::adapters::{audio_store, backup_store, release_assets, run_store, set_aside, write_ahead_log};
 use crate::config::RetentionConfig;
@@ -90,13 +89,13 @@ impl Inventory {
     /// # Errors
     /// What `SQLite` says.
     pub fn of_rows(db: &Connection, now: Timestamp, retention: &RetentionConfig) -> rusqlite::Result<Self> {
-        let Totals { sessions, checkpoints } = session_store::totals(db)?;
+        let Totals { sessions, checkpoints, memories } = session_store::totals(db)?;
         let cutoffs = Cutoffs::at(now, retention.session_days, retention.person_days);
         let next = expiry_store::count_doomed(db, cutoffs)?;
         Ok(Self {
             sessions,
             checkpoints,
-            memories: memory_store::total(db)?,
+            memories,
             last_runs: JOBS.iter().map(|job| last_run(db, job)).collect::<rusqlite::Result<_>>()?,
             next_cleanup_sessions: next.sessions,
             next_cleanup_checkpoints: next.checkpoints,

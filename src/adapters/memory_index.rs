@@ -26,15 +26,19 @@ pub struct Place {
 /// The thread of those that have none.
 const ALONE: i64 = 0;
 
+/// Words as the index keeps them: four bytes each, the lowest first.
+pub(crate) fn packed(words: &[Term]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
 /// Adds a memory that is not there.
 pub(crate) fn add(connection: &Connection, place: Place, words: &[Term]) -> rusqlite::Result<()> {
-    let packed: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let thread = place.thread.unwrap_or(ALONE);
     connection
         .prepare_cached(
             "INSERT INTO memory_words (person_id, thread, said_at, memory_id, words) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![place.person, thread, place.said_at.as_millis(), place.key, packed])?;
+        .execute(params![place.person, thread, place.said_at.as_millis(), place.key, packed(words)])?;
     Ok(())
 }
 

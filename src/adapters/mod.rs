@@ -23,6 +23,7 @@ pub mod langgraph;
 pub mod learning_store;
 pub mod llm;
 pub mod memory_index;
+pub mod memory_inspection;
 pub mod memory_room;
 pub mod memory_store;
 pub mod metrics_file;

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::adapters::memory_store;
 use crate::domain::audio::{AudioFormat, AudioId};
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{Checkpoint, PublicId, Session, SessionId, TurnId};
@@ -40,6 +41,8 @@ pub struct Totals {
     pub sessions: u64,
     /// Checkpoints.
     pub checkpoints: u64,
+    /// Memories; 0 in a database from before there were any.
+    pub memories: u64,
 }
 
 /// What became of a turn.
@@ -299,8 +302,9 @@ pub fn keys_of(connection: &Connection, person: i64) -> rusqlite::Result<Vec<i64
 /// # Errors
 /// What `SQLite` says.
 pub fn totals(connection: &Connection) -> rusqlite::Result<Totals> {
+    let memories = memory_store::total(connection)?;
     connection.query_row("SELECT sessions, checkpoints FROM totals", [], |row| {
-        Ok(Totals { sessions: row.get(0)?, checkpoints: row.get(1)? })
+        Ok(Totals { sessions: row.get(0)?, checkpoints: row.get(1)?, memories })
     })
 }
 

@@ -12,9 +12,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::adapters::data_dir::DataDir;
+use crate::adapters::session_store::{self, Totals};
 use crate::adapters::write_ahead_log::beside as log_of;
 use crate::adapters::{audio_store, backup_store, disk, process};
-use crate::adapters::{memory_store, person_store, run_store, session_store};
+use crate::adapters::{person_store, run_store};
 use crate::app::App;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::JOBS;
@@ -191,8 +192,8 @@ fn rows(db: &Connection) -> rusqlite::Result<Rows> {
             jobs.push(LastRun { job, started_at: run.started_at, outcome: run.outcome, last_success });
         }
     }
-    let memories = memory_store::total(db)?;
-    Ok(Rows { sessions: totals.sessions, checkpoints: totals.checkpoints, memories, persons, jobs })
+    let Totals { sessions, checkpoints, memories } = totals;
+    Ok(Rows { sessions, checkpoints, memories, persons, jobs })
 }
 
 fn disk_use(dir: &DataDir) -> DiskUse {

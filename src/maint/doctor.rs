@@ -23,6 +23,7 @@ mod database;
 mod erasures;
 mod files;
 mod findings;
+mod memories;
 
 pub use findings::Finding;
 use findings::Ledger;
@@ -92,9 +93,10 @@ const FILE_CHECKS: [Check<FileWork>; 7] = [
 ];
 
 /// Made only in a database that is whole.
-const DATABASE_CHECKS: [Check<DatabaseWork>; 8] = [
+const DATABASE_CHECKS: [Check<DatabaseWork>; 9] = [
     ("totals", database::totals),
     ("session-counts", database::session_counts),
+    ("memories", memories::check),
     ("audio-rows", audio::rows_without_file),
     ("audio-orphans", audio::orphans),
     ("runs", database::killed_runs),

@@ -20,7 +20,7 @@ use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{DiskError, Naming};
 use crate::adapters::snapshot::SnapshotError;
 use crate::adapters::sqlite::{self, Access, During};
-use crate::adapters::{erasure_ledger, expiry_store, memory_store, session_store};
+use crate::adapters::{erasure_ledger, expiry_store, session_store};
 use crate::config::StorageConfig;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::VERIFY_BACKUPS;
@@ -233,14 +233,13 @@ fn drill(
     let (mut db, _) = sqlite::open(dir.database(), Access::ReadWrite)?;
     sqlite::migrate(&mut db)?;
     let totals = session_store::totals(&db).during("count what came back")?;
-    let memories = memory_store::total(&db).during("count what came back")?;
     let newest_activity = expiry_store::newest_activity(&db).during("read what came back")?;
     Ok(Drill {
         file: backup.name.to_string(),
         duration_ms: millis(began.elapsed()),
         sessions: totals.sessions,
         checkpoints: totals.checkpoints,
-        memories,
+        memories: totals.memories,
         newest_activity,
     })
 }

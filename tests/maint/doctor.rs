@@ -78,6 +78,20 @@ fn damage(house: &House) -> Vec<String> {
     let session = seed::sessions(&mut db, 2, 3, seed::now() - HOUR)[0];
     db.execute("UPDATE totals SET sessions = sessions + 5, checkpoints = checkpoints - 1", []).unwrap();
     db.execute("UPDATE sessions SET checkpoints = 99 WHERE public_id = ?1", [session.as_bytes()]).unwrap();
+    let memories = [(); 3].map(|()| seed::memory(&db, session, "I like tea"));
+    db.execute("UPDATE totals SET memories = memories + 7", []).unwrap();
+    // Not found by what it says, not found at all, and found though it is gone.
+    let row = "(SELECT id FROM memories WHERE public_id = ?1)";
+    let spoil = format!("UPDATE memory_words SET words = x'01020304' WHERE memory_id = {row}");
+    db.execute(&spoil, [memories[0].as_bytes()]).unwrap();
+    db.execute(&format!("DELETE FROM memory_words WHERE memory_id = {row}"), [memories[1].as_bytes()])
+        .unwrap();
+    db.execute("INSERT INTO memory_words VALUES (1, 0, 5, 999, x'01020304')", []).unwrap();
+    db.execute(
+        "UPDATE persons SET memories = 9 WHERE id = (SELECT person_id FROM sessions WHERE public_id = ?1)",
+        [session.as_bytes()],
+    )
+    .unwrap();
     let rowless = uuid::Uuid::new_v4();
     seed::file(&audio(house).join(format!("{rowless}.mp3")), 10, 2 * HOUR);
     let fileless = seed::audio(&db, session, &audio(house), 10, 2 * HOUR);
@@ -105,6 +119,10 @@ fn damage(house: &House) -> Vec<String> {
         "manifests: companion-20200101T000000Z-2.json".to_owned(),
         "totals: totals".to_owned(),
         format!("session-counts: session {}…", &session.to_string()[..8]),
+        format!("memories: memory {}…", &memories[0].to_string()[..8]),
+        format!("memories: memory {}…", &memories[1].to_string()[..8]),
+        "memories: index of memories".to_owned(),
+        "memories: counts of memories".to_owned(),
         format!("audio-rows: {}", short(fileless)),
         format!("audio-orphans: {}", short(rowless)),
         "runs: cleanup-audio of 1970-01-01T00:00:01.000Z".to_owned(),

@@ -5,6 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::adapters::inspection::{self, Miscounted};
+use crate::adapters::session_store::Totals;
 use crate::adapters::sqlite::{self, Access, DbError, During};
 use crate::adapters::{disk, person_store, run_store, write_ahead_log};
 use crate::domain::maintenance::{DAILY, DOCTOR, is_overdue};
@@ -111,18 +112,17 @@ pub fn totals(visit: &mut Visit<'_>, db: &Connection) -> Result<(), MaintError> 
     if kept == Some(counted) {
         return Ok(());
     }
-    let says = kept.map_or_else(
-        || "nothing usable".to_owned(),
-        |kept| format!("{} sessions and {} checkpoints", kept.sessions, kept.checkpoints),
-    );
-    let found = format!(
-        "they say {says}, there are {} sessions and {} checkpoints",
-        counted.sessions, counted.checkpoints
-    );
+    let says = kept.map_or_else(|| "nothing usable".to_owned(), told);
+    let found = format!("they say {says}, there are {}", told(counted));
     visit.mendable("totals".to_owned(), found, "correct the totals", |_| {
         inspection::correct_totals(db, kept, counted).during("correct the totals").map_err(Into::into)
     });
     Ok(())
+}
+
+fn told(totals: Totals) -> String {
+    let Totals { sessions, checkpoints, memories } = totals;
+    format!("{sessions} sessions, {checkpoints} checkpoints and {memories} memories")
 }
 
 pub fn session_counts(visit: &mut Visit<'_>, db: &Connection) -> Result<(), MaintError> {

@@ -118,3 +118,23 @@ fn aged(path: &std::path::Path, content: &[u8], age: i64) {
     let at = UNIX_EPOCH + std::time::Duration::from_millis(u64::try_from(now() - age).unwrap());
     std::fs::File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
 }
+
+/// A memory of the session's person, found by what it says.
+pub fn memory(db: &Connection, session: uuid::Uuid, text: &str) -> uuid::Uuid {
+    let id = uuid::Uuid::new_v4();
+    db.execute(
+        "INSERT INTO memories (public_id, person_id, text, said_at, created_at, changed_at)
+         SELECT ?1, person_id, ?2, ?3, ?3, ?3 FROM sessions WHERE public_id = ?4",
+        params![id.as_bytes(), text, now(), session.as_bytes()],
+    )
+    .unwrap();
+    let words = companion::domain::memory::words::terms(text);
+    let words: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    db.execute(
+        "INSERT INTO memory_words (person_id, thread, said_at, memory_id, words)
+         SELECT person_id, 0, said_at, id, ?2 FROM memories WHERE public_id = ?1",
+        params![id.as_bytes(), words],
+    )
+    .unwrap();
+    id
+}
