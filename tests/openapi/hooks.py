@@ -5,6 +5,8 @@ import os
 import requests
 import schemathesis
 
+MEMORY = "/api/v1/memories/{id}"
+
 
 def new_person(case) -> str:
     root = case.operation.base_url.rstrip("/")
@@ -33,11 +35,24 @@ class Person:
             case.headers["X-Companion-Person"] = data
 
 
+def new_memory(case) -> str:
+    """One for each case: it may be forgotten by it."""
+    Person.token = Person.token or new_person(case)
+    root = case.operation.base_url.rstrip("/")
+    headers = {"X-Companion-Person": Person.token}
+    added = requests.post(f"{root}/api/v1/memories", json={"text": "tea"}, headers=headers, timeout=10)
+    added.raise_for_status()
+    return added.json()["id"]
+
+
 @schemathesis.hook
 def map_case(context, case):
-    """Nobody guesses the name of a file or the id of an audio reply: every second one is real."""
+    """Nobody guesses the name of a file, or the id of an audio reply or a memory: every second one is real."""
     known = {"/static/{name}": ("name", "ASSET"), "/api/v1/voice/audio/{audio_id}": ("audio_id", "AUDIO_ID")}
     parameter, real = known.get(case.operation.path, (None, None))
+    if case.operation.path == MEMORY and case.meta.generation.mode.is_positive:
+        if sum(str(case.path_parameters.get("id")).encode()) % 2 == 0:
+            case.path_parameters["id"] = new_memory(case)
     if parameter and case.meta.generation.mode.is_positive:
         made = str(case.path_parameters.get(parameter))
         if sum(made.encode()) % 2 == 0:
