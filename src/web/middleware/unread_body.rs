@@ -16,6 +16,8 @@ use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage};
 use futures_util::{Stream, stream};
 
+use crate::web::connection::Activity;
+
 type Shared = Rc<RefCell<Payload>>;
 
 /// Holds every request body until its answer has been sent.
@@ -32,7 +34,20 @@ pub async fn unread_body(
     }
     let held: Shared = Rc::new(RefCell::new(body));
     let reader = held.clone();
-    let chunks = stream::poll_fn(move |cx| Pin::new(&mut *reader.borrow_mut()).poll_next(cx));
+    let activity = request.request().conn_data::<Rc<Activity>>().cloned();
+    let tell = move |so| {
+        if let Some(activity) = &activity {
+            activity.body_is_unread(so);
+        }
+    };
+    tell(true);
+    let chunks = stream::poll_fn(move |cx| {
+        let polled = Pin::new(&mut *reader.borrow_mut()).poll_next(cx);
+        if matches!(polled, Poll::Ready(None)) {
+            tell(false);
+        }
+        polled
+    });
     request.set_payload(Payload::Stream { payload: Box::pin(chunks) });
     let response = next.call(request).await?;
     Ok(response.map_body(|_, body| BoxBody::new(Holding { body: body.boxed(), _request_body: held })))
