@@ -122,5 +122,5 @@ fn take(
     };
     // Small answers on a kept-alive connection would otherwise wait 40 ms for the other side's acknowledgement.
     stream.set_nodelay(true).map_err(DispatchError::Io)?;
-    Ok((Connection::new(stream, pace, connections.clone(), place), Some(peer)))
+    Ok((Connection::new(stream, pace, place), Some(peer)))
 }

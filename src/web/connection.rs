@@ -4,14 +4,13 @@
 //! What is read is handed to actix-http as it comes and nothing is parsed here; that a header has ended is known from the
 //! request it made ([`Activity::serve`]), so that every header of a connection is timed, not the first alone.
 //!
-//! Bounds: 32 KiB of header, and the times of [`ConnectionPace`]. While a request is served actix-http reads up to 128 KiB
+//! Bounds: 32 KiB of header, the times of [`ConnectionPace`], and 16 MiB of a body that nobody reads. While a request is served actix-http reads up to 128 KiB
 //! of what follows it; what is left of that afterwards counts as the beginning of the next header.
 
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -21,10 +20,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-use crate::web::connections::{Connections, Place};
+use crate::web::connections::Place;
 
 /// The most bytes of one header, the request line included.
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// So much is thrown away of a body that nobody reads, so that its sender comes to reading the answer.
+const MOST_THROWN_AWAY: usize = 16 * 1024 * 1024;
+/// After so many bytes of one connection it is the others' turn.
+const READ_AT_ONCE: usize = 16 * 1024;
 /// Who reads so much of an answer within [`ConnectionPace::unread_answer`] is not too slow.
 const ENOUGH_READ: usize = 16 * 1024;
 /// The time in use changes with how many are connected; it is looked at again this often.
@@ -61,7 +64,7 @@ enum Phase {
 pub struct Activity {
     phase: Cell<Phase>,
     since: Cell<Instant>,
-    /// Bytes of the header so far; while a request is served, of what follows it.
+    /// Bytes of the header so far; while a request is served, of what follows it; then of what is thrown away.
     ahead: Cell<usize>,
     body_is_unread: Cell<bool>,
 }
@@ -84,8 +87,9 @@ impl Activity {
                 self.ahead.set(bytes);
             }
             Phase::Serving if self.body_is_unread.get() => {}
-            Phase::Header | Phase::Serving => self.ahead.set(self.ahead.get().saturating_add(bytes)),
-            Phase::Closing => {}
+            Phase::Header | Phase::Serving | Phase::Closing => {
+                self.ahead.set(self.ahead.get().saturating_add(bytes));
+            }
         }
     }
 
@@ -164,20 +168,21 @@ pub struct Connection {
     activity: Rc<Activity>,
     pace: ConnectionPace,
     unread: Option<Unread>,
+    /// Bytes that were read since the others had their turn.
+    at_once: usize,
     /// The parser was given a turn to make a request of what it has.
     parser_had_its_turn: bool,
     /// Never later than what is due next; often earlier, so that a request does not have to set it.
     timer: Pin<Box<Sleep>>,
-    all: Arc<Connections>,
-    _place: Place,
+    place: Place,
 }
 
 impl Connection {
-    /// A connection that has just been made and was given its place among `all`.
+    /// A connection that has just been made and was given its place.
     #[must_use]
-    pub fn new(stream: TcpStream, pace: ConnectionPace, all: Arc<Connections>, place: Place) -> Self {
+    pub fn new(stream: TcpStream, pace: ConnectionPace, place: Place) -> Self {
         let (activity, timer) = (Rc::new(Activity::new()), Box::pin(tokio::time::sleep(pace.header)));
-        Self { stream, activity, pace, unread: None, parser_had_its_turn: false, timer, all, _place: place }
+        Self { stream, activity, pace, unread: None, at_once: 0, parser_had_its_turn: false, timer, place }
     }
 
     /// What this connection is busy with.
@@ -193,7 +198,7 @@ impl Connection {
         }
         let since = self.activity.since.get();
         match self.activity.phase.get() {
-            Phase::Idle if self.all.is_crowded() => Some((Ending::Idle, since + self.pace.header)),
+            Phase::Idle if self.place.is_crowded() => Some((Ending::Idle, since + self.pace.header)),
             Phase::Idle => Some((Ending::Idle, since + self.pace.idle)),
             Phase::Header => Some((Ending::SlowHeader, since + self.pace.header)),
             Phase::Closing => Some((Ending::Idle, since + self.pace.header)),
@@ -237,22 +242,41 @@ impl Connection {
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let full =
-            this.activity.phase.get() == Phase::Header && this.activity.ahead.get() >= MAX_HEADER_BYTES;
+        let (phase, ahead) = (this.activity.phase.get(), this.activity.ahead.get());
+        if phase == Phase::Closing && ahead >= MOST_THROWN_AWAY {
+            return Poll::Ready(this.end(Ending::Idle));
+        }
+        if phase == Phase::Closing && !this.place.may_be_emptied() {
+            return this.overdue(cx).map_or(Poll::Pending, |ending| Poll::Ready(this.end(ending)));
+        }
+        let full = phase == Phase::Header && ahead >= MAX_HEADER_BYTES;
         if full && this.parser_had_its_turn {
             return Poll::Ready(this.end(Ending::LargeHeader));
         }
         this.parser_had_its_turn = full;
-        if full {
+        if full || this.at_once >= READ_AT_ONCE {
+            this.at_once = 0;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let before = into.filled().len();
-        let polled = Pin::new(&mut this.stream).poll_read(cx, into);
+        let room = MAX_HEADER_BYTES - ahead.min(MAX_HEADER_BYTES);
+        let polled = if phase == Phase::Header && room < into.remaining() {
+            let mut last = ReadBuf::new(into.initialize_unfilled_to(room));
+            let polled = Pin::new(&mut this.stream).poll_read(cx, &mut last);
+            let bytes = last.filled().len();
+            into.advance(bytes);
+            polled
+        } else {
+            Pin::new(&mut this.stream).poll_read(cx, into)
+        };
         if polled.is_pending() {
+            this.at_once = 0;
             return this.overdue(cx).map_or(Poll::Pending, |ending| Poll::Ready(this.end(ending)));
         }
-        this.activity.received(into.filled().len() - before);
+        let bytes = into.filled().len() - before;
+        this.at_once += bytes;
+        this.activity.received(bytes);
         polled
     }
 }

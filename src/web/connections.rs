@@ -1,7 +1,8 @@
 //! All connections together, and how many of them are of one client.
 //!
 //! Bounds: `MAX_CONNECTIONS` in all (those that wait for a place wait in the kernel); of one client address a quarter of
-//! that, at least 64. The proxies in `TRUSTED_PROXIES` are not counted: they come for everybody.
+//! that, at least 64. The proxies in `TRUSTED_PROXIES` are not counted: they come for everybody. Of 16 connections at once
+//! what nobody reads is thrown away.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,11 +14,15 @@ use crate::web::proxies::{TrustedProxies, of_one_client};
 /// One client may always have so many: a browser opens six to a server, and a household shares an address.
 const LEAST_PER_CLIENT: usize = 64;
 
+/// Throwing away what refused clients send is a courtesy, so that they come to reading the answer; not to a flood.
+const MOST_EMPTYING: usize = 16;
+
 /// Counts the connections that are open.
 pub struct Connections {
     most: usize,
     most_per_client: usize,
     open: AtomicUsize,
+    emptying: AtomicUsize,
     of_clients: Mutex<HashMap<IpAddr, usize>>,
     proxies: Arc<TrustedProxies>,
 }
@@ -27,7 +32,14 @@ impl Connections {
     #[must_use]
     pub fn new(most: usize, proxies: Arc<TrustedProxies>) -> Self {
         let most_per_client = (most / 4).max(LEAST_PER_CLIENT);
-        Self { most, most_per_client, open: AtomicUsize::new(0), of_clients: Mutex::default(), proxies }
+        Self {
+            most,
+            most_per_client,
+            open: AtomicUsize::new(0),
+            emptying: AtomicUsize::new(0),
+            of_clients: Mutex::default(),
+            proxies,
+        }
     }
 
     /// A place for a connection from there, given back when dropped. `None` when the client has all it may have.
@@ -43,12 +55,10 @@ impl Connections {
             *theirs += 1;
         }
         self.open.fetch_add(1, Ordering::Relaxed);
-        Some(Place { all: self.clone(), counted })
+        Some(Place { all: self.clone(), counted, emptying: false })
     }
 
-    /// True while more than three quarters of all places are taken.
-    #[must_use]
-    pub fn is_crowded(&self) -> bool {
+    fn is_crowded(&self) -> bool {
         self.open.load(Ordering::Relaxed) > self.most / 4 * 3
     }
 }
@@ -57,11 +67,31 @@ impl Connections {
 pub struct Place {
     all: Arc<Connections>,
     counted: Option<IpAddr>,
+    emptying: bool,
+}
+
+impl Place {
+    /// True while more than three quarters of all places are taken.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.all.is_crowded()
+    }
+
+    /// True when what this connection still sends may be read to be thrown away; from then on until it ends.
+    pub fn may_be_emptied(&mut self) -> bool {
+        let one_more = |emptying: usize| (emptying < MOST_EMPTYING).then_some(emptying + 1);
+        self.emptying = self.emptying
+            || self.all.emptying.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok();
+        self.emptying
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.all.open.fetch_sub(1, Ordering::Relaxed);
+        if self.emptying {
+            self.all.emptying.fetch_sub(1, Ordering::Relaxed);
+        }
         let Some(client) = self.counted else { return };
         let mut clients = self.all.of_clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(theirs) = clients.get_mut(&client) {
@@ -117,5 +147,15 @@ mod tests {
         assert!(all.is_crowded());
         held.pop();
         assert!(!all.is_crowded());
+    }
+    #[test]
+    fn a_courtesy_is_for_few_at_once() {
+        let all = all(400);
+        let mut held = places(&all, "10.0.0.1", MOST_EMPTYING + 1);
+        let mut last = held.pop().unwrap();
+        assert!(held.iter_mut().all(Place::may_be_emptied));
+        assert!(held[0].may_be_emptied() && !last.may_be_emptied());
+        held.pop();
+        assert!(last.may_be_emptied());
     }
 }

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -32,31 +32,39 @@ pub async fn unread_body(
     if matches!(body, Payload::None) {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     }
+    let activity = request.request().conn_data::<Rc<Activity>>().cloned();
+    if let Some(activity) = &activity {
+        activity.body_is_unread(true);
+    }
     let held: Shared = Rc::new(RefCell::new(body));
     let reader = held.clone();
-    let activity = request.request().conn_data::<Rc<Activity>>().cloned();
-    let tell = move |so| {
-        if let Some(activity) = &activity {
-            activity.body_is_unread(so);
-        }
-    };
-    tell(true);
-    let chunks = stream::poll_fn(move |cx| {
-        let polled = Pin::new(&mut *reader.borrow_mut()).poll_next(cx);
-        if matches!(polled, Poll::Ready(None)) {
-            tell(false);
-        }
-        polled
-    });
+    let chunks = stream::poll_fn(move |cx| Pin::new(&mut *reader.borrow_mut()).poll_next(cx));
     request.set_payload(Payload::Stream { payload: Box::pin(chunks) });
     let response = next.call(request).await?;
-    Ok(response.map_body(|_, body| BoxBody::new(Holding { body: body.boxed(), _request_body: held })))
+    Ok(response
+        .map_body(|_, body| BoxBody::new(Holding { body: body.boxed(), request_body: held, activity })))
 }
 
 /// An answer's body that outlives the request's.
 struct Holding {
     body: BoxBody,
-    _request_body: Shared,
+    request_body: Shared,
+    activity: Option<Rc<Activity>>,
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        let Some(activity) = &self.activity else { return };
+        let (mut body, mut cx) = (self.request_body.borrow_mut(), Context::from_waker(Waker::noop()));
+        // What has come is all there is to read now: at most what actix-http keeps of a body.
+        loop {
+            match Pin::new(&mut *body).poll_next(&mut cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_))) | Poll::Pending => return,
+                Poll::Ready(None) => return activity.body_is_unread(false),
+            }
+        }
+    }
 }
 
 impl MessageBody for Holding {
