@@ -1,7 +1,7 @@
 //! The benchmark: the figures that were promised, measured in one run on one machine.
 //!
 //! - `cargo bench --locked` measures all of them (about ten minutes) and prints a table to paste into the README.
-//! - `cargo bench --locked -- cleanup turns` measures the parts named: `start`, `turns`, `cleanup`, `few`, `snapshot`,
+//! - `cargo bench --locked -- cleanup turns` measures the parts named: `start`, `turns`, `model`, `cleanup`, `few`, `snapshot`,
 //!   `restore`, `memories`, `recall` (which needs `LOCOMO_JSON`).
 //! - `-- --quick` runs at a small size: that shows that the benchmark works, its figures mean nothing.
 //!
@@ -23,6 +23,7 @@ mod load;
 mod locomo;
 mod machine;
 mod memories;
+mod model;
 mod recall;
 mod restore;
 mod seed;
@@ -34,9 +35,10 @@ mod turns;
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const PARTS: [(&str, Measure); 8] = [
+const PARTS: [(&str, Measure); 9] = [
     ("start", start::measure),
     ("turns", turns::measure),
+    ("model", model::measure),
     ("cleanup", cleanup::measure),
     ("few", few::measure),
     ("snapshot", snapshot::measure),
