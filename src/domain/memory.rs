@@ -5,6 +5,7 @@ use crate::domain::session::{PublicId, SessionId};
 
 pub mod learning;
 pub mod ranking;
+mod statements;
 pub mod wishes;
 pub mod words;
 

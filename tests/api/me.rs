@@ -19,7 +19,8 @@ fn a_person_is_told_what_is_kept_and_how_long() {
     app.clock.advance(Duration::from_secs(7200));
     let body = app.get_as(&talk.token, "/api/v1/me").expect(200).json();
     assert_eq!(body["created_at"], after_beginning(0));
-    assert_eq!(body["retention"], json!({"session_days": 7, "person_days": 400, "audio_hours": 24}));
+    let announced = json!({"session_days": 7, "person_days": 400, "memory_days": null, "audio_hours": 24});
+    assert_eq!(body["retention"], announced);
     let body = app.get_as(&talk.token, "/api/v1/me").expect(200).json();
     assert_eq!(body["last_seen_at"], after_beginning(7_200_000));
     let app = TestApp::spawn_with(|config| {
@@ -69,7 +70,11 @@ fn an_export_is_one_document_with_everything() {
         "pinned": true, "remembered": false, "messages": messages,
     });
     let person = json!({"created_at": at, "last_seen_at": at});
-    assert_eq!(answer.json(), json!({"exported_at": at, "person": person, "sessions": [session]}));
+    let none: [u8; 0] = [];
+    let whole = json!({
+        "exported_at": at, "person": person, "sessions": [session], "memories": none, "memories_dropped": none,
+    });
+    assert_eq!(answer.json(), whole);
 }
 
 #[test]

@@ -3,11 +3,11 @@
 //!
 //! Bounds: 5 statements of a message, of 300 characters each.
 
+use crate::domain::memory::statements::tells;
 use crate::domain::memory::words::{Term, terms};
 
 const MOST_STATEMENTS: usize = 5;
 const MOST_CHARS: usize = 300;
-const MOST_ABOUT_WORDS: usize = 6;
 
 /// A statement that is worth keeping.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,167 +18,9 @@ pub struct Learned {
     pub about: Option<String>,
 }
 
-/// What is in the way of an "I", and where a statement that has an opinion in it says nothing: "I like that".
+/// What may stand in the way of an "I".
 const FILLERS: &[&str] =
     &["well", "yes", "no", "oh", "so", "and", "but", "hi", "hello", "hey", "ok", "okay", "anyway", "also"];
-const ADVERBS: &[&str] =
-    &["really", "also", "just", "still", "always", "now", "actually", "absolutely", "currently", "do"];
-const POINTING: &[&str] = &[
-    "it", "that", "this", "these", "those", "you", "your", "him", "her", "them", "what", "how", "when",
-    "where", "talking",
-];
-const ASIDE: &[&str] = &[
-    "anymore", "any", "more", "much", "very", "a", "an", "the", "lot", "so", "too", "at", "all", "now",
-    "really",
-];
-const RELATIVES: &[&str] = &[
-    "sister",
-    "brother",
-    "mother",
-    "mom",
-    "mum",
-    "father",
-    "dad",
-    "parents",
-    "son",
-    "daughter",
-    "children",
-    "kids",
-    "wife",
-    "husband",
-    "partner",
-    "girlfriend",
-    "boyfriend",
-    "fiance",
-    "fiancee",
-    "friend",
-    "grandmother",
-    "grandfather",
-    "grandma",
-    "grandpa",
-    "aunt",
-    "uncle",
-    "cousin",
-    "niece",
-    "nephew",
-    "roommate",
-    "neighbour",
-    "neighbor",
-    "boss",
-    "teacher",
-    "doctor",
-    "therapist",
-    "dog",
-    "cat",
-    "twin",
-    "twins",
-    "baby",
-];
-const OF_RELATIVES: &[&str] = &[
-    "is", "was", "are", "were", "lives", "live", "works", "work", "has", "have", "likes", "loves", "hates",
-    "moved", "died", "studies", "plays", "turned", "got", "had", "speaks", "called", "named", "name",
-];
-const HAD: &[&str] = &[
-    "sister",
-    "sisters",
-    "brother",
-    "brothers",
-    "son",
-    "sons",
-    "daughter",
-    "daughters",
-    "child",
-    "children",
-    "kid",
-    "kids",
-    "dog",
-    "dogs",
-    "cat",
-    "cats",
-    "wife",
-    "husband",
-    "partner",
-    "girlfriend",
-    "boyfriend",
-    "twin",
-    "twins",
-    "diabetes",
-    "asthma",
-    "allergy",
-    "garden",
-    "degree",
-];
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Only one of these is true at a time.
-    One(&'static str),
-    /// What one thinks of something; one opinion of each thing.
-    Opinion,
-    /// Any number of these.
-    Any,
-}
-
-/// How a statement begins, without adverbs and contractions, and what it then is.
-const BEGINNINGS: &[(&str, Kind)] = &[
-    ("my name is", Kind::One("name")),
-    ("i am called", Kind::One("name")),
-    ("call me", Kind::One("name")),
-    ("i live in", Kind::One("home")),
-    ("i live at", Kind::One("home")),
-    ("i live near", Kind::One("home")),
-    ("i am living in", Kind::One("home")),
-    ("i moved to", Kind::One("home")),
-    ("i have moved to", Kind::One("home")),
-    ("i live with", Kind::One("household")),
-    ("i live alone", Kind::One("household")),
-    ("i am from", Kind::One("origin")),
-    ("i come from", Kind::One("origin")),
-    ("i was born in", Kind::One("birthplace")),
-    ("i was born on", Kind::One("birthday")),
-    ("my birthday is", Kind::One("birthday")),
-    ("i work as", Kind::One("work")),
-    ("i work at", Kind::One("work")),
-    ("i work for", Kind::One("work")),
-    ("i work in", Kind::One("work")),
-    ("i am working as", Kind::One("work")),
-    ("my job is", Kind::One("work")),
-    ("my new job is", Kind::One("work")),
-    ("i am married", Kind::One("family")),
-    ("i am divorced", Kind::One("family")),
-    ("i am engaged", Kind::One("family")),
-    ("i am single", Kind::One("family")),
-    ("i got married", Kind::One("family")),
-    ("i like", Kind::Opinion),
-    ("i love", Kind::Opinion),
-    ("i enjoy", Kind::Opinion),
-    ("i adore", Kind::Opinion),
-    ("i prefer", Kind::Opinion),
-    ("i hate", Kind::Opinion),
-    ("i dislike", Kind::Opinion),
-    ("i not like", Kind::Opinion),
-    ("i cannot stand", Kind::Opinion),
-    ("i eat", Kind::Opinion),
-    ("i not eat", Kind::Opinion),
-    ("i never eat", Kind::Opinion),
-    ("i drink", Kind::Opinion),
-    ("i not drink", Kind::Opinion),
-    ("i never drink", Kind::Opinion),
-    ("i am allergic to", Kind::Any),
-    ("i am a vegetarian", Kind::One("diet")),
-    ("i am vegetarian", Kind::One("diet")),
-    ("i am a vegan", Kind::One("diet")),
-    ("i am vegan", Kind::One("diet")),
-    ("i was diagnosed with", Kind::Any),
-    ("i grew up in", Kind::Any),
-    ("i study", Kind::Any),
-    ("i am studying", Kind::Any),
-    ("i am learning", Kind::Any),
-    ("i speak", Kind::Any),
-    ("i play", Kind::Any),
-    ("i collect", Kind::Any),
-];
-
 /// What is learned from a message.
 #[must_use]
 pub fn learned(said: &str) -> Vec<Learned> {
@@ -289,97 +131,6 @@ pub(super) fn plain(text: &str) -> Vec<String> {
         }
     }
     words
-}
-
-/// Whether a statement is worth keeping, and what it then is about.
-#[expect(clippy::option_option, reason = "worth keeping or not; about one thing or not")]
-fn tells(words: &[String]) -> Option<Option<String>> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let subject = words.first().copied()?;
-    let rest: Vec<&str> = words[1..].iter().copied().skip_while(|word| ADVERBS.contains(word)).collect();
-    let words: Vec<&str> = std::iter::once(subject).chain(rest).collect();
-    of_beginning(&words)
-        .or_else(|| of_age(&words))
-        .or_else(|| of_favourite(&words))
-        .or_else(|| of_relative(&words))
-        .or_else(|| of_having(&words))
-}
-
-#[expect(clippy::option_option, reason = "as above")]
-fn of_beginning(words: &[&str]) -> Option<Option<String>> {
-    let begins = |beginning: &str| {
-        let count = beginning.split(' ').count();
-        words.len() >= count && beginning.split(' ').eq(words[..count].iter().copied())
-    };
-    let (beginning, kind) = BEGINNINGS.iter().find(|(beginning, _)| begins(beginning))?;
-    let rest = &words[beginning.split(' ').count()..];
-    let whole =
-        ["i live alone", "i am married", "i am divorced", "i am engaged", "i am single", "i got married"];
-    let complete =
-        whole.contains(beginning) || beginning.contains("vega") || beginning.contains("vegetarian");
-    match (kind, rest.first()) {
-        (Kind::One(about), Some(_)) => Some(Some((*about).to_owned())),
-        (Kind::One(about), None) if complete => Some(Some((*about).to_owned())),
-        (Kind::Opinion, Some(first)) if !POINTING.contains(first) => opinion_of(rest).map(Some),
-        (Kind::Any, Some(_)) => Some(None),
-        _ => None,
-    }
-}
-
-fn opinion_of(thing: &[&str]) -> Option<String> {
-    let thing: Vec<_> =
-        thing.iter().copied().filter(|word| !ASIDE.contains(word)).take(MOST_ABOUT_WORDS).collect();
-    (!thing.is_empty()).then(|| format!("opinion of {}", thing.join(" ")))
-}
-
-#[expect(clippy::option_option, reason = "as above")]
-fn of_age(words: &[&str]) -> Option<Option<String>> {
-    let number = |word: &str| word.parse::<u32>().is_ok_and(|age| (1..=120).contains(&age));
-    match words {
-        ["i", "am", age] | ["i", "am", age, "years", "old", ..] if number(age) => {
-            Some(Some("age".to_owned()))
-        }
-        _ => None,
-    }
-}
-
-#[expect(clippy::option_option, reason = "as above")]
-fn of_favourite(words: &[&str]) -> Option<Option<String>> {
-    let ["my", "favourite" | "favorite", rest @ ..] = words else { return None };
-    let is = rest.iter().position(|word| matches!(*word, "is" | "are"))?;
-    let named = (1..=4).contains(&is) && rest.len() > is + 1;
-    named.then(|| Some(format!("favourite {}", rest[..is].join(" "))))
-}
-
-/// "My sister lives in Porto", "my best friend is called Ana", "my dog's name is Bruno".
-#[expect(clippy::option_option, reason = "as above")]
-fn of_relative(words: &[&str]) -> Option<Option<String>> {
-    let at = words.iter().take(4).position(|word| RELATIVES.contains(&word.trim_end_matches("'s")))?;
-    if words.first() != Some(&"my") || at == 0 {
-        return None;
-    }
-    let rest = &words[at + 1..];
-    if rest.len() < 2 || !OF_RELATIVES.contains(rest.first()?) {
-        return None;
-    }
-    let who = words[1..=at].join(" ").replace("'s", "");
-    let about = match rest {
-        ["is", "called" | "named", ..] | ["name", "is", _, ..] => Some("name"),
-        ["lives" | "live", "in", ..] | ["moved", "to", ..] => Some("home"),
-        ["works" | "work", ..] => Some("work"),
-        _ => None,
-    };
-    Some(about.map(|about| format!("{about} of {who}")))
-}
-
-/// "I have two sisters", "I have a dog called Bruno".
-#[expect(clippy::option_option, reason = "as above")]
-fn of_having(words: &[&str]) -> Option<Option<String>> {
-    let ["i", "have" | "got", rest @ ..] = words else { return None };
-    let counted = ["a", "an", "one", "two", "three", "four", "five", "six", "no"];
-    let first = rest.first()?;
-    let counts = counted.contains(first) || first.parse::<u8>().is_ok() || HAD.contains(first);
-    (counts && rest.iter().take(4).any(|word| HAD.contains(word))).then_some(None)
 }
 
 /// "Well, so I live in Porto" says that somebody lives in Porto.
