@@ -29,7 +29,10 @@ fn a_person_is_told_what_is_kept_and_how_long() {
     });
     let talk = app.start_session();
     let body = app.get_as(&talk.token, "/api/v1/me").expect(200).json();
-    assert_eq!(body["retention"], json!({"session_days": null, "person_days": null, "audio_hours": 24}));
+    assert_eq!(
+        body["retention"],
+        json!({"session_days": null, "person_days": null, "memory_days": null, "audio_hours": 24})
+    );
 }
 
 #[test]
