@@ -1,5 +1,6 @@
 //! One outside thing per file: SQLite, the data directory, audio files, backups, the offline companion.
 
+pub mod acting;
 pub mod audio_store;
 pub mod backup_codec;
 pub mod backup_record;
@@ -20,6 +21,7 @@ pub mod inspection;
 pub mod installation;
 pub mod inventory;
 pub mod langgraph;
+pub mod leftovers;
 pub mod metrics_file;
 pub mod offline;
 pub mod person_store;
