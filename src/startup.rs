@@ -22,6 +22,7 @@ use crate::domain::chat::ChatModel;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::telemetry::metrics::{Metrics, MetricsError};
 use crate::web::access::AccessControl;
+use crate::web::assets::{ASSETS, Assets};
 use crate::web::byte_budget::ByteBudget;
 use crate::web::earlier_assets::EarlierAssets;
 use crate::web::middleware::{
@@ -90,11 +91,13 @@ pub struct Substitutes {
     pub clock: Arc<dyn Clock>,
     /// Who answers.
     pub model: Arc<dyn ChatModel>,
+    /// The files served under `/static/`, by name.
+    pub assets: Assets,
 }
 
 impl Default for Substitutes {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), model: Arc::new(OfflineCompanion) }
+        Self { clock: Arc::new(SystemClock), model: Arc::new(OfflineCompanion), assets: Assets(ASSETS) }
     }
 }
 
@@ -138,7 +141,8 @@ impl Application {
         };
         let app = Arc::new(App::new(parts, tokio::runtime::Handle::current()));
         let url = format!("http://{}", listener.local_addr()?);
-        let server = serve(app.clone(), storage::earlier_assets(&data_dir), listener, config)?;
+        let server =
+            serve(app.clone(), (substitutes.assets, storage::earlier_assets(&data_dir)), listener, config)?;
         Ok(Self {
             app,
             data_dir,
@@ -282,7 +286,7 @@ fn cors(allowed: &[String]) -> Cors {
 
 fn serve(
     app: Arc<App>,
-    earlier: EarlierAssets,
+    (assets, earlier): (Assets, EarlierAssets),
     listener: TcpListener,
     config: &ServerConfig,
 ) -> Result<Server, StartupError> {
@@ -315,6 +319,7 @@ fn serve(
             .app_data(budget.clone())
             .app_data(pace)
             .app_data(shared.clone())
+            .app_data(assets)
             .app_data(earlier.clone())
             .app_data(docs)
             .app_data(proxies.clone())

@@ -16,7 +16,7 @@ use crate::web::error::ApiError;
 use crate::web::openapi::{Binary, ErrorBody};
 
 /// One embedded file.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Asset {
     /// Its path below `/static/`, fingerprint included; a page's own name.
     pub name: &'static str,
@@ -31,7 +31,7 @@ pub struct Asset {
 }
 
 /// One representation of a file.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Variant {
     /// What is sent.
     pub bytes: &'static [u8],
@@ -40,6 +40,10 @@ pub struct Variant {
 }
 
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+/// The files served under `/static/`, by name. Found in the application's data.
+#[derive(Debug, Clone, Copy)]
+pub struct Assets(pub &'static [Asset]);
 
 /// Serves the client's page.
 #[utoipa::path(
@@ -75,7 +79,7 @@ pub async fn page(req: HttpRequest) -> HttpResponse {
 )]
 pub async fn asset(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let name = req.match_info().query("name");
-    if let Some(asset) = find(name) {
+    if let Some(asset) = req.app_data::<Assets>().and_then(|assets| assets.find(name)) {
         return Ok(respond(&req, asset));
     }
     let earlier = req.app_data::<web::Data<EarlierAssets>>().ok_or(ApiError::NotFound)?;
@@ -93,9 +97,12 @@ pub fn to_keep() -> impl Iterator<Item = (String, &'static [u8])> {
     })
 }
 
-/// The file of exactly this fingerprinted name.
-pub fn find(name: &str) -> Option<&'static Asset> {
-    ASSETS.binary_search_by(|asset| asset.name.cmp(name)).ok().and_then(|at| ASSETS.get(at))
+impl Assets {
+    /// The file of exactly this fingerprinted name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&'static Asset> {
+        self.0.binary_search_by(|asset| asset.name.cmp(name)).ok().and_then(|at| self.0.get(at))
+    }
 }
 
 /// Answers a GET or HEAD with the representation, and the part of it, that the client asked for.
@@ -479,7 +486,7 @@ mod tests {
         let names: Vec<_> =
             html.split("/static/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(!names.is_empty());
-        assert!(names.iter().all(|name| find(name).is_some()), "{names:?}");
+        assert!(names.iter().all(|name| Assets(ASSETS).find(name).is_some()), "{names:?}");
     }
 
     #[test]
