@@ -27,19 +27,14 @@ use crate::web::byte_budget::ByteBudget;
 use crate::web::earlier_assets::EarlierAssets;
 use crate::web::middleware::{
     body_budget::{BodyPace, body_budget},
-    cache_headers::cache_headers,
+    changing::Changing,
+    every_request::every_request,
     foreign_origin::AllowedOrigins,
     foreign_origin::foreign_origin,
-    last_answer::last_answer,
-    measure::{Meter, measure},
+    measure::Meter,
     payload_limit::MaxRequestBytes,
     payload_limit::payload_limit,
     rate_limit::RateLimits,
-    rate_limit::rate_limit,
-    request_id::request_id,
-    security_headers::security_headers,
-    token_cookies::token_cookies,
-    unread_body::unread_body,
 };
 use crate::web::openapi::ShowDocs;
 use crate::web::proxies::TrustedProxies;
@@ -326,18 +321,11 @@ fn serve(
             .app_data(origins.clone())
             .app_data(access.clone())
             .configure(routes)
-            .wrap(from_fn(body_budget))
-            .wrap(from_fn(payload_limit))
-            .wrap(from_fn(foreign_origin))
+            .wrap(Changing(from_fn(body_budget)))
+            .wrap(Changing(from_fn(payload_limit)))
+            .wrap(Changing(from_fn(foreign_origin)))
             .wrap(Condition::new(!allowed.is_empty(), cors(&allowed)))
-            .wrap(from_fn(rate_limit))
-            .wrap(from_fn(token_cookies))
-            .wrap(from_fn(cache_headers))
-            .wrap(from_fn(security_headers))
-            .wrap(from_fn(request_id))
-            .wrap(from_fn(unread_body))
-            .wrap(from_fn(measure))
-            .wrap(from_fn(last_answer))
+            .wrap(from_fn(every_request))
     };
     let server = HttpServer::new(factory)
         .workers(workers)

@@ -9,39 +9,38 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use actix_web::HttpMessage;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::middleware::Next;
 use actix_web::web::Bytes;
-use actix_web::{Error, HttpMessage};
 use futures_util::{Stream, stream};
 
-type Shared = Rc<RefCell<Payload>>;
+/// A request's body.
+pub struct Held(Rc<RefCell<Payload>>);
 
-/// Holds every request body until its answer has been sent.
-///
-/// # Errors
-/// What the inner service says.
-pub async fn unread_body(
-    mut request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
+/// Takes hold of the request's body, if it has one; it can be read as before.
+pub fn hold(request: &mut ServiceRequest) -> Option<Held> {
     let body = request.take_payload();
     if matches!(body, Payload::None) {
-        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+        return None;
     }
-    let held: Shared = Rc::new(RefCell::new(body));
+    let held = Rc::new(RefCell::new(body));
     let reader = held.clone();
     let chunks = stream::poll_fn(move |cx| Pin::new(&mut *reader.borrow_mut()).poll_next(cx));
     request.set_payload(Payload::Stream { payload: Box::pin(chunks) });
-    let response = next.call(request).await?;
-    Ok(response.map_body(|_, body| BoxBody::new(Holding { body: body.boxed(), _request_body: held })))
+    Some(Held(held))
+}
+
+/// Holds the request's body until the answer has been sent.
+pub fn keep(held: Option<Held>, response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let Some(held) = held else { return response };
+    response.map_body(|_, body| BoxBody::new(Holding { body, _request_body: held.0 }))
 }
 
 /// An answer's body that outlives the request's.
 struct Holding {
     body: BoxBody,
-    _request_body: Shared,
+    _request_body: Rc<RefCell<Payload>>,
 }
 
 impl MessageBody for Holding {

@@ -42,7 +42,7 @@ impl Nginx {
         fs::write(dir.join("nginx.conf"), config(dir, address, model)?)?;
         // It is handed the open port, as to a new nginx when an old one is replaced: nobody can take it in between.
         fcntl_setfd(&listener, FdFlags::empty())?;
-        let mut command = pinned::on_one("nginx")?;
+        let mut command = pinned::on_one("/usr/sbin/nginx")?;
         command.arg("-p").arg(dir).arg("-c").arg(dir.join("nginx.conf"));
         command.env("NGINX", format!("{};", listener.as_raw_fd()));
         let master =
