@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use actix_web::HttpMessage;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -15,8 +15,13 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::web::Bytes;
 use futures_util::{Stream, stream};
 
-/// A request's body.
-pub struct Held(Rc<RefCell<Payload>>);
+use crate::web::connection::Activity;
+
+/// A request's body, and the connection it comes over.
+pub struct Held {
+    request_body: Rc<RefCell<Payload>>,
+    activity: Option<Rc<Activity>>,
+}
 
 /// Takes hold of the request's body, if it has one; it can be read as before.
 pub fn hold(request: &mut ServiceRequest) -> Option<Held> {
@@ -24,23 +29,42 @@ pub fn hold(request: &mut ServiceRequest) -> Option<Held> {
     if matches!(body, Payload::None) {
         return None;
     }
-    let held = Rc::new(RefCell::new(body));
-    let reader = held.clone();
+    let activity = request.request().conn_data::<Rc<Activity>>().cloned();
+    if let Some(activity) = &activity {
+        activity.body_is_unread(true);
+    }
+    let request_body = Rc::new(RefCell::new(body));
+    let reader = request_body.clone();
     let chunks = stream::poll_fn(move |cx| Pin::new(&mut *reader.borrow_mut()).poll_next(cx));
     request.set_payload(Payload::Stream { payload: Box::pin(chunks) });
-    Some(Held(held))
+    Some(Held { request_body, activity })
 }
 
 /// Holds the request's body until the answer has been sent.
 pub fn keep(held: Option<Held>, response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let Some(held) = held else { return response };
-    response.map_body(|_, body| BoxBody::new(Holding { body, _request_body: held.0 }))
+    response.map_body(|_, body| BoxBody::new(Holding { body, held }))
 }
 
 /// An answer's body that outlives the request's.
 struct Holding {
     body: BoxBody,
-    _request_body: Rc<RefCell<Payload>>,
+    held: Held,
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        let Some(activity) = &self.held.activity else { return };
+        let (mut body, mut cx) = (self.held.request_body.borrow_mut(), Context::from_waker(Waker::noop()));
+        // What has come is all there is to read now: at most what actix-http keeps of a body.
+        loop {
+            match Pin::new(&mut *body).poll_next(&mut cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_))) | Poll::Pending => return,
+                Poll::Ready(None) => return activity.body_is_unread(false),
+            }
+        }
+    }
 }
 
 impl MessageBody for Holding {
