@@ -16,6 +16,7 @@ use crate::config::ServerConfig;
 use crate::domain::chat::ChatModel;
 use crate::domain::clock::{Clock, SystemClock};
 use crate::telemetry::metrics::MetricsError;
+use crate::web::assets::{ASSETS, Assets};
 
 mod listening;
 mod open_files;
@@ -73,11 +74,13 @@ pub struct Substitutes {
     pub clock: Arc<dyn Clock>,
     /// Who answers.
     pub model: Arc<dyn ChatModel>,
+    /// The files served under `/static/`, by name.
+    pub assets: Assets,
 }
 
 impl Default for Substitutes {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), model: Arc::new(OfflineCompanion) }
+        Self { clock: Arc::new(SystemClock), model: Arc::new(OfflineCompanion), assets: Assets(ASSETS) }
     }
 }
 
@@ -121,7 +124,8 @@ impl Application {
         };
         let app = Arc::new(App::new(parts, tokio::runtime::Handle::current()));
         let url = format!("http://{}", listener.local_addr()?);
-        let server = serving::serve(app.clone(), storage::earlier_assets(&data_dir), listener, config)?;
+        let files = (substitutes.assets, storage::earlier_assets(&data_dir));
+        let server = serving::serve(app.clone(), files, listener, config)?;
         Ok(Self {
             app,
             data_dir,

@@ -15,6 +15,10 @@ impl Figure {
         Self(value, "s")
     }
 
+    pub const fn per_second(value: f64) -> Self {
+        Self(value, "/s")
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "sizes of files, shown with three digits")]
     pub fn mebibytes(bytes: u64) -> Self {
         Self(bytes as f64 / 1_048_576.0, "MiB")
@@ -40,6 +44,10 @@ pub enum Reach {
     AtMost(Figure),
     /// The baseline, at most this many times.
     Times(f64),
+    /// The baseline, at least this many times.
+    TimesAtLeast(f64),
+    /// The baseline and at most so much more.
+    Above(Figure),
     /// Nothing: told so that the others can be understood.
     Told,
 }
@@ -66,6 +74,8 @@ impl Row {
         let reached = match self.reach {
             Reach::AtMost(most) => Some(self.measured.0 <= most.0),
             Reach::Times(most) => self.ratio().map(|ratio| ratio <= most),
+            Reach::TimesAtLeast(least) => self.ratio().map(|ratio| ratio >= least),
+            Reach::Above(more) => self.against.map(|against| self.measured.0 <= against.0 + more.0),
             Reach::Told => None,
         };
         reached.map_or("", |reached| if reached { "reached" } else { "**missed**" })
@@ -81,6 +91,8 @@ pub fn render(rows: &[Row]) -> String {
         let reach = match row.reach {
             Reach::AtMost(most) => format!("<= {most}"),
             Reach::Times(most) => format!("<= {most} x"),
+            Reach::TimesAtLeast(least) => format!(">= {least} x"),
+            Reach::Above(more) => format!("<= {more} more"),
             Reach::Told => String::new(),
         };
         let (what, measured, verdict) = (&row.what, row.measured, row.verdict());

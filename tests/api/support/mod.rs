@@ -74,7 +74,8 @@ impl TestApp {
         let keeps_assets = config.storage.min_free_disk_bytes == 0 && !assets.is_file();
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(BEGINNING)));
         let model = Arc::new(StubModel::new());
-        let substitutes = Substitutes { clock: clock.clone(), model: model.clone() };
+        let substitutes =
+            Substitutes { clock: clock.clone(), model: model.clone(), ..Substitutes::default() };
         let (stop, stopped) = oneshot::channel();
         let (cut, cut_off) = oneshot::channel();
         let (tell, told) = mpsc::channel();
