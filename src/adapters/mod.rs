@@ -1,4 +1,4 @@
-//! One outside thing per file: SQLite, the data directory, audio files, backups, the offline companion.
+//! One outside thing per file: SQLite, the data directory, audio files, backups, the offline companion, what is asked over the network.
 
 pub mod acting;
 pub mod audio_store;
@@ -22,6 +22,7 @@ pub mod installation;
 pub mod inventory;
 pub mod langgraph;
 pub mod leftovers;
+pub mod llm;
 pub mod metrics_file;
 pub mod offline;
 pub mod person_store;
@@ -37,4 +38,6 @@ pub mod sign_in_store;
 mod small_file;
 pub mod snapshot;
 pub mod sqlite;
+pub mod summary_store;
+pub mod upstream;
 pub mod write_ahead_log;

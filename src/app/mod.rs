@@ -1,12 +1,14 @@
 //! The use cases: the order of steps, what is fatal, what degrades.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::database::Database;
-use crate::config::{LimitsConfig, RetentionConfig};
-use crate::domain::chat::{ChatModel, Persona};
+use crate::config::{LimitsConfig, RetentionConfig, SummaryConfig};
+use crate::domain::chat::{ChatModel, Persona, SmallModel};
 use crate::domain::clock::Clock;
+use crate::domain::upstream::Upstream;
 
 pub mod audio;
 pub mod error;
@@ -21,6 +23,7 @@ pub mod running_turns;
 mod session_lines;
 pub mod sessions;
 pub mod sign_ins;
+mod summaries;
 pub mod turn;
 pub mod upkeep;
 
@@ -32,6 +35,11 @@ pub struct App {
     pub(crate) database: Database,
     pub(crate) data_dir: DataDir,
     pub(crate) model: Arc<dyn ChatModel>,
+    pub(crate) small_model: Option<Arc<dyn SmallModel>>,
+    pub(crate) summary: SummaryConfig,
+    pub(crate) summaries: summaries::Summaries,
+    pub(crate) upstreams: Vec<Arc<dyn Upstream>>,
+    pub(crate) workflow: Duration,
     pub(crate) persona: Arc<Persona>,
     pub(crate) retention: RetentionConfig,
     pub(crate) limits: LimitsConfig,
@@ -51,6 +59,14 @@ pub struct Parts {
     pub data_dir: DataDir,
     /// Who answers.
     pub model: Arc<dyn ChatModel>,
+    /// Who sums up what was said long ago; `None`: nobody does.
+    pub small_model: Option<Arc<dyn SmallModel>>,
+    /// When that is done.
+    pub summary: SummaryConfig,
+    /// The services outside, to be looked at.
+    pub upstreams: Vec<Arc<dyn Upstream>>,
+    /// The longest an answer may take in all.
+    pub workflow: Duration,
     /// Who the companion is.
     pub persona: Arc<Persona>,
     /// How long things are kept.
@@ -69,6 +85,11 @@ impl App {
             database: parts.database,
             data_dir: parts.data_dir,
             model: parts.model,
+            small_model: parts.small_model,
+            summary: parts.summary,
+            summaries: summaries::Summaries::default(),
+            upstreams: parts.upstreams,
+            workflow: parts.workflow,
             persona: parts.persona,
             retention: parts.retention,
             limits: parts.limits,

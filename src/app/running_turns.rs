@@ -175,6 +175,17 @@ impl Turns {
         self.tracker.spawn_on(work.in_current_span(), &self.runtime);
     }
 
+    /// Runs what the server does not wait for when it stops: then it is dropped.
+    pub(crate) fn spawn_aside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stopping = self.stopping.clone();
+        self.spawn(async move {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+
     /// Runs work of several steps to its end, even when who asked for it goes away meanwhile; like a turn, it ends
     /// before the server does.
     pub(crate) async fn to_its_end<T: Send + 'static>(

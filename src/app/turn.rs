@@ -2,7 +2,12 @@
 //!
 //! | what happens | what becomes of the turn |
 //! |---|---|
-//! | the model is unavailable or too slow | fatal: an error, nothing is kept |
+//! | the model cannot be reached, refuses, breaks off or talks garbage; its circuit is open | fatal: 503 with `Retry-After`, nothing is kept |
+//! | the model is silent for `LLM_TIMEOUT_SECONDS`, or takes `WORKFLOW_TIMEOUT_SECONDS` in all | fatal: 504, nothing is kept |
+//! | all connections to the model are in use for 5 s | fatal: 503 with `Retry-After`, nothing is kept |
+//! | the model goes on and on | what it said by then is kept, the rest is not waited for |
+//! | words of self-harm are heard | a caring answer with where to find help, without the model, whether it answers or not |
+//! | a summary cannot be made | the turn knows nothing of it; tried again after the next one |
 //! | the disk is low or full | fatal: 507, nothing is kept |
 //! | the person has had the day's turns, or as many run | refused: 429, the model is not asked |
 //! | the session is deleted meanwhile | fatal: 404, nothing is kept |
@@ -15,20 +20,22 @@
 //! | the server stops | running turns get `DRAIN_SECONDS`, new and waiting ones are refused |
 //!
 //! Bounds: `MAX_TURNS` turns run at once, of a person `MAX_TURNS_PER_PERSON`, of a session one, and `SESSION_QUEUE` wait there (a waiting turn does nothing and
-//! holds no place of `MAX_TURNS`: a full one is told when its turn has come), 32 events wait for a slow reader, the model sees the last 20 turns.
+//! holds no place of `MAX_TURNS`: a full one is told when its turn has come), 32 events wait for a slow reader, the model sees the turns that are not
+//! summed up, at least the last 20.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use crate::adapters::session_store::{self, Committed};
 use crate::app::recent_turns::Taken;
 use crate::app::running_turns::{Registered, Running};
 use crate::app::{App, AppError};
-use crate::domain::chat::{Pace, Prompt};
+use crate::domain::chat::{ChatError, Pace, Prompt};
 use crate::domain::clock::Timestamp;
+use crate::domain::crisis;
 use crate::domain::session::{Checkpoint, CheckpointId, SessionId, TurnId, title_of};
 
 mod again;
@@ -204,7 +211,7 @@ impl Work {
         let (events, mut timings) = (self.events.clone(), Timings::default());
         let text = tokio::select! {
             biased;
-            text = self.answer(&mut timings) => text,
+            text = self.answer_in_time(&mut timings) => text,
             () = left_alone(&events, running.as_ref()) => {
                 if let Some(running) = &running {
                     running.is_given_up();
@@ -250,19 +257,28 @@ impl Work {
         Ok(TurnReply { session: self.request.session, checkpoint: kept.id, text: kept.answered, timings })
     }
 
+    async fn answer_in_time(&mut self, timings: &mut Timings) -> Result<String, AppError> {
+        let longest = self.app.workflow;
+        let answered = tokio::time::timeout(longest, self.answer(timings)).await;
+        answered
+            .unwrap_or_else(|_| Err(ChatError::TimedOut("the whole answer took too long".to_owned()).into()))
+    }
+
     async fn answer(&mut self, timings: &mut Timings) -> Result<String, AppError> {
+        let before = self.taken.conversation.as_ref();
         let prompt = Prompt {
             persona: self.app.persona.clone(),
-            history: self
-                .taken
-                .conversation
-                .as_ref()
-                .map(|before| before.history.clone())
-                .unwrap_or_default(),
+            memories: Vec::new(),
+            summary: before.and_then(|before| before.summary.clone()),
+            history: before.map(|before| before.history.clone()).unwrap_or_default(),
             said: self.request.message.clone(),
+            said_at: self.said_at,
             pace: self.request.pace,
         };
-        let mut pieces = self.app.model.reply(prompt);
+        let mut pieces = match crisis::answer(&prompt) {
+            Some(caring) => stream::iter([Ok(caring)]).boxed(),
+            None => self.app.model.reply(prompt),
+        };
         let mut text = String::new();
         while let Some(piece) = pieces.next().await {
             let piece = piece?;
@@ -299,7 +315,8 @@ impl Work {
     /// meanwhile, by an import, the next one has to read them.
     fn remember(&mut self, kept: &Checkpoint, turns: u64) {
         if let Some(mut conversation) = self.taken.conversation.take() {
-            conversation.add(self.request.turn, kept);
+            conversation.add(self.request.turn, kept, self.app.history_turns());
+            self.app.sum_up_if_long(self.request.session, conversation.not_summed_up);
             if conversation.turns == turns {
                 self.app.recent.put(self.request.session, &self.taken, conversation);
             }

@@ -12,6 +12,7 @@ use crate::domain::backup::KeepRules;
 use crate::domain::retention::RetentionDays;
 
 mod maint;
+mod outside;
 mod persona;
 mod problems;
 mod raw;
@@ -20,6 +21,7 @@ mod server;
 mod settings;
 
 pub use maint::MaintConfig;
+pub use outside::{BreakerConfig, LlmConfig, OutsideConfig, SummaryConfig};
 pub use problems::Problems;
 pub use raw::Flags;
 pub use server::{AccessConfig, LimitsConfig, ServerConfig};

@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 38] = [
+pub(crate) const SETTINGS: [Setting; 50] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -107,6 +107,56 @@ pub(crate) const SETTINGS: [Setting; 38] = [
         default: "",
         meaning: "what readers of `/metrics` have to send as `Authorization: Bearer`, or the file that holds it; unset, only this machine reads them",
     },
+    setting(
+        "ALLOW_ANONYMOUS",
+        "false",
+        "`true` starts with a paid provider, reachable from other machines and without ACCESS_TOKEN: whoever comes may spend",
+    ),
+    setting(
+        "LLM_BASE_URL",
+        "",
+        "an OpenAI-compatible API (Ollama, llama.cpp, vLLM, OpenAI, ...) whose model answers; unset with a key, Groq's; unset without one, the offline companion",
+    ),
+    Setting {
+        name: "LLM_API_KEY",
+        alias: Some("LLM_API_KEY_FILE"),
+        default: "",
+        meaning: "the key that is sent to LLM_BASE_URL, or the file that holds it",
+    },
+    Setting {
+        name: "GROQ_API_KEY",
+        alias: Some("GROQ_API_KEY_FILE"),
+        default: "",
+        meaning: "the predecessor's name for LLM_API_KEY",
+    },
+    setting("TEXT_MODEL_NAME", "llama-3.3-70b-versatile", "the model that answers"),
+    setting("SMALL_TEXT_MODEL_NAME", "llama-3.1-8b-instant", "the model that sums up what was said long ago"),
+    setting("WORKFLOW_TIMEOUT_SECONDS", "60", "an answer that takes longer in all is given up"),
+    setting(
+        "LLM_TIMEOUT_SECONDS",
+        "30",
+        "a model that does not begin to answer, or says nothing more, for so long is given up",
+    ),
+    setting(
+        "CIRCUIT_BREAKER_FAILURE_THRESHOLD",
+        "5",
+        "failures in a row after which a service outside is left alone; also when more than half of a minute's calls fail",
+    ),
+    setting(
+        "CIRCUIT_BREAKER_RECOVERY_TIMEOUT",
+        "30",
+        "seconds it is left alone, before one call tries it again",
+    ),
+    setting(
+        "TOTAL_MESSAGES_SUMMARY_TRIGGER",
+        "30",
+        "messages, said and answered, after which the older ones of a conversation are summed up",
+    ),
+    setting(
+        "TOTAL_MESSAGES_AFTER_SUMMARY",
+        "10",
+        "messages that a model goes on seeing word for word after that",
+    ),
     setting("PERSONA_FILE", "", "who the companion is (TOML); built in when unset"),
     setting("LOG_LEVEL", "INFO", "`TRACE`, `DEBUG`, `INFO`, `WARNING` or `ERROR`"),
     setting("LOG_FORMAT", "", "`console` or `json`; when unset, console on a terminal, else json"),

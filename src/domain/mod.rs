@@ -1,13 +1,21 @@
 //! The rules, pure: no I/O, no async runtime, nothing of HTTP or SQL.
 
+pub mod address;
 pub mod audio;
 pub mod backup;
 pub mod chat;
 pub mod clock;
+pub mod crisis;
 pub mod maintenance;
+pub(crate) mod patterns;
 pub mod person;
+pub mod persona;
+pub(crate) mod plain;
+pub mod prompt;
 pub mod retention;
 pub mod secret;
 pub mod session;
 pub mod span;
+pub mod summary;
 pub mod token;
+pub mod upstream;

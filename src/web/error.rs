@@ -161,12 +161,18 @@ impl ResponseError for ApiError {
     }
 }
 
+/// What an upstream asks for may be a mistake of its own.
+const LONGEST_WAIT: f64 = 3600.0;
+
 impl ApiError {
     /// In how many seconds it is worth trying again, where that is known.
     fn retry_after(&self, status: StatusCode) -> Option<u64> {
         if let Self::RateLimited { retry_after } | Self::App(AppError::DailyTurnsUsed { retry_after }) = self
         {
             return Some(*retry_after);
+        }
+        if let Self::App(AppError::Model(ChatError::Unavailable { retry_after: Some(wait), .. })) = self {
+            return Some(wait.as_secs_f64().ceil().clamp(1.0, LONGEST_WAIT) as u64);
         }
         let soon = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
         soon.contains(&status).then_some(2)
@@ -281,7 +287,7 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
 
 fn report_model(error: &ChatError) -> (StatusCode, ErrorReport) {
     match error {
-        ChatError::Unavailable(_) => (
+        ChatError::Unavailable { .. } => (
             StatusCode::SERVICE_UNAVAILABLE,
             ErrorReport::new(
                 "service_unavailable",
@@ -289,7 +295,7 @@ fn report_model(error: &ChatError) -> (StatusCode, ErrorReport) {
             )
             .because(error),
         ),
-        ChatError::TimedOut => (
+        ChatError::TimedOut(_) => (
             StatusCode::GATEWAY_TIMEOUT,
             ErrorReport::new("upstream_timeout", "The companion took too long to answer; please try again")
                 .because(error),
