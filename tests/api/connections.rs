@@ -111,6 +111,22 @@ fn what_follows_a_request_is_read_after_its_answer_and_timed() {
 }
 
 #[test]
+fn requests_that_are_sent_without_waiting_are_answered_in_their_order() {
+    let app = TestApp::spawn();
+    let mut wire = app.wire();
+    let many = |range: std::ops::Range<usize>| -> String {
+        range
+            .map(|number| format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Request-ID: r-{number}\r\n\r\n"))
+            .collect()
+    };
+    wire.send(many(0..100));
+    wire.send(many(100..200));
+    for number in 0..200 {
+        assert_eq!(wire.answer().expect(200).header("x-request-id"), format!("r-{number}"));
+    }
+}
+
+#[test]
 fn a_connection_on_which_nothing_is_under_way_ends() {
     let app = TestApp::spawn_with(|config| config.limits.idle = SHORT);
     let mut wire = kept(&app);

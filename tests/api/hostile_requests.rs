@@ -291,6 +291,20 @@ fn json_that_is_deep_or_no_text_is_refused_wherever_there_is_a_body() {
 }
 
 #[test]
+fn json_is_read_to_128_levels_and_no_deeper() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let nested = |levels: usize| {
+        let (open, close) = ("[".repeat(levels - 1), "]".repeat(levels - 1));
+        let body = format!(r#"{{"session_id":"{}","message":"hello","x":{open}1{close}}}"#, talk.session);
+        app.ask("POST", CHAT, &[("content-type", "application/json")], body.as_bytes())
+    };
+    nested(128).expect(200);
+    nested(129).refused(400, "validation_error");
+    nested(128).expect(200);
+}
+
+#[test]
 fn headers_and_queries_that_are_no_text_are_refused_or_taken_for_nothing() {
     let app = TestApp::spawn();
     let talk = app.start_session();

@@ -1,7 +1,9 @@
 //! The server as a process, whose memory is read; clients from any address of this machine; and people who talk meanwhile.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,37 +37,46 @@ pub struct Flooded {
     chatting: Runtime,
     pub address: SocketAddr,
     child: Child,
-    _dir: TempDir,
+    dir: TempDir,
     _alone: MutexGuard<'static, ()>,
 }
 
 impl Flooded {
     /// A server with these settings beside the defaults.
     pub fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_under(":", settings)
+    }
+
+    /// The same, after the shell's command.
+    pub fn start_under(command: &str, settings: &[(&str, &str)]) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         raise_own_limit();
         let dir = TempDir::new().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_companion"));
-        command.env_clear().env("DATA_DIR", dir.path().join("data")).env("PORT", "0");
-        command.env("RATE_LIMIT_ENABLED", "false").env("LOG_LEVEL", "WARNING").envs(settings.iter().copied());
-        command.current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
+        let log = File::create(dir.path().join("log")).unwrap();
+        let mut command = companion(command, dir.path());
+        let mut child = command.envs(settings.iter().copied()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("Listening on http://").unwrap().parse().unwrap();
-        let flooded = Self {
-            runtime: runtime(2, 10),
-            chatting: runtime(1, 0),
-            address,
-            child,
-            _dir: dir,
-            _alone: alone,
-        };
+        let flooded =
+            Self { runtime: runtime(2, 10), chatting: runtime(1, 0), address, child, dir, _alone: alone };
         let began = Instant::now();
         while flooded.runtime.block_on(get(address, "/readyz")).0 != 200 {
             assert!(began.elapsed() < PATIENCE, "the server does not become ready");
         }
         flooded
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap()
+    }
+
+    /// The soft limit of its open files.
+    pub fn open_files(&self) -> u64 {
+        let told = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let line = told.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// Bytes of the process that are in memory now.
@@ -97,6 +108,15 @@ impl Flooded {
         assert_eq!(status, 200);
         told["gauges"][name].as_f64().unwrap_or_else(|| panic!("no {name} in {}", told["gauges"]))
     }
+}
+
+/// The server in that directory, after the shell's command.
+pub fn companion(before: &str, dir: &Path) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &format!("{before} && exec \"$0\""), env!("CARGO_BIN_EXE_companion")]);
+    command.env_clear().env("DATA_DIR", dir.join("data")).env("PORT", "0").env("RATE_LIMIT_ENABLED", "false");
+    command.env("LOG_LEVEL", "WARNING").current_dir(dir).stdin(Stdio::null()).stdout(Stdio::piped());
+    command
 }
 
 impl Drop for Flooded {
