@@ -56,12 +56,13 @@ fn serving(
     config: &ServerConfig,
     workers: usize,
     proxies: Arc<TrustedProxies>,
+    metrics: Arc<Metrics>,
 ) -> Result<Serving, StartupError> {
     let limits = &config.limits;
     let max_connections = open_files::for_connections(limits.max_connections)?;
     let pace =
         ConnectionPace { header: limits.header, idle: limits.idle, unread_answer: limits.unread_answer };
-    let connections = Arc::new(Connections::new(max_connections, proxies));
+    let connections = Arc::new(Connections::new(max_connections, proxies, metrics));
     Ok(Serving { workers, max_connections, pace, connections, drain: config.drain })
 }
 
@@ -79,7 +80,7 @@ pub(super) fn serve(
     let earlier = web::Data::new(earlier);
     let docs = ShowDocs(config.api_docs);
     let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
-    let serving = serving(config, workers, proxies.clone())?;
+    let serving = serving(config, workers, proxies.clone(), metrics.clone().into_inner())?;
     let proxies = web::Data::from(proxies);
     let rates = config.limits.turns_per_minute.map(|most| web::Data::new(RateLimits::new(most)));
     let limits = &config.limits;
