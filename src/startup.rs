@@ -1,14 +1,9 @@
 //! The composition root: builds everything once, binds, runs, drains.
 
-use std::net::{TcpListener, ToSocketAddrs};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_cors::Cors;
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::middleware::{Condition, from_fn};
-use actix_web::{App as Actix, HttpServer, web};
 use tokio::sync::oneshot;
 
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
@@ -20,30 +15,11 @@ use crate::app::{App, Parts};
 use crate::config::ServerConfig;
 use crate::domain::chat::ChatModel;
 use crate::domain::clock::{Clock, SystemClock};
-use crate::telemetry::metrics::{Metrics, MetricsError};
-use crate::web::access::AccessControl;
-use crate::web::byte_budget::ByteBudget;
-use crate::web::earlier_assets::EarlierAssets;
-use crate::web::middleware::{
-    body_budget::{BodyPace, body_budget},
-    cache_headers::cache_headers,
-    foreign_origin::AllowedOrigins,
-    foreign_origin::foreign_origin,
-    last_answer::last_answer,
-    measure::{Meter, measure},
-    payload_limit::MaxRequestBytes,
-    payload_limit::payload_limit,
-    rate_limit::RateLimits,
-    rate_limit::rate_limit,
-    request_id::request_id,
-    security_headers::security_headers,
-    token_cookies::token_cookies,
-    unread_body::unread_body,
-};
-use crate::web::openapi::ShowDocs;
-use crate::web::proxies::TrustedProxies;
-use crate::web::routes;
+use crate::telemetry::metrics::MetricsError;
 
+mod listening;
+mod open_files;
+mod serving;
 mod storage;
 
 /// Why the server does not start, or did not end well.
@@ -70,6 +46,16 @@ pub enum StartupError {
         /// What to do.
         hint: &'static str,
     },
+    /// The process may not even open the files that a server without connections needs.
+    #[error(
+        "{most} open files are allowed (ulimit -Hn), too few for any connection; MAX_CONNECTIONS needs {needed}"
+    )]
+    OpenFiles {
+        /// The hard limit.
+        most: u64,
+        /// What `MAX_CONNECTIONS` needs.
+        needed: u64,
+    },
     /// Something that has to run for good has ended.
     #[error("{0} has stopped")]
     Died(&'static str),
@@ -80,9 +66,6 @@ pub enum StartupError {
     #[error("serving failed: {0}")]
     Serve(#[from] std::io::Error),
 }
-
-/// A body may be as slow as it likes for so long.
-const BODY_GRACE: Duration = Duration::from_secs(10);
 
 /// What tests put in the place of the real thing.
 pub struct Substitutes {
@@ -125,7 +108,7 @@ impl Application {
         let prepare = storage::open_despite_full_disk(&data_dir, &substitutes.clock)?;
         storage::forget_again(&data_dir)?;
         let import = storage::import_command(&data_dir);
-        let listener = bind(&config.host, config.port)?;
+        let listener = listening::bind(&config.host, config.port)?;
         let started = Database::start(data_dir.database().to_owned(), prepare)?;
         let parts = Parts {
             clock: substitutes.clock,
@@ -138,7 +121,7 @@ impl Application {
         };
         let app = Arc::new(App::new(parts, tokio::runtime::Handle::current()));
         let url = format!("http://{}", listener.local_addr()?);
-        let server = serve(app.clone(), storage::earlier_assets(&data_dir), listener, config)?;
+        let server = serving::serve(app.clone(), storage::earlier_assets(&data_dir), listener, config)?;
         Ok(Self {
             app,
             data_dir,
@@ -251,98 +234,4 @@ async fn drain(app: &App, handle: &ServerHandle, longest: Duration) {
             "Some turns did not end within DRAIN_SECONDS and were cut off"
         );
     }
-}
-
-fn bind(host: &str, port: u16) -> Result<TcpListener, StartupError> {
-    let failed = |source: std::io::Error| {
-        let hint = if source.kind() == std::io::ErrorKind::AddrInUse {
-            "; another program uses it: stop that, or set PORT to a free one"
-        } else if source.kind() == std::io::ErrorKind::PermissionDenied {
-            "; ports below 1024 need privileges: set PORT higher"
-        } else {
-            "; check HOST and PORT"
-        };
-        StartupError::Bind { host: host.to_owned(), port, source, hint }
-    };
-    let addresses: Vec<_> = (host, port).to_socket_addrs().map_err(failed)?.collect();
-    TcpListener::bind(addresses.as_slice()).map_err(failed)
-}
-
-/// What browsers let the pages of other sites do.
-fn cors(allowed: &[String]) -> Cors {
-    let cors = allowed.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
-    cors.allowed_methods(["GET", "POST", "PATCH", "DELETE"])
-        .allowed_headers(["accept", "authorization", "content-type", "x-companion-person", "x-request-id"])
-        .expose_headers(["x-request-id", "retry-after"])
-        .supports_credentials()
-        // What is refused and why is said by `foreign_origin`.
-        .block_on_origin_mismatch(false)
-        .max_age(600)
-}
-
-fn serve(
-    app: Arc<App>,
-    earlier: EarlierAssets,
-    listener: TcpListener,
-    config: &ServerConfig,
-) -> Result<Server, StartupError> {
-    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), app.now().as_millis())?;
-    let metrics = web::Data::new(metrics);
-    let shared = web::Data::from(app);
-    let earlier = web::Data::new(earlier);
-    let docs = ShowDocs(config.api_docs);
-    let proxies = web::Data::new(TrustedProxies::new(config.trusted_proxies.clone()));
-    let rates = config.limits.turns_per_minute.map(|most| web::Data::new(RateLimits::new(most)));
-    let limits = &config.limits;
-    let budget = web::Data::new(ByteBudget::new(limits.max_inflight_body_bytes, limits.max_request_bytes));
-    let pace = BodyPace { idle: limits.body_idle, total: limits.body_total, grace: BODY_GRACE };
-    let allowed = config.allowed_origins.clone();
-    let origins = web::Data::new(AllowedOrigins(allowed.clone()));
-    let access = web::Data::new(AccessControl::new(config.access.clone()));
-    let max_bytes = MaxRequestBytes(config.limits.max_request_bytes);
-    let factory = move || {
-        let limited = rates.clone();
-        Actix::new()
-            .configure(move |config| {
-                if let Some(rates) = limited {
-                    config.app_data(rates);
-                }
-            })
-            .app_data(Rc::new(Meter::new(metrics.clone())))
-            .app_data(metrics.clone())
-            .app_data(max_bytes)
-            .app_data(budget.clone())
-            .app_data(pace)
-            .app_data(shared.clone())
-            .app_data(earlier.clone())
-            .app_data(docs)
-            .app_data(proxies.clone())
-            .app_data(origins.clone())
-            .app_data(access.clone())
-            .configure(routes)
-            .wrap(from_fn(body_budget))
-            .wrap(from_fn(payload_limit))
-            .wrap(from_fn(foreign_origin))
-            .wrap(Condition::new(!allowed.is_empty(), cors(&allowed)))
-            .wrap(from_fn(rate_limit))
-            .wrap(from_fn(token_cookies))
-            .wrap(from_fn(cache_headers))
-            .wrap(from_fn(security_headers))
-            .wrap(from_fn(request_id))
-            .wrap(from_fn(unread_body))
-            .wrap(from_fn(measure))
-            .wrap(from_fn(last_answer))
-    };
-    let server = HttpServer::new(factory)
-        .workers(workers)
-        .max_connections(config.limits.max_connections.div_ceil(workers))
-        .shutdown_timeout(config.drain.as_secs())
-        // Small answers on a kept-alive connection would otherwise wait 40 ms for the other side's acknowledgement.
-        .tcp_nodelay(true)
-        // A client that goes away is noticed at once, so that its turn can be dropped.
-        .h1_allow_half_closed(false)
-        .disable_signals()
-        .listen(listener)?;
-    Ok(server.run())
 }

@@ -14,6 +14,12 @@ use crate::config::{LogConfig, RetentionConfig, StorageConfig};
 use crate::domain::chat::Persona;
 use crate::domain::secret::Secret;
 
+/// No setting: who needs more for a header is not a browser, a proxy or a program that means well.
+const HEADER: Duration = Duration::from_secs(5);
+/// Longer than nginx keeps connections to the servers behind it (60 s), so that it is not us who closes one in use.
+const IDLE: Duration = Duration::from_secs(75);
+const UNREAD_ANSWER: Duration = Duration::from_secs(30);
+
 /// The bounds of what clients may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitsConfig {
@@ -29,6 +35,12 @@ pub struct LimitsConfig {
     pub max_message_chars: usize,
     /// Connections open at once.
     pub max_connections: usize,
+    /// The longest a request's header may take.
+    pub header: Duration,
+    /// The longest a connection is kept open with nothing under way.
+    pub idle: Duration,
+    /// The longest an answer waits for a client that does not read it.
+    pub unread_answer: Duration,
     /// Turns running at once.
     pub max_turns: usize,
     /// Turns of one person running at once.
@@ -153,6 +165,9 @@ fn limits(reader: &mut Reader) -> LimitsConfig {
         body_total: Duration::from_secs(reader.number("BODY_TIMEOUT_SECONDS", 120, 1..=86_400)),
         max_message_chars: reader.count("MAX_MESSAGE_CHARS", 8000, 1_000_000),
         max_connections: reader.count("MAX_CONNECTIONS", 8192, 1_000_000),
+        header: HEADER,
+        idle: IDLE,
+        unread_answer: UNREAD_ANSWER,
         max_turns: reader.count("MAX_TURNS", 1024, 100_000),
         max_turns_per_person: reader.count("MAX_TURNS_PER_PERSON", 8, 100_000),
         session_queue: usize::try_from(reader.number("SESSION_QUEUE", 8, 0..=1000)).unwrap_or(8),

@@ -12,6 +12,8 @@ pub mod body;
 pub mod byte_budget;
 pub mod chat;
 pub mod coding;
+pub mod connection;
+pub mod connections;
 pub mod earlier_assets;
 pub mod error;
 pub mod failed_tries;

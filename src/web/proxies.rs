@@ -62,7 +62,9 @@ impl TrustedProxies {
         Some(client)
     }
 
-    fn are_trusted(&self, peer: IpAddr) -> bool {
+    /// True when this is the address of one of them.
+    #[must_use]
+    pub fn are_trusted(&self, peer: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&peer))
     }
 
@@ -101,7 +103,8 @@ pub fn client_of(request: &HttpRequest) -> Option<IpAddr> {
 }
 
 /// Whoever has one IPv6 address has 2^64 of them (RFC 6177).
-fn of_one_client(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn of_one_client(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         address @ IpAddr::V4(_) => address,

@@ -1,9 +1,10 @@
 //! HTTP as bytes on a connection, for what a client library would hide or refuse to send.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SocketType};
 use serde_json::Value;
 
 /// On every response, exactly once.
@@ -88,7 +89,19 @@ pub struct Wire {
 
 impl Wire {
     pub fn connect(url: &str) -> Self {
-        let stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+        Self::over(TcpStream::connect(url.trim_start_matches("http://")).unwrap())
+    }
+
+    /// From another address of this machine.
+    pub fn connect_from(address: Ipv4Addr, url: &str) -> Self {
+        let server: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddrV4::new(address, 0)).unwrap();
+        rustix::net::connect(&socket, &server).unwrap();
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -146,6 +159,20 @@ impl Wire {
         let mut rest = Vec::new();
         self.stream.read_to_end(&mut rest).unwrap();
         rest
+    }
+
+    /// The status of the next answer, read with its body; `None` when the connection has ended.
+    pub fn broken_or_status(&mut self) -> Option<u16> {
+        let is_there = self.stream.fill_buf().is_ok_and(|some| !some.is_empty());
+        is_there.then(|| self.answer().status)
+    }
+
+    /// True when nothing comes for so long.
+    pub fn is_silent_for(&mut self, span: Duration) -> bool {
+        self.stream.get_ref().set_read_timeout(Some(span)).unwrap();
+        let silent = self.stream.fill_buf().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        self.stream.get_ref().set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        silent
     }
 
     /// What still comes before the connection breaks.

@@ -1,0 +1,130 @@
+//! Everything that answers a request, in its order, and how connections are served.
+
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_cors::Cors;
+use actix_web::dev::Server;
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::{App as Actix, web};
+
+use crate::app::App;
+use crate::config::ServerConfig;
+use crate::startup::listening::{self, Serving};
+use crate::startup::{StartupError, open_files};
+use crate::telemetry::metrics::Metrics;
+use crate::web::access::AccessControl;
+use crate::web::byte_budget::ByteBudget;
+use crate::web::connection::ConnectionPace;
+use crate::web::connections::Connections;
+use crate::web::earlier_assets::EarlierAssets;
+use crate::web::middleware::{
+    body_budget::{BodyPace, body_budget},
+    cache_headers::cache_headers,
+    foreign_origin::AllowedOrigins,
+    foreign_origin::foreign_origin,
+    last_answer::last_answer,
+    measure::{Meter, measure},
+    payload_limit::MaxRequestBytes,
+    payload_limit::payload_limit,
+    rate_limit::RateLimits,
+    rate_limit::rate_limit,
+    request_id::request_id,
+    security_headers::security_headers,
+    token_cookies::token_cookies,
+    unread_body::unread_body,
+};
+use crate::web::openapi::ShowDocs;
+use crate::web::proxies::TrustedProxies;
+use crate::web::routes;
+
+/// A body may be as slow as it likes for so long.
+const BODY_GRACE: Duration = Duration::from_secs(10);
+
+/// What browsers let the pages of other sites do.
+fn cors(allowed: &[String]) -> Cors {
+    let cors = allowed.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
+    cors.allowed_methods(["GET", "POST", "PATCH", "DELETE"])
+        .allowed_headers(["accept", "authorization", "content-type", "x-companion-person", "x-request-id"])
+        .expose_headers(["x-request-id", "retry-after"])
+        .supports_credentials()
+        // What is refused and why is said by `foreign_origin`.
+        .block_on_origin_mismatch(false)
+        .max_age(600)
+}
+
+/// What is set about connections.
+fn serving(
+    config: &ServerConfig,
+    workers: usize,
+    proxies: Arc<TrustedProxies>,
+) -> Result<Serving, StartupError> {
+    let limits = &config.limits;
+    let max_connections = open_files::for_connections(limits.max_connections)?;
+    let pace =
+        ConnectionPace { header: limits.header, idle: limits.idle, unread_answer: limits.unread_answer };
+    let connections = Arc::new(Connections::new(max_connections, proxies));
+    Ok(Serving { workers, max_connections, pace, connections, drain: config.drain })
+}
+
+/// A server for what listens, with everything that answers.
+pub(super) fn serve(
+    app: Arc<App>,
+    earlier: EarlierAssets,
+    listener: TcpListener,
+    config: &ServerConfig,
+) -> Result<Server, StartupError> {
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), app.now().as_millis())?;
+    let metrics = web::Data::new(metrics);
+    let shared = web::Data::from(app);
+    let earlier = web::Data::new(earlier);
+    let docs = ShowDocs(config.api_docs);
+    let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
+    let serving = serving(config, workers, proxies.clone())?;
+    let proxies = web::Data::from(proxies);
+    let rates = config.limits.turns_per_minute.map(|most| web::Data::new(RateLimits::new(most)));
+    let limits = &config.limits;
+    let budget = web::Data::new(ByteBudget::new(limits.max_inflight_body_bytes, limits.max_request_bytes));
+    let pace = BodyPace { idle: limits.body_idle, total: limits.body_total, grace: BODY_GRACE };
+    let allowed = config.allowed_origins.clone();
+    let origins = web::Data::new(AllowedOrigins(allowed.clone()));
+    let access = web::Data::new(AccessControl::new(config.access.clone()));
+    let max_bytes = MaxRequestBytes(config.limits.max_request_bytes);
+    let factory = move || {
+        let limited = rates.clone();
+        Actix::new()
+            .configure(move |config| {
+                if let Some(rates) = limited {
+                    config.app_data(rates);
+                }
+            })
+            .app_data(Rc::new(Meter::new(metrics.clone())))
+            .app_data(metrics.clone())
+            .app_data(max_bytes)
+            .app_data(budget.clone())
+            .app_data(pace)
+            .app_data(shared.clone())
+            .app_data(earlier.clone())
+            .app_data(docs)
+            .app_data(proxies.clone())
+            .app_data(origins.clone())
+            .app_data(access.clone())
+            .configure(routes)
+            .wrap(from_fn(body_budget))
+            .wrap(from_fn(payload_limit))
+            .wrap(from_fn(foreign_origin))
+            .wrap(Condition::new(!allowed.is_empty(), cors(&allowed)))
+            .wrap(from_fn(rate_limit))
+            .wrap(from_fn(token_cookies))
+            .wrap(from_fn(cache_headers))
+            .wrap(from_fn(security_headers))
+            .wrap(from_fn(request_id))
+            .wrap(from_fn(unread_body))
+            .wrap(from_fn(measure))
+            .wrap(from_fn(last_answer))
+    };
+    Ok(listening::serve(factory, listener, serving)?)
+}

@@ -1,0 +1,320 @@
+//! One client's connection: knows when a header began, when nothing is under way and when an answer is not read, and ends
+//! it when one of these takes too long.
+//!
+//! What is read is handed to actix-http as it comes and nothing is parsed here; that a header has ended is known from the
+//! request it made ([`Activity::serve`]), so that every header of a connection is timed, not the first alone.
+//!
+//! Bounds: 32 KiB of header, the times of [`ConnectionPace`], and 16 MiB of a body that nobody reads. While a request is served actix-http reads up to 128 KiB
+//! of what follows it; what is left of that afterwards counts as the beginning of the next header.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::web::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use crate::web::connections::Place;
+
+/// The most bytes of one header, the request line included.
+pub const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// So much is thrown away of a body that nobody reads, so that its sender comes to reading the answer.
+const MOST_THROWN_AWAY: usize = 16 * 1024 * 1024;
+/// After so many bytes of one connection it is the others' turn.
+const READ_AT_ONCE: usize = 16 * 1024;
+/// Who reads so much of an answer within [`ConnectionPace::unread_answer`] is not too slow.
+const ENOUGH_READ: usize = 16 * 1024;
+/// The time in use changes with how many are connected; it is looked at again this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+const SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const LARGE: &[u8] =
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// How long the parts of a connection may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionPace {
+    /// A whole header, from its first byte; of the first one from the connection's beginning.
+    pub header: Duration,
+    /// Nothing under way. While the server is crowded it is `header` instead.
+    pub idle: Duration,
+    /// 16 KiB of an answer that waits for its reader, or all of it.
+    pub unread_answer: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing is under way.
+    Idle,
+    /// A header has begun.
+    Header,
+    /// A request is being answered.
+    Serving,
+    /// It was answered without reading its body: actix-http throws away what still comes of that, then closes.
+    Closing,
+}
+
+/// What a connection is busy with. Shared with the requests that come over it.
+pub struct Activity {
+    phase: Cell<Phase>,
+    since: Cell<Instant>,
+    /// Bytes of the header so far; while a request is served, of what follows it; then of what is thrown away.
+    ahead: Cell<usize>,
+    body_is_unread: Cell<bool>,
+}
+
+impl Activity {
+    fn new() -> Self {
+        let (phase, since) = (Cell::new(Phase::Header), Cell::new(Instant::now()));
+        Self { phase, since, ahead: Cell::new(0), body_is_unread: Cell::new(false) }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.since.set(Instant::now());
+    }
+
+    fn received(&self, bytes: usize) {
+        match self.phase.get() {
+            Phase::Idle => {
+                self.enter(Phase::Header);
+                self.ahead.set(bytes);
+            }
+            Phase::Serving if self.body_is_unread.get() => {}
+            Phase::Header | Phase::Serving | Phase::Closing => {
+                self.ahead.set(self.ahead.get().saturating_add(bytes));
+            }
+        }
+    }
+
+    /// A header is whole: its request is served until what is returned is dropped.
+    #[must_use]
+    pub fn serve(self: Rc<Self>) -> Served {
+        self.phase.set(Phase::Serving);
+        self.ahead.set(0);
+        self.body_is_unread.set(false);
+        Served(self)
+    }
+
+    /// Tells whether something of the body of the request that is being served has still to be read.
+    pub fn body_is_unread(&self, so: bool) {
+        self.body_is_unread.set(so);
+    }
+}
+
+/// A request that is being answered.
+pub struct Served(Rc<Activity>);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let begun = self.0.ahead.get() > 0;
+        self.0.enter(match (self.0.body_is_unread.get(), begun) {
+            (true, _) => Phase::Closing,
+            (false, true) => Phase::Header,
+            (false, false) => Phase::Idle,
+        });
+    }
+}
+
+/// An answer's body, until whose end the request is served.
+pub struct Answer<B> {
+    body: B,
+    _served: Option<Served>,
+}
+
+impl<B> Answer<B> {
+    /// The body of the answer to a served request.
+    pub const fn new(body: B, served: Option<Served>) -> Self {
+        Self { body, _served: served }
+    }
+}
+
+impl<B: MessageBody + Unpin> MessageBody for Answer<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}
+
+/// Why a connection is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    SlowHeader,
+    LargeHeader,
+    Idle,
+    UnreadAnswer,
+}
+
+/// Since when an answer waits for its reader, and how much was read of it meanwhile.
+struct Unread {
+    since: Instant,
+    read: usize,
+}
+
+/// A connection and the watch over it.
+pub struct Connection {
+    stream: TcpStream,
+    activity: Rc<Activity>,
+    pace: ConnectionPace,
+    unread: Option<Unread>,
+    /// Bytes that were read since the others had their turn.
+    at_once: usize,
+    /// The parser was given a turn to make a request of what it has.
+    parser_had_its_turn: bool,
+    /// Never later than what is due next; often earlier, so that a request does not have to set it.
+    timer: Pin<Box<Sleep>>,
+    place: Place,
+}
+
+impl Connection {
+    /// A connection that has just been made and was given its place.
+    #[must_use]
+    pub fn new(stream: TcpStream, pace: ConnectionPace, place: Place) -> Self {
+        let (activity, timer) = (Rc::new(Activity::new()), Box::pin(tokio::time::sleep(pace.header)));
+        Self { stream, activity, pace, unread: None, at_once: 0, parser_had_its_turn: false, timer, place }
+    }
+
+    /// What this connection is busy with.
+    #[must_use]
+    pub fn activity(&self) -> Rc<Activity> {
+        self.activity.clone()
+    }
+
+    /// What has to have ended by when.
+    fn due(&self) -> Option<(Ending, Instant)> {
+        if let Some(unread) = &self.unread {
+            return Some((Ending::UnreadAnswer, unread.since + self.pace.unread_answer));
+        }
+        let since = self.activity.since.get();
+        match self.activity.phase.get() {
+            Phase::Idle if self.place.is_crowded() => Some((Ending::Idle, since + self.pace.header)),
+            Phase::Idle => Some((Ending::Idle, since + self.pace.idle)),
+            Phase::Header => Some((Ending::SlowHeader, since + self.pace.header)),
+            Phase::Closing => Some((Ending::Idle, since + self.pace.header)),
+            Phase::Serving => None,
+        }
+    }
+
+    /// What has not ended in time; else the task is woken when the next look is due.
+    fn overdue(&mut self, cx: &mut Context<'_>) -> Option<Ending> {
+        let (ending, due) = self.due()?;
+        loop {
+            if self.timer.deadline().into_std() > due {
+                self.timer.as_mut().reset(due.into());
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return None;
+            }
+            let now = Instant::now();
+            if now >= due {
+                return Some(ending);
+            }
+            self.timer.as_mut().reset(due.min(now + LOOK_AGAIN).into());
+        }
+    }
+
+    /// Ends what can be read. Whoever is in the middle of a header is told why, as far as that fits in the way.
+    fn end(&mut self, ending: Ending) -> io::Result<()> {
+        tracing::debug!(event = "connection_ended", reason = ?ending, "A connection was ended");
+        let told = match ending {
+            Ending::SlowHeader => SLOW,
+            Ending::LargeHeader => LARGE,
+            Ending::Idle => return Ok(()),
+            Ending::UnreadAnswer => return Err(io::ErrorKind::TimedOut.into()),
+        };
+        self.activity.enter(Phase::Closing);
+        drop(self.stream.try_write(told));
+        Ok(())
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let (phase, ahead) = (this.activity.phase.get(), this.activity.ahead.get());
+        if phase == Phase::Closing && ahead >= MOST_THROWN_AWAY {
+            return Poll::Ready(this.end(Ending::Idle));
+        }
+        if phase == Phase::Closing && !this.place.may_be_emptied() {
+            return this.overdue(cx).map_or(Poll::Pending, |ending| Poll::Ready(this.end(ending)));
+        }
+        let full = phase == Phase::Header && ahead >= MAX_HEADER_BYTES;
+        if full && this.parser_had_its_turn {
+            return Poll::Ready(this.end(Ending::LargeHeader));
+        }
+        this.parser_had_its_turn = full;
+        if full || this.at_once >= READ_AT_ONCE {
+            this.at_once = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = into.filled().len();
+        let room = MAX_HEADER_BYTES - ahead.min(MAX_HEADER_BYTES);
+        let polled = if phase == Phase::Header && room < into.remaining() {
+            let mut last = ReadBuf::new(into.initialize_unfilled_to(room));
+            let polled = Pin::new(&mut this.stream).poll_read(cx, &mut last);
+            let bytes = last.filled().len();
+            into.advance(bytes);
+            polled
+        } else {
+            Pin::new(&mut this.stream).poll_read(cx, into)
+        };
+        if polled.is_pending() {
+            this.at_once = 0;
+            return this.overdue(cx).map_or(Poll::Pending, |ending| Poll::Ready(this.end(ending)));
+        }
+        let bytes = into.filled().len() - before;
+        this.at_once += bytes;
+        this.activity.received(bytes);
+        polled
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        match &polled {
+            Poll::Ready(Ok(sent)) => {
+                if let Some(unread) = &mut this.unread {
+                    unread.read += sent;
+                    if unread.read >= ENOUGH_READ {
+                        *unread = Unread { since: Instant::now(), read: 0 };
+                    }
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                this.unread.get_or_insert_with(|| Unread { since: Instant::now(), read: 0 });
+                if this.overdue(cx).is_some() {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+            }
+        }
+        polled
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        // It is flushed when all of it was taken.
+        if this.unread.take().is_some() {
+            this.activity.since.set(Instant::now());
+        }
+        Pin::new(&mut this.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
