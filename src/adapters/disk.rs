@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{OFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 /// What went wrong with a file or directory.
 #[derive(Debug, thiserror::Error)]
@@ -105,10 +106,13 @@ pub fn create_private_dir(path: &Path, heir: Option<(u32, u32)>) -> Result<(), D
         return Ok(());
     }
     let around = path.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(around).naming("create directory", around)?;
+    if !around.exists() {
+        fs::create_dir_all(around).naming("create directory", path)?;
+    }
     let staged = temporary_in(around);
     DirBuilder::new().mode(0o700).create(&staged).naming("create directory", path)?;
-    let made = heir.map_or(Ok(()), |heir| give_to(&staged, heir)).and_then(|()| name_once(&staged, path));
+    let named = || name_once(&staged, path).naming("create directory", path);
+    let made = heir.map_or(Ok(()), |heir| give_to(&staged, heir)).and_then(|()| named());
     if made.is_err() {
         drop(fs::remove_dir(&staged));
         // Somebody else may have been faster.
@@ -186,13 +190,13 @@ pub fn flush_dir(path: &Path) -> Result<(), DiskError> {
 /// # Errors
 /// `AlreadyExists` when the name is taken; otherwise what the file system says.
 pub fn publish(temporary: &Path, name: &Path) -> Result<(), DiskError> {
-    name_once(temporary, name)?;
+    name_once(temporary, name).naming("rename to", name)?;
     name.parent().map_or(Ok(()), flush_dir)
 }
 
-fn name_once(temporary: &Path, name: &Path) -> Result<(), DiskError> {
+fn name_once(temporary: &Path, name: &Path) -> Result<(), Errno> {
     let cwd = rustix::fs::CWD;
-    renameat_with(cwd, temporary, cwd, name, RenameFlags::NOREPLACE).naming("rename to", name)
+    renameat_with(cwd, temporary, cwd, name, RenameFlags::NOREPLACE)
 }
 
 /// Removes a file; one that is not there is success. True when there was one.
