@@ -22,6 +22,7 @@ mod openapi;
 mod origins;
 mod persons;
 mod rate_limits;
+mod real_model_server;
 mod request_size;
 mod sessions;
 mod stopping;

@@ -286,3 +286,20 @@ fn words_of_self_harm_get_care_and_help_whatever_the_model_says_and_when_it_is_d
     assert_eq!(asked[0]["messages"][1]["content"], "I want to kill myself", "and it knows what was said");
     assert!(asked[0]["messages"][0]["content"].as_str().unwrap().contains("findahelpline.com"));
 }
+
+#[test]
+fn what_is_paid_for_is_not_started_where_strangers_reach_it() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let start = |more: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_companion"));
+        command.env_clear().current_dir(dir.path()).env("DATA_DIR", "data").env("HOST", "0.0.0.0");
+        command.env("LLM_API_KEY", "sk-very-secret").envs(more.iter().copied());
+        command.output().unwrap()
+    };
+    let output = start(&[("PORT", "none")]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("ALLOW_ANONYMOUS") && told.contains("PORT=\"none\""), "all at once: {told}");
+    assert_eq!(told.lines().count(), 3, "{told}");
+    assert!(!told.contains("sk-very") && !dir.path().join("data").exists(), "{told}");
+}
