@@ -59,7 +59,7 @@ fn serving(
     metrics: Arc<Metrics>,
 ) -> Result<Serving, StartupError> {
     let limits = &config.limits;
-    let max_connections = open_files::for_connections(limits.max_connections)?;
+    let max_connections = open_files::for_connections(limits.max_connections, config.outside.connections())?;
     let pace =
         ConnectionPace { header: limits.header, idle: limits.idle, unread_answer: limits.unread_answer };
     let connections = Arc::new(Connections::new(max_connections, proxies, metrics));
