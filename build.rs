@@ -23,6 +23,10 @@ const PREFIX: &str = "/static/";
 /// Where the bytes lie for the compiler, beside the source that names them.
 const STORE: &str = "embedded";
 
+/// All files of a release together, in all their encodings: so much of the server's memory they take for good. README,
+/// Limits.
+const MOST_BYTES: u64 = 4 << 20;
+
 /// What a file is, told by its ending.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -55,7 +59,21 @@ fn main() -> Result<()> {
     }
     let mut finished: Vec<_> = finisher.done.into_values().collect();
     finished.sort_by(|a, b| a.name.cmp(&b.name));
-    fs::write(out.join("assets.rs"), table(&finished, &cargo_says("CARGO_PKG_VERSION")?, &out.join(STORE))?)?;
+    let store = out.join(STORE);
+    fs::write(out.join("assets.rs"), table(&finished, &cargo_says("CARGO_PKG_VERSION")?, &store)?)?;
+    check_size(&store)
+}
+
+fn check_size(store: &Path) -> Result<()> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(store)? {
+        bytes += entry?.metadata()?.len();
+    }
+    if bytes > MOST_BYTES {
+        return Err(
+            format!("static/ takes {bytes} bytes with what is compressed, more than {MOST_BYTES}").into()
+        );
+    }
     Ok(())
 }
 

@@ -116,7 +116,8 @@ impl Application {
         };
         let app = Arc::new(App::new(parts, tokio::runtime::Handle::current()));
         let url = format!("http://{}", listener.local_addr()?);
-        let server = serving::serve(app.clone(), storage::earlier_assets(&data_dir), listener, config)?;
+        let files = (substitutes.assets, storage::earlier_assets(&data_dir));
+        let server = serving::serve(app.clone(), files, listener, config)?;
         Ok(Self {
             app,
             data_dir,

@@ -1,5 +1,6 @@
 //! One outside thing per file: SQLite, the data directory, audio files, backups, the offline companion, what is asked over the network.
 
+pub mod acting;
 pub mod audio_store;
 pub mod backup_codec;
 pub mod backup_record;
@@ -21,6 +22,7 @@ pub mod installation;
 pub mod inventory;
 pub mod langgraph;
 pub mod learning_store;
+pub mod leftovers;
 pub mod llm;
 pub mod memory_index;
 pub mod memory_inspection;

@@ -1,5 +1,7 @@
 //! Who the companion is: built in, or from the file `PERSONA_FILE` names.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::domain::chat::Persona;
@@ -23,10 +25,13 @@ pub(crate) enum PersonaError {
 pub(crate) fn load(path: Option<&Path>) -> Result<Persona, PersonaError> {
     let Some(path) = path else { return parse(BUILT_IN, Path::new("the built-in persona")) };
     let unreadable = |source| PersonaError::Unreadable { path: path.to_owned(), source };
-    if std::fs::metadata(path).map_err(unreadable)?.len() > MOST_BYTES {
+    let mut text = String::new();
+    // What a file says of its size is not believed: a device says 0 and goes on for ever.
+    let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
+    if read.map_err(unreadable)? as u64 > MOST_BYTES {
         return Err(PersonaError::TooLarge(path.to_owned()));
     }
-    parse(&std::fs::read_to_string(path).map_err(unreadable)?, path)
+    parse(&text, path)
 }
 
 fn parse(text: &str, path: &Path) -> Result<Persona, PersonaError> {
@@ -71,6 +76,7 @@ mod tests {
         assert!(told(&BUILT_IN.replace("honesty", "honestly").into_bytes()).contains("unknown field"));
         assert!(told(&[0xFF, 0xFE]).contains("cannot be read"));
         assert!(told(&vec![b'#'; 300_000]).contains("larger than"));
+        assert!(load(Some(Path::new("/dev/zero"))).unwrap_err().to_string().contains("larger than"));
         assert!(load(Some(Path::new("/no/such"))).is_err());
     }
 }

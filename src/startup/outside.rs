@@ -13,6 +13,7 @@ use crate::domain::chat::{ChatModel, SmallModel};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::secret::ApiKey;
 use crate::domain::upstream;
+use crate::web::assets::{ASSETS, Assets};
 
 /// To wait for a free connection; longer, and people had better be told.
 const PLACE: Duration = Duration::from_secs(5);
@@ -24,11 +25,13 @@ pub struct Substitutes {
     pub clock: Arc<dyn Clock>,
     /// Who answers; `None`: whom the settings name.
     pub model: Option<Arc<dyn ChatModel>>,
+    /// The files served under `/static/`, by name.
+    pub assets: Assets,
 }
 
 impl Default for Substitutes {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), model: None }
+        Self { clock: Arc::new(SystemClock), model: None, assets: Assets(ASSETS) }
     }
 }
 

@@ -16,25 +16,21 @@ use crate::startup::listening::{self, Serving};
 use crate::startup::{StartupError, open_files};
 use crate::telemetry::metrics::Metrics;
 use crate::web::access::AccessControl;
+use crate::web::assets::Assets;
 use crate::web::byte_budget::ByteBudget;
 use crate::web::connection::ConnectionPace;
 use crate::web::connections::Connections;
 use crate::web::earlier_assets::EarlierAssets;
 use crate::web::middleware::{
     body_budget::{BodyPace, body_budget},
-    cache_headers::cache_headers,
+    changing::Changing,
+    every_request::every_request,
     foreign_origin::AllowedOrigins,
     foreign_origin::foreign_origin,
-    last_answer::last_answer,
-    measure::{Meter, measure},
+    measure::Meter,
     payload_limit::MaxRequestBytes,
     payload_limit::payload_limit,
     rate_limit::RateLimits,
-    rate_limit::rate_limit,
-    request_id::request_id,
-    security_headers::security_headers,
-    token_cookies::token_cookies,
-    unread_body::unread_body,
 };
 use crate::web::openapi::ShowDocs;
 use crate::web::proxies::TrustedProxies;
@@ -60,19 +56,20 @@ fn serving(
     config: &ServerConfig,
     workers: usize,
     proxies: Arc<TrustedProxies>,
+    metrics: Arc<Metrics>,
 ) -> Result<Serving, StartupError> {
     let limits = &config.limits;
-    let max_connections = open_files::for_connections(limits.max_connections)?;
+    let max_connections = open_files::for_connections(limits.max_connections, config.outside.connections())?;
     let pace =
         ConnectionPace { header: limits.header, idle: limits.idle, unread_answer: limits.unread_answer };
-    let connections = Arc::new(Connections::new(max_connections, proxies));
+    let connections = Arc::new(Connections::new(max_connections, proxies, metrics));
     Ok(Serving { workers, max_connections, pace, connections, drain: config.drain })
 }
 
 /// A server for what listens, with everything that answers.
 pub(super) fn serve(
     app: Arc<App>,
-    earlier: EarlierAssets,
+    (assets, earlier): (Assets, EarlierAssets),
     listener: TcpListener,
     config: &ServerConfig,
 ) -> Result<Server, StartupError> {
@@ -83,7 +80,7 @@ pub(super) fn serve(
     let earlier = web::Data::new(earlier);
     let docs = ShowDocs(config.api_docs);
     let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
-    let serving = serving(config, workers, proxies.clone())?;
+    let serving = serving(config, workers, proxies.clone(), metrics.clone().into_inner())?;
     let proxies = web::Data::from(proxies);
     let rates = config.limits.turns_per_minute.map(|most| web::Data::new(RateLimits::new(most)));
     let limits = &config.limits;
@@ -107,24 +104,18 @@ pub(super) fn serve(
             .app_data(budget.clone())
             .app_data(pace)
             .app_data(shared.clone())
+            .app_data(assets)
             .app_data(earlier.clone())
             .app_data(docs)
             .app_data(proxies.clone())
             .app_data(origins.clone())
             .app_data(access.clone())
             .configure(routes)
-            .wrap(from_fn(body_budget))
-            .wrap(from_fn(payload_limit))
-            .wrap(from_fn(foreign_origin))
+            .wrap(Changing(from_fn(body_budget)))
+            .wrap(Changing(from_fn(payload_limit)))
+            .wrap(Changing(from_fn(foreign_origin)))
             .wrap(Condition::new(!allowed.is_empty(), cors(&allowed)))
-            .wrap(from_fn(rate_limit))
-            .wrap(from_fn(token_cookies))
-            .wrap(from_fn(cache_headers))
-            .wrap(from_fn(security_headers))
-            .wrap(from_fn(request_id))
-            .wrap(from_fn(unread_body))
-            .wrap(from_fn(measure))
-            .wrap(from_fn(last_answer))
+            .wrap(from_fn(every_request))
     };
     Ok(listening::serve(factory, listener, serving)?)
 }

@@ -14,6 +14,7 @@ use crate::web::assets;
 use crate::web::body::JsonBody;
 use crate::web::error::ApiError;
 use crate::web::failed_tries::FailedTries;
+use crate::web::middleware::measure::Route;
 use crate::web::middleware::token_cookies::{CookieChange, SIGN_IN};
 use crate::web::openapi::ErrorBody;
 use crate::web::proxies::client_of;
@@ -87,7 +88,7 @@ impl AccessControl {
         tracing::warn!(
             event = "access_refused",
             method = %request.method(),
-            route = request.match_pattern().unwrap_or_default(),
+            route = &*Route::of(request),
             barred_seconds = counted.err(),
             "A wrong token was presented"
         );

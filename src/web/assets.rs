@@ -2,6 +2,11 @@
 //!
 //! Here a representation is chosen (coding, 304, range); how long it may be kept is the `cache_headers` middleware's.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{
     self, ContentRange, ContentRangeSpec, EntityTag, HeaderName, HeaderValue, IfMatch, IfNoneMatch, IfRange,
     Range,
@@ -16,7 +21,7 @@ use crate::web::error::ApiError;
 use crate::web::openapi::{Binary, ErrorBody};
 
 /// One embedded file.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Asset {
     /// Its path below `/static/`, fingerprint included; a page's own name.
     pub name: &'static str,
@@ -31,7 +36,7 @@ pub struct Asset {
 }
 
 /// One representation of a file.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Variant {
     /// What is sent.
     pub bytes: &'static [u8],
@@ -40,6 +45,10 @@ pub struct Variant {
 }
 
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+/// The files served under `/static/`, by name. Found in the application's data.
+#[derive(Debug, Clone, Copy)]
+pub struct Assets(pub &'static [Asset]);
 
 /// Serves the client's page.
 #[utoipa::path(
@@ -75,11 +84,25 @@ pub async fn page(req: HttpRequest) -> HttpResponse {
 )]
 pub async fn asset(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let name = req.match_info().query("name");
-    if let Some(asset) = find(name) {
-        return Ok(respond(&req, asset));
+    if let Some(file) = of_this_release(&req, name) {
+        return Ok(file);
     }
     let earlier = req.app_data::<web::Data<EarlierAssets>>().ok_or(ApiError::NotFound)?;
     earlier.respond(&req, name).await
+}
+
+fn of_this_release(req: &HttpRequest, name: &str) -> Option<HttpResponse> {
+    Some(respond(req, req.app_data::<Assets>()?.find(name)?))
+}
+
+/// The answer to a request for a file of this release, found without the router: these are the most frequent requests, and the
+/// quickest to answer. `None` when something else has a say in the answer.
+#[must_use]
+pub fn at_hand(req: &HttpRequest) -> Option<HttpResponse> {
+    let name = req.match_info().as_str().strip_prefix("/static/")?;
+    let plain =
+        [Method::GET, Method::HEAD].contains(req.method()) && !req.headers().contains_key(header::ORIGIN);
+    plain.then(|| of_this_release(req, name))?
 }
 
 /// The files of this release as they are kept for the releases after it: each encoding by the name it has there.
@@ -93,9 +116,12 @@ pub fn to_keep() -> impl Iterator<Item = (String, &'static [u8])> {
     })
 }
 
-/// The file of exactly this fingerprinted name.
-pub fn find(name: &str) -> Option<&'static Asset> {
-    ASSETS.binary_search_by(|asset| asset.name.cmp(name)).ok().and_then(|at| ASSETS.get(at))
+impl Assets {
+    /// The file of exactly this fingerprinted name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&'static Asset> {
+        self.0.binary_search_by(|asset| asset.name.cmp(name)).ok().and_then(|at| self.0.get(at))
+    }
 }
 
 /// Answers a GET or HEAD with the representation, and the part of it, that the client asked for.
@@ -124,7 +150,34 @@ pub fn respond(req: &HttpRequest, asset: &'static Asset) -> HttpResponse {
         response.insert_header((header::CONTENT_ENCODING, encoding));
     }
     response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(asset.mime)));
-    response.body(Bytes::from_static(body))
+    response.body(Pieces::of(body))
+}
+
+/// The largest piece of a body that is written at once. actix-http copies what it writes: a file in one piece would take its
+/// whole size for each connection, and the copy would no longer fit the processor's cache.
+const PIECE: usize = 16 << 10;
+
+/// A body that is handed on in pieces.
+struct Pieces(&'static [u8]);
+
+impl Pieces {
+    fn of(bytes: &'static [u8]) -> BoxBody {
+        if bytes.len() <= PIECE { BoxBody::new(Bytes::from_static(bytes)) } else { BoxBody::new(Self(bytes)) }
+    }
+}
+
+impl MessageBody for Pieces {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.0.len() as u64)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let (piece, rest) = self.0.split_at(self.0.len().min(PIECE));
+        self.0 = rest;
+        Poll::Ready((!piece.is_empty()).then(|| Ok(Bytes::from_static(piece))))
+    }
 }
 
 /// Every answer depends on what the client accepts, errors included.
@@ -252,7 +305,7 @@ fn entity_tag(etag: &str) -> EntityTag {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::body::{BodySize, MessageBody, to_bytes};
+    use actix_web::body::to_bytes;
     use actix_web::http::header::{HeaderName, IF_NONE_MATCH, IF_RANGE, RANGE};
     use actix_web::test::{TestRequest, call_service, init_service};
     use actix_web::{App, web};
@@ -456,7 +509,8 @@ mod tests {
 
     #[actix_web::test]
     async fn only_exact_fingerprinted_names_are_known() {
-        let app = init_service(App::new().route("/static/{name:.*}", web::get().to(asset))).await;
+        let app = App::new().app_data(Assets(ASSETS)).route("/static/{name:.*}", web::get().to(asset));
+        let app = init_service(app).await;
         for known in ASSETS {
             let request = TestRequest::with_uri(&format!("/static/{}", known.name)).to_request();
             let response = call_service(&app, request).await;
@@ -479,7 +533,7 @@ mod tests {
         let names: Vec<_> =
             html.split("/static/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(!names.is_empty());
-        assert!(names.iter().all(|name| find(name).is_some()), "{names:?}");
+        assert!(names.iter().all(|name| Assets(ASSETS).find(name).is_some()), "{names:?}");
     }
 
     #[test]

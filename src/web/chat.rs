@@ -1,7 +1,7 @@
 //! A turn over HTTP: whole, or streamed as server-sent events.
 
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
@@ -99,7 +99,7 @@ pub async fn chat(
         let reply = whole(events).await?;
         return Ok(HttpResponse::Ok().json(reply_body(reply, degraded)));
     }
-    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let id = RequestId::of(&request).map(|id| id.as_str().to_owned()).unwrap_or_default();
     let body = stream::unfold((events, id, degraded), |(mut events, id, degraded)| async move {
         let mut frames = frame(events.recv().await?, &id, &degraded);
         // What is there already goes in the same packet.

@@ -1,5 +1,7 @@
 //! Which of a file's codings a client gets: brotli, gzip, or the file as it is.
 
+use std::cell::RefCell;
+
 use actix_web::http::header::{self, AcceptEncoding, Encoding, HeaderValue, Preference, QualityItem};
 use actix_web::{HttpMessage, HttpRequest};
 
@@ -49,10 +51,45 @@ impl Coding {
 
 /// The coding the client likes best of those there are, `None` if it refuses them all.
 pub fn negotiate(req: &HttpRequest, there_is: impl Fn(Coding) -> bool) -> Option<Coding> {
-    let offers = || ALL.into_iter().filter(|coding| there_is(*coding));
-    if !req.headers().contains_key(header::ACCEPT_ENCODING) {
-        return offers().find(|coding| *coding == Coding::Identity);
+    let mut asked = req.headers().get_all(header::ACCEPT_ENCODING);
+    let Some(first) = asked.next() else { return there_is(Coding::Identity).then_some(Coding::Identity) };
+    if asked.next().is_some() {
+        return read(req, there_is);
     }
+    let offered = ALL.map(&there_is);
+    RECENT.with_borrow_mut(|recent| {
+        if let Some(known) = recent.iter().find(|known| known.offered == offered && known.asked == *first) {
+            return known.chosen;
+        }
+        let chosen = read(req, there_is);
+        // A copy: the value itself would hold on to all that was read with it.
+        if first.len() <= LONGEST
+            && let Ok(asked) = HeaderValue::from_bytes(first.as_bytes())
+        {
+            recent.truncate(MOST - 1);
+            recent.insert(0, Negotiated { asked, offered, chosen });
+        }
+        chosen
+    })
+}
+
+/// A header as a browser sends it with every request, and what came of it.
+struct Negotiated {
+    asked: HeaderValue,
+    offered: [bool; 3],
+    chosen: Option<Coding>,
+}
+
+/// So many of them, and up to so many bytes each, one worker remembers.
+const MOST: usize = 16;
+const LONGEST: usize = 128;
+
+thread_local! {
+    static RECENT: RefCell<Vec<Negotiated>> = const { RefCell::new(Vec::new()) };
+}
+
+fn read(req: &HttpRequest, there_is: impl Fn(Coding) -> bool) -> Option<Coding> {
+    let offers = || ALL.into_iter().filter(|coding| there_is(*coding));
     let offered: Vec<_> = offers().map(Coding::encoding).collect();
     let accepted = spell_out_wildcard(req.get_header().unwrap_or(AcceptEncoding(Vec::new())), &offered);
     let chosen = accepted.negotiate(offered.iter())?;

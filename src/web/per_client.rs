@@ -23,7 +23,10 @@ impl<T> PerClient<T> {
     /// What `look` makes of that of the client, who is the last one seen from now on; a new client is given a `fresh` one.
     pub fn with<R>(&self, client: IpAddr, fresh: impl FnOnce() -> T, look: impl FnOnce(&mut T) -> R) -> R {
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut theirs = clients.remove(&client).unwrap_or_else(fresh);
+        if let Some(theirs) = clients.get_mut(&client) {
+            return look(theirs);
+        }
+        let mut theirs = fresh();
         let made_of_it = look(&mut theirs);
         clients.insert(client, theirs);
         made_of_it

@@ -4,8 +4,11 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::dev::ServiceRequest;
+use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 use ipnet::IpNet;
+
+use crate::web::middleware::request_id::log_span;
 
 /// The proxies named by `TRUSTED_PROXIES`.
 #[derive(Debug, Default)]
@@ -24,10 +27,10 @@ impl TrustedProxies {
     /// True when a trusted proxy says that the request came to it over TLS.
     #[must_use]
     pub fn came_over_tls(&self, request: &ServiceRequest) -> bool {
-        let Some(scheme) = request.headers().get("x-forwarded-proto") else { return false };
+        let Some(scheme) = request.headers().get(header::X_FORWARDED_PROTO) else { return false };
         let peer = request.peer_addr().map(|peer| canonical(peer.ip()));
         if !peer.is_some_and(|peer| self.are_trusted(peer)) {
-            self.warn_once();
+            self.warn_once(request.request());
             return false;
         }
         // Each proxy appends its own word; the last is that of the proxy that talks to us.
@@ -40,12 +43,12 @@ impl TrustedProxies {
     #[must_use]
     pub fn client(&self, request: &HttpRequest) -> Option<IpAddr> {
         let peer = canonical(request.peer_addr()?.ip());
-        let forwarded: Vec<_> = request.headers().get_all("x-forwarded-for").collect();
-        if forwarded.is_empty() {
+        if !request.headers().contains_key(header::X_FORWARDED_FOR) {
             return Some(peer);
         }
+        let forwarded: Vec<_> = request.headers().get_all(header::X_FORWARDED_FOR).collect();
         if !self.are_trusted(peer) {
-            self.warn_once();
+            self.warn_once(request);
             return Some(peer);
         }
         let mut client = peer;
@@ -68,8 +71,9 @@ impl TrustedProxies {
         self.networks.iter().any(|network| network.contains(&peer))
     }
 
-    fn warn_once(&self) {
+    fn warn_once(&self, request: &HttpRequest) {
         if !self.warned.swap(true, Ordering::Relaxed) {
+            let _in_its_span = log_span(request).entered();
             tracing::warn!(
                 event = "untrusted_proxy",
                 "A forwarded request came from a peer that is not in TRUSTED_PROXIES; its X-Forwarded-* headers are ignored"

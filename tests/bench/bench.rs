@@ -1,8 +1,8 @@
 //! The benchmark: the figures that were promised, measured in one run on one machine.
 //!
 //! - `cargo bench --locked` measures all of them (about ten minutes) and prints a table to paste into the README.
-//! - `cargo bench --locked -- cleanup turns` measures the parts named: `start`, `turns`, `model`, `cleanup`, `few`, `snapshot`,
-//!   `restore`, `memories`, `recall` (which needs `LOCOMO_JSON`).
+//! - `cargo bench --locked -- cleanup turns` measures the parts named: `start`, `turns`, `model`, `edge`, `cleanup`, `few`,
+//!   `snapshot`, `restore`, `memories`, `recall` (which needs `LOCOMO_JSON`).
 //! - `-- --quick` runs at a small size: that shows that the benchmark works, its figures mean nothing.
 //!
 //! It fails when something cannot be run, never because of a figure: it measures, it does not judge a build.
@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use crate::table::Row;
 
 mod cleanup;
+mod edge;
 mod few;
 mod house;
 mod http;
@@ -35,9 +36,10 @@ mod turns;
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const PARTS: [(&str, Measure); 9] = [
+const PARTS: [(&str, Measure); 10] = [
     ("start", start::measure),
     ("turns", turns::measure),
+    ("edge", edge::measure),
     ("model", model::measure),
     ("cleanup", cleanup::measure),
     ("few", few::measure),
@@ -76,7 +78,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let (quick, parts) = read_arguments(std::env::args().skip(1))?;
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|first| first == "serve").is_some() {
+        return edge::stand_in::run(arguments);
+    }
+    let (quick, parts) = read_arguments(arguments)?;
     let place = tempfile::Builder::new().prefix("bench-").tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR")));
     let bench = Bench { quick, place: place.context("no place to work in")? };
     let mut rows = Vec::new();

@@ -49,10 +49,15 @@ impl House {
         size(&self.database()) + size(&self.dir.join("companion.db-wal"))
     }
 
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+    /// Gives a program the settings for this house and no others.
+    pub fn move_in(&self, command: &mut Command) {
         command.env_clear().env("DATA_DIR", &self.dir).env("SESSION_RETENTION_DAYS", RETENTION_DAYS);
         command.env("PORT", "0").env("RATE_LIMIT_ENABLED", "false").current_dir(std::env::temp_dir());
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        self.move_in(&mut command);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         command
     }

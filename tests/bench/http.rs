@@ -21,6 +21,19 @@ impl Client {
 
     /// Sends a request and waits for the whole answer: its status and body.
     pub fn ask(&mut self, request: &[u8]) -> Result<(u16, &[u8])> {
+        let (status, body) = self.exchange(request)?;
+        Ok((status, &self.received[body..]))
+    }
+
+    /// The same: its head and body.
+    pub fn ask_whole(mut self, request: &[u8]) -> Result<(String, Vec<u8>)> {
+        let (_, body) = self.exchange(request)?;
+        let head = String::from_utf8(self.received[..body].to_vec())?;
+        Ok((head, self.received.split_off(body)))
+    }
+
+    /// The answer's status, and where its body begins in what was received.
+    fn exchange(&mut self, request: &[u8]) -> Result<(u16, usize)> {
         self.stream.write_all(request)?;
         self.received.clear();
         loop {
@@ -28,8 +41,8 @@ impl Client {
             let count = self.stream.read(&mut chunk)?;
             ensure!(count > 0, "the server closed the connection");
             self.received.extend_from_slice(&chunk[..count]);
-            if let Some((status, body)) = whole(&self.received)? {
-                return Ok((status, &self.received[body..]));
+            if let Some(found) = whole(&self.received)? {
+                return Ok(found);
             }
         }
     }
@@ -41,7 +54,11 @@ fn whole(answer: &[u8]) -> Result<Option<(u16, usize)>> {
     let head = std::str::from_utf8(&answer[..end])?.to_ascii_lowercase();
     let status = head.split(' ').nth(1).context("no status")?.parse()?;
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-    let length: usize = length.context("an answer without a length")?.trim().parse()?;
+    let length: usize = match length {
+        // It has no body, whatever length is told.
+        _ if status == 304 => 0,
+        length => length.context("an answer without a length")?.trim().parse()?,
+    };
     Ok((answer.len() >= end + 4 + length).then_some((status, end + 4)))
 }
 
@@ -66,9 +83,14 @@ pub fn streamed_turn(session: &str, message: &str) -> Vec<u8> {
 }
 
 fn post(path: &str, accept: &str, body: &str) -> Vec<u8> {
+    post_with(path, &format!("Accept: {accept}\r\n"), body)
+}
+
+/// A POST of JSON with more header lines, each with its end of line.
+pub fn post_with(path: &str, lines: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nHost: companion\r\nAccept: {accept}\r\nContent-Type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nHost: companion\r\n{lines}Content-Type: application/json\r\n\
          Content-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()

@@ -15,12 +15,12 @@ impl Figure {
         Self(value, "%")
     }
 
-    pub const fn per_second(value: f64) -> Self {
-        Self(value, "/s")
-    }
-
     pub const fn seconds(value: f64) -> Self {
         Self(value, "s")
+    }
+
+    pub const fn per_second(value: f64) -> Self {
+        Self(value, "/s")
     }
 
     #[expect(clippy::cast_precision_loss, reason = "sizes of files, shown with three digits")]
@@ -50,6 +50,10 @@ pub enum Reach {
     AtLeast(Figure),
     /// The baseline, at most this many times.
     Times(f64),
+    /// The baseline, at least this many times.
+    TimesAtLeast(f64),
+    /// The baseline and at most so much more.
+    Above(Figure),
     /// Nothing: told so that the others can be understood.
     Told,
 }
@@ -77,6 +81,8 @@ impl Row {
             Reach::AtMost(most) => Some(self.measured.0 <= most.0),
             Reach::AtLeast(least) => Some(self.measured.0 >= least.0),
             Reach::Times(most) => self.ratio().map(|ratio| ratio <= most),
+            Reach::TimesAtLeast(least) => self.ratio().map(|ratio| ratio >= least),
+            Reach::Above(more) => self.against.map(|against| self.measured.0 <= against.0 + more.0),
             Reach::Told => None,
         };
         reached.map_or("", |reached| if reached { "reached" } else { "**missed**" })
@@ -93,6 +99,8 @@ pub fn render(rows: &[Row]) -> String {
             Reach::AtMost(most) => format!("<= {most}"),
             Reach::AtLeast(least) => format!(">= {least}"),
             Reach::Times(most) => format!("<= {most} x"),
+            Reach::TimesAtLeast(least) => format!(">= {least} x"),
+            Reach::Above(more) => format!("<= {more} more"),
             Reach::Told => String::new(),
         };
         let (what, measured, verdict) = (&row.what, row.measured, row.verdict());

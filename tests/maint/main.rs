@@ -21,6 +21,7 @@ mod ledger;
 mod links;
 mod memories;
 mod owners;
+mod planted_links;
 mod restore;
 mod scheduling;
 mod servers;

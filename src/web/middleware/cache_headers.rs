@@ -1,31 +1,20 @@
 //! `Cache-Control`, from the path and the status alone: what is wrong or private is never cached, what carries a hash
 //! of its content always is.
 
-use actix_web::Error;
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
-use actix_web::middleware::Next;
 
 const FOREVER: &str = "public, max-age=31536000, immutable";
 const SHORT: &str = "public, max-age=300";
 const NEVER: &str = "no-store";
 const PRIVATE: &str = "no-cache, no-store, must-revalidate";
 
-/// Sets `Cache-Control` on every response.
-///
-/// # Errors
-/// What the inner service says.
-pub async fn cache_headers<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
-    let mut response = next.call(request).await?;
+/// Sets `Cache-Control` on a response.
+pub fn set<B>(response: &mut ServiceResponse<B>) {
     // As the router has read it: another spelling of an address ("/%61pi/") is the same address.
     let policy = policy(response.request().match_info().as_str(), response.status());
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(policy));
-    Ok(response)
 }
 
 /// The table of the contract.
@@ -45,22 +34,23 @@ fn policy(path: &str, status: StatusCode) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::middleware::from_fn;
-    use actix_web::test::{TestRequest, call_service, init_service};
-    use actix_web::{App, HttpResponse, web};
+    use actix_web::HttpResponse;
+    use actix_web::test::TestRequest;
 
     use super::*;
 
-    #[actix_web::test]
-    async fn a_handler_cannot_make_an_error_or_an_answer_of_the_api_cacheable() {
-        async fn eager(status: web::Path<(String, u16)>) -> HttpResponse {
-            let status = StatusCode::from_u16(status.1).unwrap_or_default();
+    #[test]
+    fn a_handler_cannot_make_an_error_or_an_answer_of_the_api_cacheable() {
+        let eager = |status| {
             HttpResponse::build(status).insert_header((CACHE_CONTROL, "public, max-age=60")).finish()
-        }
-        let app = App::new().route("/{area}/{status}", web::get().to(eager)).wrap(from_fn(cache_headers));
-        let app = init_service(app).await;
-        for (path, expected) in [("/api/200", PRIVATE), ("/static/404", NEVER), ("/static/200", FOREVER)] {
-            let response = call_service(&app, TestRequest::with_uri(path).to_request()).await;
+        };
+        for (path, status, expected) in [
+            ("/api/x", StatusCode::OK, PRIVATE),
+            ("/static/x", StatusCode::NOT_FOUND, NEVER),
+            ("/static/x", StatusCode::OK, FOREVER),
+        ] {
+            let mut response = TestRequest::with_uri(path).to_srv_response(eager(status));
+            set(&mut response);
             let told: Vec<_> = response.headers().get_all(CACHE_CONTROL).collect();
             assert_eq!(told, [expected], "{path}");
         }

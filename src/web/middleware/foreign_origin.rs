@@ -9,6 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError, web};
 
 use crate::web::error::ApiError;
+use crate::web::middleware::measure::Route;
 
 /// The origins named by `ALLOWED_ORIGINS`, beside our own. Found in the application's data.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ pub async fn foreign_origin(
         tracing::warn!(
             event = "foreign_origin",
             method = %request.method(),
-            route = request.match_pattern().unwrap_or_default(),
+            route = &*Route::of(&request),
             "A page of another site was refused; ALLOWED_ORIGINS lets it in"
         );
         return Ok(request.into_response(ApiError::ForeignOrigin.error_response()));
@@ -34,7 +35,9 @@ pub async fn foreign_origin(
     next.call(request).await.map(ServiceResponse::map_into_boxed_body)
 }
 
-fn is_foreign(request: &ServiceRequest) -> bool {
+/// True when a browser says that a page of another site sent the request.
+#[must_use]
+pub fn is_foreign(request: &ServiceRequest) -> bool {
     if !request.headers().contains_key(ORIGIN) {
         return false;
     }

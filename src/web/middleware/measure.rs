@@ -7,18 +7,27 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::IF_NONE_MATCH;
 use actix_web::http::{Method, StatusCode};
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, web};
+use actix_web::{HttpMessage, web};
 
 use crate::telemetry::metrics::{Metrics, RequestCounts};
 
 /// The template of the address a request is for, `unknown` when it is none. Found in the request's extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route(pub Rc<str>);
+
+/// The template of the addresses of static files, which are told by how they begin: that spares matching the pattern.
+pub const STATIC_FILES: &str = "/static/{name:.*}";
+
+impl Route {
+    /// The route of a request, empty before it is known.
+    #[must_use]
+    pub fn of(request: &impl HttpMessage) -> Rc<str> {
+        request.extensions().get::<Self>().map(|route| route.0.clone()).unwrap_or_default()
+    }
+}
 
 /// The counters that one worker has used. Found in the application's data.
 pub struct Meter {
@@ -39,12 +48,27 @@ impl Meter {
         Self { metrics, routes: RefCell::default() }
     }
 
-    /// The place of a route and its name.
-    fn place_of(&self, route: &str) -> (usize, Rc<str>) {
+    /// The place of a request's route and its name.
+    fn place_of(&self, request: &ServiceRequest) -> (usize, Rc<str>) {
+        // As the router will read the address: "/%61pi/" is "/api/".
+        let path = request.match_info().as_str();
+        let is_file = path.starts_with("/static/");
+        // An address that looks like a template belongs to it; most have nothing to fill in and need not be matched again.
+        self.known(if is_file { STATIC_FILES } else { path }).unwrap_or_else(|| {
+            let route = request.resource_map().match_pattern(path);
+            let route = if is_file { STATIC_FILES } else { route.as_deref().unwrap_or("unknown") };
+            self.known(route).unwrap_or_else(|| self.learn(route))
+        })
+    }
+
+    fn known(&self, route: &str) -> Option<(usize, Rc<str>)> {
+        let routes = self.routes.borrow();
+        let at = routes.iter().position(|known| &*known.name == route)?;
+        Some((at, routes[at].name.clone()))
+    }
+
+    fn learn(&self, route: &str) -> (usize, Rc<str>) {
         let mut routes = self.routes.borrow_mut();
-        if let Some(at) = routes.iter().position(|known| &*known.name == route) {
-            return (at, routes[at].name.clone());
-        }
         let name: Rc<str> = route.into();
         routes.push(OfRoute { name: name.clone(), used: Vec::new() });
         (routes.len() - 1, name)
@@ -65,33 +89,38 @@ impl Meter {
     }
 }
 
-/// Measures every request with [`Meter`], and tells those further in its [`Route`].
-///
-/// # Errors
-/// What the inner service says.
-pub async fn measure<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
-    let began = Instant::now();
-    let method = label_of(request.method());
-    let Some(meter) = request.app_data::<Rc<Meter>>().cloned() else { return next.call(request).await };
-    let (at, route) = meter.place_of(route_of(&request).as_deref().unwrap_or("unknown"));
-    let is_static = &*route == "/" || &*route == "/index.html" || route.starts_with("/static/");
-    let holds_a_copy = is_static && request.headers().contains_key(IF_NONE_MATCH);
-    request.extensions_mut().insert(Route(route));
-    let response = next.call(request).await?;
-    meter.count(at, method, response.status(), began);
-    let still_good = response.status() == StatusCode::NOT_MODIFIED;
-    if holds_a_copy && (still_good || response.status().is_success()) {
-        meter.metrics.conditional(still_good);
-    }
-    Ok(response)
+/// A request on its way.
+pub struct Measured {
+    meter: Rc<Meter>,
+    began: Instant,
+    method: &'static str,
+    /// The route's place in the meter.
+    at: usize,
+    holds_a_copy: bool,
 }
 
-/// As the router will read the address: "/%61pi/" is "/api/".
-fn route_of(request: &ServiceRequest) -> Option<String> {
-    request.resource_map().match_pattern(request.match_info().as_str())
+/// Begins to measure a request with [`Meter`], and tells those further in its [`Route`].
+#[must_use]
+pub fn begin(request: &ServiceRequest) -> Option<Measured> {
+    let began = Instant::now();
+    let meter = request.app_data::<Rc<Meter>>()?.clone();
+    let (at, route) = meter.place_of(request);
+    let is_static = matches!(&*route, "/" | "/index.html" | STATIC_FILES);
+    let holds_a_copy = is_static && request.headers().contains_key(IF_NONE_MATCH);
+    request.extensions_mut().insert(Route(route));
+    Some(Measured { meter, began, method: label_of(request.method()), at, holds_a_copy })
+}
+
+impl Measured {
+    /// Counts the request, which has been answered.
+    pub fn end<B>(self, response: &ServiceResponse<B>) {
+        let status = response.status();
+        self.meter.count(self.at, self.method, status, self.began);
+        let still_good = status == StatusCode::NOT_MODIFIED;
+        if self.holds_a_copy && (still_good || status.is_success()) {
+            self.meter.metrics.conditional(still_good);
+        }
+    }
 }
 
 fn label_of(method: &Method) -> &'static str {

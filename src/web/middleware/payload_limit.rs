@@ -16,6 +16,7 @@ use futures_util::{StreamExt, future};
 use crate::telemetry::metrics::BodyRefusal;
 use crate::web::error::ApiError;
 use crate::web::metrics::refused_body;
+use crate::web::middleware::measure::Route;
 
 /// The largest request body in bytes. Found in the application's data; without it no body is let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub async fn payload_limit(
     tracing::warn!(
         event = "request_too_large",
         method = %refusal.request().method(),
-        route = refusal.request().match_pattern().unwrap_or_default(),
+        route = &*Route::of(refusal.request()),
         declared_bytes = declared,
         received_bytes = received.get(),
         "A request body was cut off at the limit"
@@ -65,7 +66,7 @@ fn log_refusal(request: &ServiceRequest, declared: Option<u64>, received: u64) {
     tracing::warn!(
         event = "request_too_large",
         method = %request.method(),
-        route = request.match_pattern().unwrap_or_default(),
+        route = &*Route::of(request),
         declared_bytes = declared,
         received_bytes = received,
         "A request body was refused before it was read"

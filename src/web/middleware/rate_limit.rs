@@ -8,11 +8,9 @@
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, ResponseError, web};
+use actix_web::{HttpMessage, web};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
@@ -89,17 +87,14 @@ impl<C: Clock + Clone> RateLimits<C> {
     }
 }
 
-/// Applies [`RateLimits`] to every request, before anything of its body is read.
+/// Applies [`RateLimits`] to a request, of whose body nothing has been read.
 ///
 /// # Errors
-/// What the inner service says.
-pub async fn rate_limit(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
+/// [`ApiError::RateLimited`] when it is one too many.
+pub fn check(request: &ServiceRequest) -> Result<(), ApiError> {
     if let Some(limits) = request.app_data::<web::Data<RateLimits>>()
         && let Some(client) = client_of(request.request())
-        && let kind = kind_of(&request)
+        && let kind = kind_of(request)
         && let Err(retry_after) = limits.check(client, kind)
     {
         if let Some(metrics) = request.app_data::<web::Data<Metrics>>() {
@@ -108,13 +103,13 @@ pub async fn rate_limit(
         // Not louder: whoever floods the server must not flood its log.
         tracing::debug!(
             event = "rate_limited",
-            route = request.match_pattern().unwrap_or_default(),
+            route = &*Route::of(request),
             retry_after,
             "A client asked too often"
         );
-        return Ok(request.into_response(ApiError::RateLimited { retry_after }.error_response()));
+        return Err(ApiError::RateLimited { retry_after });
     }
-    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+    Ok(())
 }
 
 fn kind_of(request: &ServiceRequest) -> Kind {

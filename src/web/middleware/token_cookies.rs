@@ -1,10 +1,8 @@
 //! The cookies that hold a token: read here, and set where a handler, an extractor or a middleware asked for it.
 
-use actix_web::body::MessageBody;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::middleware::Next;
+use actix_web::dev::ServiceResponse;
 use actix_web::{Error, HttpMessage, HttpRequest};
 
 use crate::domain::token::Token;
@@ -68,19 +66,15 @@ impl TokenCookie {
 /// Sets or removes the cookie where that was asked for.
 ///
 /// # Errors
-/// What the inner service says.
-pub async fn token_cookies<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
-    let mut response = next.call(request).await?;
+/// Never: a token is plain text.
+pub fn change<B>(response: &mut ServiceResponse<B>) -> Result<(), Error> {
     let change = response.request().extensions_mut().remove::<CookieChange>();
-    let Some(change) = change else { return Ok(response) };
-    let over_tls = response.request().extensions().get::<OverTls>().is_some_and(|tls| tls.0);
+    let Some(change) = change else { return Ok(()) };
+    let over_tls = response.request().extensions().contains::<OverTls>();
     for cookie in cookies(&change, over_tls) {
         response.response_mut().add_cookie(&cookie)?;
     }
-    Ok(response)
+    Ok(())
 }
 
 fn cookies(change: &CookieChange, over_tls: bool) -> Vec<Cookie<'static>> {

@@ -9,59 +9,63 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use actix_web::HttpMessage;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::middleware::Next;
 use actix_web::web::Bytes;
-use actix_web::{Error, HttpMessage};
 use futures_util::{Stream, stream};
 
 use crate::web::connection::Activity;
 
-type Shared = Rc<RefCell<Payload>>;
+/// A request's body, and the connection it comes over.
+pub struct Held {
+    request_body: Rc<RefCell<Payload>>,
+    activity: Option<Rc<Activity>>,
+}
 
-/// Holds every request body until its answer has been sent.
-///
-/// # Errors
-/// What the inner service says.
-pub async fn unread_body(
-    mut request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
+/// Takes hold of the request's body, if it has one; it can be read as before.
+pub fn hold(request: &mut ServiceRequest) -> Option<Held> {
     let body = request.take_payload();
     if matches!(body, Payload::None) {
-        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+        return None;
     }
     let activity = request.request().conn_data::<Rc<Activity>>().cloned();
     if let Some(activity) = &activity {
-        activity.body_is_unread(true);
+        activity.body_waits();
     }
-    let held: Shared = Rc::new(RefCell::new(body));
-    let reader = held.clone();
-    let chunks = stream::poll_fn(move |cx| Pin::new(&mut *reader.borrow_mut()).poll_next(cx));
+    let request_body = Rc::new(RefCell::new(body));
+    let reader = request_body.clone();
+    let told = activity.clone();
+    let chunks = stream::poll_fn(move |cx| {
+        told.iter().for_each(|activity| activity.body_comes());
+        Pin::new(&mut *reader.borrow_mut()).poll_next(cx)
+    });
     request.set_payload(Payload::Stream { payload: Box::pin(chunks) });
-    let response = next.call(request).await?;
-    Ok(response
-        .map_body(|_, body| BoxBody::new(Holding { body: body.boxed(), request_body: held, activity })))
+    Some(Held { request_body, activity })
+}
+
+/// Holds the request's body until the answer has been sent.
+pub fn keep(held: Option<Held>, response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let Some(held) = held else { return response };
+    response.map_body(|_, body| BoxBody::new(Holding { body, held }))
 }
 
 /// An answer's body that outlives the request's.
 struct Holding {
     body: BoxBody,
-    request_body: Shared,
-    activity: Option<Rc<Activity>>,
+    held: Held,
 }
 
 impl Drop for Holding {
     fn drop(&mut self) {
-        let Some(activity) = &self.activity else { return };
-        let (mut body, mut cx) = (self.request_body.borrow_mut(), Context::from_waker(Waker::noop()));
+        let Some(activity) = &self.held.activity else { return };
+        let (mut body, mut cx) = (self.held.request_body.borrow_mut(), Context::from_waker(Waker::noop()));
         // What has come is all there is to read now: at most what actix-http keeps of a body.
         loop {
             match Pin::new(&mut *body).poll_next(&mut cx) {
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(_))) | Poll::Pending => return,
-                Poll::Ready(None) => return activity.body_is_unread(false),
+                Poll::Ready(None) => return activity.body_has_ended(),
             }
         }
     }

@@ -78,7 +78,8 @@ impl TestApp {
         let model = Arc::new(StubModel::new());
         // A test that names a model server means it.
         let real = config.outside.llm.is_some();
-        let substitutes = Substitutes { clock: clock.clone(), model: (!real).then(|| model.clone() as _) };
+        let model_here = (!real).then(|| model.clone() as _);
+        let substitutes = Substitutes { clock: clock.clone(), model: model_here, ..Substitutes::default() };
         let (stop, stopped) = oneshot::channel();
         let (cut, cut_off) = oneshot::channel();
         let (tell, told) = mpsc::channel();

@@ -1,0 +1,62 @@
+//! Puts a middleware around what may change something or brings a body. All else passes it by, at no cost: it has nothing to
+//! do there, and most requests are of that kind.
+
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use actix_web::Error;
+use actix_web::body::BoxBody;
+use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
+use futures_util::future::{Either, LocalBoxFuture};
+use futures_util::{FutureExt, TryFutureExt};
+
+/// The middleware `T`, where a request is not safe (RFC 9110, 9.2.1) or has a body.
+pub struct Changing<T>(pub T);
+
+/// An inner service, with and without the middleware around it.
+pub struct MayChange<S, M> {
+    inner: Rc<S>,
+    guarded: M,
+}
+
+impl<S, T> Transform<S, ServiceRequest> for Changing<T>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
+    T: Transform<Rc<S>, ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>,
+    T::Future: 'static,
+    T::Transform: 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type InitError = ();
+    type Transform = MayChange<S, T::Transform>;
+    type Future = LocalBoxFuture<'static, Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        let inner = Rc::new(service);
+        self.0.new_transform(inner.clone()).map_ok(|guarded| MayChange { inner, guarded }).boxed_local()
+    }
+}
+
+impl<S, M> Service<ServiceRequest> for MayChange<S, M>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
+    M: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Future = Either<S::Future, M::Future>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.guarded.poll_ready(cx)
+    }
+
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let has_body = !matches!(request.parts_mut().1, Payload::None);
+        if request.method().is_safe() && !has_body {
+            Either::Left(self.inner.call(request))
+        } else {
+            Either::Right(self.guarded.call(request))
+        }
+    }
+}

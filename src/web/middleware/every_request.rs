@@ -1,0 +1,56 @@
+//! What every request passes through, one step after the other: measured, given its id and its span in the log, counted
+//! against its client's allowance; and what every answer is given: cookies, how long it may be kept, security headers, an
+//! error's body.
+//!
+//! One function for all of them and not a middleware each: those cost an allocation and several moves of the answer apiece,
+//! together as much as all else that a small answer costs.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::{Error, ResponseError};
+use tracing::Instrument;
+
+use crate::web::assets;
+use crate::web::middleware::{
+    cache_headers, last_answer, measure, rate_limit, request_id, security_headers, token_cookies, unread_body,
+};
+
+/// Does all of it.
+///
+/// # Errors
+/// None: an error of the inner service becomes a response here.
+pub async fn every_request(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let measured = measure::begin(&request);
+    let body = unread_body::hold(&mut request);
+    request_id::give(&request);
+    let span = request_id::span_of(&request);
+    let response = answer(request, next).instrument(span).await?;
+    let mut response = unread_body::keep(body, response);
+    last_answer::close_when_stopping(&mut response);
+    if let Some(measured) = measured {
+        measured.end(&response);
+    }
+    Ok(response)
+}
+
+async fn answer(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    security_headers::note_tls(&request);
+    let mut response = match rate_limit::check(&request) {
+        Ok(()) => match assets::at_hand(request.request()) {
+            Some(file) => request.into_response(file),
+            None => next.call(request).await?.map_into_boxed_body(),
+        },
+        Err(refusal) => request.into_response(refusal.error_response()),
+    };
+    token_cookies::change(&mut response)?;
+    cache_headers::set(&mut response);
+    security_headers::set(&mut response);
+    Ok(request_id::finish(response))
+}
