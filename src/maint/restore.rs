@@ -215,7 +215,6 @@ fn log_completed(counts: &Counts) {
         path = counts.path,
         sessions = counts.sessions,
         checkpoints = counts.checkpoints,
-        memories = counts.memories,
         erased_again = counts.erased_again,
         set_aside = counts.set_aside,
         data_dir_made_for = counts.data_dir_made_for,
@@ -324,20 +323,17 @@ pub(crate) fn unpack(
     let contents = prove(run, &scratch, &file, purpose)?;
     if let Some(promised) = chosen.manifest.as_ref().map(Manifest::contents).filter(|told| *told != contents)
     {
-        let told = format!(
-            "its manifest promises {} sessions, {} checkpoints and {} memories of schema {}, it holds {}, {} and {} of schema {}",
-            promised.sessions,
-            promised.checkpoints,
-            promised.memories,
-            promised.schema_version,
-            contents.sessions,
-            contents.checkpoints,
-            contents.memories,
-            contents.schema_version
-        );
+        let told = format!("its manifest promises {}, it holds {}", rows(&promised), rows(&contents));
         return Err(SnapshotError::Broken(told).into());
     }
     Ok(Unpacked { scratch, contents })
+}
+
+fn rows(held: &Contents) -> String {
+    let Contents { schema_version, sessions, checkpoints, memories, .. } = held;
+    format!(
+        "{sessions} sessions, {checkpoints} checkpoints and {memories} memories of schema {schema_version}"
+    )
 }
 
 /// Looks the copy through while the disk is still taking it in.
