@@ -3,7 +3,7 @@
 //!
 //! Each of two servers has one worker, on a processor of its own; the load comes from the others. Both answer with the same
 //! headers, which is checked. What counts is how many requests a second of the server's own processor time carries: that
-//! does not depend on who else works on the machine. Rounds alternate between the two, and medians are compared.
+//! depends little on who else works on the machine. Rounds alternate between the two, and medians are compared.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
