@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::database::Database;
-use crate::adapters::offline::OfflineCompanion;
 use crate::adapters::sqlite::DbError;
+use crate::adapters::upstream::NoTls;
 use crate::adapters::{disk::DiskError, set_aside, speech};
 use crate::app::{App, Parts};
 use crate::config::ServerConfig;
@@ -45,6 +45,7 @@ use crate::web::routes;
 use crate::web::voice_socket::VoiceSockets;
 
 mod cors;
+mod outside;
 mod storage;
 
 /// Why the server does not start, or did not end well.
@@ -74,6 +75,9 @@ pub enum StartupError {
     /// Something that has to run for good has ended.
     #[error("{0} has stopped")]
     Died(&'static str),
+    /// Nothing outside can be asked.
+    #[error(transparent)]
+    Outside(#[from] NoTls),
     /// Nothing can be counted.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -89,13 +93,13 @@ const BODY_GRACE: Duration = Duration::from_secs(10);
 pub struct Substitutes {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// Who answers.
-    pub model: Arc<dyn ChatModel>,
+    /// Who answers; `None`: whom the settings name.
+    pub model: Option<Arc<dyn ChatModel>>,
 }
 
 impl Default for Substitutes {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), model: Arc::new(OfflineCompanion) }
+        Self { clock: Arc::new(SystemClock), model: None }
     }
 }
 
@@ -128,13 +132,16 @@ impl Application {
         let import = storage::import_command(&data_dir);
         let listener = bind(&config.host, config.port)?;
         let started = Database::start(data_dir.database().to_owned(), prepare)?;
+        let outside = outside::build(&config.outside, &config.speech)?;
         let parts = Parts {
             clock: substitutes.clock,
             database: started.database.clone(),
             data_dir: data_dir.clone(),
-            model: substitutes.model,
-            transcriber: speech::transcriber(&config.speech, &data_dir),
-            synthesizer: speech::synthesizer(&config.speech, &config.persona, &data_dir),
+            model: substitutes.model.unwrap_or(outside.model),
+            upstreams: outside.upstreams,
+            workflow: config.outside.workflow,
+            transcriber: speech::transcriber(&config.speech, &outside.speech, &data_dir),
+            synthesizer: speech::synthesizer(&config.speech, &outside.speech, &config.persona, &data_dir),
             persona: Arc::new(config.persona.clone()),
             retention: config.retention.clone(),
             limits: config.limits,

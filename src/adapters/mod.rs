@@ -1,4 +1,4 @@
-//! One outside thing per file: SQLite, the data directory, audio files, backups, the offline companion.
+//! One outside thing per file: SQLite, the data directory, audio files, backups, the offline companion, what is asked over the network.
 
 pub mod audio_store;
 pub mod backup_codec;
@@ -20,6 +20,7 @@ pub mod inspection;
 pub mod installation;
 pub mod inventory;
 pub mod langgraph;
+pub mod llm;
 pub mod metrics_file;
 pub mod offline;
 pub mod person_store;
@@ -36,4 +37,5 @@ mod small_file;
 pub mod snapshot;
 pub mod speech;
 pub mod sqlite;
+pub mod upstream;
 pub mod write_ahead_log;

@@ -126,13 +126,22 @@ mod tests {
     use super::*;
     use crate::config::ServerConfig;
     use crate::domain::chat::Persona;
+    use crate::domain::clock::Timestamp;
 
     fn persona() -> Arc<Persona> {
         Arc::new(ServerConfig::for_testing(std::path::Path::new("unused")).unwrap().persona)
     }
 
     fn prompt(said: &str, history: Vec<Exchange>) -> Prompt {
-        Prompt { persona: persona(), history: Arc::new(history), said: said.to_owned(), pace: Pace::Whole }
+        Prompt {
+            persona: persona(),
+            memories: Vec::new(),
+            summary: None,
+            history: Arc::new(history),
+            said: said.to_owned(),
+            said_at: Timestamp::from_millis(0),
+            pace: Pace::Whole,
+        }
     }
 
     fn talk(messages: &[&str]) -> Vec<String> {

@@ -50,7 +50,7 @@ impl App {
             return Err(AppError::Invalid { field: "text", message });
         }
         let person = self.person_in(session).await?;
-        let nobody = || SpeechError::Unavailable("nobody was set up to speak".to_owned());
+        let nobody = || SpeechError::unavailable("nobody was set up to speak");
         let speaks = self.synthesizer.as_ref().ok_or_else(nobody)?;
         let place = self.turns.place(person)?;
         let mut sound = speaks.speak(text.trim().to_owned());
@@ -59,7 +59,7 @@ impl App {
             let Some(piece) = sound.next().await else { break };
             begin.extend_from_slice(&piece?);
         }
-        let unknown = || SpeechError::Unavailable("its sound is in none of the known formats".to_owned());
+        let unknown = || SpeechError::unavailable("its sound is in none of the known formats");
         let format = AudioFormat::of(&begin).ok_or_else(unknown)?;
         let rest = stream::iter([Ok(Bytes::from(begin))]).chain(sound);
         // The place is held until the sound has ended.

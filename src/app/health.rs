@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::app::App;
 use crate::domain::chat::ServiceState;
+use crate::domain::upstream::UpstreamReport;
 
 const PROBE_KEPT: Duration = Duration::from_secs(2);
 
@@ -49,6 +50,12 @@ impl App {
             qdrant: ServiceState::NotConfigured,
             sqlite: if usable { ServiceState::Connected } else { ServiceState::Disconnected },
         }
+    }
+
+    /// How each service outside is, and how the calls to it went.
+    #[must_use]
+    pub fn upstreams(&self) -> Vec<UpstreamReport> {
+        self.upstreams.iter().map(|upstream| upstream.report()).collect()
     }
 
     /// Whether requests can be served, and what is degraded.

@@ -1,6 +1,7 @@
 //! The use cases: the order of steps, what is fatal, what degrades.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::database::Database;
@@ -8,6 +9,7 @@ use crate::config::{LimitsConfig, RetentionConfig};
 use crate::domain::chat::{ChatModel, Persona};
 use crate::domain::clock::Clock;
 use crate::domain::speech::{Synthesizer, Transcriber};
+use crate::domain::upstream::Upstream;
 
 pub mod aloud;
 pub mod audio;
@@ -38,6 +40,8 @@ pub struct App {
     pub(crate) model: Arc<dyn ChatModel>,
     pub(crate) transcriber: Option<Arc<dyn Transcriber>>,
     pub(crate) synthesizer: Option<Arc<dyn Synthesizer>>,
+    pub(crate) upstreams: Vec<Arc<dyn Upstream>>,
+    pub(crate) workflow: Duration,
     pub(crate) persona: Arc<Persona>,
     pub(crate) retention: RetentionConfig,
     pub(crate) limits: LimitsConfig,
@@ -64,6 +68,10 @@ pub struct Parts {
     pub transcriber: Option<Arc<dyn Transcriber>>,
     /// Who speaks; `None`: nobody.
     pub synthesizer: Option<Arc<dyn Synthesizer>>,
+    /// The services outside, to be looked at.
+    pub upstreams: Vec<Arc<dyn Upstream>>,
+    /// The longest an answer may take in all.
+    pub workflow: Duration,
     /// Who the companion is.
     pub persona: Arc<Persona>,
     /// How long things are kept.
@@ -84,6 +92,8 @@ impl App {
             model: parts.model,
             transcriber: parts.transcriber,
             synthesizer: parts.synthesizer,
+            upstreams: parts.upstreams,
+            workflow: parts.workflow,
             persona: parts.persona,
             retention: parts.retention,
             limits: parts.limits,

@@ -38,8 +38,12 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Persona, PersonaError> {
 fn parse(text: &str, path: &Path) -> Result<Persona, PersonaError> {
     let wrong = |why: String| PersonaError::Wrong { path: path.to_owned(), why };
     let persona: Persona = toml::from_str(text).map_err(|error| wrong(error.message().to_owned()))?;
-    let texts =
-        [("name", &persona.name), ("honesty", &persona.honesty), ("crisis.help", &persona.crisis.help)];
+    let texts = [
+        ("name", &persona.name),
+        ("honesty", &persona.honesty),
+        ("honesty_with_model", &persona.honesty_with_model),
+        ("crisis.help", &persona.crisis.help),
+    ];
     if let Some((name, _)) = texts.iter().find(|(_, text)| text.trim().is_empty()) {
         return Err(wrong(format!("{name} must not be empty")));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::config::outside::{self, OutsideConfig};
 use crate::config::persona;
 use crate::config::problems::Problems;
 use crate::config::raw::{Flags, Given};
@@ -75,6 +76,8 @@ pub struct ServerConfig {
     pub access: AccessConfig,
     /// Hearing and speaking.
     pub speech: SpeechConfig,
+    /// The services outside.
+    pub outside: OutsideConfig,
     /// Who the companion is.
     pub persona: Persona,
     /// What is logged, and how.
@@ -120,7 +123,10 @@ impl ServerConfig {
         let drain = Duration::from_secs(reader.number("DRAIN_SECONDS", 20, 0..=3600));
         let trusted_proxies = reader.networks("TRUSTED_PROXIES");
         let allowed_origins = reader.origins("ALLOWED_ORIGINS");
-        let speech = speech::speech(&mut reader);
+        let outside = outside::read(&mut reader);
+        let speech = speech::speech(&mut reader, outside.llm.as_ref());
+        let paid = outside.paid().into_iter().chain(speech.paid()).collect();
+        refuse_to_pay_for_everyone(&mut reader, &host, paid);
         let log = reader.log();
         let api_docs = reader.yes_or_no("ENABLE_API_DOCS", false);
         let ignored = reader.ignored();
@@ -138,6 +144,7 @@ impl ServerConfig {
                 allowed_origins,
                 access,
                 speech,
+                outside,
                 persona,
                 log,
                 api_docs,
@@ -146,6 +153,25 @@ impl ServerConfig {
             _ => Err(reader.problems),
         }
     }
+}
+
+/// Whoever reaches the server could spend its operator's money.
+fn refuse_to_pay_for_everyone(reader: &mut Reader, host: &str, paid: Vec<&str>) {
+    let anonymous = reader.yes_or_no("ALLOW_ANONYMOUS", false);
+    let closed = ["ACCESS_TOKEN", "ACCESS_TOKEN_FILE"].iter().any(|name| reader.is_given(name));
+    if anonymous || closed || paid.is_empty() || is_loopback(host) {
+        return;
+    }
+    let paid = paid.join(" and ");
+    reader.problems.add(format!(
+        "HOST={host:?} lets other machines in, who would use {paid} at your cost: set ACCESS_TOKEN, or \
+         ALLOW_ANONYMOUS=true if everyone may"
+    ));
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn limits(reader: &mut Reader) -> LimitsConfig {
@@ -252,7 +278,8 @@ mod tests {
             "GROQ_API_KEY=abc\nQDRANT_URL=http://x\nAUDIO_CLEANUP_MAX_AGE_HOURS=48\nLOG_LEVEL=WARNING\n",
         );
         let config = load(file, &[], &[]).unwrap();
-        assert_eq!(config.ignored, ["GROQ_API_KEY", "QDRANT_URL"]);
+        assert_eq!(config.ignored, ["QDRANT_URL"]);
+        assert_eq!(config.outside.llm.unwrap().base.to_string(), "https://api.groq.com/openai/v1");
         assert_eq!(config.retention.audio_max_age, Duration::from_secs(48 * 3600));
         assert!(
             load(None, &[("AUDIO_MAX_AGE_HOURS", "1"), ("AUDIO_CLEANUP_MAX_AGE_HOURS", "2")], &[]).is_err()
@@ -283,6 +310,52 @@ mod tests {
         let both = [("ACCESS_TOKEN", "open-sesame"), ("ACCESS_TOKEN_FILE", good.as_str())];
         assert!(load(None, &both, &[]).unwrap_err().contains("keep one"));
         assert!(load(None, &[("ADMIN_TOKEN_FILE", &missing)], &[]).unwrap_err().contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_model_is_an_address_or_a_key_or_both() {
+        let llm =
+            |environment: &[(&str, &str)]| load(None, environment, &[]).map(|config| config.outside.llm);
+        assert_eq!(llm(&[]), Ok(None));
+        let local = llm(&[("LLM_BASE_URL", "http://localhost:11434/v1"), ("TEXT_MODEL_NAME", "qwen3:8b")]);
+        let local = local.unwrap().unwrap();
+        assert_eq!((local.base.port(), local.key, local.model.as_str()), (11434, None, "qwen3:8b"));
+        let groq = llm(&[("LLM_API_KEY", "gsk_secret"), ("GROQ_API_KEY", "gsk_secret")]).unwrap().unwrap();
+        assert_eq!((groq.base.host(), groq.key.unwrap().expose()), ("api.groq.com", "gsk_secret"));
+        for wrong in [
+            vec![("LLM_API_KEY", "gsk_secret"), ("GROQ_API_KEY", "gsk_other")],
+            vec![("LLM_BASE_URL", "https://user:gsk_secret@x")],
+            vec![("LLM_API_KEY", "gsk secret")],
+            vec![("LLM_API_KEY", "gsk_x"), ("TEXT_MODEL_NAME", "a model")],
+            vec![("TOTAL_MESSAGES_SUMMARY_TRIGGER", "10"), ("TOTAL_MESSAGES_AFTER_SUMMARY", "10")],
+            vec![("LLM_TIMEOUT_SECONDS", "0")],
+            vec![("CIRCUIT_BREAKER_FAILURE_THRESHOLD", "0")],
+        ] {
+            let told = llm(&wrong).unwrap_err();
+            assert!(!told.contains("gsk_") && !told.contains("gsk s"), "{told}");
+            assert_eq!(told.lines().count(), 2, "{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_paid_for_is_not_given_to_everyone() {
+        let paid = [("LLM_API_KEY", "gsk_secret")];
+        let with = |more: &[(&str, &str)]| load(None, &[&paid, more].concat(), &[]);
+        for open in ["0.0.0.0", "::", "192.168.0.2", "example.org"] {
+            let told = with(&[("HOST", open), ("PORT", "x")]).unwrap_err();
+            assert!(
+                told.contains(open) && told.contains("ALLOW_ANONYMOUS") && told.contains("PORT"),
+                "{told}"
+            );
+            assert!(with(&[("HOST", open), ("ALLOW_ANONYMOUS", "true")]).is_ok());
+            assert!(with(&[("HOST", open), ("ACCESS_TOKEN", "open-sesame")]).is_ok());
+            assert!(load(None, &[("HOST", open)], &[]).is_ok(), "nothing is paid for");
+            let local = [("HOST", open), ("LLM_BASE_URL", "http://localhost:11434/v1")];
+            assert!(load(None, &local, &[]).is_ok(), "nobody is paid");
+        }
+        for closed in ["127.0.0.1", "localhost", "::1"] {
+            assert!(with(&[("HOST", closed)]).is_ok());
+        }
     }
 
     #[test]

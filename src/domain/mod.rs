@@ -1,5 +1,6 @@
 //! The rules, pure: no I/O, no async runtime, nothing of HTTP or SQL.
 
+pub mod address;
 pub mod audio;
 pub mod backup;
 pub mod chat;
@@ -7,6 +8,8 @@ pub mod clock;
 pub mod heard;
 pub mod maintenance;
 pub mod person;
+pub mod persona;
+pub mod prompt;
 pub mod retention;
 pub mod secret;
 pub mod sentences;
@@ -15,3 +18,4 @@ pub mod span;
 pub mod speech;
 pub mod token;
 pub mod transcript;
+pub mod upstream;

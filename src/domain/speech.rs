@@ -1,5 +1,7 @@
 //! Hearing and speaking: whoever turns a recording into words, and words into sound.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -20,14 +22,27 @@ pub struct Recording {
 #[derive(Debug, thiserror::Error)]
 pub enum SpeechError {
     /// The service cannot be reached, refuses, or was not set up.
-    #[error("the speech service is not available: {0}")]
-    Unavailable(String),
+    #[error("the speech service is not available: {why}")]
+    Unavailable {
+        /// For the log; nothing that was said is in it.
+        why: String,
+        /// When it is worth asking again, if that is known.
+        retry_after: Option<Duration>,
+    },
     /// It did not answer in time.
     #[error("the speech service did not answer in time")]
     TimedOut,
     /// It cannot make anything of this recording.
     #[error("the recording cannot be understood: {0}")]
     Unreadable(String),
+}
+
+impl SpeechError {
+    /// It is not available, for this reason.
+    #[must_use]
+    pub fn unavailable(why: impl Into<String>) -> Self {
+        Self::Unavailable { why: why.into(), retry_after: None }
+    }
 }
 
 /// Turns recordings into words.

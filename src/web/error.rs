@@ -1,4 +1,4 @@
-//! The only file that maps a failure to a status, a code and a body.
+//! The only place that maps a failure to a status, a code and a body.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -10,6 +10,8 @@ use crate::domain::chat::ChatError;
 use crate::domain::speech::SpeechError;
 use crate::telemetry::causes::told_once;
 use crate::web::access::SIGN_IN_PAGE;
+
+mod outside;
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
@@ -152,10 +154,7 @@ impl ResponseError for ApiError {
         if let Self::MethodNotAllowed(allowed) = self {
             response.insert_header((ALLOW, HeaderValue::from_static(allowed)));
         }
-        if matches!(self, Self::SignInFirst | Self::AdminOnly) {
-            response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
-        }
-        if matches!(self, Self::TokenNeeded) {
+        if matches!(self, Self::SignInFirst | Self::AdminOnly | Self::TokenNeeded) {
             response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
         if let Some(seconds) = self.retry_after(status) {
@@ -171,12 +170,22 @@ impl ResponseError for ApiError {
     }
 }
 
+/// What an upstream asks for may be a mistake of its own.
+const LONGEST_WAIT: f64 = 3600.0;
+
 impl ApiError {
     /// In how many seconds it is worth trying again, where that is known.
     fn retry_after(&self, status: StatusCode) -> Option<u64> {
         if let Self::RateLimited { retry_after } | Self::App(AppError::DailyTurnsUsed { retry_after }) = self
         {
             return Some(*retry_after);
+        }
+        if let Self::App(
+            AppError::Model(ChatError::Unavailable { retry_after: Some(wait), .. })
+            | AppError::Speech(SpeechError::Unavailable { retry_after: Some(wait), .. }),
+        ) = self
+        {
+            return Some(wait.as_secs_f64().ceil().clamp(1.0, LONGEST_WAIT) as u64);
         }
         let soon = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
         soon.contains(&status).then_some(2)
@@ -281,51 +290,13 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
             ErrorReport::new("service_unavailable", "Not available now; please try again in a moment")
                 .with("details", json!({"reason": why})),
         ),
-        AppError::Model(failed) => report_model(failed),
-        AppError::Speech(failed) => report_speech(failed),
+        AppError::Model(failed) => outside::report_model(failed),
+        AppError::Speech(failed) => outside::report_speech(failed),
         AppError::Internal(cause) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             ErrorReport::new("internal_error", "Something went wrong here; please try again")
                 .because(cause.as_ref()),
         ),
-    }
-}
-
-fn report_model(error: &ChatError) -> (StatusCode, ErrorReport) {
-    match error {
-        ChatError::Unavailable(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            ErrorReport::new(
-                "service_unavailable",
-                "The companion cannot answer now; please try again in a moment",
-            )
-            .because(error),
-        ),
-        ChatError::TimedOut => (
-            StatusCode::GATEWAY_TIMEOUT,
-            ErrorReport::new("upstream_timeout", "The companion took too long to answer; please try again")
-                .because(error),
-        ),
-    }
-}
-
-fn report_speech(error: &SpeechError) -> (StatusCode, ErrorReport) {
-    match error {
-        SpeechError::Unavailable(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            ErrorReport::new(
-                "service_unavailable",
-                "Speech does not work now; you can write instead, or try again in a moment",
-            )
-            .because(error),
-        ),
-        SpeechError::TimedOut => (
-            StatusCode::GATEWAY_TIMEOUT,
-            ErrorReport::new("upstream_timeout", "Speech took too long; please try again").because(error),
-        ),
-        SpeechError::Unreadable(_) => {
-            (StatusCode::BAD_REQUEST, invalid("audio", "cannot be understood; it may be damaged"))
-        }
     }
 }
 

@@ -11,7 +11,9 @@ use prometheus::proto::MetricFamily;
 use crate::app::App;
 use crate::app::house::{DiskUse, House, LastRun, Rows};
 use crate::app::turn::Timings;
+use crate::domain::chat::ServiceState;
 use crate::domain::clock::Timestamp;
+use crate::domain::upstream::{CallEnd, Circuit, UpstreamReport};
 use crate::telemetry::exposition::{self, Gauges};
 use crate::telemetry::metrics::{BodyRefusal, Metrics, Stage};
 use crate::web::access::{AccessControl, bearer};
@@ -123,6 +125,7 @@ async fn families(
     gauges.tell("companion_voice_sockets", "Voice sockets open now.", Some(sockets.open() as u64));
     gauges.tell("process_resident_memory_bytes", "Memory the server holds.", app.resident_bytes());
     tell_house(&mut gauges, &house);
+    tell_upstreams(&mut gauges, &app.upstreams());
     gauges.with(metrics.counted())
 }
 
@@ -132,6 +135,40 @@ fn tell_bodies(gauges: &mut Gauges, small: u64, large: u64) {
     let help = "Memory set aside for request bodies, by whether they are larger than 64 KiB.";
     let pools = [("small", small), ("large", large)];
     gauges.tell_each(name, help, pools.map(|(pool, bytes)| (vec![("size", pool)], bytes as f64)));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus' numbers are floating point")]
+fn tell_upstreams(gauges: &mut Gauges, upstreams: &[UpstreamReport]) {
+    let of = |report: &UpstreamReport, kind, value| vec![("upstream", report.name), (kind, value)];
+    let name = "companion_upstream_calls_total";
+    let help = "Calls of services outside, by how they ended.";
+    let calls = upstreams
+        .iter()
+        .flat_map(|report| CallEnd::ALL.into_iter().zip(report.calls).map(move |end| (report, end)));
+    gauges.tell_counted(
+        name,
+        help,
+        calls.map(|(report, (end, count))| (of(report, "end", end.label()), count as f64)),
+    );
+    let name = "companion_upstream_circuit";
+    let help = "1 for the state of the circuit breaker of a service outside: while it is open, the service is not asked.";
+    let circuits = upstreams.iter().flat_map(|report| Circuit::ALL.map(|circuit| (report, circuit)));
+    let circuits = circuits.map(|(report, circuit)| {
+        (of(report, "state", circuit.label()), f64::from(u8::from(report.circuit == circuit)))
+    });
+    gauges.tell_each(name, help, circuits);
+    let name = "companion_upstream_up";
+    let help = "1 while a service outside answers, by the last call or look.";
+    let up = |report: &UpstreamReport| f64::from(u8::from(report.state == ServiceState::Connected));
+    gauges.tell_each(
+        name,
+        help,
+        upstreams.iter().map(|report| (vec![("upstream", report.name)], up(report))),
+    );
+    let name = "companion_upstream_connections";
+    let help = "Connections open to a service outside.";
+    let open = upstreams.iter().map(|report| (vec![("upstream", report.name)], report.connections as f64));
+    gauges.tell_each(name, help, open);
 }
 
 /// Under the names and with the words of `companion-maint status --metrics-file`.

@@ -73,12 +73,14 @@ fn run() -> Result<()> {
     let place = tempfile::Builder::new().prefix("bench-").tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR")));
     let bench = Bench { quick, place: place.context("no place to work in")? };
     let mut rows = Vec::new();
-    for (name, measure) in parts {
+    let all = parts.into_iter().try_for_each(|(name, measure)| {
         say(&format!("measuring {name} ..."));
         rows.extend(measure(&bench).with_context(|| format!("{name} cannot be measured"))?);
-    }
+        Ok(())
+    });
+    // What was measured is told also when a later part fails: it took minutes.
     show(&format!("{}\n\n{}", machine::describe(quick), table::render(&rows)));
-    Ok(())
+    all
 }
 
 /// `--bench` is what cargo adds.

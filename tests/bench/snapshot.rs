@@ -16,7 +16,7 @@ use crate::table::{Figure, Reach, Row, median};
 const TURNS_PER_SECOND: u32 = 20;
 
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
-    let rounds = bench.size(5, 1);
+    let rounds = bench.size(5, 2);
     let house = large(bench, "snapshot")?;
     let bytes = house.database_bytes();
     let (mut shell_times, mut times, mut peak_bytes) = (Vec::new(), Vec::new(), 0);
@@ -68,6 +68,5 @@ fn with_server(house: &House) -> Result<(f64, u64)> {
     let ran = house.maint(&["backup-db", "--keep", "1"])?;
     load.end()?;
     server.stop()?;
-    fs::remove_dir_all(house.dir.join("backups"))?;
     Ok((Duration::from_millis(ran.count("snapshot_ms")).as_secs_f64(), ran.peak_bytes))
 }

@@ -38,7 +38,7 @@ impl Transcriber for CommandTranscriber {
         let (program, dir) = (self.program.clone(), self.dir.clone());
         async move {
             let file = tokio::task::spawn_blocking(move || PrivateFile::write(&dir, &recording)).await;
-            let unavailable = |why: String| SpeechError::Unavailable(why);
+            let unavailable = |why: String| SpeechError::unavailable(why);
             let file = file.map_err(|error| unavailable(error.to_string()))?;
             let file = file.map_err(|error| unavailable(error.to_string()))?;
             let path = Some(file.0.as_os_str());

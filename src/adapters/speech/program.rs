@@ -85,7 +85,7 @@ impl Program {
         let until = Instant::now() + self.longest;
         let place = tokio::time::timeout_at(until, self.places.clone().acquire_owned()).await;
         let place = place.map_err(|_| SpeechError::TimedOut)?;
-        let place = place.map_err(|_| SpeechError::Unavailable("it is stopping".to_owned()))?;
+        let place = place.map_err(|_| SpeechError::unavailable("it is stopping"))?;
         let mut command = Command::new(&self.line.program);
         command.args(&self.line.arguments).args(argument);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -108,7 +108,7 @@ impl Program {
 
     fn failed(&self, why: &str) -> SpeechError {
         self.failures.fetch_add(1, Ordering::Relaxed);
-        SpeechError::Unavailable(format!("{}: {why}", self.line.program))
+        SpeechError::unavailable(format!("{}: {why}", self.line.program))
     }
 }
 

@@ -21,7 +21,7 @@ impl App {
     }
 
     fn ears(&self) -> Result<&Arc<dyn Transcriber>, AppError> {
-        let nobody = || SpeechError::Unavailable("nobody was set up to hear".to_owned());
+        let nobody = || SpeechError::unavailable("nobody was set up to hear");
         Ok(self.transcriber.as_ref().ok_or_else(nobody)?)
     }
 }

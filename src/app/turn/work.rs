@@ -17,7 +17,7 @@ use crate::app::passing_audio::OfTurn;
 use crate::app::recent_turns::Taken;
 use crate::app::running_turns::Running;
 use crate::app::{App, AppError};
-use crate::domain::chat::{Pace, Prompt};
+use crate::domain::chat::{ChatError, Pace, Prompt};
 use crate::domain::clock::Timestamp;
 use crate::domain::heard::Spoken;
 use crate::domain::sentences::Sentences;
@@ -118,19 +118,30 @@ impl Work {
 
     async fn answer(&self, timings: &mut Timings) -> Result<Answer, AppError> {
         let (text, (sounded, files)) = match self.request.voice {
-            Voice::Silent => return Ok(Answer::of_text(self.write(None, timings).await?)),
+            Voice::Silent => return Ok(Answer::of_text(self.write_in_time(None, timings).await?)),
             Voice::Whole => {
-                let text = self.write(None, timings).await?;
+                let text = self.write_in_time(None, timings).await?;
                 let spoken = self.speaker().speak_whole(text.clone()).await;
                 (text, spoken)
             }
             Voice::Sentences | Voice::Live => {
                 let (tell, sentences) = mpsc::channel(WAITING_SENTENCES);
                 let speaking = async { Ok(self.speaker().speak_all(sentences).await) };
-                tokio::try_join!(self.write(Some(tell), timings), speaking)?
+                tokio::try_join!(self.write_in_time(Some(tell), timings), speaking)?
             }
         };
         Ok(Answer { text, sounded, files: Some(files) })
+    }
+
+    /// Lets the model write the reply, unless that takes too long.
+    async fn write_in_time(
+        &self,
+        speaker: Option<mpsc::Sender<String>>,
+        timings: &mut Timings,
+    ) -> Result<String, AppError> {
+        let written = tokio::time::timeout(self.app.workflow, self.write(speaker, timings)).await;
+        written
+            .unwrap_or_else(|_| Err(ChatError::TimedOut("the whole answer took too long".to_owned()).into()))
     }
 
     /// Lets the model write the reply; each sentence is given to whoever speaks as soon as it is complete.
@@ -170,8 +181,11 @@ impl Work {
         let before = self.taken.conversation.as_ref();
         Prompt {
             persona: self.app.persona.clone(),
+            memories: Vec::new(),
+            summary: None,
             history: before.map(|before| before.history.clone()).unwrap_or_default(),
             said: self.request.message.clone(),
+            said_at: self.said_at,
             pace: self.request.pace,
         }
     }

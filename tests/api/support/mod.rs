@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+pub mod llm;
 pub mod model;
+pub mod outside;
 pub mod scrape;
 pub mod seed;
 pub mod socket;
@@ -78,7 +80,9 @@ impl TestApp {
         let keeps_assets = config.storage.min_free_disk_bytes == 0 && !assets.is_file();
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(BEGINNING)));
         let model = Arc::new(StubModel::new());
-        let substitutes = Substitutes { clock: clock.clone(), model: model.clone() };
+        // A test that names a model server means it.
+        let real = config.outside.llm.is_some();
+        let substitutes = Substitutes { clock: clock.clone(), model: (!real).then(|| model.clone() as _) };
         let (stop, stopped) = oneshot::channel();
         let (cut, cut_off) = oneshot::channel();
         let (tell, told) = mpsc::channel();
