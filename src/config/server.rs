@@ -267,6 +267,44 @@ mod tests {
     }
 
     #[test]
+    fn who_hears_and_who_speaks_follows_from_what_is_given() {
+        let speech = |given: &[(&str, &str)]| load(None, given, &[]).map(|config| config.speech);
+        let hears = |given: &[(&str, &str)]| format!("{:?}", speech(given).unwrap().hearing);
+        let speaks = |given: &[(&str, &str)]| format!("{:?}", speech(given).unwrap().speaking);
+        assert_eq!((hears(&[]), speaks(&[])), ("None".to_owned(), "None".to_owned()));
+        let groq = ("GROQ_API_KEY", "groq-secret");
+        assert!(hears(&[groq]).contains("api.groq.com") && !hears(&[groq]).contains("secret"));
+        let own = hears(&[groq, ("STT_BASE_URL", "http://ears:9000/v1")]);
+        assert!(own.contains("ears") && own.contains("key: None"), "a key is only for its own place: {own}");
+        assert!(
+            hears(&[groq, ("STT_COMMAND", "hear --fast 'two words'")])
+                .contains("[\"--fast\", \"two words\"]")
+        );
+        let elevenlabs = [("ELEVENLABS_API_KEY", "secret"), ("ELEVENLABS_VOICE_ID", "abc")];
+        let other = [("TTS_BASE_URL", "http://voice:9000/v1"), ("TTS_COMMAND", "espeak-ng --stdout")];
+        let both = [&elevenlabs[..], &other].concat();
+        assert!(speaks(&both).contains("api.elevenlabs.io"), "its key goes nowhere else");
+        assert!(speaks(&other).starts_with("Some(OpenAi"));
+        assert!(speaks(&other[1..]).starts_with("Some(Command"));
+        assert!(speaks(&[&both[..], &[("TTS_PROVIDER", "command")]].concat()).starts_with("Some(Command"));
+        assert_eq!(speaks(&[&both[..], &[("TTS_PROVIDER", "none")]].concat()), "None");
+        for (wrong, part) in [
+            (("TTS_PROVIDER", "parrot"), "elevenlabs, openai, command or none"),
+            (("TTS_PROVIDER", "command"), "needs TTS_COMMAND"),
+            (("TTS_PROVIDER", "openai"), "needs TTS_BASE_URL"),
+            (("TTS_PROVIDER", "elevenlabs"), "needs ELEVENLABS_API_KEY"),
+            (("ELEVENLABS_API_KEY", "secret"), "needs ELEVENLABS_VOICE_ID"),
+            (("ELEVENLABS_VOICE_ID", "../x"), "id of a voice"),
+            (("STT_COMMAND", "hear 'this"), "quoted as for a shell"),
+        ] {
+            let told = speech(&[wrong]).unwrap_err();
+            assert!(told.contains(part) && !told.contains("secret"), "{told}");
+        }
+        let open = load(None, &[&elevenlabs[..], &[("HOST", "0.0.0.0")]].concat(), &[]).unwrap_err();
+        assert!(open.contains("ELEVENLABS_API_KEY at your cost"), "{open}");
+    }
+
+    #[test]
     fn off_is_a_word_and_empty_is_unset() {
         let config = load(None, &[("SESSION_RETENTION_DAYS", "off"), ("PORT", "")], &[]).unwrap();
         assert_eq!((config.retention.session_days, config.port), (None, 8000));

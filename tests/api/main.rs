@@ -22,6 +22,7 @@ mod persons;
 mod rate_limits;
 mod request_size;
 mod sessions;
+mod speech_services;
 mod stopping;
 mod support;
 mod turns;
