@@ -17,8 +17,6 @@ use crate::adapters::upstream::NoTls;
 use crate::adapters::{disk::DiskError, set_aside, speech};
 use crate::app::{App, Parts};
 use crate::config::ServerConfig;
-use crate::domain::chat::ChatModel;
-use crate::domain::clock::{Clock, SystemClock};
 use crate::telemetry::metrics::{Metrics, MetricsError};
 use crate::web::access::AccessControl;
 use crate::web::byte_budget::ByteBudget;
@@ -47,6 +45,8 @@ use crate::web::voice_socket::VoiceSockets;
 mod cors;
 mod outside;
 mod storage;
+
+pub use outside::Substitutes;
 
 /// Why the server does not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -89,20 +89,6 @@ pub enum StartupError {
 /// A body may be as slow as it likes for so long.
 const BODY_GRACE: Duration = Duration::from_secs(10);
 
-/// What tests put in the place of the real thing.
-pub struct Substitutes {
-    /// Tells the time.
-    pub clock: Arc<dyn Clock>,
-    /// Who answers; `None`: whom the settings name.
-    pub model: Option<Arc<dyn ChatModel>>,
-}
-
-impl Default for Substitutes {
-    fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), model: None }
-    }
-}
-
 /// A server that is bound and ready to run.
 pub struct Application {
     app: Arc<App>,
@@ -138,6 +124,8 @@ impl Application {
             database: started.database.clone(),
             data_dir: data_dir.clone(),
             model: substitutes.model.unwrap_or(outside.model),
+            small_model: outside.small_model,
+            summary: config.outside.summary,
             upstreams: outside.upstreams,
             workflow: config.outside.workflow,
             transcriber: speech::transcriber(&config.speech, &outside.speech, &data_dir),

@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::future::{self, BoxFuture};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use hyper::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use crate::adapters::upstream::{Ask, EventReader, Repeat, Reply, Upstream, UpstreamError};
-use crate::domain::chat::{ChatError, ChatModel, Prompt, ReplyStream, ServiceState};
+use crate::domain::chat::{ChatError, ChatModel, Prompt, ReplyStream, ServiceState, SmallModel};
 use crate::domain::prompt::{self, Message};
 
 /// A reply that goes on after so much is one that has lost its way.
@@ -68,6 +69,13 @@ impl ChatModel for LanguageModel {
 
     fn state(&self) -> ServiceState {
         self.upstream.state()
+    }
+}
+
+impl SmallModel for LanguageModel {
+    fn complete(&self, messages: Vec<Message<'static>>) -> BoxFuture<'static, Result<String, ChatError>> {
+        let words = words(self.upstream.clone(), &self.model, &messages);
+        words.try_fold(String::new(), |text, word| future::ready(Ok(text + &word))).boxed()
     }
 }
 

@@ -37,5 +37,6 @@ mod small_file;
 pub mod snapshot;
 pub mod speech;
 pub mod sqlite;
+pub mod summary_store;
 pub mod upstream;
 pub mod write_ahead_log;

@@ -21,6 +21,7 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("migrations/0002_audio.sql")),
     M::up(include_str!("migrations/0003_imports.sql")),
     M::up(include_str!("migrations/0004_access.sql")),
+    M::up(include_str!("migrations/0005_summaries.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 

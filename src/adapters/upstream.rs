@@ -219,7 +219,7 @@ impl Upstream {
         request.map_err(|_| UpstreamError::Unreachable("its address is none".to_owned()))
     }
 
-    /// How it is, from what was last seen; looks again, in the background, when that is long ago. Needs a runtime.
+    /// How it is, from what was last seen; looks again, in the background, when that is long ago.
     #[must_use]
     pub fn state(self: &Arc<Self>) -> ServiceState {
         self.look();
@@ -233,7 +233,8 @@ impl Upstream {
 }
 
 impl upstream::Upstream for Upstream {
-    fn report(&self) -> UpstreamReport {
+    fn report(self: Arc<Self>) -> UpstreamReport {
+        self.look();
         let (circuit, retry_after) = self.breaker.circuit(Instant::now());
         UpstreamReport {
             name: self.setup.name,
@@ -276,6 +277,9 @@ impl Ending {
         }
         if error.is_its_fault() {
             self.call.failed(Instant::now(), error.retry_after());
+        } else if error.end() == CallEnd::Refused && self.call.is_trial() {
+            // It is there again, whatever is wrong with what it was asked.
+            self.call.succeeded(Instant::now());
         }
         if error.end() != CallEnd::Busy {
             self.seen.note(error.shows_it_answers());

@@ -55,7 +55,7 @@ impl App {
     /// How each service outside is, and how the calls to it went.
     #[must_use]
     pub fn upstreams(&self) -> Vec<UpstreamReport> {
-        self.upstreams.iter().map(|upstream| upstream.report()).collect()
+        self.upstreams.iter().map(|upstream| upstream.clone().report()).collect()
     }
 
     /// Whether requests can be served, and what is degraded.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::database::Database;
-use crate::config::{LimitsConfig, RetentionConfig};
-use crate::domain::chat::{ChatModel, Persona};
+use crate::config::{LimitsConfig, RetentionConfig, SummaryConfig};
+use crate::domain::chat::{ChatModel, Persona, SmallModel};
 use crate::domain::clock::Clock;
 use crate::domain::speech::{Synthesizer, Transcriber};
 use crate::domain::upstream::Upstream;
@@ -27,6 +27,7 @@ mod session_lines;
 pub mod sessions;
 pub mod sign_ins;
 mod silences;
+mod summaries;
 pub mod turn;
 pub mod upkeep;
 
@@ -40,6 +41,9 @@ pub struct App {
     pub(crate) model: Arc<dyn ChatModel>,
     pub(crate) transcriber: Option<Arc<dyn Transcriber>>,
     pub(crate) synthesizer: Option<Arc<dyn Synthesizer>>,
+    pub(crate) small_model: Option<Arc<dyn SmallModel>>,
+    pub(crate) summary: SummaryConfig,
+    pub(crate) summaries: summaries::Summaries,
     pub(crate) upstreams: Vec<Arc<dyn Upstream>>,
     pub(crate) workflow: Duration,
     pub(crate) persona: Arc<Persona>,
@@ -68,6 +72,10 @@ pub struct Parts {
     pub transcriber: Option<Arc<dyn Transcriber>>,
     /// Who speaks; `None`: nobody.
     pub synthesizer: Option<Arc<dyn Synthesizer>>,
+    /// Who sums up what was said long ago; `None`: nobody does.
+    pub small_model: Option<Arc<dyn SmallModel>>,
+    /// When that is done.
+    pub summary: SummaryConfig,
     /// The services outside, to be looked at.
     pub upstreams: Vec<Arc<dyn Upstream>>,
     /// The longest an answer may take in all.
@@ -92,6 +100,9 @@ impl App {
             model: parts.model,
             transcriber: parts.transcriber,
             synthesizer: parts.synthesizer,
+            small_model: parts.small_model,
+            summary: parts.summary,
+            summaries: summaries::Summaries::default(),
             upstreams: parts.upstreams,
             workflow: parts.workflow,
             persona: parts.persona,

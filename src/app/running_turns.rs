@@ -180,6 +180,17 @@ impl Turns {
         drop(self.runtime.spawn(work));
     }
 
+    /// Runs what the server does not wait for when it stops: then it is dropped.
+    pub(crate) fn spawn_aside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stopping = self.stopping.clone();
+        self.spawn(async move {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+
     /// Runs work of several steps to its end, even when who asked for it goes away meanwhile; like a turn, it ends
     /// before the server does.
     pub(crate) async fn to_its_end<T: Send + 'static>(

@@ -3,7 +3,12 @@
 //!
 //! | what happens | what becomes of the turn |
 //! |---|---|
-//! | the model is unavailable or too slow | fatal: an error, nothing is kept |
+//! | the model cannot be reached, refuses, breaks off or talks garbage; its circuit is open | fatal: 503 with `Retry-After`, nothing is kept |
+//! | the model is silent for `LLM_TIMEOUT_SECONDS`, or takes `WORKFLOW_TIMEOUT_SECONDS` in all | fatal: 504, nothing is kept |
+//! | all connections to the model are in use for 5 s | fatal: 503 with `Retry-After`, nothing is kept |
+//! | the model goes on and on | what it said by then is kept, the rest is not waited for |
+//! | words of self-harm are heard | a caring answer with where to find help, without the model, whether it answers or not |
+//! | a summary cannot be made | the turn knows nothing of it; tried again after the next one |
 //! | hearing is down, or nobody was set up to hear | fatal: 503, nothing is kept |
 //! | a recording cannot be understood | fatal: 400, nothing is kept |
 //! | nothing is said in a recording | a gentle answer, then an empty one; nothing is kept |
@@ -22,7 +27,8 @@
 //! | the server stops | running turns get `DRAIN_SECONDS`, new and waiting ones are refused |
 //!
 //! Bounds: `MAX_TURNS` turns run at once, of a person `MAX_TURNS_PER_PERSON`, of a session one, and `SESSION_QUEUE` wait there (a waiting turn does nothing and
-//! holds no place of `MAX_TURNS`: a full one is told when its turn has come), 32 events wait for a slow reader, the model sees the last 20 turns.
+//! holds no place of `MAX_TURNS`: a full one is told when its turn has come), 32 events wait for a slow reader, the model sees the turns that are not
+//! summed up, at least the last 20.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
 use crate::domain::clock::Timestamp;
 pub use crate::domain::persona::{Crisis, Persona};
+use crate::domain::prompt::Message;
 
 /// One earlier turn of the conversation.
 #[derive(Clone, PartialEq, Eq)]
@@ -85,4 +87,10 @@ pub trait ChatModel: Send + Sync {
 
     /// How the model is, from what is already known; never waits.
     fn state(&self) -> ServiceState;
+}
+
+/// A model for small work that nobody waits for: summaries.
+pub trait SmallModel: Send + Sync {
+    /// Answers `messages`. Dropping the future stops the work.
+    fn complete(&self, messages: Vec<Message<'static>>) -> BoxFuture<'static, Result<String, ChatError>>;
 }

@@ -120,7 +120,7 @@ fn noted(mark: &str, lines: impl Iterator<Item = String>) -> Option<String> {
 }
 
 /// So that no note can end its place or begin another one.
-fn one_line(text: &str, most_chars: usize) -> String {
+pub(crate) fn one_line(text: &str, most_chars: usize) -> String {
     let plain = text.chars().map(|c| match c {
         '<' => '\u{2039}',
         '>' => '\u{203a}',

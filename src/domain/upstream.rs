@@ -1,6 +1,7 @@
 //! What is known of the services outside that are asked over the network: whether they are asked at all now, and how
 //! the calls went.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::chat::ServiceState;
@@ -103,6 +104,6 @@ pub struct UpstreamReport {
 
 /// An upstream that can be looked at. Never waits.
 pub trait Upstream: Send + Sync {
-    /// How it is.
-    fn report(&self) -> UpstreamReport;
+    /// How it is, as far as it is known; begins to find out when that is long ago.
+    fn report(self: Arc<Self>) -> UpstreamReport;
 }

@@ -10,7 +10,8 @@ use crate::adapters::offline::OfflineCompanion;
 use crate::adapters::speech::SpeechUpstreams;
 use crate::adapters::upstream::{BreakerSettings, NoTls, Outbound, Patience, Setup, Upstream};
 use crate::config::{Hearing, LlmConfig, OutsideConfig, Speaking, SpeechApi, SpeechConfig};
-use crate::domain::chat::ChatModel;
+use crate::domain::chat::{ChatModel, SmallModel};
+use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::secret::ApiKey;
 use crate::domain::upstream;
 
@@ -18,10 +19,25 @@ use crate::domain::upstream;
 const PLACE: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// What tests put in the place of the real thing.
+pub struct Substitutes {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Who answers; `None`: whom the settings name.
+    pub model: Option<Arc<dyn ChatModel>>,
+}
+
+impl Default for Substitutes {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), model: None }
+    }
+}
+
 /// Whom the server asks.
 pub(super) struct Outside {
     pub(super) model: Arc<dyn ChatModel>,
     pub(super) speech: SpeechUpstreams,
+    pub(super) small_model: Option<Arc<dyn SmallModel>>,
     /// All of them, to be looked at.
     pub(super) upstreams: Vec<Arc<dyn upstream::Upstream>>,
 }
@@ -35,13 +51,16 @@ pub(super) fn build(config: &OutsideConfig, speech: &SpeechConfig) -> Result<Out
         upstreams.push(upstream.clone());
         upstream
     };
-    let model: Arc<dyn ChatModel> = match &config.llm {
-        Some(llm) => Arc::new(LanguageModel::new(up(setup_of(llm, config)), llm.model.clone())),
-        None => Arc::new(OfflineCompanion),
-    };
+    let llm = config.llm.as_ref().map(|llm| (up(setup_of(llm, config)), llm));
     let stt = hears(config, speech).map(&mut up);
     let tts = speaks(config, speech).map(&mut up);
-    Ok(Outside { model, speech: SpeechUpstreams { stt, tts }, upstreams })
+    let speech = SpeechUpstreams { stt, tts };
+    let Some((upstream, llm)) = llm else {
+        return Ok(Outside { model: Arc::new(OfflineCompanion), speech, small_model: None, upstreams });
+    };
+    let model = Arc::new(LanguageModel::new(upstream.clone(), llm.model.clone()));
+    let small_model = LanguageModel::new(upstream, llm.small_model.clone());
+    Ok(Outside { model, speech, small_model: Some(Arc::new(small_model)), upstreams })
 }
 
 fn hears(config: &OutsideConfig, speech: &SpeechConfig) -> Option<Setup> {

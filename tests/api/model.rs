@@ -237,7 +237,10 @@ fn a_wrong_key_and_a_model_that_is_down_show_in_health() {
         config.outside.llm.as_mut().unwrap().base = format!("http://{nobody}/v1").parse().unwrap();
     });
     assert_eq!(llm(&app), "disconnected");
-    app.say(&app.start_session(), "hello").refused(503, "service_unavailable");
+    let talk = app.start_session();
+    app.say(&talk, "hello").refused(503, "service_unavailable");
+    let body = app.say(&talk, "I want to kill myself").expect(200).json();
+    assert!(body["text"].as_str().unwrap().contains("findahelpline.com"), "{body}");
 }
 
 #[test]
@@ -265,4 +268,38 @@ fn a_model_that_hangs_holds_nothing_else_up() {
     assert!(longest < Duration::from_millis(500), "{longest:?}");
     drop(hanging);
     wait_for("all are dropped", || outside.gone().len() == 50);
+}
+
+#[test]
+fn words_of_self_harm_get_care_and_help_whatever_the_model_says_and_when_it_is_down() {
+    let outside = Outside::new(says(&["Go on then."]));
+    let app = asking(&outside);
+    let talk = app.start_session();
+    let body = app.say(&talk, "I want to kill myself").expect(200).json();
+    assert!(body["text"].as_str().unwrap().contains("findahelpline.com"), "{body}");
+    let told = streamed(&app, &talk, "I really want to die");
+    assert_eq!((told[0].0.as_str(), told[1].0.as_str()), ("token", "done"));
+    assert!(told[1].1["text"].as_str().unwrap().contains("findahelpline.com"));
+    assert_eq!(asked(&outside), [json!(null); 0], "the model is not asked");
+    app.say(&talk, "thank you").expect(200);
+    let asked = asked(&outside);
+    assert_eq!(asked[0]["messages"][1]["content"], "I want to kill myself", "and it knows what was said");
+    assert!(asked[0]["messages"][0]["content"].as_str().unwrap().contains("findahelpline.com"));
+}
+
+#[test]
+fn what_is_paid_for_is_not_started_where_strangers_reach_it() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let start = |more: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_companion"));
+        command.env_clear().current_dir(dir.path()).env("DATA_DIR", "data").env("HOST", "0.0.0.0");
+        command.env("LLM_API_KEY", "sk-very-secret").envs(more.iter().copied());
+        command.output().unwrap()
+    };
+    let output = start(&[("PORT", "none")]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("ALLOW_ANONYMOUS") && told.contains("PORT=\"none\""), "all at once: {told}");
+    assert_eq!(told.lines().count(), 3, "{told}");
+    assert!(!told.contains("sk-very") && !dir.path().join("data").exists(), "{told}");
 }

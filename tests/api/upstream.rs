@@ -30,7 +30,7 @@ fn setup(url: &str) -> Setup {
         name: "llm",
         base: url.parse().unwrap(),
         key: None,
-        probe: Some("models"),
+        probe: None,
         most_connections: 8,
         patience: Patience { place: LONG, connect: LONG, first_byte: LONG, silence: LONG, total: LONG },
         breaker: BreakerSettings { threshold: 3, recovery: LONG },
@@ -51,9 +51,9 @@ async fn answer(upstream: &Upstream, repeat: Repeat) -> Result<Vec<u8>, Upstream
     Ok(upstream.send(&ask(), repeat).await?.whole(1 << 20).await?.to_vec())
 }
 
-fn ended(upstream: &Upstream, how: CallEnd) -> u64 {
+fn ended(upstream: &Arc<Upstream>, how: CallEnd) -> u64 {
     let place = CallEnd::ALL.iter().position(|end| *end == how).unwrap();
-    upstream.report().calls[place]
+    upstream.clone().report().calls[place]
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn calls_share_a_few_connections_however_many_there_are() {
         for call in calls {
             assert_eq!(call.await.unwrap().unwrap(), br#"{"fine":true}"#);
         }
-        assert_eq!((outside.connections(), upstream.report().connections), ((8, 8), 8));
+        assert_eq!((outside.connections(), upstream.clone().report().connections), ((8, 8), 8));
     });
     let seen = &outside.requests("/v1/thing")[0];
     assert_eq!((seen.json(), seen.header("authorization")), (json!({}), None));
@@ -203,23 +203,23 @@ fn who_fails_too_often_is_left_alone_then_tried_once_and_healed_by_a_success() {
     let failing = || async { answer(&upstream, Repeat::Never).await.unwrap_err() };
     runtime().block_on(async {
         for _ in 0..3 {
-            assert_eq!(upstream.report().circuit, Circuit::Closed);
+            assert_eq!(upstream.clone().report().circuit, Circuit::Closed);
             assert!(matches!(failing().await, UpstreamError::Refused { status: 500, .. }));
         }
-        assert_eq!(upstream.report().circuit, Circuit::Open);
+        assert_eq!(upstream.clone().report().circuit, Circuit::Open);
         let UpstreamError::CircuitOpen { retry_after } = failing().await else { panic!("it was asked") };
-        assert!(retry_after <= recovery && upstream.report().retry_after.unwrap() <= recovery);
+        assert!(retry_after <= recovery && upstream.clone().report().retry_after.unwrap() <= recovery);
         assert_eq!(outside.requests("/v1/thing").len(), 3, "it is left alone");
-        wait_for("it has rested", || upstream.report().circuit == Circuit::HalfOpen);
+        wait_for("it has rested", || upstream.clone().report().circuit == Circuit::HalfOpen);
         assert!(matches!(failing().await, UpstreamError::Refused { .. }));
-        assert_eq!(upstream.report().circuit, Circuit::Open, "the trial failed");
-        wait_for("it has rested again", || upstream.report().circuit == Circuit::HalfOpen);
+        assert_eq!(upstream.clone().report().circuit, Circuit::Open, "the trial failed");
+        wait_for("it has rested again", || upstream.clone().report().circuit == Circuit::HalfOpen);
         outside.next(vec![events_begin(), chunk("a"), Part::Pause(SHORT), end()]);
         outside.usually(fine());
         let mut trial = upstream.send(&ask(), Repeat::Safe).await.unwrap();
         assert!(matches!(failing().await, UpstreamError::CircuitOpen { .. }), "one trial at a time");
         assert_eq!(trial.piece().await.unwrap().unwrap(), "a");
-        assert_eq!(upstream.report().circuit, Circuit::Closed, "it answers");
+        assert_eq!(upstream.clone().report().circuit, Circuit::Closed, "it answers");
         assert!(answer(&upstream, Repeat::Never).await.is_ok());
         assert_eq!(trial.piece().await.unwrap(), None);
     });
@@ -256,15 +256,30 @@ fn broken_answers_are_told_apart() {
 #[test]
 fn health_knows_whether_it_answers_without_waiting() {
     let outside = Outside::new(fine());
-    let upstream = upstream(&outside.url, |_| {});
+    let upstream = upstream(&outside.url, |setup| setup.probe = Some("models"));
     let runtime = runtime();
     let _inside = runtime.enter();
     assert_eq!(upstream.state(), ServiceState::Disconnected, "nothing is known yet");
     wait_for("it was looked at", || upstream.state() == ServiceState::Connected);
     assert_eq!(outside.requests("/v1/models").len(), 1, "and not again for a while");
-    assert_eq!(upstream.report().calls, [0; 8], "a look is no call");
+    assert_eq!(upstream.clone().report().calls, [0; 8], "a look is no call");
     outside.usually(refusal(401, &[], "invalid_api_key"));
     assert!(runtime.block_on(answer(&upstream, Repeat::Never)).is_err());
     assert_eq!(upstream.state(), ServiceState::Disconnected, "a call has shown it");
-    assert_eq!(upstream.report().circuit, Circuit::Closed, "a wrong key is not its fault");
+    assert_eq!(upstream.clone().report().circuit, Circuit::Closed, "a wrong key is not its fault");
+}
+
+#[test]
+fn a_trial_that_is_refused_for_what_it_asks_heals_too() {
+    let outside = Outside::new(refusal(500, &[], "x"));
+    let upstream = upstream(&outside.url, |setup| setup.breaker.recovery = SHORT);
+    runtime().block_on(async {
+        for _ in 0..3 {
+            answer(&upstream, Repeat::Never).await.unwrap_err();
+        }
+        wait_for("it has rested", || upstream.clone().report().circuit == Circuit::HalfOpen);
+        outside.usually(refusal(400, &[], "context_length_exceeded"));
+        answer(&upstream, Repeat::Safe).await.unwrap_err();
+        assert_eq!(upstream.clone().report().circuit, Circuit::Closed);
+    });
 }

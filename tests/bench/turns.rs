@@ -171,7 +171,7 @@ impl Talker {
 }
 
 /// Milliseconds to the first token and to `done`.
-async fn turn(stream: &mut TcpStream, request: &[u8], received: &mut Vec<u8>) -> Result<(f64, f64)> {
+pub async fn turn(stream: &mut TcpStream, request: &[u8], received: &mut Vec<u8>) -> Result<(f64, f64)> {
     received.clear();
     let began = Instant::now();
     stream.write_all(request).await?;

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
+
 use super::{Ask, Repeat, Upstream};
 
 /// A look is good for so long.
@@ -62,14 +64,14 @@ impl Drop for Looking {
 
 impl Upstream {
     /// Looks, in the background, whether it answers, unless somebody has just done so. What the circuit breaker counts are
-    /// calls, not looks. Needs a runtime.
+    /// calls, not looks. Where there is no runtime, nobody looks.
     pub fn look(self: &Arc<Self>) {
-        let Some(path) = self.setup.probe else { return };
+        let (Some(path), Ok(runtime)) = (self.setup.probe, Handle::try_current()) else { return };
         if !self.probe.begin() {
             return;
         }
         let (looking, upstream) = (Looking(self.probe.clone()), self.clone());
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             let answered = upstream.attempt(&Ask::get(path), Instant::now() + LONGEST, Repeat::Safe).await;
             looking.0.note(answered.map_or_else(|error| error.shows_it_answers(), |_| true));
         });

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::events::{SilenceReply, Timings, TurnEvent, TurnReply};
@@ -19,6 +19,7 @@ use crate::app::running_turns::Running;
 use crate::app::{App, AppError};
 use crate::domain::chat::{ChatError, Pace, Prompt};
 use crate::domain::clock::Timestamp;
+use crate::domain::crisis;
 use crate::domain::heard::Spoken;
 use crate::domain::sentences::Sentences;
 use crate::domain::session::{Checkpoint, CheckpointId, title_of};
@@ -150,7 +151,11 @@ impl Work {
         speaker: Option<mpsc::Sender<String>>,
         timings: &mut Timings,
     ) -> Result<String, AppError> {
-        let mut pieces = self.app.model.reply(self.prompt());
+        let prompt = self.prompt();
+        let mut pieces = match crisis::answer(&prompt) {
+            Some(caring) => stream::iter([Ok(caring)]).boxed(),
+            None => self.app.model.reply(prompt),
+        };
         let (mut text, mut sentences) = (String::new(), Sentences::default());
         while let Some(piece) = pieces.next().await {
             let piece = piece?;
@@ -182,7 +187,7 @@ impl Work {
         Prompt {
             persona: self.app.persona.clone(),
             memories: Vec::new(),
-            summary: None,
+            summary: before.and_then(|before| before.summary.clone()),
             history: before.map(|before| before.history.clone()).unwrap_or_default(),
             said: self.request.message.clone(),
             said_at: self.said_at,
@@ -253,7 +258,8 @@ impl Work {
     /// meanwhile, by an import, the next one has to read them.
     fn remember(&mut self, kept: &Checkpoint, turns: u64) {
         if let Some(mut conversation) = self.taken.conversation.take() {
-            conversation.add(self.request.turn, kept);
+            conversation.add(self.request.turn, kept, self.app.history_turns());
+            self.app.sum_up_if_long(self.request.session, conversation.not_summed_up);
             if conversation.turns == turns {
                 self.app.recent.put(self.request.session, &self.taken, conversation);
             }
