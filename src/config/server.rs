@@ -125,8 +125,8 @@ impl ServerConfig {
         let allowed_origins = reader.origins("ALLOWED_ORIGINS");
         let outside = outside::read(&mut reader);
         let speech = speech::speech(&mut reader, outside.llm.as_ref());
-        let paid = outside.paid().into_iter().chain(speech.paid()).collect();
-        refuse_to_pay_for_everyone(&mut reader, &host, paid);
+        let paid: Vec<_> = outside.paid().into_iter().chain(speech.paid()).collect();
+        refuse_to_pay_for_everyone(&mut reader, &host, &paid);
         let log = reader.log();
         let api_docs = reader.yes_or_no("ENABLE_API_DOCS", false);
         let ignored = reader.ignored();
@@ -156,7 +156,7 @@ impl ServerConfig {
 }
 
 /// Whoever reaches the server could spend its operator's money.
-fn refuse_to_pay_for_everyone(reader: &mut Reader, host: &str, paid: Vec<&str>) {
+fn refuse_to_pay_for_everyone(reader: &mut Reader, host: &str, paid: &[&str]) {
     let anonymous = reader.yes_or_no("ALLOW_ANONYMOUS", false);
     let closed = ["ACCESS_TOKEN", "ACCESS_TOKEN_FILE"].iter().any(|name| reader.is_given(name));
     if anonymous || closed || paid.is_empty() || is_loopback(host) {
