@@ -18,6 +18,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use crate::web::coding::{Coding, negotiate};
 use crate::web::earlier_assets::EarlierAssets;
 use crate::web::error::ApiError;
+use crate::web::middleware::foreign_origin::AllowedOrigins;
 use crate::web::openapi::{Binary, ErrorBody};
 
 /// One embedded file.
@@ -95,14 +96,16 @@ fn of_this_release(req: &HttpRequest, name: &str) -> Option<HttpResponse> {
     Some(respond(req, req.app_data::<Assets>()?.find(name)?))
 }
 
-/// The answer to a request for a file of this release, found without the router: these are the most frequent requests, and the
-/// quickest to answer. `None` when something else has a say in the answer.
+/// The answer to a request without a body for a file of this release, found without the router: these are the most frequent
+/// requests, and the quickest to answer. `None` when others have a say in it.
 #[must_use]
 pub fn at_hand(req: &HttpRequest) -> Option<HttpResponse> {
     let name = req.match_info().as_str().strip_prefix("/static/")?;
-    let plain =
-        [Method::GET, Method::HEAD].contains(req.method()) && !req.headers().contains_key(header::ORIGIN);
-    plain.then(|| of_this_release(req, name))?
+    let is_read = [Method::GET, Method::HEAD].contains(req.method());
+    // Where pages of other sites are let in, every answer tells which.
+    let origins = req.app_data::<web::Data<AllowedOrigins>>();
+    let ours_alone = origins.is_none_or(|origins| origins.0.is_empty());
+    (is_read && ours_alone).then(|| of_this_release(req, name))?
 }
 
 /// The files of this release as they are kept for the releases after it: each encoding by the name it has there.
@@ -534,6 +537,16 @@ mod tests {
             html.split("/static/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(!names.is_empty());
         assert!(names.iter().all(|name| Assets(ASSETS).find(name).is_some()), "{names:?}");
+    }
+
+    #[actix_web::test]
+    async fn a_large_body_comes_whole_in_pieces() {
+        for length in [0, 1, PIECE, PIECE + 1, 3 * PIECE, 3 * PIECE + 5] {
+            let bytes: Vec<_> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
+            let body = Pieces::of(bytes.clone().leak());
+            assert_eq!(body.size(), BodySize::Sized(length as u64));
+            assert_eq!(to_bytes(body).await.unwrap(), bytes);
+        }
     }
 
     #[test]

@@ -231,3 +231,23 @@ fn another_spelling_of_an_address_is_never_kept_longer_than_the_address() {
         );
     }
 }
+
+#[test]
+fn a_file_in_memory_is_answered_by_the_same_rules_as_all_else() {
+    let app = TestApp::spawn();
+    let file = assets(&app).remove(0);
+    let mut wire = app.wire();
+    wire.send(format!("GET {file} HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\n"));
+    wire.answer().refused(413, "request_too_large");
+    app.ask("POST", &file, &[], b"").refused(405, "method_not_allowed");
+    let answer = app.get_with(&file, &[("x-request-id", "mine")]).expect(200);
+    answer.assert_on_every_response();
+    assert_eq!(answer.header("x-request-id"), "mine");
+    let friend = "https://app.example.org";
+    let app = TestApp::spawn_with(|config| config.allowed_origins = vec![friend.to_owned()]);
+    let theirs = app.get_with(&file, &[("origin", friend)]).expect(200);
+    assert_eq!(theirs.header("access-control-allow-origin"), friend);
+    let ours = app.get(&file).expect(200);
+    assert!(ours.header("vary").to_lowercase().contains("origin"), "a cache must tell the two apart");
+    assert!(ours.header("vary").contains("accept-encoding"));
+}

@@ -43,10 +43,12 @@ impl<S, M> Service<ServiceRequest> for MayChange<S, M>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
     M: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
+    M::Future: 'static,
 {
     type Response = ServiceResponse<BoxBody>;
     type Error = Error;
-    type Future = Either<S::Future, M::Future>;
+    /// In a box only where it is needed: else every request would carry the room for it along.
+    type Future = Either<S::Future, LocalBoxFuture<'static, Result<Self::Response, Error>>>;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.guarded.poll_ready(cx)
@@ -58,7 +60,7 @@ where
         if request.method().is_safe() && !has_body && !opens_socket {
             Either::Left(self.inner.call(request))
         } else {
-            Either::Right(self.guarded.call(request))
+            Either::Right(self.guarded.call(request).boxed_local())
         }
     }
 }

@@ -9,6 +9,8 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use tracing::Instrument;
 
 use crate::web::assets;
@@ -16,11 +18,15 @@ use crate::web::middleware::{
     cache_headers, last_answer, measure, rate_limit, request_id, security_headers, token_cookies, unread_body,
 };
 
-/// Does all of it.
-///
-/// # Errors
-/// None: an error of the inner service becomes a response here.
-pub async fn every_request(
+/// Does all of it. In one box: unboxed, it would be moved from each service around it to the next.
+pub fn every_request(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>> {
+    pass(request, next).boxed_local()
+}
+
+async fn pass(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -28,7 +34,7 @@ pub async fn every_request(
     let body = unread_body::hold(&mut request);
     request_id::give(&request);
     let span = request_id::span_of(&request);
-    let response = answer(request, next).instrument(span).await?;
+    let response = answer(request, next, body.is_some()).instrument(span).await?;
     let mut response = unread_body::keep(body, response);
     last_answer::close_when_stopping(&mut response);
     if let Some(measured) = measured {
@@ -40,9 +46,11 @@ pub async fn every_request(
 async fn answer(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
+    has_body: bool,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     security_headers::note_tls(&request);
     let mut response = match rate_limit::check(&request) {
+        Ok(()) if has_body => next.call(request).await?.map_into_boxed_body(),
         Ok(()) => match assets::at_hand(request.request()) {
             Some(file) => request.into_response(file),
             None => next.call(request).await?.map_into_boxed_body(),

@@ -60,11 +60,11 @@ impl Meter {
     fn place_of(&self, request: &ServiceRequest) -> (usize, Rc<str>) {
         // As the router will read the address: "/%61pi/" is "/api/".
         let path = request.match_info().as_str();
-        let is_file = path.starts_with("/static/");
-        // An address that looks like a template belongs to it; most have nothing to fill in and need not be matched again.
-        self.known(if is_file { STATIC_FILES } else { path }).unwrap_or_else(|| {
+        // Most addresses have nothing to fill in and are their own template; those need no matching.
+        let likely = if path.starts_with("/static/") { STATIC_FILES } else { path };
+        self.known(likely).unwrap_or_else(|| {
             let route = request.resource_map().match_pattern(path);
-            let route = if is_file { STATIC_FILES } else { route.as_deref().unwrap_or("unknown") };
+            let route = route.as_deref().unwrap_or("unknown");
             self.known(route).unwrap_or_else(|| self.learn(route))
         })
     }

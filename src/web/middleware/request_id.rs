@@ -62,11 +62,11 @@ pub fn give(request: &ServiceRequest) {
 /// that spares it the making of one.
 #[must_use]
 pub fn span_of(request: &ServiceRequest) -> Span {
-    let (route, from_memory) = (Route::of(request), [Method::GET, Method::HEAD].contains(request.method()));
-    if from_memory && matches!(&*route, STATIC_FILES | "/" | "/livez") {
-        let id = RequestId::of(request.request());
-        let id = id.as_ref().map_or("", RequestId::as_str);
-        return tracing::debug_span!("request", request_id = id, method = %request.method(), route = &*route);
+    let (route, is_read) = (Route::of(request), [Method::GET, Method::HEAD].contains(request.method()));
+    if is_read && matches!(&*route, STATIC_FILES | "/" | "/livez") {
+        // Looked for only when there is such a span.
+        let id = || RequestId::of(request.request()).map(|id| id.as_str().to_owned());
+        return tracing::debug_span!("request", request_id = id(), method = %request.method(), route = &*route);
     }
     log_span(request.request())
 }

@@ -43,7 +43,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
         let mut pair = Pair::default();
         answer(servers[0].0, size, "")?.is_like(&answer(servers[1].0, size, "")?)?;
         rounds(bench, &mut pair, &servers, size, [None, None])?;
-        rows.push(pair.row(format!("static file of {} KiB", size >> 10), reach));
+        rows.push(pair.row(&format!("static file of {} KiB", size >> 10), reach));
     }
     rows.push(unchanged(bench, &servers)?);
     Ok(rows)
@@ -57,7 +57,7 @@ fn unchanged(bench: &Bench, servers: &[(std::net::SocketAddr, u32); 2]) -> Resul
     held(servers[0].0, &tags[0])?.is_like(&held(servers[1].0, &tags[1])?).context("304")?;
     let mut pair = Pair::default();
     rounds(bench, &mut pair, servers, size, [Some(&tags[0]), Some(&tags[1])])?;
-    Ok(pair.row("`If-None-Match` -> 304".to_owned(), REACH_UNCHANGED))
+    Ok(pair.row("`If-None-Match` -> 304", REACH_UNCHANGED))
 }
 
 fn answer(address: std::net::SocketAddr, size: usize, more: &str) -> Result<Answer> {
@@ -86,7 +86,7 @@ fn rounds(
 }
 
 impl Pair {
-    fn row(&self, what: String, reach: f64) -> Row {
+    fn row(&self, what: &str, reach: f64) -> Row {
         let [ours, theirs] = [0, 1].map(|which| Figure::per_second(median(&self.0[which])));
         Row::new(
             format!("{what}, against nginx, per processor second"),
