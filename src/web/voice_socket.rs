@@ -101,7 +101,7 @@ fn around(
     client: std::net::IpAddr,
     session: SessionId,
 ) -> Option<Around> {
-    let request_id = RequestId::of(&request).map(|id| id.as_str().to_owned()).unwrap_or_default();
+    let request_id = RequestId::of(request).map(|id| id.as_str().to_owned()).unwrap_or_default();
     Some(Around {
         app,
         metrics: request.app_data::<web::Data<Metrics>>()?.clone(),
