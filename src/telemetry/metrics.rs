@@ -192,6 +192,10 @@ impl Metrics {
         let help = "How long the stages of a turn took, in seconds; those named for an end count from the turn's beginning.";
         let options = HistogramOpts::new("companion_turn_stage_seconds", help).buckets(BUCKETS.to_vec());
         let stage_seconds = registered(&registry, HistogramVec::new(options, &["stage"])?)?;
+        // All of them are there from the beginning, as the counters are.
+        for stage in Stage::ALL {
+            stage_seconds.with_label_values(&[stage.label()]);
+        }
         let started = Gauge::new("process_start_time_seconds", "When the server started, since 1970.")?;
         registered(&registry, started)?.set(started_at as f64 / 1000.0);
         let build = Opts::new("companion_build_info", "Which release runs.").const_label("version", version);
