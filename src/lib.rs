@@ -7,7 +7,7 @@
 //! - [`web`] — HTTP only: shapes, status codes, headers
 //! - [`app`] — the use cases: the order of steps, what is fatal, what degrades
 //! - [`maint`] — one maintenance operation per file
-//! - [`adapters`] — one outside thing per file: `SQLite`, files, the offline companion
+//! - [`adapters`] — one outside thing per file: `SQLite`, files, the offline companion, services over the network
 //! - [`config`] — what was given, and what it means
 //! - [`telemetry`] — logs and metrics
 //! - [`domain`] — the rules, pure

@@ -8,20 +8,21 @@ use tokio::sync::oneshot;
 
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::database::Database;
-use crate::adapters::offline::OfflineCompanion;
 use crate::adapters::sqlite::DbError;
-use crate::adapters::{disk::DiskError, set_aside};
+use crate::adapters::upstream::NoTls;
+use crate::adapters::{disk::DiskError, set_aside, speech};
 use crate::app::{App, Parts};
 use crate::config::ServerConfig;
-use crate::domain::chat::ChatModel;
-use crate::domain::clock::{Clock, SystemClock};
 use crate::telemetry::metrics::MetricsError;
-use crate::web::assets::{ASSETS, Assets};
 
+mod cors;
 mod listening;
 mod open_files;
+mod outside;
 mod serving;
 mod storage;
+
+pub use outside::Substitutes;
 
 /// Why the server does not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -60,28 +61,15 @@ pub enum StartupError {
     /// Something that has to run for good has ended.
     #[error("{0} has stopped")]
     Died(&'static str),
+    /// Nothing outside can be asked.
+    #[error(transparent)]
+    Outside(#[from] NoTls),
     /// Nothing can be counted.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
     /// Serving failed.
     #[error("serving failed: {0}")]
     Serve(#[from] std::io::Error),
-}
-
-/// What tests put in the place of the real thing.
-pub struct Substitutes {
-    /// Tells the time.
-    pub clock: Arc<dyn Clock>,
-    /// Who answers.
-    pub model: Arc<dyn ChatModel>,
-    /// The files served under `/static/`, by name.
-    pub assets: Assets,
-}
-
-impl Default for Substitutes {
-    fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), model: Arc::new(OfflineCompanion), assets: Assets(ASSETS) }
-    }
 }
 
 /// A server that is bound and ready to run.
@@ -113,11 +101,18 @@ impl Application {
         let import = storage::import_command(&data_dir);
         let listener = listening::bind(&config.host, config.port)?;
         let started = Database::start(data_dir.database().to_owned(), prepare)?;
+        let outside = outside::build(&config.outside, &config.speech)?;
         let parts = Parts {
             clock: substitutes.clock,
             database: started.database.clone(),
             data_dir: data_dir.clone(),
-            model: substitutes.model,
+            model: substitutes.model.unwrap_or(outside.model),
+            small_model: outside.small_model,
+            summary: config.outside.summary,
+            upstreams: outside.upstreams,
+            workflow: config.outside.workflow,
+            transcriber: speech::transcriber(&config.speech, &outside.speech, &data_dir),
+            synthesizer: speech::synthesizer(&config.speech, &outside.speech, &config.persona, &data_dir),
             persona: Arc::new(config.persona.clone()),
             retention: config.retention.clone(),
             limits: config.limits,

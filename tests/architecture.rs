@@ -36,6 +36,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "adapters::run_store",
             "adapters::set_aside",
             "adapters::sign_in_store",
+            "adapters::summary_store",
             "adapters::write_ahead_log",
         ],
     ),

@@ -13,7 +13,8 @@ use age::x25519::Recipient;
 use age::{Decryptor, Encryptor, Identity, IdentityFile};
 use sha2::{Digest, Sha256};
 
-use crate::adapters::disk::{DiskError, Naming};
+use crate::adapters::acting::as_operator;
+use crate::adapters::disk::{self, DiskError, Naming};
 
 const STEP: u64 = 1024 * 1024;
 const BLOCK: usize = 1024 * 1024;
@@ -75,13 +76,13 @@ pub enum UnpackError {
 pub struct Identities(Vec<Box<dyn Identity>>);
 
 impl Identities {
-    /// Reads a file as `age-keygen` writes it.
+    /// Reads a file as `age-keygen` writes it, with the rights of the operator, who names it.
     ///
     /// # Errors
     /// When it cannot be read or holds no key.
     pub fn read(path: &Path) -> Result<Self, IdentityError> {
         let unusable = |why: String| IdentityError::Unusable { path: path.to_owned(), why };
-        let file = File::open(path).map_err(|error| unusable(error.to_string()))?;
+        let file = as_operator(|| File::open(path)).map_err(|error| unusable(error.to_string()))?;
         // The library's own errors may quote a line, which may be a secret.
         let file = IdentityFile::from_buffer(BufReader::new(file))
             .map_err(|_| unusable("it is not an age identity file, as age-keygen writes it".to_owned()))?;
@@ -155,18 +156,17 @@ pub struct Expected<'a> {
     pub encrypted: bool,
 }
 
-/// Unpacks the backup at `from` into the empty file `to`, which is not flushed to the disk.
+/// Unpacks the open backup `file`, which is at `from`, into the empty file `to`, which is not flushed to the disk.
 ///
 /// # Errors
 /// See [`UnpackError`]; what is in `to` is then worth nothing.
 pub fn unpack(
-    from: &Path,
+    (from, file): (&Path, File),
     to: &File,
     expected: Expected<'_>,
     identities: &Identities,
     observe: Observe<'_>,
 ) -> Result<(), UnpackError> {
-    let file = File::open(from).naming("open", from)?;
     let mut hashing =
         Hashing { inner: BufReader::with_capacity(1 << 17, file), digest: Sha256::new(), bytes: 0 };
     let unpacked = decode(&mut hashing, to, expected, identities, observe);
@@ -196,7 +196,7 @@ pub fn unpack(
 /// # Errors
 /// When it cannot be read.
 pub fn sha256(path: &Path) -> Result<String, DiskError> {
-    let file = File::open(path).naming("open", path)?;
+    let file = disk::open_to_read(path)?;
     let mut hashing = Hashing { inner: file, digest: Sha256::new(), bytes: 0 };
     io::copy(&mut hashing, &mut io::sink()).naming("read", path)?;
     Ok(hex(hashing.digest))
@@ -350,7 +350,7 @@ mod tests {
         identities: &Identities,
     ) -> Result<Vec<u8>, UnpackError> {
         let to = tempfile::NamedTempFile::new().unwrap();
-        unpack(file, to.as_file(), expected, identities, &mut |_| Ok(()))?;
+        unpack((file, File::open(file).unwrap()), to.as_file(), expected, identities, &mut |_| Ok(()))?;
         Ok(std::fs::read(to.path()).unwrap())
     }
 

@@ -4,7 +4,7 @@
 //! file with a backup's name is whole. A file without a manifest of ours is foreign and left alone.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -164,10 +164,13 @@ pub fn at(path: &Path) -> Option<BackupFile> {
 /// The manifest at `path`; `None` when there is none, or it is another program's.
 #[must_use]
 pub fn read_manifest(path: &Path) -> Option<Manifest> {
-    if fs::metadata(path).ok()?.len() > LARGEST_MANIFEST {
+    let file = disk::open_to_read(path).ok()?;
+    if file.metadata().ok()?.len() > LARGEST_MANIFEST {
         return None;
     }
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    let mut text = Vec::new();
+    file.take(LARGEST_MANIFEST).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 /// Gives a finished, flushed file and its manifest their names in `dir`; a second one in the same second gets `-2`.

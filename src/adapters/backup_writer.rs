@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use age::x25519::Recipient;
+use rustix::fs::{AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
 use crate::adapters::backup_codec::{self, Packed};
 use crate::adapters::backup_store::{self, Manifest};
-use crate::adapters::data_dir::{DataDir, DataDirError, TEMPORARY_PREFIX, remove_leftovers};
+use crate::adapters::data_dir::{DataDir, DataDirError, TEMPORARY_PREFIX};
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::installation::{self, Claim};
+use crate::adapters::leftovers::remove_leftovers;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
 use crate::domain::clock::Timestamp;
 
@@ -228,7 +230,7 @@ pub fn try_place(dir: &DataDir, into: &Path) -> Result<(), BackupError> {
         );
     }
     let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-    rustix::fs::access(there, access).naming("write to", there)?;
+    accessat(CWD, there, access, AtFlags::EACCESS).naming("write to", there)?;
     ensure_room(there, database_size(dir), dir.min_free_bytes())
 }
 

@@ -5,20 +5,18 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use age::x25519::Recipient;
-use rustix::fs::{Gid, Uid};
+use rustix::fs::{AtFlags, CWD, Gid, OFlags, Uid, chownat};
 use rustix::io::Errno;
 
+use crate::adapters::acting::Acting;
 pub use crate::adapters::data_dir_error::DataDirError;
 use crate::adapters::database_link;
+pub use crate::adapters::disk::TEMPORARY_PREFIX;
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::erasure_ledger;
 use crate::adapters::langgraph;
 use crate::adapters::sqlite::APPLICATION_ID;
 use crate::config::StorageConfig;
-use crate::domain::clock::Timestamp;
-
-/// Every temporary file of ours begins with this, in whatever directory it is made.
-pub const TEMPORARY_PREFIX: &str = ".companion-tmp-";
 
 /// Who owns the data directory; files we make are given to them.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +26,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Gives the file or directory to the owner, when root made it.
+    /// Gives the file or directory to the owner, when root made it. What is a link by then is not followed.
     ///
     /// # Errors
     /// When the change of owner is refused.
@@ -37,7 +35,8 @@ impl Owner {
             return Ok(());
         }
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
-        rustix::fs::chown(path, Some(uid), Some(gid)).naming("change the owner of", path)
+        chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+            .naming("change the owner of", path)
     }
 
     /// The same for a file that is open: whatever its name leads to by now.
@@ -57,15 +56,13 @@ impl Owner {
         (self.uid, self.gid)
     }
 
-    /// Makes a directory (0700) that belongs to the owner, if there is none.
+    /// Makes a directory (0700) that belongs to the owner, if there is none. It has its name only once it is theirs.
     ///
     /// # Errors
-    /// When it cannot be made or given away.
+    /// When it cannot be made or given away, or something else has its name.
     pub fn create_dir(self, path: &Path) -> Result<(), DiskError> {
-        if disk::create_private_dir(path)? {
-            self.adopt(path)?;
-        }
-        Ok(())
+        let heir = rustix::process::geteuid().is_root().then_some((self.uid, self.gid));
+        disk::create_private_dir(path, heir)
     }
 }
 
@@ -83,9 +80,7 @@ impl DataDir {
     /// # Errors
     /// See [`DataDirError`].
     pub fn create_or_open(config: &StorageConfig) -> Result<Self, DataDirError> {
-        if !config.data_dir.exists() {
-            disk::create_private_dir(&config.data_dir)?;
-        }
+        disk::create_private_dir(&config.data_dir, None)?;
         let dir = Self::open(config)?;
         for path in [&dir.config.audio_dir, &dir.locks()] {
             dir.owner.create_dir(path)?;
@@ -100,11 +95,59 @@ impl DataDir {
         Ok(dir)
     }
 
-    /// Opens an existing one: what maintenance does.
+    /// Opens an existing one and goes on with the rights of its owner, who may be another than root: what maintenance does.
+    ///
+    /// # Errors
+    /// See [`DataDirError`].
+    pub fn enter(config: &StorageConfig) -> Result<(Self, Acting), DataDirError> {
+        let acting = Self::act_as_owner(config)?;
+        Ok((Self::open(config)?, acting))
+    }
+
+    /// The same, making what is missing but the directory itself: what a restore does.
+    ///
+    /// # Errors
+    /// See [`DataDirError`].
+    pub fn create_and_enter(config: &StorageConfig) -> Result<(Self, Acting), DataDirError> {
+        let acting = Self::act_as_owner(config)?;
+        Ok((Self::create_or_open(config)?, acting))
+    }
+
+    /// Goes on with the rights of its owner.
+    ///
+    /// # Errors
+    /// When it is not there, is not ours to use, or its owner's rights cannot be had.
+    pub fn act_as_owner(config: &StorageConfig) -> Result<Acting, DataDirError> {
+        let Owner { uid, gid } = Self::look_for_owner(config)?;
+        Acting::take_up(uid, gid).map_err(|source| DataDirError::NotAsOwner {
+            path: config.data_dir.clone(),
+            owner: uid,
+            source: source.into(),
+        })
+    }
+
+    /// Opens an existing one.
     ///
     /// # Errors
     /// See [`DataDirError`].
     pub fn open(config: &StorageConfig) -> Result<Self, DataDirError> {
+        let owner = Self::look_for_owner(config)?;
+        refuse_network(&config.data_dir)?;
+        if let Some(parent) = config.database.parent().filter(|parent| parent.exists()) {
+            refuse_network(parent)?;
+        }
+        let mut dir = Self { config: config.clone(), owner, predecessor: None };
+        dir.step_aside_for_predecessor();
+        if let Some(real) = database_link::follow(&dir.config.database, owner, dir.restore_marker().exists())?
+        {
+            real.parent().map_or(Ok(()), refuse_network)?;
+            dir.config.database = real;
+        }
+        Ok(dir)
+    }
+
+    /// Whom the data directory belongs to, if whoever runs this may use it.
+    fn look_for_owner(config: &StorageConfig) -> Result<Owner, DataDirError> {
         let path = &config.data_dir;
         let meta = match fs::metadata(path).naming("look at", path) {
             Ok(meta) => meta,
@@ -118,19 +161,7 @@ impl DataDir {
         if !euid.is_root() && euid.as_raw() != meta.uid() {
             return Err(DataDirError::WrongUser { path: path.clone(), owner: meta.uid() });
         }
-        refuse_network(path)?;
-        if let Some(parent) = config.database.parent().filter(|parent| parent.exists()) {
-            refuse_network(parent)?;
-        }
-        let owner = Owner { uid: meta.uid(), gid: meta.gid() };
-        let mut dir = Self { config: config.clone(), owner, predecessor: None };
-        dir.step_aside_for_predecessor();
-        if let Some(real) = database_link::follow(&dir.config.database, owner, dir.restore_marker().exists())?
-        {
-            real.parent().map_or(Ok(()), refuse_network)?;
-            dir.config.database = real;
-        }
-        Ok(dir)
+        Ok(Owner { uid: meta.uid(), gid: meta.gid() })
     }
 
     /// Where the setting names the predecessor's database, ours lies beside it; also after the predecessor's has gone.
@@ -239,7 +270,7 @@ impl DataDir {
     /// A path for a temporary file in `dir`, unlike any other.
     #[must_use]
     pub fn temporary_in(dir: &Path) -> PathBuf {
-        dir.join(format!("{TEMPORARY_PREFIX}{}", uuid::Uuid::new_v4().simple()))
+        disk::temporary_in(dir)
     }
 
     /// Takes the kernel lock `locks/<name>.lock` without waiting. It goes with the process, however that ends.
@@ -266,9 +297,10 @@ impl DataDir {
 
     fn lock_file(&self, path: &Path, name: &str) -> Result<File, DataDirError> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path);
         let file = file.naming("open", path)?;
-        self.owner.adopt(path)?;
+        self.owner.adopt_open(&file).naming("change the owner of", path)?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => {
@@ -278,7 +310,9 @@ impl DataDir {
         }
     }
 
-    fn locks(&self) -> PathBuf {
+    /// Where the locks lie.
+    #[must_use]
+    pub fn locks(&self) -> PathBuf {
         self.root().join("locks")
     }
 }
@@ -295,34 +329,4 @@ fn refuse_network(path: &Path) -> Result<(), DataDirError> {
 pub struct Lock {
     _file: File,
     _beside: Option<File>,
-}
-
-/// Removes what interrupted writes left in `dir`: regular files with our temporary prefix. Call it only while holding
-/// the lock of whoever writes there. Returns the paths that went.
-///
-/// # Errors
-/// When the directory cannot be read or a leftover cannot be removed.
-pub fn remove_leftovers(dir: &Path) -> Result<Vec<PathBuf>, DiskError> {
-    remove_leftovers_older_than(dir, Timestamp::from_millis(i64::MAX))
-}
-
-/// The same, but only those last written before `cutoff`: for a directory someone may be writing to.
-///
-/// # Errors
-/// When the directory cannot be read or a leftover cannot be removed.
-pub fn remove_leftovers_older_than(dir: &Path, cutoff: Timestamp) -> Result<Vec<PathBuf>, DiskError> {
-    let mut removed = Vec::new();
-    for entry in fs::read_dir(dir).naming("list", dir)? {
-        let entry = entry.naming("list", dir)?;
-        if !entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
-            continue;
-        }
-        // Not `metadata()` of the path: that would follow a link.
-        let Ok(meta) = entry.metadata() else { continue };
-        let old = meta.modified().is_ok_and(|at| Timestamp::from_system(at) < cutoff);
-        if meta.is_file() && old && disk::remove_if_there(&entry.path())? {
-            removed.push(entry.path());
-        }
-    }
-    Ok(removed)
 }

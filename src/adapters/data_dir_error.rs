@@ -21,6 +21,16 @@ pub enum DataDirError {
         /// The user it belongs to.
         owner: u32,
     },
+    /// Root cannot take up its owner's rights.
+    #[error("{path} belongs to user {owner}, and this root may not act as that user ({source}): run this as that user", path = path.display())]
+    NotAsOwner {
+        /// The directory.
+        path: PathBuf,
+        /// The user it belongs to.
+        owner: u32,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// `SQLite`'s locks do not hold there.
     #[error("{path} is on a network file system ({kind}), where SQLite's locks do not hold; use a local disk", path = path.display())]
     Network {

@@ -1,11 +1,12 @@
 //! The file system beneath: free space, its kind, atomic publishing, flushing.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{RenameFlags, renameat_with};
+use rustix::fs::{OFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 /// What went wrong with a file or directory.
 #[derive(Debug, thiserror::Error)]
@@ -95,17 +96,68 @@ pub fn create_private(path: &Path) -> Result<File, DiskError> {
     options.read(true).write(true).create_new(true).mode(0o600).open(path).naming("create", path)
 }
 
-/// A directory with mode 0700, if there is none. True when it was made.
+/// A directory with mode 0700, if there is none; made by root it is given to `heir`. It has another name until all that is
+/// done: whoever is killed on the way leaves nothing that is in somebody's way.
 ///
 /// # Errors
-/// When it cannot be made, or something else has its name.
-pub fn create_private_dir(path: &Path) -> Result<bool, DiskError> {
+/// When it cannot be made or given away, or something else has its name.
+pub fn create_private_dir(path: &Path, heir: Option<(u32, u32)>) -> Result<(), DiskError> {
     if path.is_dir() {
-        return Ok(false);
+        return Ok(());
     }
-    fs::create_dir_all(path).naming("create directory", path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).naming("set permissions of", path)?;
-    Ok(true)
+    let around = path.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !around.exists() {
+        fs::create_dir_all(around).naming("create directory", path)?;
+    }
+    let staged = temporary_in(around);
+    DirBuilder::new().mode(0o700).create(&staged).naming("create directory", path)?;
+    let named = || name_once(&staged, path).naming("create directory", path);
+    let made = heir.map_or(Ok(()), |heir| give_to(&staged, heir)).and_then(|()| named());
+    if made.is_err() {
+        drop(fs::remove_dir(&staged));
+        // Somebody else may have been faster.
+        return if path.is_dir() { Ok(()) } else { made };
+    }
+    made
+}
+
+/// Every temporary file of ours begins with this, in whatever directory it is made.
+pub const TEMPORARY_PREFIX: &str = ".companion-tmp-";
+
+/// A path for a temporary file or directory in `dir`, unlike any other.
+#[must_use]
+pub fn temporary_in(dir: &Path) -> PathBuf {
+    dir.join(format!("{TEMPORARY_PREFIX}{}", uuid::Uuid::new_v4().simple()))
+}
+
+/// True for a name that [`temporary_in`] gives.
+#[must_use]
+pub fn is_temporary(name: &str) -> bool {
+    name.strip_prefix(TEMPORARY_PREFIX).is_some_and(|id| uuid::Uuid::try_parse(id).is_ok())
+}
+
+/// Opens a regular file to be read. What else has its name, a pipe that nobody writes to for one, is not waited for.
+///
+/// # Errors
+/// When it is not there, cannot be opened, or is no regular file.
+pub fn open_to_read(path: &Path) -> Result<File, DiskError> {
+    let mut options = OpenOptions::new();
+    let options = options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let file = options.open(path).naming("open", path)?;
+    refuse_irregular(&file, path)?;
+    Ok(file)
+}
+
+/// Refuses an open file that is a pipe or anything else but a regular one.
+///
+/// # Errors
+/// When it is.
+pub fn refuse_irregular(file: &File, path: &Path) -> Result<(), DiskError> {
+    if file.metadata().naming("look at", path)?.is_file() {
+        return Ok(());
+    }
+    let told = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file: move it away");
+    Err(told).naming("read", path)
 }
 
 /// User and group that a file or directory belongs to.
@@ -138,9 +190,13 @@ pub fn flush_dir(path: &Path) -> Result<(), DiskError> {
 /// # Errors
 /// `AlreadyExists` when the name is taken; otherwise what the file system says.
 pub fn publish(temporary: &Path, name: &Path) -> Result<(), DiskError> {
-    let cwd = rustix::fs::CWD;
-    renameat_with(cwd, temporary, cwd, name, RenameFlags::NOREPLACE).naming("rename to", name)?;
+    name_once(temporary, name).naming("rename to", name)?;
     name.parent().map_or(Ok(()), flush_dir)
+}
+
+fn name_once(temporary: &Path, name: &Path) -> Result<(), Errno> {
+    let cwd = rustix::fs::CWD;
+    renameat_with(cwd, temporary, cwd, name, RenameFlags::NOREPLACE)
 }
 
 /// Removes a file; one that is not there is success. True when there was one.

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::adapters::acting::Rights;
 use crate::adapters::data_dir::{DataDir, Owner};
 use crate::adapters::disk::{DiskError, Naming};
 use crate::adapters::erasure_lines::{self, Lines};
@@ -46,15 +47,16 @@ pub fn append(dir: &DataDir, people: &[PersonId], at: Timestamp) -> Result<(), D
 /// # Errors
 /// When either list cannot be read or the copy cannot be written.
 pub fn copy_to(dir: &DataDir, place: &Path) -> Result<(), DiskError> {
-    merge(&dir.erasures(), &place.join(NAME), dir.owner())
+    merge(Lines::open(&dir.erasures())?, &place.join(NAME), dir.owner())
 }
 
-/// Adds to the ledger whom the list in `place`, if there is one, names: a backup lies there that is being restored.
+/// Adds to the ledger whom the list in `place`, if there is one, names: a backup lies there that is being restored, and read
+/// with these rights.
 ///
 /// # Errors
 /// When either list cannot be read or is damaged, or the ledger cannot be written.
-pub fn take_along(dir: &DataDir, place: &Path) -> Result<(), DiskError> {
-    merge(&place.join(NAME), &dir.erasures(), dir.owner())
+pub fn take_along(dir: &DataDir, place: &Path, rights: Rights) -> Result<(), DiskError> {
+    merge(rights.lend(|| Lines::open(&place.join(NAME)))?, &dir.erasures(), dir.owner())
 }
 
 /// How many people of the ledger the copy in `place` does not have.
@@ -62,16 +64,16 @@ pub fn take_along(dir: &DataDir, place: &Path) -> Result<(), DiskError> {
 /// # Errors
 /// When either list cannot be read or is damaged.
 pub fn missing_in(dir: &DataDir, place: &Path) -> Result<usize, DiskError> {
-    missing(&dir.erasures(), &place.join(NAME)).map(|lines| lines.lines().count())
+    missing(Lines::open(&dir.erasures())?, &place.join(NAME)).map(|lines| lines.lines().count())
 }
 
-fn merge(from: &Path, to: &Path, owner: Owner) -> Result<(), DiskError> {
+fn merge(from: Option<Lines>, to: &Path, owner: Owner) -> Result<(), DiskError> {
     erasure_lines::append(to, &missing(from, to)?, owner)
 }
 
 /// The lines of `from` whose person is not in `to`.
-fn missing(from: &Path, to: &Path) -> Result<String, DiskError> {
-    let Some(lines) = Lines::open(from)? else { return Ok(String::new()) };
+fn missing(from: Option<Lines>, to: &Path) -> Result<String, DiskError> {
+    let Some(lines) = from else { return Ok(String::new()) };
     let mut known = HashSet::new();
     for line in Lines::open(to)?.into_iter().flatten() {
         known.insert(line?.person);

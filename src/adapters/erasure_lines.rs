@@ -38,13 +38,13 @@ impl Lines {
     /// # Errors
     /// When it cannot be opened.
     pub fn open(path: &Path) -> Result<Option<Self>, DiskError> {
-        match File::open(path) {
+        match disk::open_to_read(path) {
             Ok(file) => {
                 let file = BufReader::new(file);
                 Ok(Some(Self { file, path: path.to_owned(), number: 0, ended: false }))
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).naming("open", path),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -109,6 +109,7 @@ pub fn append(path: &Path, lines: &str, owner: Owner) -> Result<(), DiskError> {
     let mut options = OpenOptions::new();
     let options = options.read(true).append(true).create(true).mode(0o600);
     let file = options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path).naming("open", path)?;
+    disk::refuse_irregular(&file, path)?;
     owner.adopt_open(&file).naming("change the owner of", path)?;
     // Two programs may add at the same time, and one of them may have to take back what it wrote.
     file.lock().naming("lock", path)?;

@@ -2,14 +2,14 @@
 //! backup is restored nothing in the database tells of an import any more; this file does, so that the next import can see
 //! whether one of them asked to be forgotten. One line each: id, space, `made` or `named`.
 
-use std::fs;
-use std::io::{Error, ErrorKind};
+use std::io::{Error, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use crate::adapters::acting::Rights;
 use crate::adapters::data_dir::{DataDir, Owner};
-use crate::adapters::disk::{DiskError, Naming};
+use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::import_store;
 use crate::adapters::small_file;
 use crate::adapters::sqlite::{DbError, During};
@@ -51,11 +51,13 @@ pub fn read(dir: &DataDir) -> Result<Vec<ImportOwner>, DiskError> {
 }
 
 fn read_at(path: &Path) -> Result<Vec<ImportOwner>, DiskError> {
-    match fs::read_to_string(path) {
-        Ok(text) => text.lines().map(|line| parse(line).naming("read", path)).collect(),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).naming("read", path),
-    }
+    let mut file = match disk::open_to_read(path) {
+        Err(error) if error.is_missing() => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut text = String::new();
+    file.read_to_string(&mut text).naming("read", path)?;
+    text.lines().map(|line| parse(line).naming("read", path)).collect()
 }
 
 /// Replaces the file, whole or not at all, and flushes it. Call it before the first row that it tells of: an id too many
@@ -77,21 +79,22 @@ fn replace_at(path: &Path, owners: &[ImportOwner], owner: Owner) -> Result<(), D
 /// # Errors
 /// When either file cannot be read or the copy cannot be written.
 pub fn copy_to(dir: &DataDir, place: &Path) -> Result<(), DiskError> {
-    merge(&path(dir), &place.join(NAME), dir.owner())
+    merge(read(dir)?, &place.join(NAME), dir.owner())
 }
 
-/// Takes up what the file in `place`, if there is one, tells: a backup lies there that is being restored.
+/// Takes up what the file in `place`, if there is one, tells: a backup lies there that is being restored, and read with these
+/// rights.
 ///
 /// # Errors
 /// As for [`copy_to`].
-pub fn take_along(dir: &DataDir, place: &Path) -> Result<(), DiskError> {
-    merge(&place.join(NAME), &path(dir), dir.owner())
+pub fn take_along(dir: &DataDir, place: &Path, rights: Rights) -> Result<(), DiskError> {
+    merge(rights.lend(|| read_at(&place.join(NAME)))?, &path(dir), dir.owner())
 }
 
-fn merge(from: &Path, to: &Path, owner: Owner) -> Result<(), DiskError> {
+fn merge(from: Vec<ImportOwner>, to: &Path, owner: Owner) -> Result<(), DiskError> {
     let mut known = read_at(to)?;
     let before = known.len();
-    for told in read_at(from)? {
+    for told in from {
         if !known.contains(&told) {
             known.push(told);
         }
@@ -136,6 +139,7 @@ fn parse(line: &str) -> Result<ImportOwner, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

@@ -3,14 +3,13 @@
 //!
 //! Two installations that share a directory of backups would rotate each other's away and restore each other's.
 
-use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
 use crate::adapters::data_dir::{DataDir, Owner};
-use crate::adapters::disk::{DiskError, Naming};
+use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::small_file;
 
 /// What tells one installation from another.
@@ -102,7 +101,7 @@ pub fn go_on_with(dir: &DataDir, backups: &Path) -> Result<(), DiskError> {
 }
 
 fn read(path: &Path) -> Result<Option<InstallationId>, DiskError> {
-    let file = match File::open(path).naming("open", path) {
+    let file = match disk::open_to_read(path) {
         Err(error) if error.is_missing() => return Ok(None),
         other => other?,
     };

@@ -2,13 +2,14 @@
 //! over.
 
 use std::fs::{self, Permissions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::adapters::data_dir::{DataDir, remove_leftovers_older_than};
+use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::leftovers::remove_leftovers_older_than;
 use crate::domain::clock::Timestamp;
 
 /// A temporary file that is older was left by a run that was killed.
@@ -40,14 +41,17 @@ fn write(path: &Path, text: &str) -> Result<(), DiskError> {
         .naming("write", path)
 }
 
-fn directory_of(path: &Path) -> &Path {
+/// Where the file at `path` lies.
+#[must_use]
+pub fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The value of `series` (name and labels, as written) in the file at `path`, if it is there and a number.
 #[must_use]
 pub fn value_of(path: &Path, series: &str) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
+    let mut text = String::new();
+    disk::open_to_read(path).ok()?.read_to_string(&mut text).ok()?;
     let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
     value.parse::<f64>().is_ok_and(f64::is_finite).then(|| value.to_owned())
 }

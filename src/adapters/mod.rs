@@ -1,5 +1,6 @@
-//! One outside thing per file: SQLite, the data directory, audio files, backups, the offline companion.
+//! One outside thing per file: SQLite, the data directory, audio files, backups, the offline companion, what is asked over the network.
 
+pub mod acting;
 pub mod audio_store;
 pub mod backup_codec;
 pub mod backup_record;
@@ -20,6 +21,8 @@ pub mod inspection;
 pub mod installation;
 pub mod inventory;
 pub mod langgraph;
+pub mod leftovers;
+pub mod llm;
 pub mod metrics_file;
 pub mod offline;
 pub mod person_store;
@@ -34,5 +37,8 @@ pub mod set_aside;
 pub mod sign_in_store;
 mod small_file;
 pub mod snapshot;
+pub mod speech;
 pub mod sqlite;
+pub mod summary_store;
+pub mod upstream;
 pub mod write_ahead_log;

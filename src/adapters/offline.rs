@@ -1,8 +1,7 @@
 //! The built-in offline companion: no network, no model. It turns what was said into gentle questions, as Joseph
 //! Weizenbaum's ELIZA did (Communications of the ACM 9:1, 1966).
 //!
-//! In this order: words of self-harm get a caring answer and where to find help; questions about itself get the honest
-//! truth; what follows words of self-harm is met gently, without the rules; a rule that fits asks about what was said;
+//! In this order: questions about itself get the honest truth; what follows words of self-harm is met gently, without the rules; a rule that fits asks about what was said;
 //! else it comes back to something said earlier, or asks openly. The answer is chosen by what was said and how long the
 //! conversation is, and is never the one it gave last.
 
@@ -12,11 +11,9 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 
 use crate::domain::chat::{ChatModel, Exchange, Pace, Prompt, ReplyStream, ServiceState};
+use crate::domain::{crisis, plain};
 
-mod crisis;
 mod honesty;
-mod patterns;
-mod plain;
 mod reflect;
 mod rules;
 
@@ -65,9 +62,6 @@ impl ChatModel for OfflineCompanion {
 fn answer(prompt: &Prompt) -> String {
     let last = prompt.history.last().map(|exchange| exchange.answered.as_str());
     let chance = chance(prompt);
-    if crisis::is_heard(&prompt.said) {
-        return pick(&caring(prompt), chance, last);
-    }
     if honesty::is_asked_for(&prompt.said) {
         let honest = prompt.persona.honesty.trim();
         let answers: Vec<_> = AFTER_HONESTY.iter().map(|after| format!("{honest} {after}")).collect();
@@ -76,7 +70,7 @@ fn answer(prompt: &Prompt) -> String {
     if prompt.history.last().is_some_and(|before| crisis::is_heard(&before.said)) {
         return pick(&STILL_HERE.map(str::to_owned), chance, last);
     }
-    let words = reflect::words(&prompt.said);
+    let words = plain::words(&prompt.said);
     let candidates = rules::answers(&prompt.said, &words).unwrap_or_else(|| open_answers(&prompt.history));
     pick(&candidates, chance, last)
 }
@@ -95,15 +89,6 @@ fn pick(candidates: &[String], chance: usize, last: Option<&str>) -> String {
     let from_chance = (0..count).filter_map(|step| candidates.get((chance + step) % count));
     let mut fresh = from_chance.filter(|candidate| Some(candidate.as_str()) != last);
     fresh.next().map_or_else(|| "I am listening.".to_owned(), Clone::clone)
-}
-
-/// Caring words, then where to find help; at least two even if the persona has one text only.
-fn caring(prompt: &Prompt) -> Vec<String> {
-    let help = prompt.persona.crisis.help.trim();
-    let texts = &prompt.persona.crisis.answers;
-    let plain = texts.iter().map(|text| format!("{} {help}", text.trim()));
-    let again = texts.iter().map(|text| format!("I am still here with you. {} {help}", text.trim()));
-    if texts.len() > 1 { plain.collect() } else { plain.chain(again).collect() }
 }
 
 /// When no rule fits: back to something said earlier, or an open question.
@@ -126,13 +111,22 @@ mod tests {
     use super::*;
     use crate::config::ServerConfig;
     use crate::domain::chat::Persona;
+    use crate::domain::clock::Timestamp;
 
     fn persona() -> Arc<Persona> {
         Arc::new(ServerConfig::for_testing(std::path::Path::new("unused")).unwrap().persona)
     }
 
     fn prompt(said: &str, history: Vec<Exchange>) -> Prompt {
-        Prompt { persona: persona(), history: Arc::new(history), said: said.to_owned(), pace: Pace::Whole }
+        Prompt {
+            persona: persona(),
+            memories: Vec::new(),
+            summary: None,
+            history: Arc::new(history),
+            said: said.to_owned(),
+            said_at: Timestamp::from_millis(0),
+            pace: Pace::Whole,
+        }
     }
 
     fn talk(messages: &[&str]) -> Vec<String> {
@@ -146,9 +140,7 @@ mod tests {
 
     #[test]
     fn the_same_words_over_and_over_get_another_answer_each_time() {
-        for said in
-            ["hello", "I am sad", "yes", "...", "I want to die", "are you human?", "qwertz", "日本語", "why?"]
-        {
+        for said in ["hello", "I am sad", "yes", "...", "are you human?", "qwertz", "日本語", "why?"] {
             let answers = talk(&[said; 12]);
             for pair in answers.windows(2) {
                 assert_ne!(pair[0], pair[1], "{said}");
@@ -184,37 +176,11 @@ mod tests {
     }
 
     #[test]
-    fn words_of_self_harm_always_get_care_and_where_to_find_help() {
-        let help = persona().crisis.help.trim().to_owned();
-        for said in [
-            "I want to die",
-            "are you a bot? i wanna kill my self",
-            "my mother is ill and I don\u{2019}t want to live anymore",
-        ] {
-            for answer in talk(&[said, said, said]) {
-                assert!(answer.ends_with(&help), "{said}: {answer}");
-            }
-        }
-    }
-
-    #[test]
     fn what_follows_words_of_self_harm_is_met_gently() {
         for after in ["yes", "no", "I am serious", "because I am alone"] {
             let answer = &talk(&["I wish I could die", after])[1];
             assert!(STILL_HERE.contains(&answer.as_str()), "{after}: {answer}");
         }
-    }
-
-    #[test]
-    fn one_caring_text_is_varied_too() {
-        let mut only = prompt("I want to die", Vec::new());
-        let mut persona = (*only.persona).clone();
-        persona.crisis.answers.truncate(1);
-        only.persona = Arc::new(persona);
-        let first = answer(&only);
-        Arc::make_mut(&mut only.history)
-            .push(Exchange { said: "I want to die".into(), answered: first.clone() });
-        assert_ne!(answer(&only), first);
     }
 
     #[test]

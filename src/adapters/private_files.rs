@@ -1,4 +1,5 @@
-//! Whether what is private is private: owner and permissions of one path, looked at and mended without following a link.
+//! Whether what is private is private: owner and permissions of one path, looked at and mended without following a link,
+//! also in its middle. Root's own rights are used for nothing but to give to the owner what lies among their files.
 //!
 //! The path is opened with `O_PATH`: closing a database file that was opened in any other way would drop the locks that
 //! `SQLite` holds on it in this process.
@@ -6,11 +7,12 @@
 use std::fs::Permissions;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Component, Path};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid, chownat, openat};
 use rustix::io::Errno;
 
+use crate::adapters::acting::as_operator;
 use crate::adapters::data_dir::Owner;
 use crate::adapters::disk::{DiskError, Naming};
 
@@ -28,27 +30,22 @@ pub struct Exposed {
     pub right_mode: u32,
 }
 
-/// Looks at a file or directory. `None` when it is as it should be, is gone, or is a link or something else.
+/// Looks at a file or directory below `base`, or at that itself. `None` when it is as it should be, is gone, or is a link or
+/// something else. Only what leads to `base` may be links.
 ///
 /// # Errors
 /// When it cannot be looked at.
-pub fn look(path: &Path, owner: Owner) -> Result<Option<Exposed>, DiskError> {
-    Ok(open(path)?.and_then(|(_, stat)| exposed(&stat, owner)))
+pub fn look(base: &Path, path: &Path, owner: Owner) -> Result<Option<Exposed>, DiskError> {
+    Ok(open(base, path)?.and_then(|(_, stat)| exposed(&stat, owner)))
 }
 
 /// Gives it to the data directory's owner and takes away what group and others may do.
 ///
 /// # Errors
 /// When that is refused: only root can give files away.
-pub fn mend(path: &Path, owner: Owner) -> Result<(), DiskError> {
-    let Some((file, stat)) = open(path)? else { return Ok(()) };
+pub fn mend(base: &Path, path: &Path, owner: Owner) -> Result<(), DiskError> {
+    let Some((file, stat)) = open(base, path)? else { return Ok(()) };
     let Some(exposed) = exposed(&stat, owner) else { return Ok(()) };
-    if exposed.mode.is_some() {
-        // There is no other way to change the file behind such a handle on older kernels.
-        let handle = format!("/proc/self/fd/{}", file.as_raw_fd());
-        std::fs::set_permissions(handle, Permissions::from_mode(exposed.right_mode))
-            .naming("set permissions of", path)?;
-    }
     if exposed.owner.is_some() {
         let (uid, gid) = owner.ids();
         // A second name may be that of somebody else's file.
@@ -56,20 +53,36 @@ pub fn mend(path: &Path, owner: Owner) -> Result<(), DiskError> {
             Err(Errno::MLINK)
         } else {
             let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-            rustix::fs::chownat(&file, "", uid, gid, AtFlags::EMPTY_PATH)
+            as_operator(|| chownat(&file, "", uid, gid, AtFlags::EMPTY_PATH))
         };
         given.naming("change the owner of", path)?;
+    }
+    if exposed.mode.is_some() {
+        // There is no other way to change the file behind such a handle on older kernels.
+        let handle = format!("/proc/self/fd/{}", file.as_raw_fd());
+        std::fs::set_permissions(handle, Permissions::from_mode(exposed.right_mode))
+            .naming("set permissions of", path)?;
     }
     Ok(())
 }
 
-fn open(path: &Path) -> Result<Option<(OwnedFd, Stat)>, DiskError> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+/// Opens it name by name from `base` on. `None` when one of the names is gone, or on the way to it is no directory.
+fn open(base: &Path, path: &Path) -> Result<Option<(OwnedFd, Stat)>, DiskError> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let absent = |error: Errno| matches!(error, Errno::NOENT | Errno::NOTDIR | Errno::LOOP);
+    let mut file = match rustix::fs::open(base, flags, Mode::empty()) {
         Ok(file) => file,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(error) => return Err(error).naming("look at", path),
+        Err(error) if absent(error) => return Ok(None),
+        Err(error) => return Err(error).naming("look at", base),
     };
+    for name in path.strip_prefix(base).unwrap_or(Path::new("")).components() {
+        let Component::Normal(name) = name else { return Ok(None) };
+        file = match openat(&file, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(file) => file,
+            Err(error) if absent(error) => return Ok(None),
+            Err(error) => return Err(error).naming("look at", path),
+        };
+    }
     let stat = rustix::fs::fstat(&file).naming("look at", path)?;
     Ok(Some((file, stat)))
 }

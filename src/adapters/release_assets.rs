@@ -139,15 +139,23 @@ pub fn temporary(dir: &DataDir) -> Result<Vec<PathBuf>, DiskError> {
     Ok(all.filter(|path| name_of(path).starts_with(TEMPORARY_PREFIX)).collect())
 }
 
-/// Every directory and file of the releases, and the place itself; nothing when there is none.
+/// The directory of each release, and the place itself; also when there is none.
 ///
 /// # Errors
 /// When what is there cannot be listed.
-pub fn everything(dir: &DataDir) -> Result<Vec<PathBuf>, DiskError> {
-    let mut found = vec![place(dir)];
+pub fn all_directories(dir: &DataDir) -> Result<Vec<PathBuf>, DiskError> {
+    let releases = releases(dir)?.into_iter().map(|release| release.path);
+    Ok(std::iter::once(place(dir)).chain(releases).collect())
+}
+
+/// Every file of the releases.
+///
+/// # Errors
+/// When what is there cannot be listed.
+pub fn all_files(dir: &DataDir) -> Result<Vec<PathBuf>, DiskError> {
+    let mut found = Vec::new();
     for release in releases(dir)? {
         found.extend(files(&release.path)?);
-        found.push(release.path);
     }
     Ok(found)
 }
@@ -157,7 +165,7 @@ pub fn everything(dir: &DataDir) -> Result<Vec<PathBuf>, DiskError> {
 /// # Errors
 /// When what is there cannot be listed.
 pub fn bytes(dir: &DataDir) -> Result<u64, DiskError> {
-    Ok(everything(dir)?.iter().filter(|path| path.is_file()).map(|path| disk::allocated_bytes(path)).sum())
+    Ok(all_files(dir)?.iter().map(|path| disk::allocated_bytes(path)).sum())
 }
 
 /// The releases that are there, the one used last first.

@@ -6,7 +6,6 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::audio::{AudioFormat, AudioId};
-use crate::domain::chat::Exchange;
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{Checkpoint, PublicId, Session, SessionId, TurnId};
 
@@ -157,26 +156,6 @@ pub fn checkpoints(
          WHERE c.session_id = ?1 ORDER BY c.id LIMIT ?2 OFFSET ?3"
     );
     connection.prepare_cached(&sql)?.query_map(params![session, limit, from], checkpoint)?.collect()
-}
-
-/// The last `limit` turns of a session, oldest first; those of which an import knows only one side left out.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn recent_exchanges(
-    connection: &Connection,
-    session: i64,
-    limit: usize,
-) -> rusqlite::Result<Vec<Exchange>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT said, answered FROM checkpoints WHERE session_id = ?1 AND said <> '' AND answered <> ''
-         ORDER BY id DESC LIMIT ?2",
-    )?;
-    let exchange = |row: &Row<'_>| Ok(Exchange { said: row.get(0)?, answered: row.get(1)? });
-    let mut exchanges: Vec<_> =
-        statement.query_map(params![session, limit], exchange)?.collect::<rusqlite::Result<_>>()?;
-    exchanges.reverse();
-    Ok(exchanges)
 }
 
 /// The ids of all turns of a session that have one.

@@ -6,6 +6,7 @@
 //! opens the database, and [`undo`] puts everything back.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,11 +14,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::adapters::data_dir::{DataDir, DataDirError};
 use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::leftovers::remove_leftovers;
 use crate::adapters::small_file;
 use crate::domain::clock::Timestamp;
 
 /// What belongs to a database: the file itself, then its sidecars.
 const PARTS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// What is written there has less than a tenth of it.
+const LARGEST_MARKER: u64 = 4096;
 
 /// What was there before; as JSON in `restore.pending`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +129,10 @@ fn put_back(dir: &DataDir, pending: &Pending) -> Result<(), DiskError> {
     if aside.is_dir() {
         fs::remove_dir(&aside).naming("remove", &aside)?;
     }
+    if place(dir).is_dir() {
+        // A directory that was killed before it had its name.
+        remove_leftovers(&place(dir))?;
+    }
     disk::flush_dir(home(dir))?;
     finish(dir)
 }
@@ -155,15 +164,34 @@ pub fn older(dir: &DataDir, now: Timestamp, keep: Duration) -> Result<Vec<String
 /// # Errors
 /// What the disk says.
 pub fn list(dir: &DataDir) -> Result<Vec<(String, Timestamp)>, DiskError> {
+    named_by_time(dir, |kind| kind.is_dir())
+}
+
+/// What has the name of a database that was set aside and is none: files and links, which nobody of ours makes there.
+///
+/// # Errors
+/// What the disk says.
+pub fn strangers(dir: &DataDir) -> Result<Vec<String>, DiskError> {
+    let found = named_by_time(dir, |kind| !kind.is_dir())?;
+    Ok(found.into_iter().map(|(name, _)| name).collect())
+}
+
+fn named_by_time(
+    dir: &DataDir,
+    wanted: impl Fn(fs::FileType) -> bool,
+) -> Result<Vec<(String, Timestamp)>, DiskError> {
     let place = place(dir);
     let mut found = Vec::new();
     if !place.is_dir() {
         return Ok(found);
     }
     for entry in fs::read_dir(&place).naming("list", &place)? {
-        let name = entry.naming("list", &place)?.file_name().to_string_lossy().into_owned();
+        let entry = entry.naming("list", &place)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
         let moment = name.split('-').next().unwrap_or_default();
-        if let Some(at) = Timestamp::parse_compact(moment) {
+        if let Some(at) = Timestamp::parse_compact(moment)
+            && wanted(entry.file_type().naming("look at", &entry.path())?)
+        {
             found.push((name, at));
         }
     }
@@ -206,17 +234,18 @@ fn present_parts(dir: &DataDir) -> Result<Vec<String>, DiskError> {
 fn next_place(dir: &DataDir, at: Timestamp) -> PathBuf {
     let first = place(dir).join(at.compact());
     let more = (2..).map(|number| place(dir).join(format!("{}-{number}", at.compact())));
-    std::iter::once(first).chain(more).find(|path| !path.exists()).unwrap_or_default()
+    std::iter::once(first).chain(more).find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_default()
 }
 
 /// What an unfinished [`replace`] has noted.
 fn read_marker(dir: &DataDir) -> Result<Option<Pending>, DataDirError> {
     let path = dir.restore_marker();
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).naming("read", &path).map_err(Into::into),
+    let file = match disk::open_to_read(&path) {
+        Err(error) if error.is_missing() => return Ok(None),
+        other => other?,
     };
+    let mut text = Vec::new();
+    file.take(LARGEST_MARKER).read_to_end(&mut text).naming("read", &path)?;
     let pending = serde_json::from_slice(&text).ok().filter(|pending: &Pending| is_plausible(dir, pending));
     pending.map(Some).ok_or_else(|| DataDirError::RestoreUnknown { path, aside: place(dir) })
 }

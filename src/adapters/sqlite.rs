@@ -1,17 +1,20 @@
 //! Opening `SQLite` files: whose they are, the pragmas, the migrations.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rusqlite_migration::{M, Migrations};
+use rustix::fs::{AtFlags, CWD, accessat};
+use rustix::io::Errno;
 
 use crate::adapters::data_dir::DataDir;
 pub use crate::adapters::db_error::DbError;
 pub(crate) use crate::adapters::db_error::During;
-use crate::adapters::disk::{self, DiskError};
+use crate::adapters::disk::{self, DiskError, Naming};
 
 /// Marks a file as ours: `COMP` in ASCII.
 pub const APPLICATION_ID: i64 = 0x434F_4D50;
@@ -21,6 +24,7 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("migrations/0002_audio.sql")),
     M::up(include_str!("migrations/0003_imports.sql")),
     M::up(include_str!("migrations/0004_access.sql")),
+    M::up(include_str!("migrations/0005_summaries.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 
@@ -221,13 +225,36 @@ fn wait_for_writer(tries: i32) -> bool {
 fn refuse_other_things(path: &Path) -> Result<(), DbError> {
     let not_ours = |why: &str| DbError::NotOurs { path: path.to_owned(), why: why.to_owned() };
     match fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(DbError::Missing(path.to_owned())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(DbError::Missing(path.to_owned())),
         Err(source) => Err(DiskError { operation: "look at", path: path.to_owned(), source }.into()),
         Ok(meta) if meta.is_dir() => Err(not_ours("is a directory, not a database")),
+        Ok(meta) if !meta.is_file() => Err(not_ours("is no regular file, so no database")),
         Ok(meta) if meta.len() == 0 => {
             Err(not_ours("is empty: restore a backup over it, or remove it to start with nothing"))
         }
-        Ok(_) => Ok(()),
+        Ok(_) => refuse_strange_sidecars(path).and_then(|()| refuse_denied(path)),
+    }
+}
+
+/// `SQLite` would wait for whoever is to write into a pipe that has the name of its journal.
+fn refuse_strange_sidecars(path: &Path) -> Result<(), DbError> {
+    for ending in ["-journal", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        let name = Path::new(&name);
+        if fs::symlink_metadata(name).is_ok_and(|meta| !meta.is_file()) {
+            let told = std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file: move it away");
+            Err(told).naming("read", name)?;
+        }
+    }
+    Ok(())
+}
+
+/// `SQLite` would not say why it cannot open it. Opened by hand, a database would lose its locks in this process.
+fn refuse_denied(path: &Path) -> Result<(), DbError> {
+    match accessat(CWD, path, rustix::fs::Access::READ_OK, AtFlags::EACCESS) {
+        Err(Errno::ACCESS) => Err(Errno::ACCESS).naming("open", path).map_err(Into::into),
+        _ => Ok(()),
     }
 }
 

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::adapters::{person_store, session_store};
+use crate::adapters::{person_store, session_store, summary_store};
 use crate::app::{App, AppError, audio};
 use crate::domain::person::Person;
 use crate::domain::session::{Checkpoint, Session, SessionId};
@@ -55,8 +55,8 @@ impl App {
         let mut comma = "";
         for id in self.database.read("export sessions", list).await? {
             // It may have been deleted since.
-            let Some((session, turns)) = self.exported(id, 0).await? else { continue };
-            if self.write_session(&session, turns, comma, pieces).await?.is_err() {
+            let Some((session, summary, turns)) = self.exported(id, 0).await? else { continue };
+            if self.write_session((&session, summary), turns, comma, pieces).await?.is_err() {
                 return Ok(());
             }
             comma = ",";
@@ -67,12 +67,12 @@ impl App {
 
     async fn write_session(
         &self,
-        session: &Session,
+        (session, summary): (&Session, Option<String>),
         mut turns: Vec<Checkpoint>,
         comma: &str,
         pieces: &Pieces,
     ) -> Result<Result<(), Gone>, AppError> {
-        let head = json!({
+        let mut head = json!({
             "id": session.id,
             "title": session.title,
             "created_at": session.created_at,
@@ -81,6 +81,9 @@ impl App {
             "pinned": session.pinned,
             "remembered": session.remembered,
         });
+        if let Some(summary) = summary {
+            head["summary"] = json!(summary);
+        }
         let head = head.to_string();
         let opened = head.strip_suffix('}').unwrap_or(&head);
         let mut text = format!(r#"{comma}{opened},"messages":["#);
@@ -97,7 +100,7 @@ impl App {
                 return Ok(Err(Gone));
             }
             from += TURNS_AT_ONCE;
-            turns = self.exported(session.id, from).await?.map_or_else(Vec::new, |(_, turns)| turns);
+            turns = self.exported(session.id, from).await?.map_or_else(Vec::new, |(.., turns)| turns);
         }
     }
 
@@ -106,11 +109,12 @@ impl App {
         &self,
         id: SessionId,
         from: u64,
-    ) -> Result<Option<(Session, Vec<Checkpoint>)>, AppError> {
+    ) -> Result<Option<(Session, Option<String>, Vec<Checkpoint>)>, AppError> {
         let read = move |db: &Connection| {
             let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
             let turns = session_store::checkpoints(db, stored.key, from, TURNS_AT_ONCE)?;
-            Ok(Some((stored.session, turns)))
+            let summary = summary_store::find(db, stored.key)?.text;
+            Ok(Some((stored.session, summary, turns)))
         };
         Ok(self.database.read("export a session", read).await?)
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::app::App;
 use crate::domain::chat::ServiceState;
+use crate::domain::upstream::UpstreamReport;
 
 const PROBE_KEPT: Duration = Duration::from_secs(2);
 
@@ -44,11 +45,17 @@ impl App {
         let usable = self.database.is_ready() && self.storage_is_usable().await;
         Services {
             llm: self.model.state(),
-            stt: ServiceState::NotConfigured,
-            tts: ServiceState::NotConfigured,
+            stt: self.transcriber.as_ref().map_or(ServiceState::NotConfigured, |hears| hears.state()),
+            tts: self.synthesizer.as_ref().map_or(ServiceState::NotConfigured, |speaks| speaks.state()),
             qdrant: ServiceState::NotConfigured,
             sqlite: if usable { ServiceState::Connected } else { ServiceState::Disconnected },
         }
+    }
+
+    /// How each service outside is, and how the calls to it went.
+    #[must_use]
+    pub fn upstreams(&self) -> Vec<UpstreamReport> {
+        self.upstreams.iter().map(|upstream| upstream.clone().report()).collect()
     }
 
     /// Whether requests can be served, and what is degraded.

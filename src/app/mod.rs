@@ -1,19 +1,24 @@
 //! The use cases: the order of steps, what is fatal, what degrades.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::database::Database;
-use crate::config::{LimitsConfig, RetentionConfig};
-use crate::domain::chat::{ChatModel, Persona};
+use crate::config::{LimitsConfig, RetentionConfig, SummaryConfig};
+use crate::domain::chat::{ChatModel, Persona, SmallModel};
 use crate::domain::clock::Clock;
+use crate::domain::speech::{Synthesizer, Transcriber};
+use crate::domain::upstream::Upstream;
 
+pub mod aloud;
 pub mod audio;
 pub mod error;
 pub mod export;
 pub mod health;
 pub mod house;
 pub mod inventory;
+mod passing_audio;
 mod person_turns;
 pub mod persons;
 mod recent_turns;
@@ -21,6 +26,8 @@ pub mod running_turns;
 mod session_lines;
 pub mod sessions;
 pub mod sign_ins;
+mod silences;
+mod summaries;
 pub mod turn;
 pub mod upkeep;
 
@@ -32,11 +39,21 @@ pub struct App {
     pub(crate) database: Database,
     pub(crate) data_dir: DataDir,
     pub(crate) model: Arc<dyn ChatModel>,
+    pub(crate) transcriber: Option<Arc<dyn Transcriber>>,
+    pub(crate) synthesizer: Option<Arc<dyn Synthesizer>>,
+    pub(crate) small_model: Option<Arc<dyn SmallModel>>,
+    pub(crate) summary: SummaryConfig,
+    pub(crate) summaries: summaries::Summaries,
+    pub(crate) upstreams: Vec<Arc<dyn Upstream>>,
+    pub(crate) workflow: Duration,
     pub(crate) persona: Arc<Persona>,
     pub(crate) retention: RetentionConfig,
     pub(crate) limits: LimitsConfig,
     pub(crate) turns: running_turns::Turns,
     pub(crate) recent: recent_turns::RecentTurns,
+    pub(crate) passing: passing_audio::PassingAudio,
+    pub(crate) audio_bytes: audio::AudioBytes,
+    pub(crate) silences: silences::Silences,
     pub(crate) probe: health::Probe,
     pub(crate) lookout: Arc<house::Lookout>,
 }
@@ -51,6 +68,18 @@ pub struct Parts {
     pub data_dir: DataDir,
     /// Who answers.
     pub model: Arc<dyn ChatModel>,
+    /// Who hears; `None`: nobody.
+    pub transcriber: Option<Arc<dyn Transcriber>>,
+    /// Who speaks; `None`: nobody.
+    pub synthesizer: Option<Arc<dyn Synthesizer>>,
+    /// Who sums up what was said long ago; `None`: nobody does.
+    pub small_model: Option<Arc<dyn SmallModel>>,
+    /// When that is done.
+    pub summary: SummaryConfig,
+    /// The services outside, to be looked at.
+    pub upstreams: Vec<Arc<dyn Upstream>>,
+    /// The longest an answer may take in all.
+    pub workflow: Duration,
     /// Who the companion is.
     pub persona: Arc<Persona>,
     /// How long things are kept.
@@ -69,11 +98,21 @@ impl App {
             database: parts.database,
             data_dir: parts.data_dir,
             model: parts.model,
+            transcriber: parts.transcriber,
+            synthesizer: parts.synthesizer,
+            small_model: parts.small_model,
+            summary: parts.summary,
+            summaries: summaries::Summaries::default(),
+            upstreams: parts.upstreams,
+            workflow: parts.workflow,
             persona: parts.persona,
             retention: parts.retention,
             limits: parts.limits,
             turns,
             recent: recent_turns::RecentTurns::default(),
+            passing: passing_audio::PassingAudio::default(),
+            audio_bytes: audio::AudioBytes::default(),
+            silences: silences::Silences::default(),
             probe: health::Probe::default(),
             lookout: Arc::new(house::Lookout::new(runtime)),
         }

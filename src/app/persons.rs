@@ -36,6 +36,10 @@ pub struct Erasure {
     pub backups_until: Option<String>,
 }
 
+fn after(at: Timestamp, days: u64) -> Timestamp {
+    at.later_by(DAY * u32::try_from(days).unwrap_or(u32::MAX))
+}
+
 /// True when the person was not seen within the last hour: worth a note, and a cookie that lasts anew.
 pub(crate) fn is_first_for_a_while(person: Person, now: Timestamp) -> bool {
     now.since(person.last_seen_at) >= SEEN_EVERY
@@ -95,13 +99,14 @@ impl App {
         };
         let deleted = self.delete_rows("erase a person", erase).await;
         self.recent.forget_all();
+        self.passing.forget_person(person.key);
         let deleted = deleted?;
         self.forget_files(deleted).await?;
         self.make_reserve_whole().await?;
         let backups_until = self.held_until(erased_at).await.unwrap_or_else(|error| {
             // They are erased; that must not look as if it had failed.
             tracing::error!(error = %error, "Where there are copies of the database could not be found out");
-            Some(erased_at.later_by(DAY * self.retention.backup_keep.get()))
+            Some(after(erased_at, self.retention.keep_rules().longest_days(&[], erased_at)))
         });
         let backups_until = backups_until.map(Timestamp::day);
         tracing::info!(event = "person_erased", "A person was erased");
@@ -122,11 +127,11 @@ impl App {
     }
 
     /// When the last copy of the database as it was until `at` goes. Ordinary backups go by the rules of the last
-    /// `backup-db` that wrote where they lie; guarded ones and databases set aside by a restore with the first `backup-db`
+    /// `backup-db` that wrote where they lie, where no report of it is left by those of the settings; guarded ones and databases set aside by a restore with the first `backup-db`
     /// after their own time, which is a day more.
     async fn held_until(&self, at: Timestamp) -> Result<Option<Timestamp>, AppError> {
         let written = self.database.read("read where backups went", backup_record::places).await?;
-        let usual = self.retention.backup_keep.get();
+        let rules = self.retention.keep_rules();
         let dir = self.data_dir.clone();
         let held = self.blocking(move || -> Result<_, DiskError> {
             // Nobody of ours is in another installation's.
@@ -137,11 +142,12 @@ impl App {
             Ok((backups, set_aside::list(&dir)?, written, unknown))
         });
         let (backups, aside, written, unknown) = held.await??;
-        let days = |days: u64| at.later_by(DAY * u32::try_from(days).unwrap_or(u32::MAX));
-        let known = written.iter().map(|place| days(place.kept_at_most_days.unwrap_or(usual.into())));
-        let unknown = unknown.then(|| days(usual.into()));
+        let names: Vec<_> = backups.iter().map(|backup| backup.name).collect();
+        let by_settings = rules.longest_days(&names, at);
+        let known = written.iter().map(|place| after(at, place.kept_at_most_days.unwrap_or(by_settings)));
+        let unknown = unknown.then(|| after(at, by_settings));
         let guarded = backups.iter().filter_map(|backup| backup.manifest.guarded_until());
-        let aside = aside.into_iter().map(|(_, taken)| taken.later_by(DAY * usual));
+        let aside = aside.into_iter().map(|(_, taken)| taken.later_by(DAY * rules.newest.get()));
         let own_time = guarded.chain(aside).map(|until| until.later_by(DAY));
         Ok(own_time.chain(known).chain(unknown).max())
     }

@@ -16,8 +16,8 @@ use hashlink::LinkedHashMap;
 use crate::domain::chat::Exchange;
 use crate::domain::session::{Checkpoint, SessionId, TurnId};
 
-/// A model sees so many earlier turns.
-pub(crate) const HISTORY_TURNS: usize = 20;
+/// A model sees so many earlier turns, or more when they are summed up later.
+pub(crate) const FEWEST_HISTORY_TURNS: usize = 20;
 /// The turn ids of a session with more turns are not kept here.
 pub(crate) const MOST_TURN_IDS: usize = 1000;
 const MOST_BYTES: usize = 8 << 20;
@@ -33,7 +33,11 @@ pub(crate) struct Conversation {
     pub(crate) person: i64,
     /// How many turns there are.
     pub(crate) turns: u64,
-    /// The last ones, oldest first.
+    /// How many of them no summary holds.
+    pub(crate) not_summed_up: usize,
+    /// What was said before those, if it was summed up.
+    pub(crate) summary: Option<Arc<str>>,
+    /// The last ones that no summary holds, oldest first.
     pub(crate) history: Arc<Vec<Exchange>>,
     /// The ids of all turns that have one; `None` when they are too many.
     pub(crate) turn_ids: Option<HashSet<TurnId>>,
@@ -69,8 +73,8 @@ struct Entry {
 }
 
 impl Conversation {
-    /// Adds a turn that was kept.
-    pub(crate) fn add(&mut self, turn: Option<TurnId>, kept: &Checkpoint) {
+    /// Adds a turn that was kept, as the last of at most so many that a model is given.
+    pub(crate) fn add(&mut self, turn: Option<TurnId>, kept: &Checkpoint, most_history: usize) {
         self.turns += 1;
         if let (Some(turn), Some(known)) = (turn, &mut self.turn_ids) {
             known.insert(turn);
@@ -81,8 +85,9 @@ impl Conversation {
         if kept.answered.is_empty() {
             return;
         }
+        self.not_summed_up += 1;
         let history = Arc::make_mut(&mut self.history);
-        if history.len() >= HISTORY_TURNS {
+        if history.len() >= most_history {
             history.remove(0);
         }
         history.push(Exchange { said: kept.said.clone(), answered: kept.answered.clone() });
@@ -91,7 +96,8 @@ impl Conversation {
     fn bytes(&self) -> usize {
         let of = |turn: &Exchange| size_of::<Exchange>() + turn.said.len() + turn.answered.len();
         let ids = self.turn_ids.as_ref().map_or(0, HashSet::len);
-        CONVERSATION_BYTES + TURN_ID_BYTES * ids + self.history.iter().map(of).sum::<usize>()
+        let summary = self.summary.as_ref().map_or(0, |summary| summary.len());
+        CONVERSATION_BYTES + summary + TURN_ID_BYTES * ids + self.history.iter().map(of).sum::<usize>()
     }
 }
 
@@ -168,7 +174,7 @@ mod tests {
     /// A conversation in which so many bytes were said.
     fn conversation(bytes: usize) -> Conversation {
         let mut conversation = Conversation::default();
-        conversation.add(None, &turn(bytes));
+        conversation.add(None, &turn(bytes), FEWEST_HISTORY_TURNS);
         conversation
     }
 
@@ -185,13 +191,13 @@ mod tests {
         let mut conversation = Conversation { turn_ids: Some(HashSet::new()), ..Conversation::default() };
         let ids: Vec<_> = (0..=MOST_TURN_IDS).map(|_| TurnId::random()).collect();
         for (number, id) in ids[..MOST_TURN_IDS].iter().enumerate() {
-            conversation.add(Some(*id), &turn(number + 1));
+            conversation.add(Some(*id), &turn(number + 1), FEWEST_HISTORY_TURNS);
         }
         let known = conversation.turn_ids.clone().unwrap();
         assert!(ids[..MOST_TURN_IDS].iter().all(|id| known.contains(id)));
         let said: Vec<_> = conversation.history.iter().map(|turn| turn.said.len()).collect();
         assert_eq!(said, (981..=1000).collect::<Vec<_>>());
-        conversation.add(Some(ids[MOST_TURN_IDS]), &turn(1));
+        conversation.add(Some(ids[MOST_TURN_IDS]), &turn(1), FEWEST_HISTORY_TURNS);
         assert!(conversation.turn_ids.is_none(), "too many");
     }
 

@@ -12,18 +12,22 @@ use crate::domain::backup::KeepRules;
 use crate::domain::retention::RetentionDays;
 
 mod maint;
+mod outside;
 mod persona;
 mod problems;
 mod raw;
 mod read;
 mod server;
 mod settings;
+mod speech;
 
 pub use maint::MaintConfig;
+pub use outside::{BreakerConfig, LlmConfig, OutsideConfig, SummaryConfig};
 pub use problems::Problems;
 pub use raw::Flags;
 pub use server::{AccessConfig, LimitsConfig, ServerConfig};
 pub use settings::describe;
+pub use speech::{CommandLine, Hearing, SECRETS, Speaking, SpeechApi, SpeechConfig};
 
 /// Where things lie on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,6 +25,12 @@ impl fmt::Display for Origin {
 pub struct Problems(Vec<String>);
 
 impl Problems {
+    /// Each of them.
+    #[must_use]
+    pub fn list(&self) -> &[String] {
+        &self.0
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -13,9 +13,10 @@ use tracing::level_filters::LevelFilter;
 
 use crate::config::problems::{Origin, Problems};
 use crate::config::raw::{Flags, Given};
-use crate::config::{LogConfig, LogFormat, RetentionConfig, StorageConfig};
+use crate::config::{CommandLine, LogConfig, LogFormat, RetentionConfig, StorageConfig};
+use crate::domain::address::BaseUrl;
 use crate::domain::retention::RetentionDays;
-use crate::domain::secret::Secret;
+use crate::domain::secret::{ApiKey, Secret};
 
 /// The longest secret, in characters.
 const MOST_SECRET: usize = 512;
@@ -72,8 +73,52 @@ impl Reader {
         self.value(name).map_or(default, |(value, _)| PathBuf::from(value))
     }
 
+    /// A program and its arguments, as a shell would take them apart.
+    pub fn command(&mut self, name: &str) -> Option<CommandLine> {
+        let must = "must be a program and its arguments, quoted as for a shell";
+        self.parsed(name, None, must, |text| {
+            let mut words = shlex::split(text)?.into_iter();
+            let program = words.next().filter(|program| !program.is_empty())?;
+            Some(Some(CommandLine { program, arguments: words.collect() }))
+        })
+    }
+
     pub fn path_if_given(&self, name: &str) -> Option<PathBuf> {
         self.value(name).map(|(value, _)| PathBuf::from(value))
+    }
+
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given.values.contains_key(name)
+    }
+
+    /// The address of an API. One that is wrong is not repeated: it may hold a key.
+    pub fn base_url(&mut self, name: &str) -> Option<BaseUrl> {
+        let (value, origin) = self.value(name)?;
+        let read = value.parse::<BaseUrl>();
+        read.map_err(|error| self.problems.add_value(name, "(not shown)", &origin, &error.to_string())).ok()
+    }
+
+    /// A name as a service outside knows it.
+    pub fn plain_name(&mut self, name: &str, default: &str) -> String {
+        let must = "must be 1 to 200 letters, digits and signs of ASCII, without spaces";
+        self.parsed(name, default.to_owned(), must, |text| {
+            let plain = text.len() <= 200 && text.bytes().all(|byte| byte.is_ascii_graphic());
+            plain.then(|| text.to_owned())
+        })
+    }
+
+    /// The name of a voice, which becomes a part of an address; empty when it is not given.
+    pub fn voice_id(&mut self, name: &str) -> String {
+        let must = "must be the id of a voice: letters and digits";
+        self.parsed(name, String::new(), must, |text| {
+            let plain =
+                text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            plain.then(|| text.to_owned())
+        })
+    }
+
+    pub fn seconds(&mut self, name: &str, default: u64) -> Duration {
+        Duration::from_secs(self.number(name, default, 1..=3600))
     }
 
     /// The budget of all bodies; it has to hold the largest one.
@@ -153,8 +198,18 @@ impl Reader {
         read
     }
 
-    /// A secret, given itself or as the name of a file that holds it. It is never repeated.
+    /// A secret that is compared.
     pub fn secret(&mut self, name: &str, in_file: &str) -> Option<Secret> {
+        self.secret_text(name, in_file).map(|text| Secret::new(&text))
+    }
+
+    /// A secret that is sent to a service outside.
+    pub fn api_key(&mut self, name: &str, in_file: &str) -> Option<ApiKey> {
+        self.secret_text(name, in_file).map(ApiKey::new)
+    }
+
+    /// A secret, given itself or as the name of a file that holds it. It is never repeated.
+    fn secret_text(&mut self, name: &str, in_file: &str) -> Option<String> {
         let (text, origin, given_as) = match (self.value(name), self.value(in_file)) {
             (None, None) => return None,
             (Some(_), Some(_)) => {
@@ -171,7 +226,7 @@ impl Reader {
             },
         };
         if (1..=MOST_SECRET).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Some(Secret::new(&text));
+            return Some(text);
         }
         let must = format!("must be 1 to {MOST_SECRET} letters, digits and signs of ASCII, without spaces");
         self.problems.add_value(given_as, "(not shown)", &origin, &must);

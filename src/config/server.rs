@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::config::outside::{self, OutsideConfig};
 use crate::config::persona;
 use crate::config::problems::Problems;
 use crate::config::raw::{Flags, Given};
 use crate::config::read::Reader;
-use crate::config::{LogConfig, RetentionConfig, StorageConfig};
+use crate::config::{LogConfig, RetentionConfig, SpeechConfig, StorageConfig, speech};
 use crate::domain::chat::Persona;
 use crate::domain::secret::Secret;
 
@@ -85,6 +86,10 @@ pub struct ServerConfig {
     pub allowed_origins: Vec<String>,
     /// What those who come have to know.
     pub access: AccessConfig,
+    /// Hearing and speaking.
+    pub speech: SpeechConfig,
+    /// The services outside.
+    pub outside: OutsideConfig,
     /// Who the companion is.
     pub persona: Persona,
     /// What is logged, and how.
@@ -130,6 +135,10 @@ impl ServerConfig {
         let drain = Duration::from_secs(reader.number("DRAIN_SECONDS", 20, 0..=3600));
         let trusted_proxies = reader.networks("TRUSTED_PROXIES");
         let allowed_origins = reader.origins("ALLOWED_ORIGINS");
+        let outside = outside::read(&mut reader);
+        let speech = speech::speech(&mut reader, outside.llm.as_ref());
+        let paid: Vec<_> = outside.paid().into_iter().chain(speech.paid()).collect();
+        refuse_to_pay_for_everyone(&mut reader, &host, &paid);
         let log = reader.log();
         let api_docs = reader.yes_or_no("ENABLE_API_DOCS", false);
         let ignored = reader.ignored();
@@ -146,6 +155,8 @@ impl ServerConfig {
                 trusted_proxies,
                 allowed_origins,
                 access,
+                speech,
+                outside,
                 persona,
                 log,
                 api_docs,
@@ -154,6 +165,25 @@ impl ServerConfig {
             _ => Err(reader.problems),
         }
     }
+}
+
+/// Whoever reaches the server could spend its operator's money.
+fn refuse_to_pay_for_everyone(reader: &mut Reader, host: &str, paid: &[&str]) {
+    let anonymous = reader.yes_or_no("ALLOW_ANONYMOUS", false);
+    let closed = ["ACCESS_TOKEN", "ACCESS_TOKEN_FILE"].iter().any(|name| reader.is_given(name));
+    if anonymous || closed || paid.is_empty() || is_loopback(host) {
+        return;
+    }
+    let paid = paid.join(" and ");
+    reader.problems.add(format!(
+        "HOST={host:?} lets other machines in, who would use {paid} at your cost: set ACCESS_TOKEN, or \
+         ALLOW_ANONYMOUS=true if everyone may"
+    ));
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn limits(reader: &mut Reader) -> LimitsConfig {
@@ -252,6 +282,44 @@ mod tests {
     }
 
     #[test]
+    fn who_hears_and_who_speaks_follows_from_what_is_given() {
+        let speech = |given: &[(&str, &str)]| load(None, given, &[]).map(|config| config.speech);
+        let hears = |given: &[(&str, &str)]| format!("{:?}", speech(given).unwrap().hearing);
+        let speaks = |given: &[(&str, &str)]| format!("{:?}", speech(given).unwrap().speaking);
+        assert_eq!((hears(&[]), speaks(&[])), ("None".to_owned(), "None".to_owned()));
+        let groq = ("GROQ_API_KEY", "groq-secret");
+        assert!(hears(&[groq]).contains("api.groq.com") && !hears(&[groq]).contains("secret"));
+        let own = hears(&[groq, ("STT_BASE_URL", "http://ears:9000/v1")]);
+        assert!(own.contains("ears") && own.contains("key: None"), "a key is only for its own place: {own}");
+        assert!(
+            hears(&[groq, ("STT_COMMAND", "hear --fast 'two words'")])
+                .contains("[\"--fast\", \"two words\"]")
+        );
+        let elevenlabs = [("ELEVENLABS_API_KEY", "secret"), ("ELEVENLABS_VOICE_ID", "abc")];
+        let other = [("TTS_BASE_URL", "http://voice:9000/v1"), ("TTS_COMMAND", "espeak-ng --stdout")];
+        let both = [&elevenlabs[..], &other].concat();
+        assert!(speaks(&both).contains("api.elevenlabs.io"), "its key goes nowhere else");
+        assert!(speaks(&other).starts_with("Some(OpenAi"));
+        assert!(speaks(&other[1..]).starts_with("Some(Command"));
+        assert!(speaks(&[&both[..], &[("TTS_PROVIDER", "command")]].concat()).starts_with("Some(Command"));
+        assert_eq!(speaks(&[&both[..], &[("TTS_PROVIDER", "none")]].concat()), "None");
+        for (wrong, part) in [
+            (("TTS_PROVIDER", "parrot"), "elevenlabs, openai, command or none"),
+            (("TTS_PROVIDER", "command"), "needs TTS_COMMAND"),
+            (("TTS_PROVIDER", "openai"), "needs TTS_BASE_URL"),
+            (("TTS_PROVIDER", "elevenlabs"), "needs ELEVENLABS_API_KEY"),
+            (("ELEVENLABS_API_KEY", "secret"), "needs ELEVENLABS_VOICE_ID"),
+            (("ELEVENLABS_VOICE_ID", "../x"), "id of a voice"),
+            (("STT_COMMAND", "hear 'this"), "quoted as for a shell"),
+        ] {
+            let told = speech(&[wrong]).unwrap_err();
+            assert!(told.contains(part) && !told.contains("secret"), "{told}");
+        }
+        let open = load(None, &[&elevenlabs[..], &[("HOST", "0.0.0.0")]].concat(), &[]).unwrap_err();
+        assert!(open.contains("ELEVENLABS_API_KEY at your cost"), "{open}");
+    }
+
+    #[test]
     fn off_is_a_word_and_empty_is_unset() {
         let config = load(None, &[("SESSION_RETENTION_DAYS", "off"), ("PORT", "")], &[]).unwrap();
         assert_eq!((config.retention.session_days, config.port), (None, 8000));
@@ -263,7 +331,8 @@ mod tests {
             "GROQ_API_KEY=abc\nQDRANT_URL=http://x\nAUDIO_CLEANUP_MAX_AGE_HOURS=48\nLOG_LEVEL=WARNING\n",
         );
         let config = load(file, &[], &[]).unwrap();
-        assert_eq!(config.ignored, ["GROQ_API_KEY", "QDRANT_URL"]);
+        assert_eq!(config.ignored, ["QDRANT_URL"]);
+        assert_eq!(config.outside.llm.unwrap().base.to_string(), "https://api.groq.com/openai/v1");
         assert_eq!(config.retention.audio_max_age, Duration::from_secs(48 * 3600));
         assert!(
             load(None, &[("AUDIO_MAX_AGE_HOURS", "1"), ("AUDIO_CLEANUP_MAX_AGE_HOURS", "2")], &[]).is_err()
@@ -294,6 +363,52 @@ mod tests {
         let both = [("ACCESS_TOKEN", "open-sesame"), ("ACCESS_TOKEN_FILE", good.as_str())];
         assert!(load(None, &both, &[]).unwrap_err().contains("keep one"));
         assert!(load(None, &[("ADMIN_TOKEN_FILE", &missing)], &[]).unwrap_err().contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_model_is_an_address_or_a_key_or_both() {
+        let llm =
+            |environment: &[(&str, &str)]| load(None, environment, &[]).map(|config| config.outside.llm);
+        assert_eq!(llm(&[]), Ok(None));
+        let local = llm(&[("LLM_BASE_URL", "http://localhost:11434/v1"), ("TEXT_MODEL_NAME", "qwen3:8b")]);
+        let local = local.unwrap().unwrap();
+        assert_eq!((local.base.port(), local.key, local.model.as_str()), (11434, None, "qwen3:8b"));
+        let groq = llm(&[("LLM_API_KEY", "gsk_secret"), ("GROQ_API_KEY", "gsk_secret")]).unwrap().unwrap();
+        assert_eq!((groq.base.host(), groq.key.unwrap().expose()), ("api.groq.com", "gsk_secret"));
+        for wrong in [
+            vec![("LLM_API_KEY", "gsk_secret"), ("GROQ_API_KEY", "gsk_other")],
+            vec![("LLM_BASE_URL", "https://user:gsk_secret@x")],
+            vec![("LLM_API_KEY", "gsk secret")],
+            vec![("LLM_API_KEY", "gsk_x"), ("TEXT_MODEL_NAME", "a model")],
+            vec![("TOTAL_MESSAGES_SUMMARY_TRIGGER", "10"), ("TOTAL_MESSAGES_AFTER_SUMMARY", "10")],
+            vec![("LLM_TIMEOUT_SECONDS", "0")],
+            vec![("CIRCUIT_BREAKER_FAILURE_THRESHOLD", "0")],
+        ] {
+            let told = llm(&wrong).unwrap_err();
+            assert!(!told.contains("gsk_") && !told.contains("gsk s"), "{told}");
+            assert_eq!(told.lines().count(), 2, "{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_paid_for_is_not_given_to_everyone() {
+        let paid = [("LLM_API_KEY", "gsk_secret")];
+        let with = |more: &[(&str, &str)]| load(None, &[&paid, more].concat(), &[]);
+        for open in ["0.0.0.0", "::", "192.168.0.2", "example.org"] {
+            let told = with(&[("HOST", open), ("PORT", "x")]).unwrap_err();
+            assert!(
+                told.contains(open) && told.contains("ALLOW_ANONYMOUS") && told.contains("PORT"),
+                "{told}"
+            );
+            assert!(with(&[("HOST", open), ("ALLOW_ANONYMOUS", "true")]).is_ok());
+            assert!(with(&[("HOST", open), ("ACCESS_TOKEN", "open-sesame")]).is_ok());
+            assert!(load(None, &[("HOST", open)], &[]).is_ok(), "nothing is paid for");
+            let local = [("HOST", open), ("LLM_BASE_URL", "http://localhost:11434/v1")];
+            assert!(load(None, &local, &[]).is_ok(), "nobody is paid");
+        }
+        for closed in ["127.0.0.1", "localhost", "::1"] {
+            assert!(with(&[("HOST", closed)]).is_ok());
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 38] = [
+pub(crate) const SETTINGS: [Setting; 65] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -40,6 +40,7 @@ pub(crate) const SETTINGS: [Setting; 38] = [
     setting("MAX_TURNS", "1024", "turns running at once"),
     setting("MAX_TURNS_PER_PERSON", "8", "turns of one person running at once"),
     setting("SESSION_QUEUE", "8", "turns waiting in one session, where they run one after the other"),
+    setting("MAX_VOICE_SOCKETS", "256", "voice sockets open at once; 8 per client address"),
     setting("RATE_LIMIT_ENABLED", "true", "`false` lets every client ask as often as it likes"),
     setting(
         "RATE_LIMIT_PER_MINUTE",
@@ -66,7 +67,7 @@ pub(crate) const SETTINGS: [Setting; 38] = [
     setting(
         "AUDIO_MAX_TOTAL_BYTES",
         "1073741824",
-        "audio replies beyond this are deleted by `cleanup-audio`, the oldest first",
+        "audio replies beyond this are deleted, the oldest first, by whoever saves one and by `cleanup-audio`",
     ),
     setting(
         "BACKUP_KEEP",
@@ -107,6 +108,101 @@ pub(crate) const SETTINGS: [Setting; 38] = [
         default: "",
         meaning: "what readers of `/metrics` have to send as `Authorization: Bearer`, or the file that holds it; unset, only this machine reads them",
     },
+    setting(
+        "ALLOW_ANONYMOUS",
+        "false",
+        "`true` starts with a paid provider, reachable from other machines and without ACCESS_TOKEN: whoever comes may spend",
+    ),
+    setting(
+        "LLM_BASE_URL",
+        "",
+        "an OpenAI-compatible API (Ollama, llama.cpp, vLLM, OpenAI, ...) whose model answers; unset with a key, Groq's; unset without one, the offline companion",
+    ),
+    Setting {
+        name: "LLM_API_KEY",
+        alias: Some("LLM_API_KEY_FILE"),
+        default: "",
+        meaning: "the key that is sent to LLM_BASE_URL, or the file that holds it",
+    },
+    Setting {
+        name: "GROQ_API_KEY",
+        alias: Some("GROQ_API_KEY_FILE"),
+        default: "",
+        meaning: "the predecessor's name for LLM_API_KEY",
+    },
+    setting("TEXT_MODEL_NAME", "llama-3.3-70b-versatile", "the model that answers"),
+    setting("SMALL_TEXT_MODEL_NAME", "llama-3.1-8b-instant", "the model that sums up what was said long ago"),
+    setting("WORKFLOW_TIMEOUT_SECONDS", "60", "an answer that takes longer in all is given up"),
+    setting(
+        "LLM_TIMEOUT_SECONDS",
+        "30",
+        "a model that does not begin to answer, or says nothing more, for so long is given up",
+    ),
+    setting(
+        "CIRCUIT_BREAKER_FAILURE_THRESHOLD",
+        "5",
+        "failures in a row after which a service outside is left alone; also when more than half of a minute's calls fail",
+    ),
+    setting(
+        "CIRCUIT_BREAKER_RECOVERY_TIMEOUT",
+        "30",
+        "seconds it is left alone, before one call tries it again",
+    ),
+    setting(
+        "TOTAL_MESSAGES_SUMMARY_TRIGGER",
+        "30",
+        "messages, said and answered, after which the older ones of a conversation are summed up",
+    ),
+    setting(
+        "TOTAL_MESSAGES_AFTER_SUMMARY",
+        "10",
+        "messages that a model goes on seeing word for word after that",
+    ),
+    setting(
+        "STT_BASE_URL",
+        "",
+        "an OpenAI-compatible API that hears; unset, where the model is (LLM_BASE_URL)",
+    ),
+    Setting {
+        name: "STT_API_KEY",
+        alias: Some("STT_API_KEY_FILE"),
+        default: "",
+        meaning: "the key that is sent there, or the file that holds it; unset, the model's where that is the same place",
+    },
+    setting("STT_MODEL_NAME", "whisper-large-v3", "the model that hears"),
+    setting(
+        "STT_COMMAND",
+        "",
+        "a program that hears: its last argument is the name of an audio file, what it writes is what was said",
+    ),
+    setting("STT_TIMEOUT", "60", "seconds a recording may take to be understood"),
+    setting(
+        "TTS_PROVIDER",
+        "",
+        "`elevenlabs`, `openai`, `command` or `none`; unset, the first of them that the settings below are for",
+    ),
+    Setting {
+        name: "ELEVENLABS_API_KEY",
+        alias: Some("ELEVENLABS_API_KEY_FILE"),
+        default: "",
+        meaning: "the key of ElevenLabs, or the file that holds it",
+    },
+    setting("ELEVENLABS_VOICE_ID", "", "which of its voices"),
+    setting("TTS_BASE_URL", "", "an OpenAI-compatible API that speaks"),
+    Setting {
+        name: "TTS_API_KEY",
+        alias: Some("TTS_API_KEY_FILE"),
+        default: "",
+        meaning: "the key that is sent there, or the file that holds it",
+    },
+    setting("TTS_MODEL_NAME", "", "the model that speaks; unset, `eleven_flash_v2_5` or `tts-1`"),
+    setting("TTS_VOICE", "alloy", "the voice of an OpenAI-compatible API"),
+    setting(
+        "TTS_COMMAND",
+        "",
+        "a program that speaks: it reads text and writes audio (`espeak-ng --stdout`)",
+    ),
+    setting("TTS_TIMEOUT_SECONDS", "30", "seconds a sentence may take to be spoken"),
     setting("PERSONA_FILE", "", "who the companion is (TOML); built in when unset"),
     setting("LOG_LEVEL", "INFO", "`TRACE`, `DEBUG`, `INFO`, `WARNING` or `ERROR`"),
     setting("LOG_FORMAT", "", "`console` or `json`; when unset, console on a terminal, else json"),

@@ -103,6 +103,16 @@ impl KeepRules {
         by_period.into_iter().fold(stay(self.newest.get(), DAY, taken), Duration::max)
     }
 
+    /// The same in whole days, for the backups of these names (newest first): what lies in the future counts for no rule,
+    /// and the present ones may stay so much longer as the newest lies ahead.
+    #[must_use]
+    pub fn longest_days(&self, names: &[BackupName], now: Timestamp) -> u64 {
+        let ahead = names.first().map_or(Duration::ZERO, |newest| newest.taken.since(now));
+        let past: Vec<_> =
+            names.iter().filter(|name| !is_from_the_future(**name, now)).map(|name| name.taken).collect();
+        (self.longest(&past) + ahead).as_secs().div_ceil(DAY.as_secs())
+    }
+
     fn periods(&self) -> [Period; 3] {
         [
             Period { name: "day", wanted: self.daily, span: DAY, of: Timestamp::day },

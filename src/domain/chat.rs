@@ -1,35 +1,14 @@
-//! What a conversation is made of: the persona, the prompt, and whoever answers it.
+//! What a conversation is made of: what a model is given to answer, and whoever answers it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use serde::Deserialize;
 
-/// Who the companion is. Read from the built-in persona file or the one `PERSONA_FILE` names.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Persona {
-    /// The name it goes by.
-    pub name: String,
-    /// What it is like, in a few sentences, as told to a model.
-    pub character: String,
-    /// What it says when a session starts; one is chosen. Never empty.
-    pub greetings: Vec<String>,
-    /// What it says when asked what it is: the honest truth.
-    pub honesty: String,
-    /// What it says when words of self-harm were heard.
-    pub crisis: Crisis,
-}
-
-/// The answer to words of self-harm, whatever a model would say.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Crisis {
-    /// Caring words; one is chosen. Never empty.
-    pub answers: Vec<String>,
-    /// Where people are who help; told after the caring words.
-    pub help: String,
-}
+use crate::domain::clock::Timestamp;
+pub use crate::domain::persona::{Crisis, Persona};
+use crate::domain::prompt::Message;
 
 /// One earlier turn of the conversation.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,10 +33,16 @@ pub enum Pace {
 pub struct Prompt {
     /// Who answers.
     pub persona: Arc<Persona>,
+    /// What is known of the person from earlier conversations, the most useful first.
+    pub memories: Vec<String>,
+    /// What was said in this conversation before `history`.
+    pub summary: Option<Arc<str>>,
     /// The most recent earlier turns, oldest first.
     pub history: Arc<Vec<Exchange>>,
     /// What the person said now.
     pub said: String,
+    /// When they said it.
+    pub said_at: Timestamp,
     /// How the reply is used.
     pub pace: Pace,
 }
@@ -66,11 +51,16 @@ pub struct Prompt {
 #[derive(Debug, thiserror::Error)]
 pub enum ChatError {
     /// The model cannot be reached or refuses to answer now.
-    #[error("the language model is not available: {0}")]
-    Unavailable(String),
+    #[error("the language model is not available: {why}")]
+    Unavailable {
+        /// For the log; nothing that was said is in it.
+        why: String,
+        /// When it is worth asking again, if that is known.
+        retry_after: Option<Duration>,
+    },
     /// The model did not answer in time.
-    #[error("the language model did not answer in time")]
-    TimedOut,
+    #[error("the language model did not answer in time: {0}")]
+    TimedOut(String),
 }
 
 /// The pieces of a reply, as they are made. Put together, they are the whole text.
@@ -97,4 +87,10 @@ pub trait ChatModel: Send + Sync {
 
     /// How the model is, from what is already known; never waits.
     fn state(&self) -> ServiceState;
+}
+
+/// A model for small work that nobody waits for: summaries.
+pub trait SmallModel: Send + Sync {
+    /// Answers `messages`. Dropping the future stops the work.
+    fn complete(&self, messages: Vec<Message<'static>>) -> BoxFuture<'static, Result<String, ChatError>>;
 }

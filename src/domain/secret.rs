@@ -1,4 +1,4 @@
-//! A secret that its operator has chosen, and that is only ever compared.
+//! Secrets: those an operator has chosen, which are only ever compared, and those of services outside, which are sent.
 
 use std::fmt;
 
@@ -44,6 +44,30 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A key that is sent to a service outside, to nobody else, and never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(String);
+
+impl ApiKey {
+    /// The key that this text is.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The key itself, to be sent to whom it belongs.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("ApiKey(…)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +80,7 @@ mod tests {
             assert!(!secret.is(wrong), "{wrong}");
         }
         assert_eq!(format!("{secret:?}"), "Secret(…)");
+        assert_eq!(format!("{:?}", ApiKey::new("open sesame".to_owned())), "ApiKey(…)");
     }
 
     #[test]

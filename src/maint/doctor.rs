@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use serde::Serialize;
 
+use crate::adapters::acting::Acting;
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::set_aside;
 use crate::domain::clock::Timestamp;
@@ -74,6 +75,7 @@ struct Visit<'a> {
     repaired: Ledger,
     errors: Vec<ItemError>,
     _lock: Lock,
+    _acting: Acting,
 }
 
 /// What a check is: its name, and what it does.
@@ -81,8 +83,9 @@ type Check<Work> = (&'static str, Work);
 type FileWork = fn(&mut Visit<'_>) -> Result<(), MaintError>;
 type DatabaseWork = fn(&mut Visit<'_>, &Connection) -> Result<(), MaintError>;
 
-const FILE_CHECKS: [Check<FileWork>; 7] = [
+const FILE_CHECKS: [Check<FileWork>; 8] = [
     ("leftovers", files::leftovers),
+    ("set-aside", files::strangers_set_aside),
     ("permissions", files::permissions),
     ("reserve", files::reserve),
     ("free-space", files::free_space),
@@ -124,7 +127,7 @@ pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
         report.duration_ms = millis(began.elapsed());
         report.exit_code = outcome.exit_code();
     };
-    let mut visit = match Visit::begin(run, now) {
+    let mut visit = match Visit::begin(run, options, now) {
         Ok(visit) => visit,
         Err(error) => {
             report.errors.push(item(run.place(), &error));
@@ -166,9 +169,9 @@ fn log_ended(report: &Report<Counts>) {
 }
 
 impl<'a> Visit<'a> {
-    fn begin(run: &'a Run<'a>, now: Timestamp) -> Result<Self, MaintError> {
-        let dir = DataDir::open(&run.config.storage)?;
-        let lock = run.lock(&dir, DOCTOR)?;
+    fn begin(run: &'a Run<'a>, options: Options, now: Timestamp) -> Result<Self, MaintError> {
+        let (dir, acting) = DataDir::enter(&run.config.storage)?;
+        let lock = files::lock(run, &dir, options.repair && !run.dry_run)?;
         Ok(Self {
             run,
             now,
@@ -183,6 +186,7 @@ impl<'a> Visit<'a> {
             repaired: Ledger::default(),
             errors: Vec::new(),
             _lock: lock,
+            _acting: acting,
         })
     }
 
@@ -213,6 +217,13 @@ impl<'a> Visit<'a> {
             // What is wrong with the database itself stays; all else is looked at again.
             self.left = left;
             self.errors.retain(|error| errors.contains(error) || error.item.starts_with(MENDING));
+            if db.is_none() && self.repaired.count > 0 {
+                // What kept it from being opened may be mended.
+                self.left = Ledger::default();
+                self.errors.retain(|error| error.item.starts_with(MENDING));
+                *db = database::open_if_whole(self)?;
+                self.record = db.as_ref().and_then(|db| begin_record(db, DOCTOR, self.now));
+            }
         }
         self.all_checks(db.as_ref())
     }

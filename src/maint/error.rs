@@ -43,6 +43,14 @@ pub enum MaintError {
     /// There are backups, and none can be used.
     #[error("no backup in {path} verifies: make one now with `companion-maint backup-db`", path = .0.display())]
     NoneVerifies(PathBuf),
+    /// There are backups, and the key opens none of them.
+    #[error("no backup in {backups} can be opened with the keys in {identity}: name the file that holds the secret key of BACKUP_AGE_RECIPIENT", backups = backups.display(), identity = identity.display())]
+    NoneOpens {
+        /// Where they lie.
+        backups: PathBuf,
+        /// The identity file.
+        identity: PathBuf,
+    },
     /// The backup that was named is not there.
     #[error("there is no {file}, neither here nor in {dir}; `companion-maint list-backups` shows what there is", file = .0.display(), dir = .1.display())]
     NoSuchBackup(PathBuf, PathBuf),
@@ -83,7 +91,7 @@ impl MaintError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::DataDir(error) | Self::Backup(BackupError::DataDir(error)) => match error {
-                DataDirError::WrongUser { .. } => Outcome::Usage,
+                DataDirError::WrongUser { .. } | DataDirError::NotAsOwner { .. } => Outcome::Usage,
                 DataDirError::Network { .. }
                 | DataDirError::RestorePending(_)
                 | DataDirError::RestoreUnknown { .. } => Outcome::Refused,
@@ -106,6 +114,7 @@ impl MaintError {
             | Self::Copy(_)
             | Self::NoBackup(_)
             | Self::NoneVerifies(_)
+            | Self::NoneOpens { .. }
             | Self::NoSuchBackup(..) => Outcome::Failed,
             Self::OutOfTime(_) | Self::InUse(_) | Self::NoReserve(_) => Outcome::Failed,
             Self::Database(_) | Self::Disk(_) | Self::Backup(_) | Self::Stopped => Outcome::Failed,

@@ -20,6 +20,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::adapters::acting::Rights;
 use crate::adapters::import_owners;
 use crate::adapters::import_store::{self, Needed, ThreadHash};
 use crate::adapters::langgraph::{Role, Source, SourceError};
@@ -205,7 +206,7 @@ fn import(
     token: &mut Option<PersonToken>,
 ) -> Result<(), MaintError> {
     let given = options.person_token_file.as_ref().map(|path| owner::given(&job.db, path)).transpose()?;
-    let source = Source::open(&options.source, &job.dir).map_err(ImportError::from)?;
+    let source = Source::open(&options.source, &job.dir, Rights::Operators).map_err(ImportError::from)?;
     if !job.run.dry_run {
         import_owners::note_made(&job.dir, &job.db)?;
     }

@@ -61,10 +61,13 @@ pub fn run(run: &Run<'_>) -> Report<Counts> {
 fn look(run: &Run<'_>, now: Timestamp, counts: &mut Counts) -> Result<(), MaintError> {
     let dir = &run.config.storage.backup_dir;
     counts.directory = dir.display().to_string();
-    // Whoever may not look would see nothing, and take that for the truth.
-    if let Err(error @ DataDirError::WrongUser { .. }) = DataDir::open(&run.config.storage) {
-        return Err(error.into());
-    }
+    let _acting = match DataDir::act_as_owner(&run.config.storage) {
+        // Whoever may not look would see nothing, and take that for the truth.
+        Err(error @ (DataDirError::WrongUser { .. } | DataDirError::NotAsOwner { .. })) => {
+            return Err(error.into());
+        }
+        other => other.ok(),
+    };
     let listing = match backup_store::look_through(dir) {
         Err(error) if error.is_missing() => return Err(MaintError::NoBackup(dir.clone())),
         other => other?,

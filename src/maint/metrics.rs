@@ -1,13 +1,14 @@
 //! How a run went, for Prometheus: what goes into the textfile of `--metrics-file`.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, absolute};
 
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::adapters::acting::Acting;
 use crate::adapters::data_dir::DataDir;
-use crate::adapters::disk::DiskError;
+use crate::adapters::disk::{self, DiskError};
 use crate::adapters::{metrics_file, run_store, set_aside};
 use crate::config::StorageConfig;
 use crate::domain::clock::Timestamp;
@@ -41,7 +42,7 @@ pub fn write<C: Serialize>(
     report: &Report<C>,
 ) -> Result<(), DiskError> {
     let label = format!("job_name=\"{}\"", report.job);
-    let carried = |name: &str| metrics_file::value_of(path, &series(name, &label));
+    let carried = |name: &str| at_home(path, storage, || metrics_file::value_of(path, &series(name, &label)));
     let last_run =
         if report.dry_run { carried(LAST_RUN) } else { Some(seconds(report.started_at.as_millis())) };
     let last_success = if report.exit_code == 0 && !report.dry_run {
@@ -67,7 +68,23 @@ pub fn write<C: Serialize>(
     let took = seconds(i64::try_from(report.duration_ms).unwrap_or(i64::MAX));
     one("companion_job_duration_seconds", "How long the job's last run took.", Some(took));
     add_report(&mut text, &label, &serde_json::to_value(report).unwrap_or_default());
-    metrics_file::replace(path, &text, report.started_at)
+    at_home(path, storage, || metrics_file::replace(path, &text, report.started_at))
+}
+
+/// Does `work` with the rights of whoever owns the directory of the file; in the data directory, of its owner: there they may
+/// have put links.
+fn at_home<T>(path: &Path, storage: Option<&StorageConfig>, work: impl FnOnce() -> T) -> T {
+    let inside = storage.filter(|storage| {
+        matches!((absolute(path), absolute(&storage.data_dir)), (Ok(path), Ok(dir)) if path.starts_with(&dir))
+    });
+    let _acting = match inside {
+        Some(storage) => DataDir::act_as_owner(storage).ok(),
+        None => {
+            let owner = disk::owner_of(metrics_file::directory_of(path));
+            owner.ok().and_then(|(user, group)| Acting::take_up(user, group).ok())
+        }
+    };
+    work()
 }
 
 fn add_report(text: &mut String, label: &str, report: &Value) {
@@ -127,7 +144,7 @@ fn recorded_success(storage: Option<&StorageConfig>, job: &str) -> Option<Timest
     if !JOBS.contains(&job) || job == DOCTOR {
         return None;
     }
-    let dir = DataDir::open(storage?).ok()?;
+    let (dir, _acting) = DataDir::enter(storage?).ok()?;
     set_aside::refuse_pending(&dir).ok()?;
     let db = open_database(&dir, Schema::CurrentOrOlder).ok()?;
     run_store::last_success(&db, job).ok()?

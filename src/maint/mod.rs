@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use serde::Serialize;
 
+use crate::adapters::acting::{self, Acting};
 use crate::adapters::data_dir::{DataDir, Lock};
 use crate::adapters::run_store;
 use crate::adapters::set_aside;
@@ -160,9 +161,11 @@ pub(crate) struct Job<'a> {
     /// When this job last succeeded, as known before this run.
     pub last_success: Option<Timestamp>,
     pub errors: Vec<ItemError>,
-    // Dropped in this order, after the run is recorded: the reserve comes back before the lock is let go.
+    // Dropped in this order, after the run is recorded: the reserve comes back before the lock is let go, and root is root
+    // again when all is done.
     reserve: Option<Released>,
     _lock: Lock,
+    _acting: Acting,
 }
 
 /// Which schema versions a job can work with.
@@ -222,7 +225,7 @@ impl Run<'_> {
 
     fn open(&self, needs: Needs, now: Timestamp) -> Result<Job<'_>, MaintError> {
         let Needs { job, schema, reserve } = needs;
-        let dir = DataDir::open(&self.config.storage)?;
+        let (dir, acting) = DataDir::enter(&self.config.storage)?;
         let lock = self.lock(&dir, job)?;
         set_aside::refuse_pending(&dir)?;
         let reserve = if reserve && !self.dry_run { Some(Released::of(&dir)?) } else { None };
@@ -231,7 +234,17 @@ impl Run<'_> {
             .map_err(|error| without_reserve(error.into(), reserve.as_ref()))?;
         let last_success = run_store::last_success(&db, job)
             .map_err(|source| DbError::from_sqlite("read the record of runs", source))?;
-        Ok(Job { run: self, now, dir, db, last_success, errors: Vec::new(), reserve, _lock: lock })
+        Ok(Job {
+            run: self,
+            now,
+            dir,
+            db,
+            last_success,
+            errors: Vec::new(),
+            reserve,
+            _lock: lock,
+            _acting: acting,
+        })
     }
 
     fn place(&self) -> String {
@@ -241,7 +254,7 @@ impl Run<'_> {
 
 impl Job<'_> {
     /// Remembers that something failed while the rest goes on.
-    pub fn failed(&mut self, what: String, error: &dyn std::error::Error) {
+    pub fn failed(&mut self, what: String, error: &(dyn std::error::Error + 'static)) {
         self.errors.push(item(what, error));
     }
 }
@@ -284,8 +297,9 @@ fn open_at(path: &Path, schema: Schema) -> Result<Connection, DbError> {
     Ok(connection)
 }
 
-pub(crate) fn item(item: String, error: &dyn std::error::Error) -> ItemError {
-    ItemError { item, error: error.to_string() }
+pub(crate) fn item(item: String, error: &(dyn std::error::Error + 'static)) -> ItemError {
+    let hint = acting::hint(error).map(|hint| format!(": {hint}")).unwrap_or_default();
+    ItemError { item, error: format!("{error}{hint}") }
 }
 
 fn begin_record(db: &Connection, job: &str, now: Timestamp) -> Option<i64> {

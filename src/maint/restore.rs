@@ -12,11 +12,13 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::adapters::acting::Acting;
 use crate::adapters::backup_codec::{self, Identities};
 use crate::adapters::backup_store::Manifest;
 use crate::adapters::backup_writer::{Scratch, ensure_room};
-use crate::adapters::data_dir::{DataDir, DataDirError, Lock, remove_leftovers};
-use crate::adapters::disk::Naming;
+use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
+use crate::adapters::disk::{self, Naming};
+use crate::adapters::leftovers::remove_leftovers;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
 use crate::adapters::{
     erasure_ledger, import_owners, inspection, run_store, set_aside, sign_in_store, sqlite,
@@ -30,7 +32,6 @@ mod new_home;
 mod whose;
 
 pub(crate) use choice::Chosen;
-use choice::choose;
 
 /// What the command line asks for.
 #[derive(Debug, Clone)]
@@ -101,6 +102,7 @@ struct Entered {
     dir: DataDir,
     _lock: Lock,
     _fence: Fence,
+    _acting: Acting,
 }
 
 /// Runs the job.
@@ -134,14 +136,15 @@ fn enter(run: &Run<'_>, options: &Options, counts: &mut Counts) -> Result<Option
         if run.dry_run {
             return Ok(None);
         }
-        let backup = choose(run, &options.backup)?.path;
+        let backup = choice::choose(run, &options.backup)?.path;
         let (user, group) = new_home::make(&storage.data_dir, &backup)?;
         counts.data_dir_made_for = Some(format!("{user}:{group}"));
     }
-    let dir = if run.dry_run { DataDir::open(storage)? } else { DataDir::create_or_open(storage)? };
+    let enter = if run.dry_run { DataDir::enter } else { DataDir::create_and_enter };
+    let (dir, acting) = enter(storage)?;
     let lock = run.lock(&dir, RESTORE_DB)?;
     let fence = Fence::around(run, &dir, RESTORE_DB)?;
-    Ok(Some(Entered { dir, _lock: lock, _fence: fence }))
+    Ok(Some(Entered { dir, _lock: lock, _fence: fence, _acting: acting }))
 }
 
 impl Fence {
@@ -173,7 +176,7 @@ fn restore(
             remove_leftovers(place)?;
         }
     }
-    let chosen = choose(run, &options.backup)?;
+    let chosen = choice::choose(run, &options.backup)?;
     if let Some(dir) = dir {
         whose::check(run, dir, &options.backup)?;
     }
@@ -199,9 +202,9 @@ fn restore(
 
 /// Where the data directory was lost with its disk, the lists beside the backups still tell who was erased.
 fn take_lists_along(dir: &DataDir, chosen: &Chosen) -> Result<(), MaintError> {
-    let beside = chosen.path.parent().unwrap_or(Path::new("."));
-    erasure_ledger::take_along(dir, beside)?;
-    import_owners::take_along(dir, beside).map_err(Into::into)
+    let (beside, rights) = (chosen.path.parent().unwrap_or(Path::new(".")), chosen.rights);
+    erasure_ledger::take_along(dir, beside, rights)?;
+    import_owners::take_along(dir, beside, rights).map_err(Into::into)
 }
 
 /// Not where the copy is put in its place: a drill does that too.
@@ -314,7 +317,8 @@ pub(crate) fn unpack(
         run.progress.advance("bytes unpacked", done, total);
         if run.go_on().is_break() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
     };
-    backup_codec::unpack(&chosen.path, &file, chosen.expected(), identities, observe)?;
+    let packed = chosen.rights.lend(|| disk::open_to_read(&chosen.path))?;
+    backup_codec::unpack((&chosen.path, packed), &file, chosen.expected(), identities, observe)?;
     let contents = prove(run, &scratch, &file, purpose)?;
     if let Some(promised) = chosen.manifest.as_ref().map(Manifest::contents).filter(|told| *told != contents)
     {

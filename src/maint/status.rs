@@ -22,7 +22,7 @@ pub fn run(run: &Run<'_>) -> Report<Inventory> {
 }
 
 fn look(run: &Run<'_>, now: Timestamp, counts: &mut Inventory) -> Result<(), MaintError> {
-    let dir = DataDir::open(&run.config.storage)?;
+    let (dir, _acting) = DataDir::enter(&run.config.storage)?;
     set_aside::refuse_pending(&dir)?;
     let db = open_database(&dir, Schema::CurrentOrOlder)?;
     *counts = Inventory::of_rows(&db, now, &run.config.retention).during("take stock")?;

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::adapters::acting::Rights;
 use crate::adapters::backup_codec::{self, Identities, UnpackError};
 use crate::adapters::backup_store::{self, BackupFile, Listing};
 use crate::adapters::backup_writer::{BackupError, ensure_room};
@@ -102,7 +103,7 @@ fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Re
         return Err(MaintError::NoBackup(place));
     }
     let bench = Bench::set_up(&job.dir)?;
-    let (mut newest, mut no_room) = (None, None);
+    let (mut newest, mut excuse) = (None, None);
     for backup in listing.backups {
         job.check_stop()?;
         match check(job.run, &bench.0, &backup, &identities) {
@@ -120,11 +121,11 @@ fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Re
             Err(error) => {
                 counts.failed += 1;
                 job.failed(backup.name.to_string(), &error);
-                no_room = Some(error).filter(is_no_room).or(no_room);
+                excuse = excuse_of(error, options, &place).or(excuse);
             }
         }
     }
-    let newest = newest.ok_or_else(|| no_room.unwrap_or(MaintError::NoneVerifies(place)))?;
+    let newest = newest.ok_or_else(|| excuse.unwrap_or(MaintError::NoneVerifies(place)))?;
     if options.drill {
         counts.drill = Some(drill(job, &bench, &newest, &identities)?);
     }
@@ -139,9 +140,15 @@ fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Re
     Ok(())
 }
 
-/// A backup that could not be looked at is not a bad one.
-fn is_no_room(error: &MaintError) -> bool {
-    matches!(error, MaintError::Backup(BackupError::NoSpace { .. }))
+/// A backup that could not be looked at is not a bad one: what to say of all of them where none verifies.
+fn excuse_of(error: MaintError, options: &Options, place: &Path) -> Option<MaintError> {
+    match (error, &options.identity) {
+        (error @ MaintError::Backup(BackupError::NoSpace { .. }), _) => Some(error),
+        (MaintError::Unpack(UnpackError::WrongIdentity), Some(identity)) => {
+            Some(MaintError::NoneOpens { backups: place.to_owned(), identity: identity.clone() })
+        }
+        _ => None,
+    }
 }
 
 /// Its name in the data directory: one that nobody gives to a directory of their own.
@@ -202,7 +209,8 @@ fn unpack(
 ) -> Result<Unpacked, MaintError> {
     ensure_room(into, backup.manifest.database_bytes, run.config.storage.min_free_disk_bytes)?;
     let manifest = Some(backup.manifest.clone());
-    let chosen = Chosen { path: backup.path.clone(), encrypted: backup.name.encrypted, manifest };
+    let (path, encrypted) = (backup.path.clone(), backup.name.encrypted);
+    let chosen = Chosen { path, rights: Rights::Owners, encrypted, manifest };
     restore::unpack(run, into, &chosen, identities, purpose)
 }
 
@@ -224,7 +232,7 @@ fn drill(
     };
     let dir = DataDir::create_or_open(&storage)?;
     for list in [job.dir.root(), job.dir.backups()] {
-        erasure_ledger::take_along(&dir, list)?;
+        erasure_ledger::take_along(&dir, list, Rights::Owners)?;
     }
     let unpacked = unpack(job.run, dir.root(), backup, (identities, Purpose::Return))?;
     restore::put_in_place(job.run, &dir, unpacked, (job.now, &mut restore::Counts::default()))?;

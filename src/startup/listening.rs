@@ -117,7 +117,6 @@ fn take(
 ) -> Result<(Connection, Option<std::net::SocketAddr>), DispatchError> {
     let peer = stream.peer_addr().map_err(DispatchError::Io)?;
     let Some(place) = connections.place(peer.ip()) else {
-        tracing::debug!(event = "connection_refused", "A client has as many connections as it may have");
         return Err(DispatchError::Io(io::ErrorKind::ConnectionRefused.into()));
     };
     // Small answers on a kept-alive connection would otherwise wait 40 ms for the other side's acknowledgement.

@@ -9,16 +9,18 @@ const PER_CONNECTION: u64 = 2;
 /// The database, the logs, what runs in the background, and the runtimes.
 const FOR_THE_REST: u64 = 256;
 
-/// Raises the soft limit to what so many connections need. Returns how many there is room for below the hard one.
-pub(super) fn for_connections(wanted: usize) -> Result<usize, StartupError> {
-    let needed = (wanted as u64).saturating_mul(PER_CONNECTION).saturating_add(FOR_THE_REST);
+/// Raises the soft limit to what so many connections need, beside those to services outside. Returns how many there is room
+/// for below the hard one.
+pub(super) fn for_connections(wanted: usize, outside: usize) -> Result<usize, StartupError> {
+    let rest = FOR_THE_REST.saturating_add(outside as u64);
+    let needed = (wanted as u64).saturating_mul(PER_CONNECTION).saturating_add(rest);
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(u64::MAX);
     if limit.current.is_some_and(|current| current < needed.min(most)) {
         let raised = Rlimit { current: Some(needed.min(most)), maximum: limit.maximum };
         setrlimit(Resource::Nofile, raised).map_err(std::io::Error::from)?;
     }
-    let room = room(wanted, most);
+    let room = room(wanted, most.saturating_sub(rest));
     if room == 0 {
         return Err(StartupError::OpenFiles { most, needed });
     }
@@ -34,8 +36,8 @@ pub(super) fn for_connections(wanted: usize) -> Result<usize, StartupError> {
     Ok(room)
 }
 
-fn room(wanted: usize, most: u64) -> usize {
-    let room = most.saturating_sub(FOR_THE_REST) / PER_CONNECTION;
+fn room(wanted: usize, files: u64) -> usize {
+    let room = files / PER_CONNECTION;
     usize::try_from(room).unwrap_or(usize::MAX).min(wanted)
 }
 
@@ -45,9 +47,9 @@ mod tests {
 
     #[test]
     fn there_are_as_many_connections_as_files_allow() {
-        assert_eq!(room(8192, 16_640), 8192);
+        assert_eq!(room(8192, 16_384), 8192);
         assert_eq!(room(8192, u64::MAX), 8192);
-        assert_eq!(room(8192, 4096), 1920);
-        assert_eq!(room(8192, 256), 0);
+        assert_eq!(room(8192, 3840), 1920);
+        assert_eq!(room(8192, 1), 0);
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::adapters::backup_writer::{self, BackupError};
-use crate::adapters::data_dir::{DataDir, remove_leftovers};
+use crate::adapters::data_dir::DataDir;
 use crate::adapters::database::Prepare;
 use crate::adapters::installation::{self, Claim};
+use crate::adapters::leftovers::remove_leftovers;
 use crate::adapters::release_assets::{self, Keeping};
 use crate::adapters::sqlite::{self, Access, DbError};
 use crate::adapters::{erasure_ledger, import_owners, reserve};

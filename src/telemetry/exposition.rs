@@ -1,6 +1,6 @@
 //! How metrics are told: as Prometheus' text, and as JSON.
 
-use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{TEXT_FORMAT, TextEncoder};
 use serde_json::{Map, Value, json};
 
@@ -25,14 +25,36 @@ impl Gauges {
         help: &str,
         values: impl IntoIterator<Item = (Vec<(&'a str, &'a str)>, f64)>,
     ) {
-        let metrics: Vec<_> = values.into_iter().map(|(labels, value)| gauge(&labels, value)).collect();
+        let metrics = values.into_iter().map(|(labels, value)| gauge(&labels, value)).collect();
+        self.add(name, help, MetricType::GAUGE, metrics);
+    }
+
+    /// The same for numbers that only grow, counted elsewhere.
+    pub fn tell_counted<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Vec<(&'a str, &'a str)>, f64)>,
+    ) {
+        let metrics = values.into_iter().map(|(labels, value)| {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            let mut metric = labelled(&labels);
+            metric.set_counter(counter);
+            metric
+        });
+        let metrics = metrics.collect();
+        self.add(name, help, MetricType::COUNTER, metrics);
+    }
+
+    fn add(&mut self, name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) {
         if metrics.is_empty() {
             return;
         }
         let mut family = MetricFamily::default();
         family.set_name(name.to_owned());
         family.set_help(help.to_owned());
-        family.set_field_type(MetricType::GAUGE);
+        family.set_field_type(kind);
         family.set_metric(metrics);
         self.0.push(family);
     }
@@ -45,16 +67,20 @@ impl Gauges {
     }
 }
 
-fn gauge(labels: &[(&str, &str)], value: f64) -> Metric {
+fn labelled(labels: &[(&str, &str)]) -> Metric {
     let pair = |(name, value): &(&str, &str)| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());
         pair.set_value((*value).to_owned());
         pair
     };
+    Metric::from_label(labels.iter().map(pair).collect())
+}
+
+fn gauge(labels: &[(&str, &str)], value: f64) -> Metric {
     let mut gauge = Gauge::default();
     gauge.set_value(value);
-    let mut metric = Metric::from_label(labels.iter().map(pair).collect());
+    let mut metric = labelled(labels);
     metric.set_gauge(gauge);
     metric
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
 
 /// Why the counters could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,80 @@ impl BodyRefusal {
     }
 }
 
+/// Why a connection was not taken, or not left to its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionEnd {
+    /// Its client had as many as one may have.
+    TooMany,
+    /// A header was not whole in time.
+    SlowHeader,
+    /// A header was too large.
+    LargeHeader,
+    /// An answer was not read in time.
+    UnreadAnswer,
+    /// Nothing was under way.
+    Idle,
+}
+
+impl ConnectionEnd {
+    const ALL: [Self; 5] =
+        [Self::TooMany, Self::SlowHeader, Self::LargeHeader, Self::UnreadAnswer, Self::Idle];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::TooMany => "too_many",
+            Self::SlowHeader => "slow_header",
+            Self::LargeHeader => "large_header",
+            Self::UnreadAnswer => "unread_answer",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// A stage of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Until the recording was understood.
+    Heard,
+    /// Until the model's first piece.
+    FirstToken,
+    /// Until the model's last piece.
+    Written,
+    /// Until the first sound.
+    FirstAudio,
+    /// Speaking, all sentences together.
+    Speaking,
+    /// Keeping it.
+    Keeping,
+    /// All of it.
+    Total,
+}
+
+impl Stage {
+    /// In the order in which they come.
+    pub const ALL: [Self; 7] = [
+        Self::Heard,
+        Self::FirstToken,
+        Self::Written,
+        Self::FirstAudio,
+        Self::Speaking,
+        Self::Keeping,
+        Self::Total,
+    ];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Heard => "heard",
+            Self::FirstToken => "first_token",
+            Self::Written => "written",
+            Self::FirstAudio => "first_audio",
+            Self::Speaking => "speaking",
+            Self::Keeping => "keeping",
+            Self::Total => "total",
+        }
+    }
+}
+
 /// The counters of the requests that have method, route and status in common.
 #[derive(Clone)]
 pub struct RequestCounts {
@@ -67,6 +143,9 @@ pub struct Metrics {
     request_seconds: HistogramVec,
     refused_bodies: IntCounterVec,
     rate_limited: IntCounterVec,
+    open_connections: IntGauge,
+    ended_connections: IntCounterVec,
+    stage_seconds: HistogramVec,
     not_modified: IntCounter,
     modified: IntCounter,
 }
@@ -101,6 +180,7 @@ impl Metrics {
             &["kind"],
         )?;
         KINDS.iter().for_each(|kind| drop(rate_limited.with_label_values(&[kind])));
+        let (open_connections, ended_connections) = of_connections(&registry)?;
         let conditional = counters(
             &registry,
             (
@@ -109,6 +189,13 @@ impl Metrics {
             ),
             &["result"],
         )?;
+        let help = "How long the stages of a turn took, in seconds; those named for an end count from the turn's beginning.";
+        let options = HistogramOpts::new("companion_turn_stage_seconds", help).buckets(BUCKETS.to_vec());
+        let stage_seconds = registered(&registry, HistogramVec::new(options, &["stage"])?)?;
+        // All of them are there from the beginning, as the counters are.
+        for stage in Stage::ALL {
+            stage_seconds.with_label_values(&[stage.label()]);
+        }
         let started = Gauge::new("process_start_time_seconds", "When the server started, since 1970.")?;
         registered(&registry, started)?.set(started_at as f64 / 1000.0);
         let build = Opts::new("companion_build_info", "Which release runs.").const_label("version", version);
@@ -119,6 +206,9 @@ impl Metrics {
             request_seconds,
             refused_bodies,
             rate_limited,
+            open_connections,
+            ended_connections,
+            stage_seconds,
             not_modified: conditional.with_label_values(&["not_modified"]),
             modified: conditional.with_label_values(&["sent"]),
         })
@@ -143,6 +233,21 @@ impl Metrics {
         self.rate_limited.with_label_values(&[kind]).inc();
     }
 
+    /// Counts a connection that was opened, or, with `false`, closed.
+    pub fn connection(&self, opened: bool) {
+        if opened { self.open_connections.inc() } else { self.open_connections.dec() }
+    }
+
+    /// Counts a connection that was ended, or not even taken.
+    pub fn ended_connection(&self, why: ConnectionEnd) {
+        self.ended_connections.with_label_values(&[why.label()]).inc();
+    }
+
+    /// Counts how long a stage of a turn took.
+    pub fn stage(&self, stage: Stage, took: Duration) {
+        self.stage_seconds.with_label_values(&[stage.label()]).observe(took.as_secs_f64());
+    }
+
     /// Counts a request for a static file by a client that holds a copy.
     pub fn conditional(&self, still_good: bool) {
         if still_good { self.not_modified.inc() } else { self.modified.inc() }
@@ -153,6 +258,14 @@ impl Metrics {
     pub fn counted(&self) -> Vec<MetricFamily> {
         self.registry.gather()
     }
+}
+
+fn of_connections(registry: &Registry) -> Result<(IntGauge, IntCounterVec), MetricsError> {
+    let open = registered(registry, IntGauge::new("companion_open_connections", "Connections open now.")?)?;
+    let help = "Connections that were not taken, or ended by the server and not with an answer.";
+    let ended = counters(registry, ("companion_ended_connections_total", help), &["reason"])?;
+    ConnectionEnd::ALL.iter().for_each(|why| drop(ended.with_label_values(&[why.label()])));
+    Ok((open, ended))
 }
 
 fn counters(

@@ -7,23 +7,28 @@
 //! Bounds: 32 KiB of header, the times of [`ConnectionPace`], and 16 MiB of a body that nobody reads. While a request is served actix-http reads up to 128 KiB
 //! of what follows it; what is left of that afterwards counts as the beginning of the next header.
 
-use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BodySize, MessageBody};
-use actix_web::web::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use crate::telemetry::metrics::ConnectionEnd;
 use crate::web::connections::Place;
+
+mod activity;
+
+pub use activity::{Activity, Answer, Served};
+use activity::{Body, Phase};
 
 /// The most bytes of one header, the request line included.
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// So much is read of a body that waits for room.
+const MOST_WAITING: usize = 32 * 1024;
 /// So much is thrown away of a body that nobody reads, so that its sender comes to reading the answer.
 const MOST_THROWN_AWAY: usize = 16 * 1024 * 1024;
 /// After so many bytes of one connection it is the others' turn.
@@ -46,114 +51,6 @@ pub struct ConnectionPace {
     pub idle: Duration,
     /// 16 KiB of an answer that waits for its reader, or all of it.
     pub unread_answer: Duration,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Nothing is under way.
-    Idle,
-    /// A header has begun.
-    Header,
-    /// A request is being answered.
-    Serving,
-    /// It was answered without reading its body: actix-http throws away what still comes of that, then closes.
-    Closing,
-}
-
-/// What a connection is busy with. Shared with the requests that come over it.
-pub struct Activity {
-    phase: Cell<Phase>,
-    since: Cell<Instant>,
-    /// Bytes of the header so far; while a request is served, of what follows it; then of what is thrown away.
-    ahead: Cell<usize>,
-    body_is_unread: Cell<bool>,
-}
-
-impl Activity {
-    fn new() -> Self {
-        let (phase, since) = (Cell::new(Phase::Header), Cell::new(Instant::now()));
-        Self { phase, since, ahead: Cell::new(0), body_is_unread: Cell::new(false) }
-    }
-
-    fn enter(&self, phase: Phase) {
-        self.phase.set(phase);
-        self.since.set(Instant::now());
-    }
-
-    fn received(&self, bytes: usize) {
-        match self.phase.get() {
-            Phase::Idle => {
-                self.enter(Phase::Header);
-                self.ahead.set(bytes);
-            }
-            Phase::Serving if self.body_is_unread.get() => {}
-            Phase::Header | Phase::Serving | Phase::Closing => {
-                self.ahead.set(self.ahead.get().saturating_add(bytes));
-            }
-        }
-    }
-
-    /// A header is whole: its request is served until what is returned is dropped.
-    #[must_use]
-    pub fn serve(self: Rc<Self>) -> Served {
-        self.phase.set(Phase::Serving);
-        self.ahead.set(0);
-        self.body_is_unread.set(false);
-        Served(self)
-    }
-
-    /// Tells whether something of the body of the request that is being served has still to be read.
-    pub fn body_is_unread(&self, so: bool) {
-        self.body_is_unread.set(so);
-    }
-}
-
-/// A request that is being answered.
-pub struct Served(Rc<Activity>);
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let begun = self.0.ahead.get() > 0;
-        self.0.enter(match (self.0.body_is_unread.get(), begun) {
-            (true, _) => Phase::Closing,
-            (false, true) => Phase::Header,
-            (false, false) => Phase::Idle,
-        });
-    }
-}
-
-/// An answer's body, until whose end the request is served.
-pub struct Answer<B> {
-    body: B,
-    _served: Option<Served>,
-}
-
-impl<B> Answer<B> {
-    /// The body of the answer to a served request.
-    pub const fn new(body: B, served: Option<Served>) -> Self {
-        Self { body, _served: served }
-    }
-}
-
-impl<B: MessageBody + Unpin> MessageBody for Answer<B> {
-    type Error = B::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(cx)
-    }
-}
-
-/// Why a connection is ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    SlowHeader,
-    LargeHeader,
-    Idle,
-    UnreadAnswer,
 }
 
 /// Since when an answer waits for its reader, and how much was read of it meanwhile.
@@ -192,22 +89,22 @@ impl Connection {
     }
 
     /// What has to have ended by when.
-    fn due(&self) -> Option<(Ending, Instant)> {
+    fn due(&self) -> Option<(ConnectionEnd, Instant)> {
         if let Some(unread) = &self.unread {
-            return Some((Ending::UnreadAnswer, unread.since + self.pace.unread_answer));
+            return Some((ConnectionEnd::UnreadAnswer, unread.since + self.pace.unread_answer));
         }
         let since = self.activity.since.get();
         match self.activity.phase.get() {
-            Phase::Idle if self.place.is_crowded() => Some((Ending::Idle, since + self.pace.header)),
-            Phase::Idle => Some((Ending::Idle, since + self.pace.idle)),
-            Phase::Header => Some((Ending::SlowHeader, since + self.pace.header)),
-            Phase::Closing => Some((Ending::Idle, since + self.pace.header)),
+            Phase::Idle if self.place.is_crowded() => Some((ConnectionEnd::Idle, since + self.pace.header)),
+            Phase::Idle => Some((ConnectionEnd::Idle, since + self.pace.idle)),
+            Phase::Header => Some((ConnectionEnd::SlowHeader, since + self.pace.header)),
+            Phase::Closing => Some((ConnectionEnd::Idle, since + self.pace.header)),
             Phase::Serving => None,
         }
     }
 
     /// What has not ended in time; else the task is woken when the next look is due.
-    fn overdue(&mut self, cx: &mut Context<'_>) -> Option<Ending> {
+    fn overdue(&mut self, cx: &mut Context<'_>) -> Option<ConnectionEnd> {
         let (ending, due) = self.due()?;
         loop {
             if self.timer.deadline().into_std() > due {
@@ -225,13 +122,13 @@ impl Connection {
     }
 
     /// Ends what can be read. Whoever is in the middle of a header is told why, as far as that fits in the way.
-    fn end(&mut self, ending: Ending) -> io::Result<()> {
-        tracing::debug!(event = "connection_ended", reason = ?ending, "A connection was ended");
+    fn end(&mut self, ending: ConnectionEnd) -> io::Result<()> {
+        self.place.is_ended(ending);
         let told = match ending {
-            Ending::SlowHeader => SLOW,
-            Ending::LargeHeader => LARGE,
-            Ending::Idle => return Ok(()),
-            Ending::UnreadAnswer => return Err(io::ErrorKind::TimedOut.into()),
+            ConnectionEnd::SlowHeader => SLOW,
+            ConnectionEnd::LargeHeader => LARGE,
+            ConnectionEnd::Idle | ConnectionEnd::TooMany => return Ok(()),
+            ConnectionEnd::UnreadAnswer => return Err(io::ErrorKind::TimedOut.into()),
         };
         self.activity.enter(Phase::Closing);
         drop(self.stream.try_write(told));
@@ -244,14 +141,19 @@ impl AsyncRead for Connection {
         let this = self.get_mut();
         let (phase, ahead) = (this.activity.phase.get(), this.activity.ahead.get());
         if phase == Phase::Closing && ahead >= MOST_THROWN_AWAY {
-            return Poll::Ready(this.end(Ending::Idle));
+            return Poll::Ready(this.end(ConnectionEnd::Idle));
         }
         if phase == Phase::Closing && !this.place.may_be_emptied() {
             return this.overdue(cx).map_or(Poll::Pending, |ending| Poll::Ready(this.end(ending)));
         }
+        let body_waits = phase == Phase::Serving && this.activity.body.get() == Body::Waits;
+        if body_waits && ahead >= MOST_WAITING {
+            this.activity.reader.set(Some(cx.waker().clone()));
+            return Poll::Pending;
+        }
         let full = phase == Phase::Header && ahead >= MAX_HEADER_BYTES;
         if full && this.parser_had_its_turn {
-            return Poll::Ready(this.end(Ending::LargeHeader));
+            return Poll::Ready(this.end(ConnectionEnd::LargeHeader));
         }
         this.parser_had_its_turn = full;
         if full || this.at_once >= READ_AT_ONCE {
@@ -297,8 +199,11 @@ impl AsyncWrite for Connection {
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
                 this.unread.get_or_insert_with(|| Unread { since: Instant::now(), read: 0 });
-                if this.overdue(cx).is_some() {
-                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                if let Some(ending) = this.overdue(cx) {
+                    return Poll::Ready(Err(this
+                        .end(ending)
+                        .err()
+                        .unwrap_or(io::ErrorKind::TimedOut.into())));
                 }
             }
         }

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::telemetry::metrics::{ConnectionEnd, Metrics};
 use crate::web::proxies::{TrustedProxies, of_one_client};
 
 /// One client may always have so many: a browser opens six to a server, and a household shares an address.
@@ -25,12 +26,13 @@ pub struct Connections {
     emptying: AtomicUsize,
     of_clients: Mutex<HashMap<IpAddr, usize>>,
     proxies: Arc<TrustedProxies>,
+    metrics: Arc<Metrics>,
 }
 
 impl Connections {
     /// None so far, and `most` at once.
     #[must_use]
-    pub fn new(most: usize, proxies: Arc<TrustedProxies>) -> Self {
+    pub fn new(most: usize, proxies: Arc<TrustedProxies>, metrics: Arc<Metrics>) -> Self {
         let most_per_client = (most / 4).max(LEAST_PER_CLIENT);
         Self {
             most,
@@ -39,6 +41,7 @@ impl Connections {
             emptying: AtomicUsize::new(0),
             of_clients: Mutex::default(),
             proxies,
+            metrics,
         }
     }
 
@@ -50,11 +53,13 @@ impl Connections {
             let mut clients = self.of_clients.lock().unwrap_or_else(PoisonError::into_inner);
             let theirs = clients.entry(client).or_insert(0);
             if *theirs >= self.most_per_client {
+                self.metrics.ended_connection(ConnectionEnd::TooMany);
                 return None;
             }
             *theirs += 1;
         }
         self.open.fetch_add(1, Ordering::Relaxed);
+        self.metrics.connection(true);
         Some(Place { all: self.clone(), counted, emptying: false })
     }
 
@@ -77,6 +82,11 @@ impl Place {
         self.all.is_crowded()
     }
 
+    /// Counts why the server ends this connection.
+    pub fn is_ended(&self, why: ConnectionEnd) {
+        self.all.metrics.ended_connection(why);
+    }
+
     /// True when what this connection still sends may be read to be thrown away; from then on until it ends.
     pub fn may_be_emptied(&mut self) -> bool {
         let one_more = |emptying: usize| (emptying < MOST_EMPTYING).then_some(emptying + 1);
@@ -89,6 +99,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.all.open.fetch_sub(1, Ordering::Relaxed);
+        self.all.metrics.connection(false);
         if self.emptying {
             self.all.emptying.fetch_sub(1, Ordering::Relaxed);
         }
@@ -109,7 +120,8 @@ mod tests {
 
     fn all(most: usize) -> Arc<Connections> {
         let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
-        Arc::new(Connections::new(most, Arc::new(proxies)))
+        let metrics = Metrics::new("test", 0).unwrap();
+        Arc::new(Connections::new(most, Arc::new(proxies), Arc::new(metrics)))
     }
 
     fn places(all: &Arc<Connections>, peer: &str, tries: usize) -> Vec<Place> {

@@ -2,20 +2,26 @@
 //!
 //! With `METRICS_TOKEN` set, those who send it; without, whoever asks from this machine and not through a proxy.
 
+use std::time::Duration;
+
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use prometheus::proto::MetricFamily;
 
 use crate::app::App;
 use crate::app::house::{DiskUse, House, LastRun, Rows};
+use crate::app::turn::Timings;
+use crate::domain::chat::ServiceState;
 use crate::domain::clock::Timestamp;
+use crate::domain::upstream::{CallEnd, Circuit, UpstreamReport};
 use crate::telemetry::exposition::{self, Gauges};
-use crate::telemetry::metrics::{BodyRefusal, Metrics};
+use crate::telemetry::metrics::{BodyRefusal, Metrics, Stage};
 use crate::web::access::{AccessControl, bearer};
 use crate::web::byte_budget::ByteBudget;
 use crate::web::error::ApiError;
 use crate::web::openapi::ErrorBody;
 use crate::web::proxies::is_from_this_machine;
+use crate::web::voice_socket::VoiceSockets;
 
 /// How the last run of a job can have ended, as the record of runs says it.
 const OUTCOMES: [&str; 6] = ["running", "succeeded", "partial", "failed", "refused", "killed"];
@@ -36,9 +42,10 @@ pub async fn text(
     app: web::Data<App>,
     metrics: web::Data<Metrics>,
     budget: web::Data<ByteBudget>,
+    sockets: web::Data<VoiceSockets>,
 ) -> Result<HttpResponse, ApiError> {
     check_access(&request)?;
-    let families = families(&app, &metrics, &budget).await;
+    let families = families(&app, &metrics, &budget, &sockets).await;
     let mut response = HttpResponse::Ok();
     Ok(response.insert_header((CONTENT_TYPE, exposition::TEXT)).body(exposition::text(&families)))
 }
@@ -59,9 +66,10 @@ pub async fn json(
     app: web::Data<App>,
     metrics: web::Data<Metrics>,
     budget: web::Data<ByteBudget>,
+    sockets: web::Data<VoiceSockets>,
 ) -> Result<HttpResponse, ApiError> {
     check_access(&request)?;
-    let families = families(&app, &metrics, &budget).await;
+    let families = families(&app, &metrics, &budget, &sockets).await;
     Ok(HttpResponse::Ok().json(exposition::json(&families, &app.now().to_string())))
 }
 
@@ -69,6 +77,22 @@ pub async fn json(
 pub(crate) fn refused_body(request: &HttpRequest, why: BodyRefusal) {
     if let Some(metrics) = request.app_data::<web::Data<Metrics>>() {
         metrics.refused_body(why);
+    }
+}
+
+/// Counts how long each stage of a turn took; stages that there were none of are left out.
+pub(crate) fn count_stages(metrics: &Metrics, timings: &Timings) {
+    let of = [
+        timings.stt_ms,
+        timings.first_token_ms,
+        timings.llm_generation_ms,
+        timings.first_audio_ms,
+        timings.tts_ms,
+        timings.commit_ms,
+        timings.total_ms,
+    ];
+    for (stage, ms) in Stage::ALL.into_iter().zip(of).filter(|(_, ms)| *ms > 0.0) {
+        metrics.stage(stage, Duration::from_secs_f64(ms / 1000.0));
     }
 }
 
@@ -87,14 +111,21 @@ fn check_access(request: &HttpRequest) -> Result<(), ApiError> {
     Err(refusal)
 }
 
-async fn families(app: &web::Data<App>, metrics: &Metrics, budget: &ByteBudget) -> Vec<MetricFamily> {
+async fn families(
+    app: &web::Data<App>,
+    metrics: &Metrics,
+    budget: &ByteBudget,
+    sockets: &VoiceSockets,
+) -> Vec<MetricFamily> {
     let house = app.clone().into_inner().house().await;
     let mut gauges = Gauges::default();
     let (small, large) = budget.held_bytes();
     tell_bodies(&mut gauges, small, large);
     gauges.tell("companion_inflight_turns", "Turns running now.", Some(app.running_turns()));
+    gauges.tell("companion_voice_sockets", "Voice sockets open now.", Some(sockets.open() as u64));
     gauges.tell("process_resident_memory_bytes", "Memory the server holds.", app.resident_bytes());
     tell_house(&mut gauges, &house);
+    tell_upstreams(&mut gauges, &app.upstreams());
     gauges.with(metrics.counted())
 }
 
@@ -104,6 +135,40 @@ fn tell_bodies(gauges: &mut Gauges, small: u64, large: u64) {
     let help = "Memory set aside for request bodies, by whether they are larger than 64 KiB.";
     let pools = [("small", small), ("large", large)];
     gauges.tell_each(name, help, pools.map(|(pool, bytes)| (vec![("size", pool)], bytes as f64)));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus' numbers are floating point")]
+fn tell_upstreams(gauges: &mut Gauges, upstreams: &[UpstreamReport]) {
+    let of = |report: &UpstreamReport, kind, value| vec![("upstream", report.name), (kind, value)];
+    let name = "companion_upstream_calls_total";
+    let help = "Calls of services outside, by how they ended.";
+    let calls = upstreams
+        .iter()
+        .flat_map(|report| CallEnd::ALL.into_iter().zip(report.calls).map(move |end| (report, end)));
+    gauges.tell_counted(
+        name,
+        help,
+        calls.map(|(report, (end, count))| (of(report, "end", end.label()), count as f64)),
+    );
+    let name = "companion_upstream_circuit";
+    let help = "1 for the state of the circuit breaker of a service outside: while it is open, the service is not asked.";
+    let circuits = upstreams.iter().flat_map(|report| Circuit::ALL.map(|circuit| (report, circuit)));
+    let circuits = circuits.map(|(report, circuit)| {
+        (of(report, "state", circuit.label()), f64::from(u8::from(report.circuit == circuit)))
+    });
+    gauges.tell_each(name, help, circuits);
+    let name = "companion_upstream_up";
+    let help = "1 while a service outside answers, by the last call or look.";
+    let up = |report: &UpstreamReport| f64::from(u8::from(report.state == ServiceState::Connected));
+    gauges.tell_each(
+        name,
+        help,
+        upstreams.iter().map(|report| (vec![("upstream", report.name)], up(report))),
+    );
+    let name = "companion_upstream_connections";
+    let help = "Connections open to a service outside.";
+    let open = upstreams.iter().map(|report| (vec![("upstream", report.name)], report.connections as f64));
+    gauges.tell_each(name, help, open);
 }
 
 /// Under the names and with the words of `companion-maint status --metrics-file`.

@@ -65,6 +65,19 @@ fn one_client_may_fill_a_quarter_and_all_together_the_whole() {
 }
 
 #[test]
+fn small_bodies_are_bounded_by_a_reserve_of_their_own() {
+    let app = small_budget();
+    let talk = app.start_session();
+    // A quarter of 16 MiB.
+    let held: Vec<_> = (0..64).map(|_| begun(&app, "192.0.2.1", 64 * 1024)).collect();
+    wait_for("the client's quarter is full", || send(&app, "192.0.2.1", &turn(&talk, 1000)) == 503);
+    assert_eq!(send(&app, "192.0.2.9", &turn(&talk, 1000)), 200, "others have theirs");
+    assert_eq!(send(&app, "192.0.2.1", &turn(&talk, MIB)), 200, "and large ones");
+    drop(held);
+    wait_for("there is room again", || send(&app, "192.0.2.1", &turn(&talk, 1000)) == 200);
+}
+
+#[test]
 fn a_turn_holds_no_place_while_it_is_answered() {
     let app = small_budget();
     let talk = app.start_session();

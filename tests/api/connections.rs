@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::model::{Gate, Step, pieces};
+use crate::support::scrape::Scrape;
 use crate::support::wire::Wire;
 use crate::support::{TestApp, wait_for};
 
@@ -111,6 +112,22 @@ fn what_follows_a_request_is_read_after_its_answer_and_timed() {
 }
 
 #[test]
+fn requests_that_are_sent_without_waiting_are_answered_in_their_order() {
+    let app = TestApp::spawn();
+    let mut wire = app.wire();
+    let many = |range: std::ops::Range<usize>| -> String {
+        range
+            .map(|number| format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Request-ID: r-{number}\r\n\r\n"))
+            .collect()
+    };
+    wire.send(many(0..100));
+    wire.send(many(100..200));
+    for number in 0..200 {
+        assert_eq!(wire.answer().expect(200).header("x-request-id"), format!("r-{number}"));
+    }
+}
+
+#[test]
 fn a_connection_on_which_nothing_is_under_way_ends() {
     let app = TestApp::spawn_with(|config| config.limits.idle = SHORT);
     let mut wire = kept(&app);
@@ -189,8 +206,10 @@ fn one_client_has_a_quarter_of_the_connections_and_others_theirs() {
     let mut other = Wire::connect_from(Ipv4Addr::new(127, 0, 0, 2), &app.url);
     assert!(is_served(&mut other));
     held.pop();
+    let refused = "companion_ended_connections_total{reason=\"too_many\"}";
     wait_for("there is one for it again", || is_served(&mut app.wire()));
     assert!(held.iter_mut().all(is_served), "nobody else noticed");
+    assert!(Scrape::of(&app).value(refused) >= 1.0);
 }
 
 #[test]
@@ -217,4 +236,31 @@ fn while_most_places_are_taken_idle_connections_end_sooner() {
         few.iter_mut().any(|wire| !wire.is_silent_for(Duration::from_millis(1)))
     });
     assert!(is_served(&mut app.wire()));
+}
+
+#[test]
+fn connections_and_why_they_were_ended_are_counted() {
+    let app = TestApp::spawn_with(|config| {
+        config.limits.max_connections = 64;
+        (config.limits.header, config.limits.idle) = (SHORT, SHORT);
+        config.limits.unread_answer = SHORT;
+    });
+    let ended =
+        |why: &str| Scrape::of(&app).value(&format!("companion_ended_connections_total{{reason=\"{why}\"}}"));
+    let open = || Scrape::of(&app).value("companion_open_connections");
+    wait_for("the asking one is alone", || open() == 1.0);
+    let mut wire = kept(&app);
+    assert_eq!(open(), 2.0);
+    assert_eq!(wire.rest(), b"");
+    assert_eq!((ended("idle"), ended("slow_header")), (1.0, 0.0));
+    app.wire().answer().expect(408);
+    let mut wire = app.wire();
+    wire.try_send(&[b'x'; HEADER + 1]);
+    assert_eq!(wire.broken_or_status(), Some(431));
+    assert_eq!((ended("slow_header"), ended("large_header")), (1.0, 1.0));
+    let talk = app.start_session();
+    app.model.next(pieces(&vec!["word ".repeat(200).as_str(); 40_000]));
+    let _unread = app.stream(&json!({"session_id": talk.session, "message": "hello"}));
+    wait_for("the unread answer was ended", || ended("unread_answer") == 1.0);
+    assert_eq!(ended("too_many"), 0.0);
 }

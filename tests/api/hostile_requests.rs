@@ -291,6 +291,16 @@ fn json_that_is_deep_or_no_text_is_refused_wherever_there_is_a_body() {
 }
 
 #[test]
+fn what_nobody_asked_for_is_skipped_however_deep_it_is() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let (open, close) = ("[".repeat(1_000_000), "]".repeat(1_000_000));
+    let body = format!(r#"{{"session_id":"{}","message":"hello","x":{open}1{close}}}"#, talk.session);
+    app.ask("POST", CHAT, &[("content-type", "application/json")], body.as_bytes()).expect(200);
+    assert_eq!(app.said(&talk), ["hello"]);
+}
+
+#[test]
 fn headers_and_queries_that_are_no_text_are_refused_or_taken_for_nothing() {
     let app = TestApp::spawn();
     let talk = app.start_session();

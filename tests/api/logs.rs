@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::agent;
+use crate::support::outside::{Outside, chunk, end, events_begin, whole};
 use crate::support::wire::Wire;
 
 /// The server as a process, with everything it writes to stderr.
@@ -307,4 +308,32 @@ fn who_is_refused_is_logged_without_what_was_presented() {
     assert!(event(&lines, "access_refused", Some("guess-10"))["barred_seconds"].is_number(), "told once");
     let refused = lines.iter().filter(|line| line["event"] == "access_refused");
     assert_eq!(refused.count(), 11, "whoever guesses does not flood the log");
+}
+
+#[test]
+fn what_a_model_says_of_a_turn_and_its_key_reach_no_log() {
+    let repeats = format!("you said {SAID}");
+    let refuses = whole(400, &[], &json!({"error": {"message": repeats, "code": "context_length_exceeded"}}));
+    let outside = Outside::new(refuses);
+    let garbage = format!("data: {{\"choices\": \"{SAID}\"}}\n\n");
+    outside.next(vec![events_begin(), chunk(&garbage), end()]);
+    let settings = [("LLM_BASE_URL", outside.url.as_str()), ("LLM_API_KEY", "sk-very-secret")];
+    let program = Program::start_with("json", "trace", &settings);
+    let (_, started) = program.post("/session/start", "id-start", &json!({}));
+    for id in ["id-garbage", "id-refused"] {
+        let (_, told) =
+            program.post("/chat", id, &json!({"session_id": started["session_id"], "message": SAID}));
+        assert_eq!(told["error"], "service_unavailable", "{told}");
+        assert!(!told.to_string().contains("elephants"));
+    }
+    let log = program.stop();
+    for secret in ["elephants", "sk-very-secret"] {
+        assert!(!log.contains(secret), "{secret:?} is in the log:\n{log}");
+    }
+    let failed = |id: &str| {
+        let lines = lines(&log);
+        event(&lines, "request_failed", Some(id))["cause"].as_str().unwrap().to_owned()
+    };
+    assert!(failed("id-refused").contains("400 (context_length_exceeded)"), "an operator learns why");
+    assert!(failed("id-garbage").contains("an event is not as it should be"));
 }

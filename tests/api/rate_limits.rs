@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use serde_json::json;
 
 use crate::support::wire::Answer;
-use crate::support::{Talk, TestApp};
+use crate::support::{Talk, TestApp, wait_for};
 
 fn limited(turns_per_minute: u32) -> TestApp {
     TestApp::spawn_with(|config| {
@@ -65,4 +65,12 @@ fn what_is_refused_is_not_read_and_what_comes_next_is_answered() {
     let headers = [("content-type", "application/json"), ("x-forwarded-for", "192.0.2.1")];
     app.ask("POST", "/api/v1/chat", &headers, &body).refused(429, "rate_limited");
     turn(&app, &talk, "192.0.2.9").expect(200);
+}
+
+#[test]
+fn who_asked_too_often_is_served_again_a_little_later() {
+    let app = limited(60);
+    let talk = app.start_session();
+    wait_for("all it may have is used up", || turn(&app, &talk, "192.0.2.1").status == 429);
+    wait_for("there is one more", || turn(&app, &talk, "192.0.2.1").status == 200);
 }

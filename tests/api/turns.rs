@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::model::pieces;
 use crate::support::wire::{Answer, Event};
 use crate::support::{Talk, TestApp, agent, wait_for};
 
@@ -138,6 +139,36 @@ fn a_named_turn_is_finished_and_kept_for_who_left() {
     let found = app.chat(&named(&talk, "hello")).expect(200).json();
     assert_eq!(found["text"], "some words");
     assert_eq!((app.said(&talk), app.model.begun()), (vec!["hello".to_owned()], 2));
+}
+
+#[test]
+fn a_named_turn_that_nobody_comes_back_for_is_given_up_after_ten_seconds() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let _never_opened = app.model.hold_next("some", " words");
+    let mut streamed = app.stream(&named(&talk, "hello"));
+    assert_eq!(streamed.event().unwrap().data["text"], "some");
+    let left = std::time::Instant::now();
+    drop(streamed);
+    wait_for("the model's work is dropped", || app.model.dropped() == 1);
+    assert!(left.elapsed().as_secs() >= 9, "{:?}", left.elapsed());
+    assert_eq!(app.count("checkpoints"), 0);
+    assert_eq!(app.chat(&named(&talk, "hello")).expect(200).json()["text"], "You said: hello");
+}
+
+#[test]
+fn the_model_waits_for_who_reads_slowly() {
+    let app = TestApp::spawn();
+    let (talk, other) = (app.start_session(), app.start_session());
+    let piece = "word ".repeat(200);
+    app.model.next(pieces(&vec![piece.as_str(); 30_000]));
+    let mut unread = app.stream(&turn(&talk, "tell me all"));
+    for _ in 0..20 {
+        app.say(&other, "hello").expect(200);
+    }
+    assert_eq!(app.count("checkpoints"), 20, "the long reply has not been made to its end");
+    done(&unread.events());
+    assert_eq!(app.count("checkpoints"), 21);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The benchmark: the figures that were promised, measured in one run on one machine.
 //!
 //! - `cargo bench --locked` measures all of them (about ten minutes) and prints a table to paste into the README.
-//! - `cargo bench --locked -- cleanup turns` measures the parts named: `start`, `turns`, `edge`, `cleanup`, `few`,
+//! - `cargo bench --locked -- cleanup turns` measures the parts named: `start`, `turns`, `model`, `edge`, `cleanup`, `few`,
 //!   `snapshot`, `restore`.
 //! - `-- --quick` runs at a small size: that shows that the benchmark works, its figures mean nothing.
 //!
@@ -22,6 +22,7 @@ mod house;
 mod http;
 mod load;
 mod machine;
+mod model;
 mod restore;
 mod seed;
 mod shell;
@@ -32,10 +33,11 @@ mod turns;
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const PARTS: [(&str, Measure); 7] = [
+const PARTS: [(&str, Measure); 8] = [
     ("start", start::measure),
     ("turns", turns::measure),
     ("edge", edge::measure),
+    ("model", model::measure),
     ("cleanup", cleanup::measure),
     ("few", few::measure),
     ("snapshot", snapshot::measure),

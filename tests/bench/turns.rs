@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use companion::config::ServerConfig;
 use companion::domain::chat::{ChatModel, Pace, Persona, Prompt, ReplyStream, ServiceState};
+use companion::domain::clock::Timestamp;
 use companion::startup::{Application, Substitutes};
 use futures_util::{StreamExt, stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -96,7 +97,15 @@ async fn call_directly(rounds: usize, persona: Persona) -> Result<Times> {
 }
 
 async fn call(persona: Arc<Persona>) -> (f64, f64) {
-    let prompt = Prompt { persona, history: Arc::default(), said: "hello".to_owned(), pace: Pace::Live };
+    let prompt = Prompt {
+        persona,
+        memories: Vec::new(),
+        summary: None,
+        history: Arc::default(),
+        said: "hello".to_owned(),
+        said_at: Timestamp::from_millis(0),
+        pace: Pace::Live,
+    };
     let began = Instant::now();
     let mut pieces = Stub.reply(prompt);
     drop(pieces.next().await);
@@ -106,7 +115,7 @@ async fn call(persona: Arc<Persona>) -> (f64, f64) {
 }
 
 fn serve(runtime: &Runtime, config: &ServerConfig, rounds: usize) -> Result<Times> {
-    let substitutes = Substitutes { model: Arc::new(Stub), ..Substitutes::default() };
+    let substitutes = Substitutes { model: Some(Arc::new(Stub)), ..Substitutes::default() };
     let application = runtime.block_on(async { Application::build(config, substitutes) })?;
     let address = application.url().trim_start_matches("http://").parse()?;
     let (stop, stopped) = oneshot::channel::<()>();
@@ -162,7 +171,7 @@ impl Talker {
 }
 
 /// Milliseconds to the first token and to `done`.
-async fn turn(stream: &mut TcpStream, request: &[u8], received: &mut Vec<u8>) -> Result<(f64, f64)> {
+pub async fn turn(stream: &mut TcpStream, request: &[u8], received: &mut Vec<u8>) -> Result<(f64, f64)> {
     received.clear();
     let began = Instant::now();
     stream.write_all(request).await?;

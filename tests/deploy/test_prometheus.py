@@ -32,6 +32,8 @@ def server():
     """A server of its own on which each job has run, and where it listens."""
     with tempfile.TemporaryDirectory() as place:
         clean = {"PATH": os.environ["PATH"], "DATA_DIR": f"{place}/data", "PORT": "0", "MIN_FREE_DISK_BYTES": "0"}
+        # A model that is not there is told of as well.
+        clean["LLM_BASE_URL"] = "http://127.0.0.1:9/v1"
         command = [PROGRAMS["companion"]]
         with subprocess.Popen(command, env=clean, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as ours:
             try:

@@ -11,9 +11,7 @@ const CONNECTIONS: usize = 5000;
 #[test]
 fn five_thousand_idle_connections_take_40_kib_each_at_most() {
     let flooded = Flooded::start(&[]);
-    let warm = flooded.chats();
-    std::thread::park_timeout(Duration::from_secs(2));
-    warm.went_on(&flooded);
+    flooded.warm_up();
     let before = flooded.resident();
     let mut held: Vec<Wire> = Vec::new();
     for first in (0..CONNECTIONS).step_by(500) {

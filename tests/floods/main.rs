@@ -6,5 +6,6 @@
 mod bodies;
 mod headers;
 mod idle;
+mod open_files;
 mod replies;
 mod support;

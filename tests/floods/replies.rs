@@ -1,7 +1,5 @@
 //! Many replies that are streamed at the same time.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 
 use crate::support::{Flooded, KIB, Wire, address_of, turn};
@@ -10,10 +8,10 @@ const REPLIES: usize = 1000;
 
 #[test]
 fn a_thousand_streamed_replies_at_once_are_all_whole_and_take_80_kib_each_at_most() {
-    let flooded = Flooded::start(&[]);
-    let warm = flooded.chats();
-    std::thread::park_timeout(Duration::from_secs(2));
-    warm.went_on(&flooded);
+    let persona = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&persona, long_winded()).unwrap();
+    let flooded = Flooded::start(&[("PERSONA_FILE", persona.path().to_str().unwrap())]);
+    flooded.warm_up();
     let before = flooded.resident();
     let mut wires = Vec::new();
     for first in (0..REPLIES).step_by(100) {
@@ -43,10 +41,19 @@ fn a_thousand_streamed_replies_at_once_are_all_whole_and_take_80_kib_each_at_mos
     assert!(each <= 80 * KIB, "{each} bytes each");
 }
 
-/// What is answered to a long talk's turn, head and all.
+/// Who takes five seconds to say it: at 25 ms a word, all have begun before the first has ended.
+fn long_winded() -> String {
+    let words = "word ".repeat(200);
+    let persona = include_str!("../../src/config/persona.toml");
+    // What it says of itself comes word by word; what words of self-harm are answered with comes at once.
+    let (before, honesty) = persona.split_once("honesty = \"\"\"\n").unwrap();
+    format!("{before}honesty = \"\"\"\n{words}{honesty}")
+}
+
+/// What is answered to a turn, head and all.
 async fn whole_reply(mut wire: Wire, session: String) -> String {
     let said = "Connection: close\r\nAccept: text/event-stream";
-    let request = String::from_utf8(turn(&session, "I want to die", "text/event-stream")).unwrap();
+    let request = String::from_utf8(turn(&session, "Are you a person?", "text/event-stream")).unwrap();
     wire.send(request.replacen("Accept: text/event-stream", said, 1).as_bytes()).await;
     String::from_utf8(wire.rest().await).unwrap()
 }

@@ -44,6 +44,32 @@ fn all_wrong_settings_are_told_at_once() {
     for name in ["SESSION_RETENTION_DAYS", "BACKUP_KEEP", "LOG_FORMAT"] {
         assert!(ran.stderr.contains(name), "{name} is not in {}", ran.stderr);
     }
+    let errors = ran.report["errors"].as_array().unwrap();
+    assert_eq!((&ran.report["schema"], &ran.report["job"], errors.len()), (&1.into(), &"status".into(), 3));
+    assert!(errors.iter().all(|error| error["item"] == "settings"), "{errors:?}");
+    assert!(errors[1]["error"].as_str().unwrap().contains("SESSION_RETENTION_DAYS=\"soon\""), "{errors:?}");
+    let ran = house.maint(&["backup-db", "--stdout"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "only a backup goes into its pipe");
+}
+
+#[test]
+fn what_is_never_begun_is_one_document_too() {
+    let house = House::built();
+    let wrong: [(&[&str], &str, &str); 5] = [
+        (&["restore-db", "latest"], "restore-db", "--yes"),
+        (&["status", "--ping-url", "no address"], "status", "--ping-url"),
+        (&["cleanup-sesions"], "", "cleanup-sesions"),
+        (&["cleanup-audio", "--max-age-hours", "0"], "", "--max-age-hours"),
+        (&["backup-db", "--keep"], "", "--keep"),
+    ];
+    for (arguments, job, part) in wrong {
+        let report = house.maint(arguments).expect(2).report;
+        assert_eq!((&report["job"], &report["exit_code"]), (&job.into(), &2.into()), "{arguments:?}");
+        assert_eq!(report["errors"][0]["item"], "command line");
+        assert!(report["errors"][0]["error"].as_str().unwrap().contains(part), "{report}");
+    }
+    let help = house.maint(&["status", "--help"]);
+    assert_eq!((help.code, help.report), (0, serde_json::Value::Null));
 }
 
 #[test]

@@ -538,3 +538,19 @@ fn killed_repairs_can_be_run_again() {
     house.assert_no_temporary_files();
     kills.assert_met();
 }
+
+#[test]
+fn a_file_among_the_databases_set_aside_is_told_and_in_nobodys_way() {
+    let house = lived_in();
+    house.maint(&["backup-db"]).expect(0);
+    house.maint(&["restore-db", "latest", "--yes"]).expect(0);
+    let stranger = house.dir.join("set-aside/20200101T000000Z");
+    std::fs::write(&stranger, "a note").unwrap();
+    for job in ["status", "backup-db", "cleanup-sessions", "cleanup-audio", "verify-backups"] {
+        house.maint(&[job]).expect(0);
+    }
+    assert_eq!(found(&house), ["set-aside: set-aside/20200101T000000Z"]);
+    assert_eq!(std::fs::read_to_string(&stranger).unwrap(), "a note");
+    std::fs::remove_file(&stranger).unwrap();
+    assert_eq!(found(&house), [""; 0]);
+}

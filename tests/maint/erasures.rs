@@ -58,6 +58,20 @@ fn an_erasure_names_the_day_the_last_copy_forgets() {
 }
 
 #[test]
+fn an_erasure_goes_by_all_keep_rules_where_no_report_tells_of_them() {
+    let house = House::built().with("BACKUP_KEEP", "3").with("BACKUP_KEEP_MONTHLY", "2");
+    seed::sign_of_life(&mut house.db());
+    house.maint(&["backup-db"]).expect(0);
+    house.db().execute_batch("DELETE FROM maintenance_runs").unwrap();
+    let server = house.start();
+    let body = forget(&server, &server.start_session());
+    let at =
+        std::time::UNIX_EPOCH + std::time::Duration::from_millis((seed::now() + 62 * DAY).unsigned_abs());
+    assert_eq!(body["backups_until"], companion::domain::clock::Timestamp::from_system(at).day());
+    server.stop();
+}
+
+#[test]
 fn nobody_who_was_not_seen_for_too_long_comes_back() {
     let house = House::built().with("PERSON_RETENTION_DAYS", "30");
     let mut db = house.db();

@@ -20,6 +20,7 @@ mod kills_of_restore;
 mod ledger;
 mod links;
 mod owners;
+mod planted_links;
 mod restore;
 mod scheduling;
 mod servers;

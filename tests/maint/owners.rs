@@ -12,11 +12,11 @@ use crate::support::dice::Dice;
 use crate::support::seed::{self, HOUR};
 use crate::support::{House, Ran, reachable_maint};
 
-const SERVICE: u32 = 12345;
+pub const SERVICE: u32 = 12345;
 const STRANGER: u32 = 23456;
 
 /// Every command that an operator or a scheduler runs while the server is up.
-const COMMANDS: [&[&str]; 7] = [
+pub const COMMANDS: [&[&str]; 7] = [
     &["backup-db"],
     &["cleanup-audio"],
     &["cleanup-sessions"],
@@ -25,22 +25,22 @@ const COMMANDS: [&[&str]; 7] = [
     &["status"],
     &["doctor", "--repair"],
 ];
-const RESTORE: &[&str] = &["restore-db", "latest", "--yes"];
+pub const RESTORE: &[&str] = &["restore-db", "latest", "--yes"];
 
 /// Only root can make files of two users.
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 /// A data directory of the service user, where all may look for it.
-struct Served {
-    house: House,
+pub struct Served {
+    pub house: House,
     maint: PathBuf,
-    place: TempDir,
+    pub place: TempDir,
 }
 
 impl Served {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let place = TempDir::new().unwrap();
         fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let house = House::at(place.path().join("data"));
@@ -51,12 +51,12 @@ impl Served {
         served
     }
 
-    fn give_to_service(&self) {
+    pub fn give_to_service(&self) {
         let owner = format!("{SERVICE}:{SERVICE}");
         assert!(Command::new("chown").args(["-R", &owner]).arg(&self.house.dir).status().unwrap().success());
     }
 
-    fn run_as(&self, user: u32, arguments: &[&str]) -> Ran {
+    pub fn run_as(&self, user: u32, arguments: &[&str]) -> Ran {
         let mut command = self.house.command("/usr/bin/setpriv");
         command.arg(format!("--reuid={user}")).arg(format!("--regid={user}")).arg("--clear-groups");
         Ran::from(command.arg(&self.maint).args(arguments).arg("--json").output().unwrap())
@@ -64,7 +64,7 @@ impl Served {
 
     /// Every file and directory is the service user's, and nobody else's to read.
     #[track_caller]
-    fn assert_owned(&self, after: &[&str]) {
+    pub fn assert_owned(&self, after: &[&str]) {
         for path in everything(&self.house.dir) {
             let meta = fs::symlink_metadata(&path).unwrap();
             assert_eq!((meta.uid(), meta.gid()), (SERVICE, SERVICE), "{} after {after:?}", path.display());
@@ -74,7 +74,7 @@ impl Served {
 }
 
 /// The directory and all that is in it: locks, reserve and markers as well.
-fn everything(dir: &Path) -> Vec<PathBuf> {
+pub fn everything(dir: &Path) -> Vec<PathBuf> {
     let mut found = vec![dir.to_owned()];
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -144,6 +144,27 @@ fn root_mends_what_is_not_the_service_users() {
     served.run_as(SERVICE, &["doctor", "--repair"]).expect(3).tells("only root can");
     served.house.maint(&["doctor", "--repair"]).expect(0);
     served.assert_owned(&["doctor", "--repair"]);
+}
+
+#[test]
+fn what_keeps_even_root_out_is_told_and_mended() {
+    assert!(is_root(), "this test makes files of two users; run the tests as root");
+    let served = Served::new();
+    let house = &served.house;
+    house.maint(&["backup-db"]).expect(0);
+    for name in ["companion.db", "locks", "locks/backup-db.lock", "backups", "installation", "audio", "."] {
+        let path = house.dir.join(name);
+        if name != "." {
+            rustix::fs::chown(&path, Some(rustix::fs::Uid::ROOT), Some(rustix::fs::Gid::ROOT)).unwrap();
+        }
+        if ["locks", "companion.db", "backups"].contains(&name) {
+            house.maint(&["backup-db"]).expect(1).tells("Permission denied").tells("doctor --repair");
+            served.run_as(SERVICE, &["backup-db"]).expect(1);
+        }
+        house.maint(&["doctor", "--repair"]).expect(0);
+        served.assert_owned(&["doctor", "--repair"]);
+        house.maint(&["backup-db"]).expect(0);
+    }
 }
 
 #[test]

@@ -387,6 +387,11 @@ fn an_encrypted_backup_needs_its_key_and_the_age_tool_reads_it() {
     assert_untouched(&house, 5);
     let checked = house.maint(&["verify-backups"]).expect(0).report;
     assert_eq!(checked["verified"][0]["checked"], "sha256");
+    let ran = house
+        .maint(&["verify-backups", "--identity", &other])
+        .expect(1)
+        .tells("can be opened with the keys in");
+    assert!(ran.stdout.contains(&other) && !ran.stdout.contains("make one now"), "{}", ran.stdout);
     let checked = house.maint(&["verify-backups", "--identity", &mine, "--restore-drill"]).expect(0).report;
     assert_eq!(
         (&checked["verified"][0]["checked"], &checked["drill"]["sessions"]),

@@ -71,7 +71,8 @@ fn make_a_fixture() {
     db.execute_batch(&format!("PRAGMA user_version = {}", steps.len())).unwrap();
     let (token, session) = (sha256(&TOKEN), SESSION.simple());
     db.execute_batch(&format!(
-        "INSERT INTO persons VALUES (1, randomblob(16), x'{token}', 1792000000000, 1792000000000);
+        "INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
+             VALUES (1, randomblob(16), x'{token}', 1792000000000, 1792000000000);
          INSERT INTO sessions (id, public_id, person_id, title, pinned, created_at, last_active_at, checkpoints)
              VALUES (1, x'{session}', 1, 'Kept', 1, 1792000000000, 1792000000000, 3),
                     (2, randomblob(16), 1, NULL, 0, 1792000000000, 1792000000000, 1);

@@ -5,13 +5,14 @@
 //! file stayed as it was is checked afterwards: a predecessor that still runs may write while it is read.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::adapters::acting::Rights;
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::sqlite::APPLICATION_ID;
@@ -73,6 +74,7 @@ impl<T> Reading<T> for rusqlite::Result<T> {
 pub struct Source {
     pub(super) db: Connection,
     path: PathBuf,
+    rights: Rights,
     before: State,
     // Dropped after the connection.
     _copy: Option<Copy>,
@@ -118,18 +120,18 @@ impl Drop for Copy {
 
 impl Copy {
     /// Copies the file with its log and journal; `None` when it changed meanwhile.
-    fn of(path: &Path, state: &State, dir: &DataDir) -> Result<Option<Self>, DiskError> {
+    fn of(path: &Path, state: &State, (dir, rights): (&DataDir, Rights)) -> Result<Option<Self>, DiskError> {
         let copy = Self(DataDir::temporary_in(dir.root()));
         for ending in ["", "-wal", "-journal"] {
             let (from, to) = (beside(path, ending), beside(&copy.0, ending));
-            let mut from_file = match File::open(&from).naming("open", &from) {
+            let mut from_file = match rights.lend(|| disk::open_to_read(&from)) {
                 Err(error) if error.is_missing() => continue,
                 opened => opened?,
             };
             let mut to_file = disk::create_private(&to)?;
             std::io::copy(&mut from_file, &mut to_file).naming("copy to", &to)?;
         }
-        Ok((State::of(path) == *state).then_some(copy))
+        Ok((rights.lend(|| State::of(path)) == *state).then_some(copy))
     }
 }
 
@@ -141,51 +143,50 @@ pub fn is_one(path: &Path, dir: &DataDir) -> bool {
     }
     // What the file itself holds is nearly always enough; a copy with its log applied takes room and time.
     let at_rest = connect_immutable(path).and_then(|db| check_tables(&db, path));
-    at_rest.is_ok() || (State::of(path).is_hot() && Source::open(path, dir).is_ok())
+    at_rest.is_ok() || (State::of(path).is_hot() && Source::open(path, dir, Rights::Owners).is_ok())
 }
 
 /// The application id in a database's first bytes; `None` when the file is not a database. Not for a database that this
 /// process has open: `SQLite` would lose its locks on it.
 pub(crate) fn header(path: &Path) -> Result<Option<i64>, DiskError> {
     let mut bytes = Vec::with_capacity(HEADER);
-    File::open(path)
-        .and_then(|file| file.take(HEADER as u64).read_to_end(&mut bytes))
-        .naming("read", path)?;
+    disk::open_to_read(path)?.take(HEADER as u64).read_to_end(&mut bytes).naming("read", path)?;
     let id = bytes.get(APPLICATION_ID_AT).filter(|_| bytes.starts_with(MAGIC));
     Ok(id.map(|id| id.iter().fold(0, |number, byte| number << 8 | i64::from(*byte))))
 }
 
 impl Source {
-    /// Opens the file for reading.
+    /// Opens the file for reading, with the rights of whoever names it.
     ///
     /// # Errors
     /// Each other kind of file is its own sentence.
-    pub fn open(path: &Path, dir: &DataDir) -> Result<Self, SourceError> {
-        let path = match fs::canonicalize(path).naming("look at", path) {
+    pub fn open(path: &Path, dir: &DataDir, rights: Rights) -> Result<Self, SourceError> {
+        let path = match rights.lend(|| fs::canonicalize(path)).naming("look at", path) {
             Err(error) if error.is_missing() => return Err(SourceError::Missing(path.to_owned())),
             found => found?,
         };
-        refuse_other_things(&path)?;
-        let before = State::of(&path);
+        rights.lend(|| refuse_other_things(&path))?;
+        let before = rights.lend(|| State::of(&path));
         let source = if before.is_hot() {
-            let copy = Self::copy(&path, dir)?;
+            let copy = Self::copy(&path, (dir, rights))?;
             let db = connect(&copy.0, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-            Self { db, before, path, _copy: Some(copy) }
+            Self { db, rights, before, path, _copy: Some(copy) }
         } else {
-            Self { db: connect_immutable(&path)?, before, path, _copy: None }
+            let db = rights.lend(|| connect_immutable(&path))?;
+            Self { db, rights, before, path, _copy: None }
         };
         check_tables(&source.db, &source.path)?;
         Ok(source)
     }
 
-    fn copy(path: &Path, dir: &DataDir) -> Result<Copy, SourceError> {
+    fn copy(path: &Path, (dir, rights): (&DataDir, Rights)) -> Result<Copy, SourceError> {
         for _ in 0..COPY_TRIES {
-            let state = State::of(path);
+            let state = rights.lend(|| State::of(path));
             let bytes = state.bytes();
             if disk::free_bytes(dir.root())?.saturating_sub(dir.min_free_bytes()) < bytes {
                 return Err(SourceError::NoRoom { path: path.to_owned(), bytes });
             }
-            if let Some(copy) = Copy::of(path, &state, dir)? {
+            if let Some(copy) = Copy::of(path, &state, (dir, rights))? {
                 return Ok(copy);
             }
         }
@@ -195,7 +196,7 @@ impl Source {
     /// True when the file is as it was when it was opened.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
-        State::of(&self.path) == self.before
+        self.rights.lend(|| State::of(&self.path)) == self.before
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use crate::adapters::offline::patterns::{Patterns, Sets};
-use crate::adapters::offline::plain::plain_words;
+use crate::domain::patterns::{Patterns, Sets};
+use crate::domain::plain::plain_words;
 
 #[rustfmt::skip]
 const SETS: Sets = &[
@@ -48,7 +48,7 @@ pub(super) fn is_asked_for(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::offline::patterns::faults;
+    use crate::domain::patterns::faults;
 
     #[test]
     fn the_list_holds_patterns_only() {

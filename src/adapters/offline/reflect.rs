@@ -1,14 +1,7 @@
-//! Words, and saying them from the other side: "I love my dog" becomes "you love your dog".
+//! Saying what was said from the other side: "I love my dog" becomes "you love your dog".
 
 /// At most this many words of what was said are given back.
 const MOST_WORDS: usize = 12;
-
-/// The words of a text: lower case, without apostrophes, everything else that is no letter or digit parts them.
-pub(super) fn words(text: &str) -> Vec<String> {
-    let plain: String = text.chars().filter(|c| !matches!(c, '\'' | '\u{2019}' | '\u{2018}' | '`')).collect();
-    let parts = plain.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
-    parts.map(str::to_lowercase).collect()
-}
 
 /// What follows `start` (already found among the words), up to the end of the clause, from the other side. `None` when
 /// nothing follows or it is too long to be given back.
@@ -101,11 +94,5 @@ mod tests {
         assert_eq!(after("I NEED MY COFFEE", &["i", "need"]).as_deref(), Some("your coffee"));
         assert_eq!(whole("I love my dog").as_deref(), Some("you love your dog"));
         assert_eq!(whole("hm"), None);
-    }
-
-    #[test]
-    fn words_are_plain() {
-        assert_eq!(words("Don\u{2019}t -- STOP\tnow!"), ["dont", "stop", "now"]);
-        assert!(words("?!…🙂").is_empty());
     }
 }

@@ -156,6 +156,7 @@ fn owned(texts: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::plain;
 
     #[test]
     fn every_list_has_at_least_two_different_answers() {
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_language_it_does_not_know_is_owned_up_to() {
-        let told = |text: &str| answers(text, &reflect::words(text)).unwrap_or_default();
+        let told = |text: &str| answers(text, &plain::words(text)).unwrap_or_default();
         for text in ["これは日本語です", "Привет, как дела", "żółć gęślą jaźń"]
         {
             assert!(told(text)[0].contains("English"), "{text}");

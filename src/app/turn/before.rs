@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::speaking::{Speaker, Voice};
 use super::{Timings, TurnEvent, TurnReply, TurnRequest};
 use crate::adapters::session_store::{self, StoredSession};
-use crate::app::recent_turns::{Conversation, HISTORY_TURNS, MOST_TURN_IDS, Taken};
+use crate::adapters::summary_store;
+use crate::app::recent_turns::{Conversation, MOST_TURN_IDS, Taken};
 use crate::app::{App, AppError};
 use crate::domain::chat::Pace;
 use crate::domain::session::Checkpoint;
@@ -25,11 +27,11 @@ impl App {
                 (Some(_), _) => self.kept_before(request).await,
             };
         }
-        let (id, turn) = (request.session, request.turn);
+        let (id, turn, most) = (request.session, request.turn, self.history_turns());
         let look = move |db: &rusqlite::Connection| {
             let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
             let before = turn.map(|turn| session_store::find_turn(db, stored.key, turn)).transpose()?;
-            Ok(Some((before.flatten(), conversation_of(db, &stored)?)))
+            Ok(Some((before.flatten(), conversation_of(db, &stored, most)?)))
         };
         let found = self.database.read("read a conversation", look).await?;
         let (before, conversation) = found.ok_or(AppError::SessionNotFound)?;
@@ -49,24 +51,48 @@ impl App {
     }
 }
 
-fn conversation_of(db: &rusqlite::Connection, stored: &StoredSession) -> rusqlite::Result<Conversation> {
-    let history = session_store::recent_exchanges(db, stored.key, HISTORY_TURNS)?;
+fn conversation_of(
+    db: &rusqlite::Connection,
+    stored: &StoredSession,
+    most_history: usize,
+) -> rusqlite::Result<Conversation> {
+    let summary = summary_store::find(db, stored.key)?;
+    let (not_summed_up, history) = summary_store::recent_exchanges(db, stored.key, &summary, most_history)?;
     let few = stored.session.checkpoints <= MOST_TURN_IDS as u64;
     let turn_ids = few.then(|| session_store::turn_ids(db, stored.key)).transpose()?;
     let (person, turns) = (stored.person, stored.session.checkpoints);
-    Ok(Conversation { person, turns, history: Arc::new(history), turn_ids })
+    let (summary, history) = (summary.text.map(Arc::from), Arc::new(history));
+    Ok(Conversation { person, turns, not_summed_up, summary, history, turn_ids })
 }
 
-pub(super) async fn replay(events: &mpsc::Sender<TurnEvent>, request: &TurnRequest, before: Checkpoint) {
-    let reply = TurnReply {
-        session: request.session,
-        checkpoint: before.id,
-        text: before.answered.clone(),
-        timings: Timings::default(),
-    };
-    // Two events fit the channel; a client that has gone away needs neither.
-    if request.pace == Pace::Live {
-        drop(events.send(TurnEvent::Token(before.answered)).await);
+/// Tells once more what was kept.
+pub(super) async fn replay(
+    app: &Arc<App>,
+    events: &mpsc::Sender<TurnEvent>,
+    request: &TurnRequest,
+    before: Checkpoint,
+) {
+    // Three events fit the channel; a client that has gone away needs none.
+    if request.recording.is_some() {
+        drop(events.send(TurnEvent::Heard(before.said.clone())).await);
     }
+    if request.pace == Pace::Live {
+        drop(events.send(TurnEvent::Token(before.answered.clone())).await);
+    }
+    let reply = TurnReply::of(request.session, before, Timings::default());
+    match request.voice {
+        Voice::Live => app.turns.spawn(speak_again(app.clone(), events.clone(), reply)),
+        Voice::Silent | Voice::Whole | Voice::Sentences => drop(events.send(TurnEvent::Done(reply)).await),
+    }
+}
+
+/// Sound that was sent as it was made is kept nowhere: it is made anew.
+async fn speak_again(app: Arc<App>, events: mpsc::Sender<TurnEvent>, mut reply: TurnReply) {
+    let speaker = Speaker::new(&app, &events, Voice::Live, (reply.session, 0));
+    tokio::select! {
+        sounded = speaker.speak_again(&reply.text) => sounded.tell(&mut reply.timings, &mut reply.degraded),
+        () = events.closed() => return,
+    }
+    reply.timings = Timings::default();
     drop(events.send(TurnEvent::Done(reply)).await);
 }

@@ -12,19 +12,19 @@ use args::{
     RestoreDb, VerifyBackups,
 };
 use clap::{CommandFactory, FromArgMatches};
-use companion::config::{Flags, LogFormat, MaintConfig};
+use companion::config::{Flags, LogFormat, MaintConfig, Problems};
 use companion::domain::clock::SystemClock;
 use companion::maint::stop::Stop;
 use companion::maint::{
-    Report, Run, backup, cleanup_audio, cleanup_sessions, doctor, import_langgraph, list_backups, restore,
-    status, verify_backups,
+    ItemError, Report, Run, backup, cleanup_audio, cleanup_sessions, doctor, import_langgraph, list_backups,
+    restore, status, verify_backups,
 };
 use companion::telemetry::causes::told_once;
 use companion::telemetry::logs;
 use progress::Shown;
 use render::Readable;
 use serde::Serialize;
-use telling::Telling;
+use telling::{Nothing, Telling, not_begun};
 use tracing::level_filters::LevelFilter;
 
 mod args;
@@ -46,24 +46,54 @@ struct Setting<'a> {
 }
 
 fn main() -> ExitCode {
-    let matches = Arguments::command().get_matches();
-    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let matches = Arguments::command().try_get_matches().unwrap_or_else(|error| misused(&error));
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| misused(&error));
+    // The process ends soon after; the name may as well stay.
+    let job: &'static str = matches.subcommand_name().unwrap_or_default().to_owned().leak();
     let telling = match Telling::new(&arguments.common) {
         Ok(telling) => telling,
         Err(error) => {
-            complain(&told_once(error.as_ref()));
+            turned_away(&arguments, job, &error);
             return ExitCode::from(2);
         }
     };
     let code = start(&arguments, &telling).unwrap_or_else(|error| {
-        complain(&told_once(error.as_ref()));
         logs::init(LevelFilter::WARN, logs::Format::Console);
-        // The process ends here; the name may as well stay.
-        telling.turned_away(matches.subcommand_name().unwrap_or_default().to_owned().leak());
+        telling.turned_away(&turned_away(&arguments, job, &error));
         2
     });
     telling.ended(code);
     ExitCode::from(code)
+}
+
+/// Shows the help that was asked for, or what is wrong with the command line; with `--json` as a document, too.
+fn misused(error: &clap::Error) -> ! {
+    let wants_json = std::env::args_os().any(|argument| argument == "--json");
+    if error.use_stderr() && wants_json {
+        let told = error.to_string();
+        let told = told.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let report = not_begun("", vec![ItemError { item: "command line".to_owned(), error: told }]);
+        // Where it cannot be written, stderr and the exit code have to do.
+        drop(deliver(&serde_json::to_string(&report).unwrap_or_default()));
+    }
+    error.exit()
+}
+
+/// Tells why nothing was begun, and gives the report of that.
+fn turned_away(arguments: &Arguments, job: &'static str, error: &anyhow::Error) -> Report<Nothing> {
+    let told = told_once(error.as_ref());
+    let one = |item: &str, error: String| ItemError { item: item.to_owned(), error };
+    let errors = match error.downcast_ref::<Problems>() {
+        Some(problems) => problems.list().iter().map(|problem| one("settings", problem.clone())).collect(),
+        None => vec![one("command line", told.clone())],
+    };
+    complain(&told);
+    let report = not_begun(job, errors);
+    let into_pipe = matches!(&arguments.command, Command::BackupDb(asked) if asked.stdout);
+    if arguments.common.json && !into_pipe {
+        drop(deliver(&serde_json::to_string(&report).unwrap_or_default()));
+    }
+    report
 }
 
 /// Fails only before anything was touched.
@@ -71,7 +101,7 @@ fn start(arguments: &Arguments, telling: &Telling) -> anyhow::Result<u8> {
     let common = &arguments.common;
     let overrides = common.data_dir.clone().map(|dir| ("DATA_DIR", dir)).into_iter().collect();
     let flags = Flags { env_file: common.env_file.clone(), overrides };
-    let config = MaintConfig::load(flags).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+    let config = MaintConfig::load(flags)?;
     start_logs(common, &config);
     let asked = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {

@@ -11,6 +11,24 @@ use serde::Serialize;
 
 use super::args::Common;
 
+/// The counts of a run that did not even begin.
+#[derive(Debug, Clone, Serialize)]
+pub struct Nothing {}
+
+/// The report of a run of `job` that did not even begin, for wrong usage or settings.
+pub fn not_begun(job: &'static str, errors: Vec<ItemError>) -> Report<Nothing> {
+    Report {
+        schema: 1,
+        job,
+        dry_run: false,
+        started_at: SystemClock.now(),
+        duration_ms: 0,
+        counts: Nothing {},
+        errors,
+        exit_code: Outcome::Usage.exit_code(),
+    }
+}
+
 /// Who is told.
 pub struct Telling {
     ping: Option<PingUrl>,
@@ -52,22 +70,10 @@ impl Telling {
         report
     }
 
-    /// Writes the metrics of a run that did not even begin, for wrong settings.
-    pub fn turned_away(&self, job: &'static str) {
-        #[derive(Serialize)]
-        struct Nothing {}
+    /// Writes the metrics of a run that did not even begin.
+    pub fn turned_away(&self, report: &Report<Nothing>) {
         let Some(path) = &self.metrics else { return };
-        let report = Report {
-            schema: 1,
-            job,
-            dry_run: false,
-            started_at: SystemClock.now(),
-            duration_ms: 0,
-            counts: Nothing {},
-            errors: Vec::new(),
-            exit_code: Outcome::Usage.exit_code(),
-        };
-        if let Err(error) = metrics::write(path, None, &report) {
+        if let Err(error) = metrics::write(path, None, report) {
             tracing::warn!(error = %error, "The metrics file could not be written");
         }
     }

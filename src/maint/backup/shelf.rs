@@ -1,7 +1,6 @@
 //! The backups that lie in a directory, and which of them stay once one more is made.
 
 use std::path::Path;
-use std::time::Duration;
 
 use crate::adapters::backup_store::{self, BackupFile};
 use crate::adapters::disk::DiskError;
@@ -11,8 +10,6 @@ use crate::domain::backup::{
 use crate::domain::clock::Timestamp;
 use crate::maint::backup::{Counts, Kept};
 use crate::maint::{ItemError, Job};
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Backups of a directory, newest first.
 pub(super) struct Shelf<'d> {
@@ -74,8 +71,8 @@ impl<'d> Shelf<'d> {
     /// The longest that what is here now can stay, in days: by the rules and at this pace, and from the day on that the
     /// last one names.
     pub(super) fn longest_days(&self, rules: KeepRules) -> u64 {
-        let ahead = self.entries.first().map_or(Duration::ZERO, |newest| newest.name.taken.since(self.now));
-        (rules.longest(&self.past()) + ahead).as_secs().div_ceil(DAY.as_secs())
+        let names: Vec<_> = self.entries.iter().map(|entry| entry.name).collect();
+        rules.longest_days(&names, self.now)
     }
 
     /// When those that count for the rules were taken.

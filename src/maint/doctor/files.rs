@@ -2,19 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::adapters::data_dir::TEMPORARY_PREFIX;
+use crate::adapters::acting;
+use crate::adapters::data_dir::{DataDir, Lock, TEMPORARY_PREFIX};
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::private_files::{self, Exposed};
 use crate::adapters::reserve::{self, RESERVE_BYTES};
 use crate::adapters::{audio_store, import_owners, installation, release_assets, set_aside};
 use crate::domain::backup::BackupName;
 use crate::domain::clock::Timestamp;
-use crate::domain::maintenance::{BACKUP_DB, CLEANUP_AUDIO, CLEANUP_SESSIONS, VERIFY_BACKUPS};
-use crate::maint::MaintError;
+use crate::domain::maintenance::{BACKUP_DB, CLEANUP_AUDIO, CLEANUP_SESSIONS, DOCTOR, VERIFY_BACKUPS};
 use crate::maint::doctor::{Visit, backups};
 use crate::maint::verify_backups::BENCH;
+use crate::maint::{MaintError, Run};
 
 /// A regular file.
 #[derive(Debug, Clone)]
@@ -124,66 +126,119 @@ fn shown(visit: &Visit<'_>, path: &Path) -> String {
 }
 
 pub fn permissions(visit: &mut Visit<'_>) -> Result<(), MaintError> {
-    for (path, name) in private_paths(visit)? {
+    // What lies in a directory can be listed once that is the owner's.
+    let places = private_places(visit)?;
+    look_at(visit, places)?;
+    let files = private_files(visit)?;
+    look_at(visit, files)
+}
+
+fn look_at(visit: &mut Visit<'_>, paths: Vec<Private>) -> Result<(), MaintError> {
+    for Private { base, path, name } in paths {
         visit.run.check_stop()?;
         let owner = visit.dir.owner();
-        let exposed = private_files::look(&path, owner).unwrap_or_else(|error| {
+        let exposed = private_files::look(&base, &path, owner).unwrap_or_else(|error| {
             visit.failed(name.clone(), &error.into());
             None
         });
         let Some(exposed) = exposed else { continue };
         let (found, repair) = describe(exposed, owner.ids().0);
         visit.mendable(name, found, &repair, |_| {
-            private_files::mend(&path, owner)?;
+            private_files::mend(&base, &path, owner)?;
             Ok(())
         });
     }
     Ok(())
 }
 
-/// What is ours, and what it is called in the report. What an operator put beside it is not looked at.
-fn private_paths(visit: &Visit<'_>) -> Result<Vec<(PathBuf, String)>, MaintError> {
-    let dir = &visit.dir;
-    let locks = dir.root().join("locks");
-    // The data directory itself may be a link that the operator made; nothing below it.
-    let root = fs::canonicalize(dir.root()).naming("look at", dir.root())?;
-    let mut found = vec![(root, "data directory".to_owned())];
-    let mut add = |path: PathBuf| {
+/// Something of ours.
+struct Private {
+    /// From here on no link is followed.
+    base: PathBuf,
+    path: PathBuf,
+    /// What it is called in the report.
+    name: String,
+}
+
+impl Private {
+    fn at(visit: &Visit<'_>, path: PathBuf) -> Self {
         let name = shown(visit, &path);
-        found.push((path, name));
-    };
-    // A directory outside may have been made for others too.
+        let dir = &visit.dir;
+        let bases = [dir.root(), database_dir(visit), dir.audio(), dir.backups()];
+        let base = bases.into_iter().find(|base| path.starts_with(base)).unwrap_or(&path).to_owned();
+        Self { base, path, name }
+    }
+}
+
+/// The directories that are ours. What an operator put beside them is not looked at, and a directory outside may have been
+/// made for others too.
+fn private_places(visit: &Visit<'_>) -> Result<Vec<Private>, MaintError> {
+    let dir = &visit.dir;
+    // The data directory itself may be a link that the operator made; nothing below it.
+    let mut found = vec![dir.root().to_owned()];
+    let locks = dir.locks();
     let inside =
         [dir.audio(), dir.backups(), &locks].into_iter().filter(|place| place.starts_with(dir.root()));
-    inside.for_each(|place| add(place.to_owned()));
+    found.extend(inside.map(Path::to_owned));
+    let aside = set_aside::place(dir);
+    found.extend(unless_denied(set_aside::list(dir))?.into_iter().map(|(name, _)| aside.join(name)));
+    found.push(aside);
+    found.extend(unless_denied(release_assets::all_directories(dir))?);
+    Ok(found.into_iter().map(|path| Private::at(visit, path)).collect())
+}
+
+/// The files that are ours.
+fn private_files(visit: &Visit<'_>) -> Result<Vec<Private>, MaintError> {
+    let dir = &visit.dir;
+    let mut found = vec![dir.reserve(), dir.erasures(), import_owners::path(dir), installation::path(dir)];
     for ending in ["", "-wal", "-shm"] {
         let mut name = dir.database().as_os_str().to_owned();
         name.push(ending);
-        add(name.into());
+        found.push(name.into());
     }
     let aside = set_aside::place(dir);
-    for (name, _) in set_aside::list(dir)? {
-        add(aside.join(&name));
-        entries(&aside.join(&name))?.into_iter().for_each(|e| add(e.path));
+    for (name, _) in unless_denied(set_aside::list(dir))? {
+        found.extend(unless_denied(entries(&aside.join(&name)))?.into_iter().map(|e| e.path));
     }
-    add(aside);
-    release_assets::everything(dir)?.into_iter().for_each(&mut add);
-    add(dir.reserve());
-    add(dir.erasures());
-    add(import_owners::path(dir));
-    add(installation::path(dir));
-    entries(&locks)?.into_iter().filter(|e| e.name.ends_with(".lock")).for_each(|e| add(e.path));
+    found.extend(unless_denied(release_assets::all_files(dir))?);
+    let locks = unless_denied(entries(&dir.locks()))?.into_iter();
+    found.extend(locks.filter(|e| e.name.ends_with(".lock")).map(|e| e.path));
     if backups::are_ours(visit) {
-        let backups = entries(dir.backups())?.into_iter();
-        backups.filter(|e| is_backup(&e.name)).for_each(|e| add(e.path));
-        add(installation::marker(dir.backups()));
+        let backups = unless_denied(entries(dir.backups()))?.into_iter();
+        found.extend(backups.filter(|e| is_backup(&e.name)).map(|e| e.path));
+        found.push(installation::marker(dir.backups()));
     }
+    let mut found: Vec<_> = found.into_iter().map(|path| Private::at(visit, path)).collect();
     if dir.audio().is_dir() {
-        for file in audio_store::list(dir.audio())? {
-            found.push((file.path, format!("audio {}…", file.id.short())));
+        for file in unless_denied(audio_store::list(dir.audio()))? {
+            let shown = file.shown();
+            let named = Private::at(visit, file.path);
+            found.push(Private { name: shown, ..named });
         }
     }
     Ok(found)
+}
+
+/// What a directory holds; nothing where it may not be looked into: that it is somebody else's is told then.
+fn unless_denied<T>(listed: Result<Vec<T>, DiskError>) -> Result<Vec<T>, DiskError> {
+    match listed {
+        Err(error) if error.source.kind() == ErrorKind::PermissionDenied => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// Takes the doctor's lock; `mending`, also where the locks are somebody else's, which are given to the owner then: without
+/// them not even a doctor gets in.
+pub fn lock(run: &Run<'_>, dir: &DataDir, mending: bool) -> Result<Lock, MaintError> {
+    match run.lock(dir, DOCTOR) {
+        Err(error) if mending && acting::hint(&error).is_some() => {}
+        other => return other,
+    }
+    private_files::mend(dir.root(), &dir.locks(), dir.owner())?;
+    for lock in entries(&dir.locks())? {
+        private_files::mend(dir.root(), &lock.path, dir.owner())?;
+    }
+    run.lock(dir, DOCTOR)
 }
 
 fn is_backup(name: &str) -> bool {
@@ -203,6 +258,16 @@ fn describe(exposed: Exposed, owner: u32) -> (String, String) {
         repair.push(format!("give it to user {owner} (only root can)"));
     }
     (found.join("; "), repair.join("; "))
+}
+
+/// What has the name of a database that was set aside, and is none.
+pub fn strangers_set_aside(visit: &mut Visit<'_>) -> Result<(), MaintError> {
+    for name in set_aside::strangers(&visit.dir)? {
+        let item = shown(visit, &set_aside::place(&visit.dir).join(name));
+        let found = "has the name of a database that was set aside, and is no directory".to_owned();
+        visit.finding(&item, found, "nothing of ours makes it, and nothing removes it: move it away");
+    }
+    Ok(())
 }
 
 pub fn reserve(visit: &mut Visit<'_>) -> Result<(), MaintError> {

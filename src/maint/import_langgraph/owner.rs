@@ -9,6 +9,7 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::ImportError;
+use crate::adapters::acting::as_operator;
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::import_owners::{self, ImportOwner, Origin};
 use crate::adapters::sqlite::During;
@@ -20,7 +21,7 @@ use crate::maint::MaintError;
 /// The person who holds the token in the file.
 pub(super) fn given(db: &Connection, path: &Path) -> Result<Person, MaintError> {
     let wrong = |why: String| ImportError::Token { path: path.to_owned(), why };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let text = as_operator(|| std::fs::read_to_string(path)).map_err(|error| wrong(error.to_string()))?;
     let token: PersonToken = text.trim().parse().map_err(|_| {
         wrong("holds no person's token: 64 hexadecimal digits, as in the cookie companion_person".to_owned())
     })?;

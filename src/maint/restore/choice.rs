@@ -1,7 +1,9 @@
 //! Which backup is meant: a path, a name in `BACKUP_DIR`, or `latest`.
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::{Path, PathBuf, absolute};
 
+use crate::adapters::acting::{Rights, as_operator};
 use crate::adapters::backup_codec::Expected;
 use crate::adapters::backup_store::{self, BackupFile, Manifest};
 use crate::domain::backup::{BackupName, is_from_the_future};
@@ -10,6 +12,8 @@ use crate::maint::{MaintError, Run};
 /// A backup that was asked for.
 pub(crate) struct Chosen {
     pub path: PathBuf,
+    /// Whose rights it is read with, and what lies beside it.
+    pub rights: Rights,
     pub encrypted: bool,
     pub manifest: Option<Manifest>,
 }
@@ -31,17 +35,20 @@ pub(super) fn choose(run: &Run<'_>, asked: &str) -> Result<Chosen, MaintError> {
         let newest = newest(run, backups)?;
         return Ok(Chosen {
             path: newest.path,
+            rights: Rights::Owners,
             encrypted: newest.name.encrypted,
             manifest: Some(newest.manifest),
         });
     }
     let given = PathBuf::from(asked);
-    let path = if given.exists() { given } else { backups.join(asked) };
-    if !path.is_file() {
+    let path = if as_operator(|| given.exists()) { given } else { backups.join(asked) };
+    let rights = rights(run, &path);
+    if !rights.lend(|| path.is_file()) {
         return Err(MaintError::NoSuchBackup(PathBuf::from(asked), backups.clone()));
     }
-    if let Some(backup) = backup_store::at(&path) {
-        return Ok(Chosen { path, encrypted: backup.name.encrypted, manifest: Some(backup.manifest) });
+    if let Some(backup) = rights.lend(|| backup_store::at(&path)) {
+        let (encrypted, manifest) = (backup.name.encrypted, Some(backup.manifest));
+        return Ok(Chosen { path, rights, encrypted, manifest });
     }
     if !run.force {
         let told =
@@ -50,7 +57,24 @@ pub(super) fn choose(run: &Run<'_>, asked: &str) -> Result<Chosen, MaintError> {
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let encrypted = BackupName::parse(&name).map_or(name.ends_with(".age"), |name| name.encrypted);
-    Ok(Chosen { path, encrypted, manifest: None })
+    Ok(Chosen { path, rights, encrypted, manifest: None })
+}
+
+/// Whose rights a backup is read with. What lies in the data directory, or among its backups, may be a link of its owner's.
+fn rights(run: &Run<'_>, path: &Path) -> Rights {
+    let storage = &run.config.storage;
+    let leads_to = |path: &Path| as_operator(|| fs::canonicalize(path)).ok();
+    let around = path.parent().unwrap_or(Path::new("."));
+    let is_in = |place: &PathBuf| {
+        let named =
+            matches!((absolute(path), absolute(place)), (Ok(path), Ok(place)) if path.starts_with(&place));
+        named || matches!((leads_to(around), leads_to(place)), (Some(a), Some(b)) if a.starts_with(&b))
+    };
+    if [&storage.data_dir, &storage.backup_dir].into_iter().any(is_in) {
+        Rights::Owners
+    } else {
+        Rights::Operators
+    }
 }
 
 /// The newest backup. One from the future among others may be older than they are: whoever restores has to choose.

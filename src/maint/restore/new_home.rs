@@ -13,10 +13,7 @@ type Ids = (u32, u32);
 /// in; when that is root, to the owner of the backup.
 pub(super) fn make(data_dir: &Path, backup: &Path) -> Result<Ids, DiskError> {
     let heir = heir(data_dir, backup)?;
-    disk::create_private_dir(data_dir)?;
-    if let Some(heir) = heir {
-        disk::give_to(data_dir, heir)?;
-    }
+    disk::create_private_dir(data_dir, heir)?;
     disk::owner_of(data_dir)
 }
 

@@ -31,11 +31,15 @@ pub fn hold(request: &mut ServiceRequest) -> Option<Held> {
     }
     let activity = request.request().conn_data::<Rc<Activity>>().cloned();
     if let Some(activity) = &activity {
-        activity.body_is_unread(true);
+        activity.body_waits();
     }
     let request_body = Rc::new(RefCell::new(body));
     let reader = request_body.clone();
-    let chunks = stream::poll_fn(move |cx| Pin::new(&mut *reader.borrow_mut()).poll_next(cx));
+    let told = activity.clone();
+    let chunks = stream::poll_fn(move |cx| {
+        told.iter().for_each(|activity| activity.body_comes());
+        Pin::new(&mut *reader.borrow_mut()).poll_next(cx)
+    });
     request.set_payload(Payload::Stream { payload: Box::pin(chunks) });
     Some(Held { request_body, activity })
 }
@@ -61,7 +65,7 @@ impl Drop for Holding {
             match Pin::new(&mut *body).poll_next(&mut cx) {
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(_))) | Poll::Pending => return,
-                Poll::Ready(None) => return activity.body_is_unread(false),
+                Poll::Ready(None) => return activity.body_has_ended(),
             }
         }
     }

@@ -14,9 +14,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+pub mod llm;
 pub mod model;
+pub mod outside;
 pub mod scrape;
 pub mod seed;
+pub mod socket;
+pub mod voice;
 pub mod wire;
 
 use model::StubModel;
@@ -31,6 +35,8 @@ pub struct TestApp {
     pub clock: Arc<ManualClock>,
     pub model: Arc<StubModel>,
     dir: Arc<TempDir>,
+    /// What has to be there as long as the server.
+    pub also: Option<Arc<TempDir>>,
     agent: ureq::Agent,
     server: Option<Server>,
 }
@@ -74,8 +80,10 @@ impl TestApp {
         let keeps_assets = config.storage.min_free_disk_bytes == 0 && !assets.is_file();
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(BEGINNING)));
         let model = Arc::new(StubModel::new());
-        let substitutes =
-            Substitutes { clock: clock.clone(), model: model.clone(), ..Substitutes::default() };
+        // A test that names a model server means it.
+        let real = config.outside.llm.is_some();
+        let model_here = (!real).then(|| model.clone() as _);
+        let substitutes = Substitutes { clock: clock.clone(), model: model_here, ..Substitutes::default() };
         let (stop, stopped) = oneshot::channel();
         let (cut, cut_off) = oneshot::channel();
         let (tell, told) = mpsc::channel();
@@ -91,7 +99,7 @@ impl TestApp {
         });
         let Ok(url) = told.recv() else { panic!("no server: {:?}", thread.join().unwrap()) };
         let server = Some(Server { stop: Some(stop), cut: Some(cut), thread });
-        let app = Self { url, clock, model, dir, agent: agent(), server };
+        let app = Self { url, clock, model, dir, also: None, agent: agent(), server };
         wait_for("the server is ready", || app.get("/readyz").status == 200);
         // Else a test could see that directory change its name.
         wait_for("its page's files are kept", || !keeps_assets || assets.join(RELEASE).is_dir());

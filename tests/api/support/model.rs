@@ -134,8 +134,11 @@ impl ChatModel for StubModel {
                         continue;
                     }
                     Some(Step::Piece(text)) => Ok(text),
-                    Some(Step::Unavailable) => Err(ChatError::Unavailable("secret inner cause".to_owned())),
-                    Some(Step::TimedOut) => Err(ChatError::TimedOut),
+                    Some(Step::Unavailable) => Err(ChatError::Unavailable {
+                        why: "secret inner cause".to_owned(),
+                        retry_after: None,
+                    }),
+                    Some(Step::TimedOut) => Err(ChatError::TimedOut("secret inner cause".to_owned())),
                     None => {
                         unfinished.end();
                         return None;

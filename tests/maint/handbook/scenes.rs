@@ -89,7 +89,7 @@ pub fn of(title: &str) -> Scene {
         | "Encrypted backups"
         | "The restore drill"
         | "What a backup holds and does not" => Scene::lived_in(),
-        "Schedules" | "Backups on another disk" => Scene::lived_in(),
+        "Schedules" | "Backups on another disk" | "Give it a language model" => Scene::lived_in(),
         "Let in only whom you want" => Scene::lived_in().ending_with(7),
         "The server does not start" => Scene {
             prelude: "systemctl start companion.service".to_owned(),

@@ -1,8 +1,6 @@
 //! What was said in a plain form, so that rules need to know one spelling only: lower case, no accents, no
 //! apostrophes, short forms written out, fillers left out.
 
-use crate::adapters::offline::reflect;
-
 /// Say nothing by themselves and stand anywhere: "I just really want to".
 const FILLERS: &str = "just really so actually honestly literally sometimes fucking fuckin freaking bloody damn simply \
     truly always often probably maybe seriously even still kinda sorta basically definitely lowkey only also \
@@ -75,10 +73,17 @@ const JOINED: &[(&str, &str, &str)] = &[
 const NOT_JOINED: &str = "esteem confidence respect image control worth doubt care discipline employed made taught \
     pity awareness reliance reflection help portrait service harm harming harmed injury injuring";
 
+/// The words of a text: lower case, without apostrophes, everything else that is no letter or digit parts them.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    let plain: String = text.chars().filter(|c| !matches!(c, '\'' | '\u{2019}' | '\u{2018}' | '`')).collect();
+    let parts = plain.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
+    parts.map(str::to_lowercase).collect()
+}
+
 /// The words of a text in their plain form.
-pub(super) fn plain_words(text: &str) -> Vec<String> {
+pub(crate) fn plain_words(text: &str) -> Vec<String> {
     let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
-    let words = reflect::words(&visible).into_iter().map(|word| respelled(&word));
+    let words = words(&visible).into_iter().map(|word| respelled(&word));
     let words: Vec<String> = words.filter(|word| !holds(FILLERS, word)).collect();
     let mut plain = Vec::with_capacity(words.len());
     let mut place = 0;
@@ -175,5 +180,11 @@ mod tests {
         ] {
             assert_eq!(plain_words(said).join(" "), plain, "{said}");
         }
+    }
+
+    #[test]
+    fn words_are_plain() {
+        assert_eq!(words("Don\u{2019}t -- STOP\tnow!"), ["dont", "stop", "now"]);
+        assert!(words("?!…🙂").is_empty());
     }
 }

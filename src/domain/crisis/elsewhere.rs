@@ -1,7 +1,7 @@
 //! The plainest words of self-harm in other languages, in the plain form: without accents and apostrophes. The answer
 //! is in English, but it says where people who help are found in every country.
 
-use crate::adapters::offline::patterns::Sets;
+use crate::domain::patterns::Sets;
 
 #[rustfmt::skip]
 pub(super) const SETS: Sets = &[

@@ -1,7 +1,7 @@
 //! What words of self-harm look like in English, and what only looks like it. Written for the plain form of
-//! [`plain_words`](crate::adapters::offline::plain::plain_words): "do not" for "don't", "want to" for "wanna", no fillers.
+//! [`plain_words`](crate::domain::plain::plain_words): "do not" for "don't", "want to" for "wanna", no fillers.
 
-use crate::adapters::offline::patterns::Sets;
+use crate::domain::patterns::Sets;
 
 #[rustfmt::skip]
 pub(super) const SETS: Sets = &[

@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 
 /// The words a name in capitals stands for.
-pub(super) type Sets = &'static [(&'static str, &'static str)];
+pub(crate) type Sets = &'static [(&'static str, &'static str)];
 
 type Words = Vec<&'static str>;
 
@@ -29,14 +29,14 @@ enum Slot {
 
 /// Patterns by the first word of what they fit.
 #[derive(Debug)]
-pub(super) struct Patterns {
+pub(crate) struct Patterns {
     by_first_word: HashMap<&'static str, Vec<usize>>,
     patterns: Vec<Vec<Slot>>,
 }
 
 impl Patterns {
     /// Reads patterns. What is not one fits nothing; tests see to it that there is none.
-    pub(super) fn new(texts: &[&'static str], sets: Sets) -> Self {
+    pub(crate) fn new(texts: &[&'static str], sets: Sets) -> Self {
         let patterns: Vec<Vec<Slot>> = texts.iter().map(|text| read(text, sets)).collect();
         let mut by_first_word: HashMap<_, Vec<usize>> = HashMap::new();
         for (number, pattern) in patterns.iter().enumerate() {
@@ -52,12 +52,12 @@ impl Patterns {
     }
 
     /// True when one of the patterns stands somewhere among the words.
-    pub(super) fn stand_in(&self, words: &[String]) -> bool {
+    pub(crate) fn stand_in(&self, words: &[String]) -> bool {
         (0..words.len()).any(|place| self.length_at(words, place).is_some())
     }
 
     /// The words without those that the patterns fit; a gap that no pattern crosses stays in their place.
-    pub(super) fn taken_from(&self, words: &[String]) -> Vec<String> {
+    pub(crate) fn taken_from(&self, words: &[String]) -> Vec<String> {
         let mut left = Vec::with_capacity(words.len());
         let mut place = 0;
         while place < words.len() {
@@ -126,7 +126,7 @@ fn choices(part: &'static str, sets: Sets) -> Vec<Words> {
 
 /// For tests of lists of patterns: what is wrong with them.
 #[cfg(test)]
-pub(super) fn faults(texts: &[&'static str], sets: Sets) -> Vec<String> {
+pub(crate) fn faults(texts: &[&'static str], sets: Sets) -> Vec<String> {
     let wrong = |text: &&&'static str| {
         let pattern = read(text, sets);
         let choices = pattern.iter().flat_map(|slot| match slot {

@@ -1,0 +1,185 @@
+//! A language model behind any OpenAI-compatible API: `POST chat/completions`, streamed.
+//!
+//! Bounds: an event has 64 KiB, a reply 32 KiB (what comes after that is not waited for); `LLM_TIMEOUT_SECONDS` of silence,
+//! `WORKFLOW_TIMEOUT_SECONDS` in all. Dropping a reply closes its connection.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{self, BoxFuture};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use hyper::header::HeaderValue;
+use serde::{Deserialize, Serialize};
+
+use crate::adapters::upstream::{Ask, EventReader, Repeat, Reply, Upstream, UpstreamError};
+use crate::domain::chat::{ChatError, ChatModel, Prompt, ReplyStream, ServiceState, SmallModel};
+use crate::domain::prompt::{self, Message};
+
+/// A reply that goes on after so much is one that has lost its way.
+const MOST_REPLY_BYTES: usize = 32 * 1024;
+/// When whoever finds all connections in use may try again.
+const BUSY_FOR: Duration = Duration::from_secs(2);
+
+/// The model that answers.
+pub struct LanguageModel {
+    upstream: Arc<Upstream>,
+    model: String,
+}
+
+#[derive(Serialize)]
+struct Completion<'a> {
+    model: &'a str,
+    messages: &'a [Message<'a>],
+    stream: bool,
+}
+
+/// One event of a streamed completion, as far as it is of use.
+#[derive(Deserialize)]
+struct Chunk {
+    #[serde(default)]
+    choices: Vec<Choice>,
+    error: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    delta: Option<Delta>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    content: Option<String>,
+}
+
+impl LanguageModel {
+    /// The model of this name at this upstream.
+    #[must_use]
+    pub const fn new(upstream: Arc<Upstream>, model: String) -> Self {
+        Self { upstream, model }
+    }
+}
+
+impl ChatModel for LanguageModel {
+    fn reply(&self, prompt: Prompt) -> ReplyStream {
+        let messages = prompt::messages(&prompt);
+        words(self.upstream.clone(), &self.model, &messages)
+    }
+
+    fn state(&self) -> ServiceState {
+        self.upstream.state()
+    }
+}
+
+impl SmallModel for LanguageModel {
+    fn complete(&self, messages: Vec<Message<'static>>) -> BoxFuture<'static, Result<String, ChatError>> {
+        let words = words(self.upstream.clone(), &self.model, &messages);
+        words.try_fold(String::new(), |text, word| future::ready(Ok(text + &word))).boxed()
+    }
+}
+
+/// Asks a model, and gives its words as they come.
+fn words(upstream: Arc<Upstream>, model: &str, messages: &[Message<'_>]) -> ReplyStream {
+    let body = serde_json::to_vec(&Completion { model, messages, stream: true });
+    let begin = async move {
+        let body = body.map_err(|_| UpstreamError::Garbage("the request cannot be written"))?;
+        let ask = Ask::post("chat/completions", HeaderValue::from_static("application/json"), body);
+        // It says nothing until it is answered, and costs nothing when it is not.
+        Words::of(upstream.send(&ask, Repeat::Safe).await?)
+    };
+    let told = stream::once(begin).flat_map(|begun| match begun {
+        Ok(words) => stream::unfold(Some(words), next).boxed(),
+        Err(error) => stream::iter([Err(error.into())]).boxed(),
+    });
+    told.boxed()
+}
+
+/// After a failure nothing more comes.
+async fn next(words: Option<Words>) -> Option<(Result<String, ChatError>, Option<Words>)> {
+    let mut words = words?;
+    match words.next().await {
+        Ok(Some(word)) => Some((Ok(word), Some(words))),
+        Ok(None) => {
+            words.close();
+            None
+        }
+        Err(error) => Some((Err(error.into()), None)),
+    }
+}
+
+/// A reply that comes.
+struct Words {
+    reply: Reply,
+    reader: EventReader,
+    events: VecDeque<Vec<u8>>,
+    bytes: usize,
+    /// The model has said that it is done.
+    finished: bool,
+    /// So has the server.
+    closed: bool,
+}
+
+impl Words {
+    fn of(mut reply: Reply) -> Result<Self, UpstreamError> {
+        if reply.content_type().as_deref() != Some("text/event-stream") {
+            return Err(reply.garbage("it is no stream of events"));
+        }
+        let (reader, events) = (EventReader::default(), VecDeque::new());
+        Ok(Self { reply, reader, events, bytes: 0, finished: false, closed: false })
+    }
+
+    /// The next piece of the text, never an empty one; `None` at its end.
+    async fn next(&mut self) -> Result<Option<String>, UpstreamError> {
+        while !self.closed && self.bytes < MOST_REPLY_BYTES {
+            if let Some(event) = self.events.pop_front() {
+                if let Some(word) = self.take(&event)? {
+                    self.bytes += word.len();
+                    return Ok(Some(word));
+                }
+            } else if let Some(piece) = self.reply.piece().await? {
+                let fed = self.reader.feed(&piece, &mut self.events);
+                fed.map_err(|_| self.reply.garbage("an event is too long"))?;
+            } else {
+                break;
+            }
+        }
+        if !self.closed && !self.finished && self.bytes < MOST_REPLY_BYTES {
+            return Err(self.reply.broke_off());
+        }
+        if self.bytes == 0 { Err(self.reply.garbage("there is no text in it")) } else { Ok(None) }
+    }
+
+    fn take(&mut self, event: &[u8]) -> Result<Option<String>, UpstreamError> {
+        if event == b"[DONE]" {
+            self.closed = true;
+            return Ok(None);
+        }
+        let chunk: Result<Chunk, _> = serde_json::from_slice(event);
+        let Ok(chunk) = chunk else { return Err(self.reply.garbage("an event is not as it should be")) };
+        if chunk.error.is_some() {
+            return Err(self.reply.garbage("it failed in the middle"));
+        }
+        let Some(choice) = chunk.choices.into_iter().next() else { return Ok(None) };
+        self.finished |= choice.finish_reason.is_some();
+        Ok(choice.delta.and_then(|delta| delta.content).filter(|word| !word.is_empty()))
+    }
+
+    /// Lets the connection be used again.
+    fn close(self) {
+        if self.closed {
+            self.reply.is_enough();
+        }
+    }
+}
+
+impl From<UpstreamError> for ChatError {
+    fn from(error: UpstreamError) -> Self {
+        if matches!(error, UpstreamError::TimedOut(_)) {
+            return Self::TimedOut(error.to_string());
+        }
+        let busy = (error == UpstreamError::Busy).then_some(BUSY_FOR);
+        let retry_after = error.retry_after().or(busy);
+        Self::Unavailable { why: error.to_string(), retry_after }
+    }
+}

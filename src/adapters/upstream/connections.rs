@@ -1,0 +1,239 @@
+//! The open connections to one upstream: never more than so many, kept while they rest, closed at once when an answer is
+//! dropped before its end. HTTP/1.1, one call at a time on each.
+
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use super::error::{Stage, UpstreamError};
+use crate::domain::address::BaseUrl;
+
+/// Longer than that, servers have often closed it themselves.
+const RESTS_FOR: Duration = Duration::from_secs(30);
+/// The head of an answer.
+const MOST_HEAD_BYTES: usize = 64 * 1024;
+
+const CLOSED: &str = "it closed the connection";
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// The connections to one upstream.
+pub(super) struct Connections {
+    shared: Arc<Shared>,
+    base: BaseUrl,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    connect: Duration,
+}
+
+struct Shared {
+    most: usize,
+    /// A permit is an open connection.
+    places: Arc<Semaphore>,
+    resting: Mutex<Vec<Resting>>,
+    /// Told whenever one rests or is gone.
+    free: Notify,
+}
+
+struct Resting {
+    connection: Open,
+    since: Instant,
+}
+
+/// An open connection; closed when dropped.
+struct Open {
+    sender: Sender,
+    driver: AbortHandle,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// Held by the task that drives a connection, so that its place is free when the socket is closed, and not before.
+struct Place {
+    shared: Arc<Shared>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        self.shared.free.notify_one();
+    }
+}
+
+/// A connection in use. Dropping it closes it, unless it was given back.
+pub(super) struct Lease {
+    open: Option<Open>,
+    shared: Arc<Shared>,
+}
+
+impl Lease {
+    /// Sends a request and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// With the request, when it was certainly not sent.
+    async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, (UpstreamError, Option<Request<Full<Bytes>>>)> {
+        let broken = || UpstreamError::Unreachable(CLOSED.to_owned());
+        let Some(open) = &mut self.open else { return Err((broken(), Some(request))) };
+        if open.sender.ready().await.is_err() {
+            return Err((broken(), Some(request)));
+        }
+        open.sender.try_send_request(request).await.map_err(|mut failed| {
+            let request = failed.take_message();
+            (described(failed.error()), request)
+        })
+    }
+
+    /// The answer was read to its end: another call may use the connection.
+    pub(super) fn give_back(&mut self) {
+        let Some(connection) = self.open.take() else { return };
+        if connection.sender.is_closed() {
+            return;
+        }
+        self.shared.lock().push(Resting { connection, since: Instant::now() });
+        self.shared.free.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Vec<Resting>> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection that rests for the shortest time; those that have rested too long are closed.
+    fn rested(&self) -> Option<Open> {
+        let mut resting = self.lock();
+        resting.retain(|one| one.since.elapsed() < RESTS_FOR && !one.connection.sender.is_closed());
+        resting.pop().map(|one| one.connection)
+    }
+}
+
+impl Connections {
+    pub(super) fn new(base: BaseUrl, tls: &TlsConnector, most: usize, connect: Duration) -> Self {
+        let name = base.is_tls().then(|| ServerName::try_from(base.host().to_owned()).ok()).flatten();
+        let shared = Shared {
+            most,
+            places: Arc::new(Semaphore::new(most)),
+            resting: Mutex::default(),
+            free: Notify::new(),
+        };
+        Self { shared: Arc::new(shared), base, tls: name.map(|name| (tls.clone(), name)), connect }
+    }
+
+    /// How many are open.
+    pub(super) fn open(&self) -> usize {
+        self.shared.most.saturating_sub(self.shared.places.available_permits())
+    }
+
+    /// Sends a request on a connection that rests or a new one, waiting for a free one at most so long, and waits for the
+    /// head of the answer. A connection that the upstream has closed while it rested is no failure: the request goes out on
+    /// the next one, if it was certainly not sent, or `may_repeat`.
+    pub(super) async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        patience: Duration,
+        may_repeat: bool,
+    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+        loop {
+            let taken = tokio::time::timeout(patience, self.take()).await;
+            let (mut lease, is_new) = taken.unwrap_or(Err(UpstreamError::Busy))?;
+            let spare = (may_repeat && !is_new).then(|| request.clone());
+            match lease.send(request).await {
+                Ok(response) => return Ok((response, lease)),
+                Err((error, unsent)) => match unsent.or(spare).filter(|_| !is_new && error.is_closed()) {
+                    Some(again) => request = again,
+                    None => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// A connection, and whether it is a new one.
+    async fn take(&self) -> Result<(Lease, bool), UpstreamError> {
+        let lease = |open| Lease { open: Some(open), shared: self.shared.clone() };
+        loop {
+            if let Some(open) = self.shared.rested() {
+                return Ok((lease(open), false));
+            }
+            if let Ok(permit) = self.shared.places.clone().try_acquire_owned() {
+                let place = Place { shared: self.shared.clone(), permit: Some(permit) };
+                let connected = tokio::time::timeout(self.connect, self.connect(place)).await;
+                return Ok((lease(connected.map_err(|_| UpstreamError::TimedOut(Stage::Connect))??), true));
+            }
+            self.shared.free.notified().await;
+        }
+    }
+
+    async fn connect(&self, place: Place) -> Result<Open, UpstreamError> {
+        let stream = TcpStream::connect((self.base.host(), self.base.port())).await.map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+        match &self.tls {
+            None => drive(stream, place).await,
+            Some((tls, name)) => {
+                drive(tls.connect(name.clone(), stream).await.map_err(unreachable)?, place).await
+            }
+        }
+    }
+}
+
+async fn drive<S>(stream: S, place: Place) -> Result<Open, UpstreamError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(MOST_HEAD_BYTES);
+    let handshake = builder.handshake::<_, Full<Bytes>>(TokioIo::new(stream));
+    let (sender, connection) = handshake.await.map_err(|error| described(&error))?;
+    let driver = tokio::spawn(async move {
+        // Whoever uses it is told of its failure by their call.
+        drop(connection.await);
+        drop(place);
+    });
+    Ok(Open { sender, driver: driver.abort_handle() })
+}
+
+impl UpstreamError {
+    /// True when the connection was closed, and nothing had come on it.
+    fn is_closed(&self) -> bool {
+        matches!(self, Self::Unreachable(why) if why == CLOSED)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as map_err gives it")]
+fn unreachable(error: std::io::Error) -> UpstreamError {
+    UpstreamError::Unreachable(error.to_string())
+}
+
+/// What broke, without anything that was sent or received.
+pub(super) fn described(error: &hyper::Error) -> UpstreamError {
+    if error.is_parse() {
+        return UpstreamError::Garbage("it is not HTTP");
+    }
+    let kind = std::error::Error::source(error)
+        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
+        .map(std::io::Error::kind);
+    let reset = [ErrorKind::ConnectionReset, ErrorKind::ConnectionAborted, ErrorKind::BrokenPipe].map(Some);
+    let closed =
+        error.is_incomplete_message() || error.is_canceled() || error.is_closed() || reset.contains(&kind);
+    let what = if closed { CLOSED } else { "the connection broke" };
+    UpstreamError::Unreachable(what.to_owned())
+}

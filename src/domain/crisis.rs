@@ -1,0 +1,132 @@
+//! Hears words of self-harm, however they are spelled, and answers them with care and where to find people who help,
+//! whatever a model would say and whether or not there is one. Too careful is better than deaf, but everyday figures of speech
+//! ("this heat is killing me") must not set it off.
+//!
+//! The words are brought into a plain form, figures of speech are taken out, and in what is left the rules look for:
+//! violence against oneself, a wish to be dead, not wanting to live, a way in which it would be done. Other languages
+//! have a short list of their own.
+
+use std::sync::LazyLock;
+
+use crate::domain::chat::Prompt;
+use crate::domain::patterns::Patterns;
+use crate::domain::plain;
+
+mod elsewhere;
+mod english;
+
+static HEARD: LazyLock<Patterns> = LazyLock::new(|| Patterns::new(english::HEARD, english::SETS));
+static FIGURES: LazyLock<Patterns> = LazyLock::new(|| Patterns::new(english::FIGURES, english::SETS));
+static ELSEWHERE: LazyLock<Patterns> = LazyLock::new(|| Patterns::new(elsewhere::HEARD, elsewhere::SETS));
+
+/// True when the text speaks of wanting to die or of hurting oneself.
+#[must_use]
+pub fn is_heard(text: &str) -> bool {
+    let words = plain::plain_words(text);
+    elsewhere::UNPARTED.iter().any(|said| text.contains(said))
+        || ELSEWHERE.stand_in(&words)
+        || HEARD.stand_in(&FIGURES.taken_from(&words))
+}
+
+/// The answer to words of self-harm; `None` when none were said. Never the one that was given last.
+#[must_use]
+pub fn answer(prompt: &Prompt) -> Option<String> {
+    if !is_heard(&prompt.said) {
+        return None;
+    }
+    let crisis = &prompt.persona.crisis;
+    let help = crisis.help.trim();
+    let plain = crisis.answers.iter().map(|text| format!("{} {help}", text.trim()));
+    let again = crisis.answers.iter().map(|text| format!("I am still here with you. {} {help}", text.trim()));
+    let candidates: Vec<_> = plain.chain(again).collect();
+    let turn = prompt.history.len();
+    let last = prompt.history.last().map(|exchange| exchange.answered.as_str());
+    let mut in_turn = candidates.iter().cycle().skip(turn % candidates.len().max(1)).take(candidates.len());
+    in_turn.find(|text| Some(text.as_str()) != last).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::chat::{Exchange, Pace, Persona};
+    use crate::domain::clock::Timestamp;
+
+    fn prompt(said: &str, texts: usize, history: &[Exchange]) -> Prompt {
+        let mut persona: Persona = toml::from_str(include_str!("../config/persona.toml")).unwrap();
+        persona.crisis.answers.truncate(texts);
+        Prompt {
+            persona: Arc::new(persona),
+            memories: Vec::new(),
+            summary: None,
+            history: Arc::new(history.to_vec()),
+            said: said.to_owned(),
+            said_at: Timestamp::from_millis(0),
+            pace: Pace::Whole,
+        }
+    }
+
+    #[test]
+    fn they_always_get_care_and_where_to_find_help_and_never_the_same_twice() {
+        for texts in [1, 3] {
+            let mut history = Vec::new();
+            for said in
+                ["I want to die", "are you a bot? i wanna kill my self", "I want to die", "I want to die"]
+            {
+                let prompt = prompt(said, texts, &history);
+                let answered = answer(&prompt).unwrap();
+                assert!(answered.ends_with(prompt.persona.crisis.help.trim()), "{said}: {answered}");
+                assert!(history.last().is_none_or(|last: &Exchange| last.answered != answered));
+                history.push(Exchange { said: said.to_owned(), answered });
+            }
+            assert_eq!(answer(&prompt("I am hungry", texts, &history)), None);
+        }
+    }
+    use crate::domain::patterns;
+
+    #[test]
+    fn the_lists_hold_patterns_only() {
+        for list in [english::HEARD, english::FIGURES] {
+            assert_eq!(patterns::faults(list, english::SETS), [""; 0]);
+        }
+        assert_eq!(patterns::faults(elsewhere::HEARD, elsewhere::SETS), [""; 0]);
+    }
+
+    fn heard(list: &str) -> (Vec<&str>, Vec<&str>) {
+        list.lines().map(str::trim).filter(|line| !line.is_empty()).partition(|said| is_heard(said))
+    }
+
+    #[test]
+    fn words_of_self_harm_are_heard_however_they_are_spelled() {
+        let (_, missed) = heard(include_str!("crisis/said.txt"));
+        assert_eq!(missed, [""; 0]);
+        for said in ["i WANT   to\ndie!!", "I don\u{2019}t want to live", "I want to k\u{200b}ill myself"] {
+            assert!(is_heard(said), "{said}");
+        }
+    }
+
+    #[test]
+    fn they_are_heard_in_other_languages() {
+        let (_, missed) = heard(include_str!("crisis/said_elsewhere.txt"));
+        assert_eq!(missed, [""; 0]);
+    }
+
+    #[test]
+    fn everyday_figures_of_speech_are_not() {
+        let (mistaken, _) = heard(include_str!("crisis/everyday.txt"));
+        assert_eq!(mistaken, [""; 0]);
+        assert!(!is_heard(""));
+    }
+
+    #[test]
+    fn a_figure_of_speech_hides_nothing_beside_it() {
+        for said in [
+            "I cut myself shaving, and honestly I want to die",
+            "this heat is killing me and I am going to kill myself",
+            "we watched suicide squad. I have been thinking about suicide",
+        ] {
+            assert!(is_heard(said), "{said}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! A language model over the network: what it is asked, what becomes of its answers, and of its failures.
+
+use std::time::{Duration, Instant};
+
+use companion::domain::secret::Secret;
+use serde_json::{Value, json};
+
+use crate::support::llm::{asked, asking, asking_with, event, finished, says, word};
+use crate::support::outside::{Outside, Part, chunk, end, events_begin, refusal, whole};
+use crate::support::scrape::Scrape;
+use crate::support::{Talk, TestApp, wait_for};
+
+const SHORT: Duration = Duration::from_millis(100);
+
+fn streamed(app: &TestApp, talk: &Talk, message: &str) -> Vec<(String, Value)> {
+    let events = app.stream(&json!({"session_id": talk.session, "message": message})).events();
+    events.into_iter().map(|event| (event.name, event.data)).collect()
+}
+
+#[test]
+fn a_reply_streams_word_by_word_and_is_kept() {
+    let outside = Outside::new(says(&["Gr\u{fc}\u{df}", "e ", "dich"]));
+    let app = asking(&outside);
+    let talk = app.start_session();
+    let told = streamed(&app, &talk, "Hallo");
+    let words: Vec<_> = told[..3].iter().map(|(_, data)| data["text"].as_str().unwrap()).collect();
+    assert_eq!(words, ["Gr\u{fc}\u{df}", "e ", "dich"]);
+    assert_eq!((told[3].0.as_str(), &told[3].1["text"]), ("done", &json!("Gr\u{fc}\u{df}e dich")));
+    let body = app.say(&talk, "und jetzt?").expect(200).json();
+    assert_eq!((&body["text"], &body["degraded"]), (&json!("Gr\u{fc}\u{df}e dich"), &json!([])));
+    assert_eq!(app.said(&talk), ["Hallo", "und jetzt?"]);
+    let request = &outside.requests("/v1/chat/completions")[1];
+    assert_eq!(request.header("authorization"), Some("Bearer sk-very-secret"));
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    let asked = request.json();
+    assert_eq!((&asked["model"], &asked["stream"]), (&json!("large"), &json!(true)));
+    assert_eq!(asked["messages"][0]["role"], "system");
+    let history = json!([
+        {"role": "user", "content": "Hallo"},
+        {"role": "assistant", "content": "Gr\u{fc}\u{df}e dich"},
+        {"role": "user", "content": "und jetzt?"},
+    ]);
+    assert_eq!(asked["messages"].as_array().unwrap()[1..], *history.as_array().unwrap());
+    assert_eq!(outside.connections().0, 2, "one for the look, one for both turns, or one for all");
+}
+
+#[test]
+fn the_first_word_is_told_while_the_model_still_writes() {
+    let outside = Outside::new(says(&["x"]));
+    let app = asking(&outside);
+    let talk = app.start_session();
+    outside.next(vec![events_begin(), word("At "), Part::UntilGone]);
+    let mut stream = app.stream(&json!({"session_id": talk.session, "message": "hello"}));
+    assert_eq!(stream.event().unwrap().data, json!({"text": "At "}));
+}
+
+#[test]
+fn whoever_leaves_takes_the_upstream_call_with_them() {
+    let outside = Outside::new(says(&["x"]));
+    let app = asking(&outside);
+    let talk = app.start_session();
+    for begins in [vec![events_begin(), word("At ")], vec![]] {
+        let before = outside.gone().len();
+        let waits = begins.is_empty();
+        outside.next([begins, vec![Part::UntilGone]].concat());
+        let turns = asked(&outside).len();
+        let mut stream = app.stream(&json!({"session_id": talk.session, "message": "hello"}));
+        wait_for("the model is asked", || asked(&outside).len() > turns);
+        if !waits {
+            stream.event().unwrap();
+        }
+        let left = Instant::now();
+        drop(stream);
+        wait_for("the model's server sees it", || outside.gone().len() > before);
+        let took = outside.gone()[before] - left;
+        assert!(took < Duration::from_millis(50), "{took:?}");
+    }
+    assert_eq!(app.count("checkpoints"), 0);
+    app.say(&talk, "hello again").expect(200);
+}
+
+#[test]
+fn a_model_that_fails_is_told_and_nothing_is_kept() {
+    let outside = Outside::new(says(&["well"]));
+    let app = asking_with(&outside, |config| config.outside.breaker.threshold = 1000);
+    let talk = app.start_session();
+    let cut = vec![events_begin(), word("At "), Part::Close];
+    let ends = vec![events_begin(), word("At "), end()];
+    let html = vec![events_begin(), chunk("<html>busy</html>\n\n"), end()];
+    let garbage = vec![events_begin(), chunk("data: {\"choices\": 7}\n\n"), end()];
+    let fails =
+        vec![events_begin(), word("At "), chunk("data: {\"error\": {\"message\": \"x\"}}\n\n"), end()];
+    let empty = [vec![events_begin()], finished()].concat();
+    let long = vec![events_begin(), chunk(&format!("data: {}", "x".repeat(70_000))), Part::UntilGone];
+    let not_utf8 =
+        vec![events_begin(), Part::Send(b"16\r\ndata: {\"choices\":\xff\xff}\r\n".to_vec()), end()];
+    let other = whole(200, &[], &json!({"choices": []}));
+    for script in [cut, ends, html, garbage, fails, empty, long, not_utf8, other] {
+        outside.next(script);
+        let refused = app.say(&talk, "hello").refused(503, "service_unavailable");
+        assert_eq!(refused.header("retry-after"), "2");
+    }
+    for status in [400, 401, 404, 422] {
+        outside.next(refusal(status, &[], "some_code"));
+        app.say(&talk, "hello").refused(503, "service_unavailable");
+    }
+    outside.next(refusal(429, &[("Retry-After", "17")], "rate_limit_exceeded"));
+    let refused = app.say(&talk, "hello").refused(503, "service_unavailable");
+    assert_eq!(refused.header("retry-after"), "17");
+    outside.usually(refusal(500, &[], "x"));
+    app.say(&talk, "hello").refused(503, "service_unavailable");
+    let told = streamed(&app, &talk, "hello");
+    assert_eq!((told[0].0.as_str(), &told[0].1["error"]), ("error", &json!("service_unavailable")));
+    assert_eq!(app.count("checkpoints"), 0);
+    outside.usually(says(&["well"]));
+    outside.next(refusal(500, &[], "x"));
+    app.say(&talk, "hello").expect(200);
+    assert_eq!(app.said(&talk), ["hello"]);
+}
+
+#[test]
+fn a_model_that_is_silent_is_given_up() {
+    let outside = Outside::new(vec![Part::UntilGone]);
+    let app = asking_with(&outside, |config| {
+        config.outside.llm.as_mut().unwrap().silence = SHORT;
+        config.outside.workflow = 5 * SHORT;
+        config.outside.breaker.threshold = 1000;
+    });
+    let talk = app.start_session();
+    app.say(&talk, "hello").refused(504, "upstream_timeout");
+    outside.next(vec![events_begin(), Part::UntilGone]);
+    app.say(&talk, "hello").refused(504, "upstream_timeout");
+    outside.next(vec![events_begin(), word("At "), Part::UntilGone]);
+    let told = streamed(&app, &talk, "hello");
+    assert_eq!((told[0].0.as_str(), told[1].0.as_str()), ("token", "error"));
+    assert_eq!(told[1].1["error"], "upstream_timeout");
+    let drips = (0..200).flat_map(|_| [word("a "), Part::Pause(SHORT / 4)]);
+    outside.next(std::iter::once(events_begin()).chain(drips).collect());
+    app.say(&talk, "hello").refused(504, "upstream_timeout");
+    wait_for("all are dropped", || outside.open() <= 1);
+    assert_eq!(app.count("checkpoints"), 0);
+}
+
+#[test]
+fn a_model_that_never_ends_is_cut_off_and_what_it_said_is_kept() {
+    let outside = Outside::new(says(&["x"]));
+    let app = asking(&outside);
+    let talk = app.start_session();
+    let endless = (0..20).map(|_| word(&"y".repeat(4096))).chain([Part::UntilGone]);
+    outside.next(std::iter::once(events_begin()).chain(endless).collect());
+    let text = app.say(&talk, "hello").expect(200).json()["text"].as_str().unwrap().len();
+    assert_eq!(text, 32 * 1024);
+    wait_for("it is dropped", || outside.gone().len() == 1);
+}
+
+#[test]
+fn a_stream_without_its_last_mark_is_whole_when_the_model_said_that_it_is_done() {
+    let outside = Outside::new(says(&["x"]));
+    let app = asking(&outside);
+    let talk = app.start_session();
+    outside.next(vec![events_begin(), word("done"), event(&json!({"content": ""}), Some("stop")), end()]);
+    assert_eq!(app.say(&talk, "hello").expect(200).json()["text"], "done");
+}
+
+#[test]
+fn two_hundred_turns_share_the_connections_there_may_be() {
+    let script = says(&["x"]);
+    let slow =
+        [vec![script[0].clone(), Part::Pause(Duration::from_millis(20))], script[1..].to_vec()].concat();
+    let outside = Outside::new(slow);
+    let app = asking_with(&outside, |config| config.outside.most_connections = 16);
+    let talks: Vec<_> = (0..200).map(|_| app.start_session()).collect();
+    std::thread::scope(|scope| {
+        for talk in &talks {
+            let app = &app;
+            scope.spawn(move || app.say(talk, "hello").expect(200));
+        }
+    });
+    assert_eq!(asked(&outside).len(), 200);
+    assert!(outside.connections().1 <= 16, "{:?}", outside.connections());
+}
+
+#[test]
+fn a_model_that_keeps_failing_is_left_alone_and_health_metrics_and_status_say_so() {
+    let outside = Outside::new(says(&["well"]));
+    let app = asking_with(&outside, |config| {
+        config.outside.breaker.threshold = 2;
+        config.access.admin_token = Some(Secret::new("admin-token"));
+    });
+    let health = |app: &TestApp| app.get("/api/v1/health").expect(200).json();
+    wait_for("it was looked at", || health(&app)["services"]["llm"] == "connected");
+    assert_eq!(health(&app)["status"], "healthy");
+    let talk = app.start_session();
+    outside.usually(refusal(500, &[], "x"));
+    app.say(&talk, "one").refused(503, "service_unavailable");
+    app.say(&talk, "two").refused(503, "service_unavailable");
+    let asked_before = asked(&outside).len();
+    let refused = app.say(&talk, "three").refused(503, "service_unavailable");
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=30).contains(&wait), "{wait}");
+    assert_eq!(asked(&outside).len(), asked_before);
+    assert_eq!(
+        (&health(&app)["status"], &health(&app)["services"]["llm"]),
+        (&json!("degraded"), &json!("disconnected"))
+    );
+    app.get("/readyz").expect(200);
+    let told = Scrape::of(&app);
+    let circuit = |state: &str| {
+        told.value(&format!("companion_upstream_circuit{{upstream=\"llm\",state=\"{state}\"}}"))
+    };
+    assert_eq!((circuit("open"), circuit("closed"), circuit("half_open")), (1.0, 0.0, 0.0));
+    let calls =
+        |end: &str| told.value(&format!("companion_upstream_calls_total{{upstream=\"llm\",end=\"{end}\"}}"));
+    assert_eq!((calls("refused"), calls("circuit_open"), calls("answered")), (2.0, 1.0, 0.0));
+    assert_eq!(told.value("companion_upstream_up{upstream=\"llm\"}"), 0.0);
+    let headers = [("authorization", "Bearer admin-token")];
+    let status = app.get_with("/api/v1/admin/status", &headers).expect(200).json();
+    let llm = &status["upstreams"][0];
+    assert_eq!(
+        (&llm["name"], &llm["circuit"], &llm["calls"]["refused"]),
+        (&json!("llm"), &json!("open"), &json!(2))
+    );
+    assert!(llm["retry_after_seconds"].as_f64().unwrap() <= 30.0);
+}
+
+#[test]
+fn a_wrong_key_and_a_model_that_is_down_show_in_health() {
+    let outside = Outside::new(refusal(401, &[], "invalid_api_key"));
+    let app = asking(&outside);
+    let llm = |app: &TestApp| app.get("/api/v1/health").expect(200).json()["services"]["llm"].clone();
+    wait_for("it was looked at", || llm(&app) == "connected");
+    app.say(&app.start_session(), "hello").refused(503, "service_unavailable");
+    assert_eq!(llm(&app), "disconnected");
+    app.finish();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let app = asking_with(&outside, |config| {
+        config.outside.llm.as_mut().unwrap().base = format!("http://{nobody}/v1").parse().unwrap();
+    });
+    assert_eq!(llm(&app), "disconnected");
+    let talk = app.start_session();
+    app.say(&talk, "hello").refused(503, "service_unavailable");
+    let body = app.say(&talk, "I want to kill myself").expect(200).json();
+    assert!(body["text"].as_str().unwrap().contains("findahelpline.com"), "{body}");
+}
+
+#[test]
+fn a_model_that_hangs_holds_nothing_else_up() {
+    let outside = Outside::new(vec![events_begin(), Part::UntilGone]);
+    let app = asking(&outside);
+    let talks: Vec<_> = (0..50).map(|_| app.start_session()).collect();
+    let hanging: Vec<_> = talks
+        .iter()
+        .map(|talk| app.stream(&json!({"session_id": talk.session, "message": "hello"})))
+        .collect();
+    wait_for("all hang", || asked(&outside).len() == 50);
+    outside.usually(says(&["well"]));
+    let others: Vec<_> = (0..20).map(|_| app.start_session()).collect();
+    let mut longest = Duration::ZERO;
+    for talk in others.iter().cycle().take(100) {
+        for ask in [&|| app.say(talk, "hello"), &|| app.get("/"), &|| app.get("/api/v1/health")]
+            as [&dyn Fn() -> _; 3]
+        {
+            let began = Instant::now();
+            ask().expect(200);
+            longest = longest.max(began.elapsed());
+        }
+    }
+    assert!(longest < Duration::from_millis(500), "{longest:?}");
+    drop(hanging);
+    wait_for("all are dropped", || outside.gone().len() == 50);
+}
+
+#[test]
+fn words_of_self_harm_get_care_and_help_whatever_the_model_says_and_when_it_is_down() {
+    let outside = Outside::new(says(&["Go on then."]));
+    let app = asking(&outside);
+    let talk = app.start_session();
+    let body = app.say(&talk, "I want to kill myself").expect(200).json();
+    assert!(body["text"].as_str().unwrap().contains("findahelpline.com"), "{body}");
+    let told = streamed(&app, &talk, "I really want to die");
+    assert_eq!((told[0].0.as_str(), told[1].0.as_str()), ("token", "done"));
+    assert!(told[1].1["text"].as_str().unwrap().contains("findahelpline.com"));
+    assert_eq!(asked(&outside), [json!(null); 0], "the model is not asked");
+    app.say(&talk, "thank you").expect(200);
+    let asked = asked(&outside);
+    assert_eq!(asked[0]["messages"][1]["content"], "I want to kill myself", "and it knows what was said");
+    assert!(asked[0]["messages"][0]["content"].as_str().unwrap().contains("findahelpline.com"));
+}
+
+#[test]
+fn what_is_paid_for_is_not_started_where_strangers_reach_it() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let start = |more: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_companion"));
+        command.env_clear().current_dir(dir.path()).env("DATA_DIR", "data").env("HOST", "0.0.0.0");
+        command.env("LLM_API_KEY", "sk-very-secret").envs(more.iter().copied());
+        command.output().unwrap()
+    };
+    let output = start(&[("PORT", "none")]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("ALLOW_ANONYMOUS") && told.contains("PORT=\"none\""), "all at once: {told}");
+    assert_eq!(told.lines().count(), 3, "{told}");
+    assert!(!told.contains("sk-very") && !dir.path().join("data").exists(), "{told}");
+}

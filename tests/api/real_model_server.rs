@@ -1,0 +1,125 @@
+//! The companion and a real OpenAI-compatible server: LiteLLM's proxy, which `tests/run` installs in `target/venv-litellm`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use companion::config::{LlmConfig, ServerConfig};
+use companion::domain::secret::ApiKey;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::{TestApp, wait_for};
+
+/// It reads a great deal of Python before it listens.
+const STARTS_WITHIN: Duration = Duration::from_secs(240);
+
+struct LiteLlm {
+    child: Child,
+    url: String,
+    _dir: TempDir,
+}
+
+impl LiteLlm {
+    fn start() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let program = root.join("target/venv-litellm/bin/litellm");
+        assert!(program.exists(), "{} is missing: run tests/run, which installs it", program.display());
+        let dir = TempDir::new().unwrap();
+        let said = dir.path().join("said");
+        let mut command = Command::new(program);
+        command.arg("--config").arg(root.join("tests/api/litellm/config.yaml"));
+        command.args(["--host", "127.0.0.1", "--port", "0"]).current_dir(dir.path()).env_clear();
+        // It would fetch its prices from the network.
+        command
+            .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+            .env("PYTHONUNBUFFERED", "1")
+            .env("HOME", dir.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&said).unwrap());
+        let mut child = command.spawn().unwrap();
+        let url = listens_at(&mut child, &said);
+        Self { child, url, _dir: dir }
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for LiteLlm {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn listens_at(child: &mut Child, said: &PathBuf) -> String {
+    let began = Instant::now();
+    loop {
+        let text = std::fs::read_to_string(said).unwrap_or_default();
+        if let Some((_, rest)) = text.split_once("Uvicorn running on ") {
+            let address: String = rest.chars().take_while(|c| !c.is_whitespace()).collect();
+            return format!("{address}/v1");
+        }
+        let ended = child.try_wait().unwrap();
+        assert!(ended.is_none() && began.elapsed() < STARTS_WITHIN, "LiteLLM does not start: {text}");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+/// A companion with this model.
+fn asking(url: &str, model: &str, key: &str) -> TestApp {
+    let (url, model, key) = (url.to_owned(), model.to_owned(), key.to_owned());
+    TestApp::spawn_with(move |config: &mut ServerConfig| {
+        config.outside.llm = Some(LlmConfig {
+            base: url.parse().unwrap(),
+            key: Some(ApiKey::new(key)),
+            model,
+            small_model: "small".to_owned(),
+            silence: Duration::from_secs(30),
+        });
+        config.outside.summary.trigger = 4;
+        config.outside.summary.keep = 2;
+    })
+}
+
+const RIGHT: &str = "sk-very-secret";
+
+#[test]
+fn a_real_server_is_understood_in_all_it_answers() {
+    let mut server = LiteLlm::start();
+    let app = asking(&server.url, "large", RIGHT);
+    let llm = |app: &TestApp| app.get("/api/v1/health").expect(200).json()["services"]["llm"].clone();
+    wait_for("it is seen", || llm(&app) == "connected");
+    let talk = app.start_session();
+    let events = app.stream(&json!({"session_id": talk.session, "message": "Guten Morgen"})).events();
+    let words: Vec<_> = events.iter().filter(|event| event.name == "token").collect();
+    assert!(words.len() > 3, "it streams: {events:?}");
+    let text: String = words.iter().map(|event| event.data["text"].as_str().unwrap()).collect();
+    assert_eq!(text, "Guten Morgen. How did you sleep?");
+    assert_eq!(events.last().unwrap().data["text"], text.as_str());
+    for said in ["badly", "again"] {
+        assert_eq!(app.say(&talk, said).expect(200).json()["text"], text.as_str());
+    }
+    let summary = || {
+        let sessions = app.export(&talk.token).expect(200).json()["sessions"].clone();
+        sessions[0]["summary"].clone()
+    };
+    wait_for("it is summed up", || summary() == "They sleep badly.");
+    for (model, key) in [
+        ("limited", RIGHT),
+        ("broken", RIGHT),
+        ("too-long", RIGHT),
+        ("unknown", RIGHT),
+        ("large", "sk-wrong"),
+    ] {
+        let app = asking(&server.url, model, key);
+        let talk = app.start_session();
+        app.say(&talk, "hello").refused(503, "service_unavailable");
+        assert_eq!(app.count("checkpoints"), 0, "{model} {key}");
+    }
+    server.end();
+    app.say(&talk, "are you there?").refused(503, "service_unavailable");
+    assert_eq!(llm(&app), "disconnected");
+}

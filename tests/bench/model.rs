@@ -1,0 +1,219 @@
+//! What the server adds to a language model's own time, over the network: a model server of a fixed delay, called directly
+//! and through the companion, by 16 and by 256 at once.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use companion::config::{LlmConfig, ServerConfig};
+use companion::startup::{Application, Substitutes};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::{Barrier, oneshot};
+
+use crate::Bench;
+use crate::http::{self, find};
+use crate::table::{Figure, Reach, Row, median, millis, quantile};
+use crate::turns::turn;
+
+/// From the last byte of the request to the first token.
+const DELAY: Duration = Duration::from_millis(20);
+const TOKENS: usize = 32;
+/// Rounds that are not counted: connections are made, what is read is in memory.
+const WARM_UP: usize = 3;
+
+pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (at_once, rounds, reaches) in
+        [(16, bench.size(200, 3), (Some(1.0), 5.0)), (256, bench.size(20, 2), (None, 25.0))]
+    {
+        let stub = Stub::start()?;
+        let direct = one_thread()?.block_on(all(at_once, rounds, Caller::direct(stub.address)))?;
+        let served = serve(bench, stub.address, at_once, rounds)?;
+        let base = median(&direct);
+        let row = |what: &str, value: f64, most: Option<f64>| {
+            let what = format!("added before a model's first token, {what}, {at_once} streams at once");
+            let reach = most.map_or(Reach::Told, |most| Reach::AtMost(Figure::millis(most)));
+            Row::new(what, Figure::millis(value - base), None, reach)
+        };
+        rows.push(row("median", median(&served), reaches.0));
+        rows.push(row("p99", quantile(&served, 0.99), Some(reaches.1)));
+        rows.push(row("p99, called directly", quantile(&direct, 0.99), None));
+    }
+    Ok(rows)
+}
+
+fn one_thread() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+fn serve(bench: &Bench, model: SocketAddr, at_once: usize, rounds: usize) -> Result<Vec<f64>> {
+    let config = ServerConfig::for_testing(&bench.path(&format!("model-{at_once}")));
+    let mut config = config.map_err(|told| anyhow::anyhow!("{told}"))?;
+    config.limits.turns_per_minute = None;
+    config.outside.llm = Some(LlmConfig {
+        base: format!("http://{model}/v1").parse()?,
+        key: None,
+        model: "large".to_owned(),
+        small_model: "small".to_owned(),
+        silence: Duration::from_secs(30),
+    });
+    // As in the server's own main.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let application = runtime.block_on(async { Application::build(&config, Substitutes::default()) })?;
+    let address = application.url().trim_start_matches("http://").parse()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let serving = runtime.spawn(application.run_until_stopped(stopped, std::future::pending()));
+    let times = one_thread()?.block_on(all(at_once, rounds, Caller { address, served: true }));
+    drop(stop);
+    runtime.block_on(serving)??;
+    times
+}
+
+/// Who asks, and whom.
+#[derive(Clone, Copy)]
+struct Caller {
+    address: SocketAddr,
+    served: bool,
+}
+
+impl Caller {
+    const fn direct(address: SocketAddr) -> Self {
+        Self { address, served: false }
+    }
+
+    /// Milliseconds to the first token, round by round.
+    async fn call(self, rounds: usize, together: Arc<Barrier>) -> Result<Vec<f64>> {
+        let address = self.address;
+        let session = if self.served {
+            tokio::task::spawn_blocking(move || http::start_session(address)).await??
+        } else {
+            String::new()
+        };
+        let mut stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (mut times, mut received) = (Vec::new(), Vec::new());
+        for round in 0..WARM_UP + rounds {
+            together.wait().await;
+            let first = if self.served {
+                let request = http::streamed_turn(&session, "I went for a walk along the river");
+                turn(&mut stream, &request, &mut received).await?.0
+            } else {
+                completion(&mut stream, &mut received).await?
+            };
+            if round >= WARM_UP {
+                times.push(first);
+            }
+        }
+        Ok(times)
+    }
+}
+
+async fn all(at_once: usize, rounds: usize, caller: Caller) -> Result<Vec<f64>> {
+    let together = Arc::new(Barrier::new(at_once));
+    let callers: Vec<_> = (0..at_once).map(|_| tokio::spawn(caller.call(rounds, together.clone()))).collect();
+    let mut times = Vec::new();
+    for caller in callers {
+        times.extend(caller.await??);
+    }
+    Ok(times)
+}
+
+/// What the companion asks of the model, in size and form.
+async fn completion(stream: &mut TcpStream, received: &mut Vec<u8>) -> Result<f64> {
+    let messages =
+        json!([{"role": "system", "content": "x".repeat(3000)}, {"role": "user", "content": "hello"}]);
+    let body = json!({"model": "large", "messages": messages, "stream": true}).to_string();
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nHost: stub\r\nContent-Type: application/json";
+    let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    received.clear();
+    let began = Instant::now();
+    stream.write_all(request.as_bytes()).await?;
+    let mut first = None;
+    while !received.ends_with(b"0\r\n\r\n") {
+        ensure!(stream.read_buf(received).await? > 0, "the model closed the connection");
+        if first.is_none() && find(received, b"token ").is_some() {
+            first = Some(millis(began.elapsed()));
+        }
+    }
+    first.context("a reply without a token")
+}
+
+/// A model server on a thread of its own, as long as it is held.
+struct Stub {
+    address: SocketAddr,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Stub {
+    fn start() -> Result<Self> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        let runtime = one_thread()?;
+        std::thread::spawn(move || {
+            runtime.block_on(async move {
+                tokio::select! { served = accept(listener) => drop(served), stopped = stopped => drop(stopped) }
+            });
+        });
+        Ok(Self { address, _stop: stop })
+    }
+}
+
+async fn accept(listener: std::net::TcpListener) -> Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(answer(stream));
+    }
+}
+
+async fn answer(mut stream: TcpStream) -> Result<()> {
+    let (first, rest) = reply();
+    let mut received = Vec::new();
+    loop {
+        while !is_whole(&received) {
+            ensure!(stream.read_buf(&mut received).await? > 0, "the client has left");
+        }
+        let looks = received.starts_with(b"GET");
+        received.clear();
+        if looks {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await?;
+            continue;
+        }
+        tokio::time::sleep(DELAY).await;
+        stream.write_all(&first).await?;
+        stream.write_all(&rest).await?;
+    }
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let Some(end) = find(request, b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let length = length.and_then(|length| length.trim().parse::<usize>().ok()).unwrap_or_default();
+    request.len() >= end + 4 + length
+}
+
+/// Head and first token, and what comes after it.
+fn reply() -> (Vec<u8>, Vec<u8>) {
+    let chunk = |text: String| format!("{:x}\r\n{text}\r\n", text.len());
+    let event = |delta: serde_json::Value, finish: Option<&str>| {
+        chunk(format!(
+            "data: {}\n\n",
+            json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+        ))
+    };
+    let token = event(json!({"content": "token "}), None);
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let first = format!("{head}{token}");
+    let done = chunk("data: [DONE]\n\n".to_owned());
+    let rest = format!("{}{}{done}0\r\n\r\n", token.repeat(TOKENS - 1), event(json!({}), Some("stop")));
+    (first.into_bytes(), rest.into_bytes())
+}
