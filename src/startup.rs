@@ -15,7 +15,7 @@ use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::database::Database;
 use crate::adapters::offline::OfflineCompanion;
 use crate::adapters::sqlite::DbError;
-use crate::adapters::{disk::DiskError, set_aside};
+use crate::adapters::{disk::DiskError, set_aside, speech};
 use crate::app::{App, Parts};
 use crate::config::ServerConfig;
 use crate::domain::chat::ChatModel;
@@ -132,6 +132,8 @@ impl Application {
             database: started.database.clone(),
             data_dir: data_dir.clone(),
             model: substitutes.model,
+            transcriber: speech::transcriber(&config.speech, &data_dir),
+            synthesizer: speech::synthesizer(&config.speech, &config.persona, &data_dir),
             persona: Arc::new(config.persona.clone()),
             retention: config.retention.clone(),
             limits: config.limits,

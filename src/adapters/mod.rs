@@ -34,5 +34,6 @@ pub mod set_aside;
 pub mod sign_in_store;
 mod small_file;
 pub mod snapshot;
+pub mod speech;
 pub mod sqlite;
 pub mod write_ahead_log;

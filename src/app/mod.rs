@@ -7,13 +7,16 @@ use crate::adapters::database::Database;
 use crate::config::{LimitsConfig, RetentionConfig};
 use crate::domain::chat::{ChatModel, Persona};
 use crate::domain::clock::Clock;
+use crate::domain::speech::{Synthesizer, Transcriber};
 
+pub mod aloud;
 pub mod audio;
 pub mod error;
 pub mod export;
 pub mod health;
 pub mod house;
 pub mod inventory;
+mod passing_audio;
 mod person_turns;
 pub mod persons;
 mod recent_turns;
@@ -21,6 +24,7 @@ pub mod running_turns;
 mod session_lines;
 pub mod sessions;
 pub mod sign_ins;
+mod silences;
 pub mod turn;
 pub mod upkeep;
 
@@ -32,11 +36,16 @@ pub struct App {
     pub(crate) database: Database,
     pub(crate) data_dir: DataDir,
     pub(crate) model: Arc<dyn ChatModel>,
+    pub(crate) transcriber: Option<Arc<dyn Transcriber>>,
+    pub(crate) synthesizer: Option<Arc<dyn Synthesizer>>,
     pub(crate) persona: Arc<Persona>,
     pub(crate) retention: RetentionConfig,
     pub(crate) limits: LimitsConfig,
     pub(crate) turns: running_turns::Turns,
     pub(crate) recent: recent_turns::RecentTurns,
+    pub(crate) passing: passing_audio::PassingAudio,
+    pub(crate) audio_bytes: audio::AudioBytes,
+    pub(crate) silences: silences::Silences,
     pub(crate) probe: health::Probe,
     pub(crate) lookout: Arc<house::Lookout>,
 }
@@ -51,6 +60,10 @@ pub struct Parts {
     pub data_dir: DataDir,
     /// Who answers.
     pub model: Arc<dyn ChatModel>,
+    /// Who hears; `None`: nobody.
+    pub transcriber: Option<Arc<dyn Transcriber>>,
+    /// Who speaks; `None`: nobody.
+    pub synthesizer: Option<Arc<dyn Synthesizer>>,
     /// Who the companion is.
     pub persona: Arc<Persona>,
     /// How long things are kept.
@@ -69,11 +82,16 @@ impl App {
             database: parts.database,
             data_dir: parts.data_dir,
             model: parts.model,
+            transcriber: parts.transcriber,
+            synthesizer: parts.synthesizer,
             persona: parts.persona,
             retention: parts.retention,
             limits: parts.limits,
             turns,
             recent: recent_turns::RecentTurns::default(),
+            passing: passing_audio::PassingAudio::default(),
+            audio_bytes: audio::AudioBytes::default(),
+            silences: silences::Silences::default(),
             probe: health::Probe::default(),
             lookout: Arc::new(house::Lookout::new(runtime)),
         }

@@ -175,6 +175,11 @@ impl Turns {
         self.tracker.spawn_on(work.in_current_span(), &self.runtime);
     }
 
+    /// Runs what nobody waits for, not even the server's end.
+    pub(crate) fn leave_running(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.runtime.spawn(work));
+    }
+
     /// Runs work of several steps to its end, even when who asked for it goes away meanwhile; like a turn, it ends
     /// before the server does.
     pub(crate) async fn to_its_end<T: Send + 'static>(

@@ -178,6 +178,7 @@ impl App {
         };
         let deleted = self.delete_rows("delete a session", delete).await;
         self.recent.forget(id);
+        self.passing.forget(id);
         let deleted = deleted?;
         if deleted.sessions == 0 {
             return Err(AppError::SessionNotFound);

@@ -18,12 +18,14 @@ mod raw;
 mod read;
 mod server;
 mod settings;
+mod speech;
 
 pub use maint::MaintConfig;
 pub use problems::Problems;
 pub use raw::Flags;
 pub use server::{AccessConfig, LimitsConfig, ServerConfig};
 pub use settings::describe;
+pub use speech::{CommandLine, Hearing, SECRETS, Speaking, SpeechConfig};
 
 /// Where things lie on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

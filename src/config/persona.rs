@@ -21,12 +21,18 @@ pub(crate) enum PersonaError {
 
 /// The persona in the file at `path`, or the built-in one.
 pub(crate) fn load(path: Option<&Path>) -> Result<Persona, PersonaError> {
-    let Some(path) = path else { return parse(BUILT_IN, Path::new("the built-in persona")) };
+    let built_in = parse(BUILT_IN, Path::new("the built-in persona"));
+    let Some(path) = path else { return built_in };
     let unreadable = |source| PersonaError::Unreadable { path: path.to_owned(), source };
     if std::fs::metadata(path).map_err(unreadable)?.len() > MOST_BYTES {
         return Err(PersonaError::TooLarge(path.to_owned()));
     }
-    parse(&std::fs::read_to_string(path).map_err(unreadable)?, path)
+    let mut persona = parse(&std::fs::read_to_string(path).map_err(unreadable)?, path)?;
+    // Files from before there was speech say nothing of it.
+    if persona.silence.is_empty() {
+        persona.silence = built_in?.silence;
+    }
+    Ok(persona)
 }
 
 fn parse(text: &str, path: &Path) -> Result<Persona, PersonaError> {
@@ -36,6 +42,9 @@ fn parse(text: &str, path: &Path) -> Result<Persona, PersonaError> {
         [("name", &persona.name), ("honesty", &persona.honesty), ("crisis.help", &persona.crisis.help)];
     if let Some((name, _)) = texts.iter().find(|(_, text)| text.trim().is_empty()) {
         return Err(wrong(format!("{name} must not be empty")));
+    }
+    if persona.silence.iter().any(|text| text.trim().is_empty()) {
+        return Err(wrong("silence must have no empty text".to_owned()));
     }
     for (name, list) in [("greetings", &persona.greetings), ("crisis.answers", &persona.crisis.answers)] {
         if list.is_empty() || list.iter().any(|text| text.trim().is_empty()) {

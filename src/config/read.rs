@@ -13,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::config::problems::{Origin, Problems};
 use crate::config::raw::{Flags, Given};
-use crate::config::{LogConfig, LogFormat, RetentionConfig, StorageConfig};
+use crate::config::{CommandLine, LogConfig, LogFormat, RetentionConfig, StorageConfig};
 use crate::domain::retention::RetentionDays;
 use crate::domain::secret::Secret;
 
@@ -70,6 +70,16 @@ impl Reader {
 
     fn path(&self, name: &str, default: PathBuf) -> PathBuf {
         self.value(name).map_or(default, |(value, _)| PathBuf::from(value))
+    }
+
+    /// A program and its arguments, as a shell would take them apart.
+    pub fn command(&mut self, name: &str) -> Option<CommandLine> {
+        let must = "must be a program and its arguments, quoted as for a shell";
+        self.parsed(name, None, must, |text| {
+            let mut words = shlex::split(text)?.into_iter();
+            let program = words.next().filter(|program| !program.is_empty())?;
+            Some(Some(CommandLine { program, arguments: words.collect() }))
+        })
     }
 
     pub fn path_if_given(&self, name: &str) -> Option<PathBuf> {

@@ -10,7 +10,7 @@ use crate::config::persona;
 use crate::config::problems::Problems;
 use crate::config::raw::{Flags, Given};
 use crate::config::read::Reader;
-use crate::config::{LogConfig, RetentionConfig, StorageConfig};
+use crate::config::{LogConfig, RetentionConfig, SpeechConfig, StorageConfig, speech};
 use crate::domain::chat::Persona;
 use crate::domain::secret::Secret;
 
@@ -73,6 +73,8 @@ pub struct ServerConfig {
     pub allowed_origins: Vec<String>,
     /// What those who come have to know.
     pub access: AccessConfig,
+    /// Hearing and speaking.
+    pub speech: SpeechConfig,
     /// Who the companion is.
     pub persona: Persona,
     /// What is logged, and how.
@@ -118,6 +120,7 @@ impl ServerConfig {
         let drain = Duration::from_secs(reader.number("DRAIN_SECONDS", 20, 0..=3600));
         let trusted_proxies = reader.networks("TRUSTED_PROXIES");
         let allowed_origins = reader.origins("ALLOWED_ORIGINS");
+        let speech = speech::speech(&mut reader);
         let log = reader.log();
         let api_docs = reader.yes_or_no("ENABLE_API_DOCS", false);
         let ignored = reader.ignored();
@@ -134,6 +137,7 @@ impl ServerConfig {
                 trusted_proxies,
                 allowed_origins,
                 access,
+                speech,
                 persona,
                 log,
                 api_docs,

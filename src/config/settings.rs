@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 38] = [
+pub(crate) const SETTINGS: [Setting; 43] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -40,6 +40,7 @@ pub(crate) const SETTINGS: [Setting; 38] = [
     setting("MAX_TURNS", "1024", "turns running at once"),
     setting("MAX_TURNS_PER_PERSON", "8", "turns of one person running at once"),
     setting("SESSION_QUEUE", "8", "turns waiting in one session, where they run one after the other"),
+    setting("MAX_VOICE_SOCKETS", "256", "voice sockets open at once; 8 per client address"),
     setting("RATE_LIMIT_ENABLED", "true", "`false` lets every client ask as often as it likes"),
     setting(
         "RATE_LIMIT_PER_MINUTE",
@@ -66,7 +67,7 @@ pub(crate) const SETTINGS: [Setting; 38] = [
     setting(
         "AUDIO_MAX_TOTAL_BYTES",
         "1073741824",
-        "audio replies beyond this are deleted by `cleanup-audio`, the oldest first",
+        "audio replies beyond this are deleted, the oldest first, by whoever saves one and by `cleanup-audio`",
     ),
     setting(
         "BACKUP_KEEP",
@@ -107,6 +108,18 @@ pub(crate) const SETTINGS: [Setting; 38] = [
         default: "",
         meaning: "what readers of `/metrics` have to send as `Authorization: Bearer`, or the file that holds it; unset, only this machine reads them",
     },
+    setting(
+        "STT_COMMAND",
+        "",
+        "a program that hears: its last argument is the name of an audio file, what it writes is what was said",
+    ),
+    setting("STT_TIMEOUT", "60", "seconds a recording may take to be understood"),
+    setting(
+        "TTS_COMMAND",
+        "",
+        "a program that speaks: it reads text and writes audio (`espeak-ng --stdout`)",
+    ),
+    setting("TTS_TIMEOUT_SECONDS", "30", "seconds a sentence may take to be spoken"),
     setting("PERSONA_FILE", "", "who the companion is (TOML); built in when unset"),
     setting("LOG_LEVEL", "INFO", "`TRACE`, `DEBUG`, `INFO`, `WARNING` or `ERROR`"),
     setting("LOG_FORMAT", "", "`console` or `json`; when unset, console on a terminal, else json"),

@@ -17,8 +17,19 @@ pub struct Persona {
     pub greetings: Vec<String>,
     /// What it says when asked what it is: the honest truth.
     pub honesty: String,
+    /// What it says when nothing was heard; one is chosen. Never empty.
+    #[serde(default)]
+    pub silence: Vec<String>,
     /// What it says when words of self-harm were heard.
     pub crisis: Crisis,
+}
+
+impl Persona {
+    /// What it says again and again, word for word.
+    pub fn phrases(&self) -> impl Iterator<Item = &str> {
+        let lists = [&self.greetings, &self.silence, &self.crisis.answers];
+        lists.into_iter().flatten().chain([&self.honesty, &self.crisis.help]).map(String::as_str)
+    }
 }
 
 /// The answer to words of self-harm, whatever a model would say.

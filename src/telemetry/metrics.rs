@@ -45,6 +45,50 @@ impl BodyRefusal {
     }
 }
 
+/// A stage of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Until the recording was understood.
+    Heard,
+    /// Until the model's first piece.
+    FirstToken,
+    /// Until the model's last piece.
+    Written,
+    /// Until the first sound.
+    FirstAudio,
+    /// Speaking, all sentences together.
+    Speaking,
+    /// Keeping it.
+    Keeping,
+    /// All of it.
+    Total,
+}
+
+impl Stage {
+    /// In the order in which they come.
+    pub const ALL: [Self; 7] = [
+        Self::Heard,
+        Self::FirstToken,
+        Self::Written,
+        Self::FirstAudio,
+        Self::Speaking,
+        Self::Keeping,
+        Self::Total,
+    ];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Heard => "heard",
+            Self::FirstToken => "first_token",
+            Self::Written => "written",
+            Self::FirstAudio => "first_audio",
+            Self::Speaking => "speaking",
+            Self::Keeping => "keeping",
+            Self::Total => "total",
+        }
+    }
+}
+
 /// The counters of the requests that have method, route and status in common.
 #[derive(Clone)]
 pub struct RequestCounts {
@@ -67,6 +111,7 @@ pub struct Metrics {
     request_seconds: HistogramVec,
     refused_bodies: IntCounterVec,
     rate_limited: IntCounterVec,
+    stage_seconds: HistogramVec,
     not_modified: IntCounter,
     modified: IntCounter,
 }
@@ -109,6 +154,9 @@ impl Metrics {
             ),
             &["result"],
         )?;
+        let help = "How long the stages of a turn took, in seconds; those named for an end count from the turn's beginning.";
+        let options = HistogramOpts::new("companion_turn_stage_seconds", help).buckets(BUCKETS.to_vec());
+        let stage_seconds = registered(&registry, HistogramVec::new(options, &["stage"])?)?;
         let started = Gauge::new("process_start_time_seconds", "When the server started, since 1970.")?;
         registered(&registry, started)?.set(started_at as f64 / 1000.0);
         let build = Opts::new("companion_build_info", "Which release runs.").const_label("version", version);
@@ -119,6 +167,7 @@ impl Metrics {
             request_seconds,
             refused_bodies,
             rate_limited,
+            stage_seconds,
             not_modified: conditional.with_label_values(&["not_modified"]),
             modified: conditional.with_label_values(&["sent"]),
         })
@@ -141,6 +190,11 @@ impl Metrics {
     /// Counts a request of a client that asked too often for something of this kind.
     pub fn rate_limited(&self, kind: &'static str) {
         self.rate_limited.with_label_values(&[kind]).inc();
+    }
+
+    /// Counts how long a stage of a turn took.
+    pub fn stage(&self, stage: Stage, took: Duration) {
+        self.stage_seconds.with_label_values(&[stage.label()]).observe(took.as_secs_f64());
     }
 
     /// Counts a request for a static file by a client that holds a copy.

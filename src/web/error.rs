@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::AppError;
 use crate::domain::chat::ChatError;
+use crate::domain::speech::SpeechError;
 use crate::telemetry::causes::told_once;
 use crate::web::access::SIGN_IN_PAGE;
 
@@ -55,6 +56,15 @@ pub enum ApiError {
     /// The body is of a kind that is not understood here.
     #[error("the request body has to be JSON (Content-Type: application/json)")]
     UnsupportedMediaType,
+    /// The body is no form.
+    #[error("the request body has to be a form (Content-Type: multipart/form-data)")]
+    NoForm,
+    /// A field of a form is not there.
+    #[error("{0}: is missing")]
+    MissingField(&'static str),
+    /// The recording is none of the formats that are understood.
+    #[error("the audio has to be WAV, MP3, WebM, M4A, OGG or FLAC")]
+    NoAudio,
     /// Something in the request is not valid.
     #[error("{field}: {message}")]
     Invalid {
@@ -213,10 +223,11 @@ pub fn report(error: &ApiError) -> (StatusCode, ErrorReport) {
         ApiError::SlowBody => {
             (StatusCode::REQUEST_TIMEOUT, ErrorReport::for_status(StatusCode::REQUEST_TIMEOUT))
         }
-        ApiError::UnsupportedMediaType => (
+        ApiError::UnsupportedMediaType | ApiError::NoForm | ApiError::NoAudio => (
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ErrorReport::new("unsupported_media_type", error.to_string()),
         ),
+        ApiError::MissingField(field) => (StatusCode::UNPROCESSABLE_ENTITY, invalid(field, "is missing")),
         ApiError::Invalid { field, message } => (StatusCode::BAD_REQUEST, invalid(field, message)),
         ApiError::App(failed) => report_app(failed),
     }
@@ -271,6 +282,7 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
                 .with("details", json!({"reason": why})),
         ),
         AppError::Model(failed) => report_model(failed),
+        AppError::Speech(failed) => report_speech(failed),
         AppError::Internal(cause) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             ErrorReport::new("internal_error", "Something went wrong here; please try again")
@@ -294,6 +306,26 @@ fn report_model(error: &ChatError) -> (StatusCode, ErrorReport) {
             ErrorReport::new("upstream_timeout", "The companion took too long to answer; please try again")
                 .because(error),
         ),
+    }
+}
+
+fn report_speech(error: &SpeechError) -> (StatusCode, ErrorReport) {
+    match error {
+        SpeechError::Unavailable(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorReport::new(
+                "service_unavailable",
+                "Speech does not work now; you can write instead, or try again in a moment",
+            )
+            .because(error),
+        ),
+        SpeechError::TimedOut => (
+            StatusCode::GATEWAY_TIMEOUT,
+            ErrorReport::new("upstream_timeout", "Speech took too long; please try again").because(error),
+        ),
+        SpeechError::Unreadable(_) => {
+            (StatusCode::BAD_REQUEST, invalid("audio", "cannot be understood; it may be damaged"))
+        }
     }
 }
 

@@ -2,15 +2,18 @@
 //!
 //! With `METRICS_TOKEN` set, those who send it; without, whoever asks from this machine and not through a proxy.
 
+use std::time::Duration;
+
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use prometheus::proto::MetricFamily;
 
 use crate::app::App;
 use crate::app::house::{DiskUse, House, LastRun, Rows};
+use crate::app::turn::Timings;
 use crate::domain::clock::Timestamp;
 use crate::telemetry::exposition::{self, Gauges};
-use crate::telemetry::metrics::{BodyRefusal, Metrics};
+use crate::telemetry::metrics::{BodyRefusal, Metrics, Stage};
 use crate::web::access::{AccessControl, bearer};
 use crate::web::byte_budget::ByteBudget;
 use crate::web::error::ApiError;
@@ -69,6 +72,22 @@ pub async fn json(
 pub(crate) fn refused_body(request: &HttpRequest, why: BodyRefusal) {
     if let Some(metrics) = request.app_data::<web::Data<Metrics>>() {
         metrics.refused_body(why);
+    }
+}
+
+/// Counts how long each stage of a turn took; stages that there were none of are left out.
+pub(crate) fn count_stages(metrics: &Metrics, timings: &Timings) {
+    let of = [
+        timings.stt_ms,
+        timings.first_token_ms,
+        timings.llm_generation_ms,
+        timings.first_audio_ms,
+        timings.tts_ms,
+        timings.commit_ms,
+        timings.total_ms,
+    ];
+    for (stage, ms) in Stage::ALL.into_iter().zip(of).filter(|(_, ms)| *ms > 0.0) {
+        metrics.stage(stage, Duration::from_secs_f64(ms / 1000.0));
     }
 }
 

@@ -15,6 +15,7 @@ pub mod coding;
 pub mod earlier_assets;
 pub mod error;
 pub mod failed_tries;
+pub mod form;
 pub mod health;
 pub mod me;
 pub mod metrics;
@@ -24,6 +25,7 @@ pub mod per_client;
 pub mod person;
 pub mod proxies;
 pub mod sessions;
+pub mod voice;
 
 use error::ApiError;
 use middleware::access as doors;
@@ -49,6 +51,8 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(web::delete().to(sessions::delete)),
         )
         .service(at("/chat", "POST").route(web::post().to(chat::chat)))
+        .service(at("/voice/process", "POST").route(web::post().to(voice::process)))
+        .service(at("/voice/stream-tts", "POST").route(web::post().to(voice::stream_tts)))
         .service(at("/voice/audio/{audio_id}", READ).route(read().to(audio::audio)))
         .service(at("/me", "GET, DELETE").route(web::get().to(me::me)).route(web::delete().to(me::erase)))
         .service(at("/me/export", "GET").route(web::get().to(me::export)))

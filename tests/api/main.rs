@@ -25,3 +25,5 @@ mod stopping;
 mod support;
 mod turns;
 mod turns_of_a_person;
+mod voice;
+mod voice_replies;

@@ -58,15 +58,13 @@ fn conversation_of(db: &rusqlite::Connection, stored: &StoredSession) -> rusqlit
 }
 
 pub(super) async fn replay(events: &mpsc::Sender<TurnEvent>, request: &TurnRequest, before: Checkpoint) {
-    let reply = TurnReply {
-        session: request.session,
-        checkpoint: before.id,
-        text: before.answered.clone(),
-        timings: Timings::default(),
-    };
-    // Two events fit the channel; a client that has gone away needs neither.
-    if request.pace == Pace::Live {
-        drop(events.send(TurnEvent::Token(before.answered)).await);
+    // Three events fit the channel; a client that has gone away needs none.
+    if request.recording.is_some() {
+        drop(events.send(TurnEvent::Heard(before.said.clone())).await);
     }
+    if request.pace == Pace::Live {
+        drop(events.send(TurnEvent::Token(before.answered.clone())).await);
+    }
+    let reply = TurnReply::of(request.session, before, Timings::default());
     drop(events.send(TurnEvent::Done(reply)).await);
 }

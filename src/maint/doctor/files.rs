@@ -180,7 +180,8 @@ fn private_paths(visit: &Visit<'_>) -> Result<Vec<(PathBuf, String)>, MaintError
     }
     if dir.audio().is_dir() {
         for file in audio_store::list(dir.audio())? {
-            found.push((file.path, format!("audio {}…", file.id.short())));
+            let shown = file.shown();
+            found.push((file.path, shown));
         }
     }
     Ok(found)

@@ -121,7 +121,8 @@ fn watch(request: &mut ServiceRequest) -> Option<Rc<Cell<Option<GivenUp>>>> {
         began: None,
         received: 0,
     };
-    let chunks = stream::unfold(incoming, Incoming::next);
+    // Readers of forms go on asking after the end.
+    let chunks = stream::unfold(incoming, Incoming::next).fuse();
     request.set_payload(Payload::Stream { payload: Box::pin(chunks) });
     Some(given_up)
 }

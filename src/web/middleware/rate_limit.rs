@@ -120,7 +120,11 @@ pub async fn rate_limit(
 fn kind_of(request: &ServiceRequest) -> Kind {
     let extensions = request.extensions();
     match extensions.get::<Route>().map(|route| &*route.0) {
-        Some("/api/v1/chat") if request.method() == Method::POST => Kind::Turn,
+        Some("/api/v1/chat" | "/api/v1/voice/process" | "/api/v1/voice/stream-tts")
+            if request.method() == Method::POST =>
+        {
+            Kind::Turn
+        }
         Some("/api/v1/health" | "/livez" | "/readyz") => Kind::Health,
         Some(_) | None => Kind::Read,
     }
