@@ -24,6 +24,19 @@ function message(role, text) {
   return shown;
 }
 
+/** Marks a sentence in a text, from `from` on, where the browser can; returns where it ends. */
+function point(text, sentence, from) {
+  if (typeof Highlight === "undefined") return 0;
+  CSS.highlights.delete("said");
+  const at = text && sentence ? text.data.indexOf(sentence, from) : -1;
+  if (at < 0) return from;
+  const range = new Range();
+  range.setStart(text, at);
+  range.setEnd(text, at + sentence.length);
+  CSS.highlights.set("said", new Highlight(range));
+  return at + sentence.length;
+}
+
 /** The messages in `log`, scrolled by `view`. */
 export class Conversation {
   #log;
@@ -49,6 +62,27 @@ export class Conversation {
   /** Adds what someone said. */
   say(role, text) {
     return this.#add(message(role, text));
+  }
+
+  /** Begins what somebody says aloud, before it is understood. */
+  listen() {
+    const shown = message("user", "");
+    const words = shown.querySelector(".words");
+    shown.classList.add("waiting");
+    this.#add(shown);
+    return {
+      hear: (text) => this.#keepingTheEnd(() => {
+        words.textContent = text;
+      }),
+      /** It is complete; nothing understood is shown as `instead`, or not at all. */
+      end: (instead = "") => this.#keepingTheEnd(() => {
+        shown.classList.remove("waiting");
+        words.textContent ||= instead;
+        if (words.textContent === "") shown.remove();
+      }),
+      moveToEnd: () => this.#add(shown),
+      discard: () => shown.remove(),
+    };
   }
 
   /** Adds a remark of the page's own. */
@@ -79,19 +113,25 @@ export class Conversation {
     const shown = message("assistant", "");
     const words = shown.querySelector(".words");
     const end = () => this.#log.removeAttribute("aria-busy");
+    let pointed = 0;
     shown.classList.add("waiting");
     this.#log.setAttribute("aria-busy", "true");
     this.#add(shown);
     return {
       append: (piece) => this.#keepingTheEnd(() => {
         shown.classList.remove("waiting");
-        words.textContent += piece;
+        if (words.firstChild) words.firstChild.appendData(piece);
+        else words.textContent = piece;
       }),
       finish: (text) => this.#keepingTheEnd(() => {
         shown.classList.remove("waiting");
-        words.textContent = text;
+        if (words.textContent !== text) words.textContent = text;
         end();
       }),
+      /** Points at the sentence that is being said, after the one before; at none for null. */
+      point: (sentence) => {
+        pointed = point(words.firstChild, sentence, pointed);
+      },
       discard: () => {
         shown.remove();
         end();
