@@ -128,6 +128,14 @@ export class Conversation {
         if (words.textContent !== text) words.textContent = text;
         end();
       }),
+      /** It was interrupted: shows only so much of it, or nothing. */
+      cut: (text) => this.#keepingTheEnd(() => {
+        shown.classList.remove("waiting");
+        shown.classList.add("cut");
+        words.textContent = text;
+        if (text === "") shown.remove();
+        end();
+      }),
       /** Points at the sentence that is being said, after the one before; at none for null. */
       point: (sentence) => {
         pointed = point(words.firstChild, sentence, pointed);

@@ -123,18 +123,14 @@ async function announce() {
   }
 }
 
-/** Tells it anew, and returns the answer that was kept last. */
 async function announceAfterTurn(session) {
-  let answer;
   try {
-    const { expires_at, pinned, checkpoints, messages } = await api.session(session.id, { limit: 1 });
+    const { expires_at, pinned, checkpoints } = await api.session(session.id, { limit: 1 });
     Object.assign(session, { expires_at, pinned, checkpoints });
-    answer = messages.findLast(({ role }) => role === "assistant")?.text;
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
   }
   if (session === shown) await announce();
-  return answer;
 }
 
 async function showMode() {

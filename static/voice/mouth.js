@@ -7,6 +7,7 @@ export class Mouth {
   #player;
   #voice;
   #onSilent;
+  #serverSpeaks = true;
   // The answer so far, and up to where the server has said it itself.
   #text = "";
   #said = 0;
@@ -42,14 +43,26 @@ export class Mouth {
     return this.#player.level;
   }
 
-  /** How much of the server's sound was heard, in milliseconds. */
+  /** How much of the server's sound was heard, in milliseconds; undefined where there is none. */
   get playedMs() {
-    return this.#player.playedMs;
+    return this.#serverSpeaks ? this.#player.playedMs : undefined;
+  }
+
+  /** What was heard of the text: whole words, as far as the sentence that plays has come. All of it where nobody can tell. */
+  get heard() {
+    if (!this.#serverSpeaks || this.#voice.sounding) return this.#text;
+    const { text, share } = this.#player.position;
+    const at = text === "" ? -1 : this.#text.lastIndexOf(text, this.#said);
+    if (at < 0) return text === null ? "" : this.#text;
+    const words = text.slice(0, Math.floor(text.length * share));
+    const isWhole = /^(\s|$)/.test(text.slice(words.length));
+    return this.#text.slice(0, at) + (isWhole ? words : words.replace(/\S*$/, "")).trimEnd();
   }
 
   /** An answer begins. */
   begin(serverSpeaks) {
     this.stop();
+    this.#serverSpeaks = serverSpeaks;
     this.#text = "";
     this.#said = 0;
     this.#ended = false;

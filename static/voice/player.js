@@ -40,7 +40,7 @@ export class Player {
   // Sentences that are not scheduled to their end.
   #waiting = [];
   #bytes = 0;
-  // What is scheduled: `{ text, at, lasts, source }` in the sound's own time.
+  // What is scheduled: `{ sentence, at, lasts, source }` in the sound's own time.
   #parts = [];
   #ended = true;
   #busy = false;
@@ -82,6 +82,17 @@ export class Player {
     const now = this.#now();
     const heard = this.#parts.map(({ at, lasts }) => Math.min(Math.max(now - at, 0), lasts));
     return Math.round(1000 * heard.reduce((sum, part) => sum + part, 0));
+  }
+
+  /** The sentence that plays, or played last, and how much of it was heard, from 0 to 1. Its text is null before the first. */
+  get position() {
+    const now = this.#now();
+    const part = this.#parts.findLast(({ at }) => at <= now);
+    if (!part) return { text: null, share: 0 };
+    const parts = this.#parts.filter(({ sentence }) => sentence === part.sentence);
+    const lasts = parts.reduce((sum, each) => sum + each.lasts, 0);
+    const heard = parts.reduce((sum, { at, lasts: all }) => sum + Math.min(Math.max(now - at, 0), all), 0);
+    return { text: part.sentence.text, share: heard / lasts };
   }
 
   /** An answer begins; its sentences follow. */
@@ -161,7 +172,7 @@ export class Player {
     if (!this.playing) return;
     const now = this.#now();
     const playing = this.#parts.findLast(({ at }) => at <= now);
-    if (playing) this.#point(playing.text);
+    if (playing) this.#point(playing.sentence.text);
     if (!this.#busy) this.#decodeNext();
     if (this.#ended && !this.#busy && this.#waiting.length === 0 && now >= this.#until()) {
       this.stop();
@@ -212,7 +223,7 @@ export class Player {
     source.onended = () => {
       source.buffer = null;
     };
-    this.#parts.push({ text: sentence.text, at, lasts, source });
+    this.#parts.push({ sentence, at, lasts, source });
     sentence.scheduled += lasts;
   }
 }

@@ -1,7 +1,7 @@
 // Cuts a growing text into sentences that can be spoken.
 
 // A full stop and what closes after it, before a space; "3.5" and "e.g." go on. CJK stops need no space.
-const END = /(?:[.!?…]+["'”’)\]]*(?=\s)|[。！？]|\n+)/gu;
+const END = /(?:[.!?…]+["'”’»)\]]*(?=\s)|[。！？]|\n+)/gu;
 const ABBREVIATION = /(?:^|\s)(?:\p{L}|\p{L}\.\p{L}|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|approx|No)\.$/u;
 const SPEAKABLE = /[\p{L}\p{N}]/u;
 

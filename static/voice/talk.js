@@ -9,8 +9,7 @@ const KEPT_DELAYS = 100;
 
 /**
  * Talks in the page's conversation. `host` is the page: `session()` is the conversation on it, shown by `conversation`;
- * `serverSpeaks()`; `busy(session, is)` that an answer is awaited; `settled(session)` hears that a turn is over, and leads to
- * what was kept as its answer; `failed(session, failure, retry)` that it could not be taken; `note(text)` says a word to the
+ * `serverSpeaks()`; `busy(session, is)` that an answer is awaited; `settled(session)` hears that a turn is over; `failed(session, failure, retry)` that it could not be taken; `note(text)` says a word to the
  * person; `changed()`.
  */
 export class Talk {
@@ -81,14 +80,11 @@ export class Talk {
     return this.#ears.listen(wanted);
   }
 
-  /** Drops what is being recorded, or what is being said. */
+  /** Drops what is being recorded, or what is being said; with neither, listens no longer. */
   stop() {
-    if (this.#ears.speaking) {
-      this.#ears.discard();
-      this.#dropWords();
-    } else {
-      this.#interrupt();
-    }
+    if (this.#ears.speaking) this.#dropRecording();
+    else if (this.#turn) this.#interrupt();
+    else this.#ears.listen(false);
     this.#show();
   }
 
@@ -100,7 +96,9 @@ export class Talk {
 
   /** The page turns to another conversation. */
   leave() {
-    this.stop();
+    this.#dropRecording();
+    this.#interrupt();
+    this.#show();
     this.#socket?.close();
     this.#socket = null;
     this.#interrupted = null;
@@ -242,24 +240,28 @@ export class Talk {
     const turn = this.#turn;
     if (!turn) return;
     this.#turn = null;
-    const played = this.#mouth.playedMs;
+    const [played, heard] = [this.#mouth.playedMs, this.#mouth.heard];
     this.#mouth.stop();
     turn.reply?.point(null);
     if (!turn.words) return;
     this.#host.busy(turn.session, false);
     this.#socket.interrupt(played);
     turn.words.end();
-    if (turn.text === "") turn.reply?.discard();
-    else turn.reply?.finish(turn.text);
+    turn.reply?.cut(heard);
+    // Its end has not been heard yet.
     if (turn.reply && !turn.isAnswered) this.#interrupted = turn;
   }
 
-  /** What was kept of the answer is what was heard of it. */
-  async #interruptionEnded() {
-    const { session, reply } = this.#interrupted;
+  #interruptionEnded() {
+    const { session } = this.#interrupted;
     this.#interrupted = null;
-    const kept = await this.#host.settled(session);
-    if (kept) reply.finish(kept);
+    this.#host.settled(session);
+  }
+
+  #dropRecording() {
+    if (!this.#ears.speaking) return;
+    this.#ears.discard();
+    this.#dropWords();
   }
 
   #dropWords() {
@@ -267,7 +269,7 @@ export class Talk {
     if (!turn?.words || turn.reply) return;
     this.#turn = null;
     turn.words.discard();
-    this.#socket.interrupt(0);
+    this.#socket.interrupt();
     this.#show();
   }
 
