@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_cors::Cors;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as Actix, HttpServer, web};
@@ -43,7 +42,9 @@ use crate::web::middleware::{
 use crate::web::openapi::ShowDocs;
 use crate::web::proxies::TrustedProxies;
 use crate::web::routes;
+use crate::web::voice_socket::VoiceSockets;
 
+mod cors;
 mod storage;
 
 /// Why the server does not start, or did not end well.
@@ -270,18 +271,6 @@ fn bind(host: &str, port: u16) -> Result<TcpListener, StartupError> {
     TcpListener::bind(addresses.as_slice()).map_err(failed)
 }
 
-/// What browsers let the pages of other sites do.
-fn cors(allowed: &[String]) -> Cors {
-    let cors = allowed.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
-    cors.allowed_methods(["GET", "POST", "PATCH", "DELETE"])
-        .allowed_headers(["accept", "authorization", "content-type", "x-companion-person", "x-request-id"])
-        .expose_headers(["x-request-id", "retry-after"])
-        .supports_credentials()
-        // What is refused and why is said by `foreign_origin`.
-        .block_on_origin_mismatch(false)
-        .max_age(600)
-}
-
 fn serve(
     app: Arc<App>,
     earlier: EarlierAssets,
@@ -298,6 +287,7 @@ fn serve(
     let rates = config.limits.turns_per_minute.map(|most| web::Data::new(RateLimits::new(most)));
     let limits = &config.limits;
     let budget = web::Data::new(ByteBudget::new(limits.max_inflight_body_bytes, limits.max_request_bytes));
+    let sockets = web::Data::new(VoiceSockets::new(config.speech.max_sockets));
     let pace = BodyPace { idle: limits.body_idle, total: limits.body_total, grace: BODY_GRACE };
     let allowed = config.allowed_origins.clone();
     let origins = web::Data::new(AllowedOrigins(allowed.clone()));
@@ -316,6 +306,7 @@ fn serve(
             .app_data(max_bytes)
             .app_data(budget.clone())
             .app_data(pace)
+            .app_data(sockets.clone())
             .app_data(shared.clone())
             .app_data(earlier.clone())
             .app_data(docs)
@@ -326,7 +317,7 @@ fn serve(
             .wrap(from_fn(body_budget))
             .wrap(from_fn(payload_limit))
             .wrap(from_fn(foreign_origin))
-            .wrap(Condition::new(!allowed.is_empty(), cors(&allowed)))
+            .wrap(Condition::new(!allowed.is_empty(), cors::of(&allowed)))
             .wrap(from_fn(rate_limit))
             .wrap(from_fn(token_cookies))
             .wrap(from_fn(cache_headers))

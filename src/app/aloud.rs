@@ -18,6 +18,22 @@ const ENOUGH_TO_TELL: usize = 4096;
 pub type Sound = BoxStream<'static, Result<Bytes, SpeechError>>;
 
 impl App {
+    /// Makes sure that there is such a session.
+    ///
+    /// # Errors
+    /// [`AppError::SessionNotFound`]; [`AppError::Unavailable`] when the server stops.
+    pub async fn check_session(&self, session: SessionId) -> Result<(), AppError> {
+        self.turns.take_new()?;
+        self.person_in(session).await.map(drop)
+    }
+
+    /// The row of the person whose session it is.
+    async fn person_in(&self, session: SessionId) -> Result<i64, AppError> {
+        let find = move |db: &rusqlite::Connection| session_store::find(db, session);
+        let found = self.database.read("find a session", find).await?;
+        Ok(found.ok_or(AppError::SessionNotFound)?.person)
+    }
+
     /// Begins to speak `text`; what it costs counts among the person's turns while it goes on. Dropping the sound stops it.
     ///
     /// # Errors
@@ -33,9 +49,7 @@ impl App {
             let message = "must have something in it that can be spoken".to_owned();
             return Err(AppError::Invalid { field: "text", message });
         }
-        let find = move |db: &rusqlite::Connection| session_store::find(db, session);
-        let found = self.database.read("find a session", find).await?;
-        let person = found.ok_or(AppError::SessionNotFound)?.person;
+        let person = self.person_in(session).await?;
         let nobody = || SpeechError::Unavailable("nobody was set up to speak".to_owned());
         let speaks = self.synthesizer.as_ref().ok_or_else(nobody)?;
         let place = self.turns.place(person)?;

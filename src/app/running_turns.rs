@@ -196,6 +196,10 @@ impl Turns {
         told.await.unwrap_or_else(|error| Err(AppError::Internal(Box::new(error))))
     }
 
+    pub(crate) async fn stopping(&self) {
+        self.stopping.cancelled().await;
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.tracker.is_closed()
     }

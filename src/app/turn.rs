@@ -42,6 +42,7 @@ mod daily;
 mod events;
 mod hearing;
 mod interrupted;
+mod sounded;
 mod speaking;
 mod work;
 
@@ -106,7 +107,7 @@ impl App {
         if request.turn.is_some() && self.turns.is_busy(request.session) {
             // What was kept before needs no place in the line.
             if let Some(before) = self.kept_before(&request).await? {
-                replay(&events, &request, before).await;
+                replay(self, &events, &request, before).await;
                 return Ok(());
             }
         }
@@ -114,7 +115,7 @@ impl App {
         let head = self.turns.first_in_line(standing).await?;
         let mut taken = self.recent.take(request.session);
         if let Some(before) = self.look_up(&request, &mut taken).await? {
-            replay(&events, &request, before).await;
+            replay(self, &events, &request, before).await;
             return Ok(());
         }
         self.room_to_grow()?;
@@ -145,6 +146,11 @@ impl App {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.turns.is_draining()
+    }
+
+    /// Resolves when the server begins to stop.
+    pub async fn stopping(&self) {
+        self.turns.stopping().await;
     }
 
     /// Refuses new turns.

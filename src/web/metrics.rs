@@ -19,6 +19,7 @@ use crate::web::byte_budget::ByteBudget;
 use crate::web::error::ApiError;
 use crate::web::openapi::ErrorBody;
 use crate::web::proxies::is_from_this_machine;
+use crate::web::voice_socket::VoiceSockets;
 
 /// How the last run of a job can have ended, as the record of runs says it.
 const OUTCOMES: [&str; 6] = ["running", "succeeded", "partial", "failed", "refused", "killed"];
@@ -39,9 +40,10 @@ pub async fn text(
     app: web::Data<App>,
     metrics: web::Data<Metrics>,
     budget: web::Data<ByteBudget>,
+    sockets: web::Data<VoiceSockets>,
 ) -> Result<HttpResponse, ApiError> {
     check_access(&request)?;
-    let families = families(&app, &metrics, &budget).await;
+    let families = families(&app, &metrics, &budget, &sockets).await;
     let mut response = HttpResponse::Ok();
     Ok(response.insert_header((CONTENT_TYPE, exposition::TEXT)).body(exposition::text(&families)))
 }
@@ -62,9 +64,10 @@ pub async fn json(
     app: web::Data<App>,
     metrics: web::Data<Metrics>,
     budget: web::Data<ByteBudget>,
+    sockets: web::Data<VoiceSockets>,
 ) -> Result<HttpResponse, ApiError> {
     check_access(&request)?;
-    let families = families(&app, &metrics, &budget).await;
+    let families = families(&app, &metrics, &budget, &sockets).await;
     Ok(HttpResponse::Ok().json(exposition::json(&families, &app.now().to_string())))
 }
 
@@ -106,12 +109,18 @@ fn check_access(request: &HttpRequest) -> Result<(), ApiError> {
     Err(refusal)
 }
 
-async fn families(app: &web::Data<App>, metrics: &Metrics, budget: &ByteBudget) -> Vec<MetricFamily> {
+async fn families(
+    app: &web::Data<App>,
+    metrics: &Metrics,
+    budget: &ByteBudget,
+    sockets: &VoiceSockets,
+) -> Vec<MetricFamily> {
     let house = app.clone().into_inner().house().await;
     let mut gauges = Gauges::default();
     let (small, large) = budget.held_bytes();
     tell_bodies(&mut gauges, small, large);
     gauges.tell("companion_inflight_turns", "Turns running now.", Some(app.running_turns()));
+    gauges.tell("companion_voice_sockets", "Voice sockets open now.", Some(sockets.open() as u64));
     gauges.tell("process_resident_memory_bytes", "Memory the server holds.", app.resident_bytes());
     tell_house(&mut gauges, &house);
     gauges.with(metrics.counted())

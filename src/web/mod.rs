@@ -26,6 +26,7 @@ pub mod person;
 pub mod proxies;
 pub mod sessions;
 pub mod voice;
+pub mod voice_socket;
 
 use error::ApiError;
 use middleware::access as doors;
@@ -53,6 +54,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/chat", "POST").route(web::post().to(chat::chat)))
         .service(at("/voice/process", "POST").route(web::post().to(voice::process)))
         .service(at("/voice/stream-tts", "POST").route(web::post().to(voice::stream_tts)))
+        .service(at("/voice/ws", "GET").route(web::get().to(voice_socket::socket)))
         .service(at("/voice/audio/{audio_id}", READ).route(read().to(audio::audio)))
         .service(at("/me", "GET, DELETE").route(web::get().to(me::me)).route(web::delete().to(me::erase)))
         .service(at("/me/export", "GET").route(web::get().to(me::export)))

@@ -15,7 +15,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::session::SessionId;
 use crate::web::error::ApiError;
 use crate::web::middleware::token_cookies::{PERSON, SIGN_IN};
-use crate::web::{access, admin, assets, audio, chat, health, me, metrics, sessions, voice};
+use crate::web::{access, admin, assets, audio, chat, health, me, metrics, sessions, voice, voice_socket};
 
 /// Whether the page is shown. Found in the application's data; without it there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub struct ExportedSession {
     ),
     paths(
         sessions::start, sessions::list, sessions::one, sessions::change, sessions::delete,
-        chat::chat, voice::process, voice::stream_tts, audio::audio, me::me, me::erase, me::export,
+        chat::chat, voice::process, voice::stream_tts, voice_socket::socket, audio::audio, me::me, me::erase, me::export,
         health::health, health::livez, health::readyz, metrics::text, metrics::json,
         access::sign_in, access::sign_out, access::page, admin::status,
         assets::page, assets::asset, document, docs,

@@ -5,7 +5,9 @@ use std::time::Instant;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::app::turn::{SilenceReply, Timings, TurnEvent, TurnReply, TurnRequest, Voice};
 use crate::app::{App, AppError, audio};
@@ -23,22 +25,44 @@ use crate::web::openapi::{Binary, ErrorBody};
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// The form of `POST /voice/process`.
-#[derive(ToSchema)]
-pub struct RecordingForm {
-    /// WAV, MP3, WebM, M4A, OGG or FLAC, told by its bytes.
-    pub audio: Binary,
-    /// The conversation.
-    pub session_id: SessionId,
-}
+pub struct RecordingForm;
 
 /// The form of `POST /voice/stream-tts`.
-#[derive(ToSchema)]
-pub struct TextForm {
-    /// What is to be spoken; at most `MAX_MESSAGE_CHARS` (8000) characters.
-    #[schema(min_length = 1, max_length = 8000, pattern = "[A-Za-z0-9]")]
-    pub text: String,
-    /// The conversation.
-    pub session_id: SessionId,
+pub struct TextForm;
+
+impl ToSchema for RecordingForm {}
+impl ToSchema for TextForm {}
+
+/// What is asked for and up to 14 other fields that are not looked at: that cannot be derived.
+fn form_of(name: &str, what: ObjectBuilder) -> RefOr<Schema> {
+    let conversation = ObjectBuilder::new().schema_type(Type::String);
+    let conversation = conversation.format(Some(SchemaFormat::Custom("uuid".to_owned())));
+    let names = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_.-]{1,64}$"));
+    ObjectBuilder::new()
+        .property(name, what)
+        .property("session_id", conversation.description(Some("The conversation")))
+        .required(name)
+        .required("session_id")
+        .property_names(Some(names))
+        .max_properties(Some(16))
+        .into()
+}
+
+impl PartialSchema for RecordingForm {
+    fn schema() -> RefOr<Schema> {
+        let sound = ObjectBuilder::new().schema_type(Type::String);
+        let sound = sound.format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
+        form_of("audio", sound.description(Some("WAV, MP3, WebM, M4A, OGG or FLAC, told by its bytes")))
+    }
+}
+
+impl PartialSchema for TextForm {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(8000));
+        let text = text.pattern(Some("[A-Za-z0-9]"));
+        let told = "What is to be spoken; at most MAX_MESSAGE_CHARS (8000) characters";
+        form_of("text", text.description(Some(told)))
+    }
 }
 
 /// A spoken reply.

@@ -27,3 +27,4 @@ mod turns;
 mod turns_of_a_person;
 mod voice;
 mod voice_replies;
+mod voice_socket;

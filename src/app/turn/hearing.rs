@@ -33,6 +33,9 @@ impl Work {
         recording: Recording,
         timings: &mut Timings,
     ) -> Result<bool, AppError> {
+        if recording.bytes.is_empty() {
+            return Err(AppError::Invalid { field: "audio", message: "must not be empty".to_owned() });
+        }
         let app = Arc::clone(&self.app);
         let lasts = audio::duration(recording.format, &recording.bytes);
         let said = if lasts.is_some_and(|lasts| lasts < SHORTEST) {

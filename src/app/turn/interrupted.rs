@@ -5,11 +5,11 @@ use std::sync::PoisonError;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+use super::events::TurnReply;
 use super::work::{Answer, Ended, Work};
 use crate::adapters::audio_store;
 use crate::app::{App, AppError};
 use crate::domain::heard::{Interruption, Spoken, heard};
-use crate::domain::session::{CheckpointId, SessionId};
 
 /// Resolves when the person interrupts, if they can and do.
 pub(super) async fn interrupted(told: Option<watch::Receiver<Option<Interruption>>>) -> Interruption {
@@ -36,13 +36,17 @@ impl Work {
         }
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let spoken = self.spoken.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = if interruption.played.is_none() && interruption.sentences_sent == 0 {
-            written[..written.floor_char_boundary(interruption.text_sent.min(written.len()))].to_owned()
-        } else {
-            heard(&spoken, interruption)
-        };
+        let text = part_heard(&written, &spoken, interruption);
         Ended::Answer(Answer::of_text(text))
     }
+}
+
+/// What was heard of a reply; where nothing was spoken, what was sent of its text.
+fn part_heard(written: &str, spoken: &[Spoken], interruption: Interruption) -> String {
+    if interruption.played.is_some() || interruption.sentences_sent > 0 {
+        return heard(spoken, interruption);
+    }
+    written[..written.floor_char_boundary(interruption.text_sent)].to_owned()
 }
 
 impl App {
@@ -52,17 +56,17 @@ impl App {
     /// What the database says.
     pub async fn keep_what_was_heard(
         &self,
-        (session, checkpoint): (SessionId, CheckpointId),
-        spoken: &[Spoken],
+        reply: &TurnReply,
         interruption: Interruption,
     ) -> Result<(), AppError> {
-        if interruption.played.is_none() {
+        let text = part_heard(&reply.text, &reply.spoken, interruption);
+        if text == reply.text.trim_end() {
             return Ok(());
         }
-        let text = heard(spoken, interruption);
-        let change = move |db: &Connection| audio_store::heard_only(db, (session, checkpoint), text.as_str());
+        let of = (reply.session, reply.checkpoint);
+        let change = move |db: &Connection| audio_store::heard_only(db, of, text.as_str());
         self.database.write("keep what was heard", change).await?;
-        self.recent.forget(session);
+        self.recent.forget(reply.session);
         Ok(())
     }
 }

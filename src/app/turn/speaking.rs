@@ -11,14 +11,15 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
-use super::events::{Timings, TurnEvent};
+use super::events::TurnEvent;
 use super::millis;
+use super::sounded::{Sounded, WholeFile};
 use super::work::Work;
 use crate::app::passing_audio::OfTurn;
 use crate::app::{App, AppError};
 use crate::domain::audio::{self, AudioFormat, AudioId};
 use crate::domain::heard::Spoken;
-use crate::domain::sentences::is_speakable;
+use crate::domain::sentences::{Sentences, is_speakable};
 use crate::domain::session::SessionId;
 use crate::domain::speech::{AudioStream, SpeechError};
 
@@ -42,71 +43,17 @@ pub enum Voice {
     Live,
 }
 
-/// What became of a reply's sound.
-#[derive(Default)]
-pub(super) struct Sounded {
-    /// Some of it, or all, could not be spoken.
-    pub(super) failed: bool,
-    /// All of it, as one file.
-    pub(super) whole: Option<WholeFile>,
-    pub(super) first_audio_ms: f64,
-    pub(super) tts_ms: f64,
-    pub(super) audio_save_ms: f64,
-}
-
-impl Sounded {
-    /// Adds how long it took, and whether it failed.
-    pub(super) fn tell(&self, timings: &mut Timings, degraded: &mut Vec<&'static str>) {
-        timings.first_audio_ms = self.first_audio_ms;
-        timings.tts_ms = self.tts_ms;
-        timings.audio_save_ms = self.audio_save_ms;
-        if self.failed {
-            degraded.push("speech");
-        }
-    }
-}
-
 impl Work {
     pub(super) fn speaker(&self) -> Speaker {
-        Speaker::of(self)
+        let (session, voice) = (self.request.session, self.request.voice);
+        let speaker = Speaker::new(&self.app, &self.events, voice, (session, self.person));
+        Speaker { began: self.began, spoken: self.spoken.clone(), ..speaker }
     }
 
     /// Lets the files of a turn be heard for a while.
     pub(super) fn let_rest(&self, files: OfTurn) {
         if !files.is_empty() {
             self.app.turns.leave_running(files.rest());
-        }
-    }
-}
-
-/// A file that is there and that no turn refers to yet; gone when dropped, unless that has changed.
-pub(super) struct WholeFile {
-    pub(super) id: AudioId,
-    pub(super) format: AudioFormat,
-    pub(super) bytes: u64,
-    path: Option<std::path::PathBuf>,
-}
-
-impl WholeFile {
-    /// A turn refers to it now.
-    pub(super) fn is_kept(&mut self) {
-        self.path = None;
-    }
-
-    /// It can be heard for a while, and no turn will refer to it.
-    pub(super) fn pass(&mut self, files: &mut OfTurn, session: SessionId, person: i64) {
-        if let Some(path) = self.path.take() {
-            files.add((self.id, self.format), session, person, path);
-        }
-    }
-}
-
-impl Drop for WholeFile {
-    fn drop(&mut self) {
-        if let Some(Err(error)) =
-            self.path.take().map(|path| crate::adapters::audio_store::remove_file(&path))
-        {
-            tracing::warn!(error = %error.source, "An audio reply of a turn that was not kept could not be removed");
         }
     }
 }
@@ -146,17 +93,22 @@ enum Mute {
 }
 
 impl Speaker {
-    /// Speaks the reply of this turn.
-    fn of(work: &Work) -> Self {
+    /// Speaks in this way, in this conversation of this person, and tells that by `events`.
+    pub(super) fn new(
+        app: &Arc<App>,
+        events: &mpsc::Sender<TurnEvent>,
+        voice: Voice,
+        (session, person): (SessionId, i64),
+    ) -> Self {
         Self {
-            app: work.app.clone(),
-            events: work.events.clone(),
-            voice: work.request.voice,
-            session: work.request.session,
-            person: work.person,
-            began: work.began,
-            spoken: work.spoken.clone(),
-            files: work.app.passing.of_turn(),
+            app: app.clone(),
+            events: events.clone(),
+            voice,
+            session,
+            person,
+            began: Instant::now(),
+            spoken: Arc::default(),
+            files: app.passing.of_turn(),
             sounded: Sounded::default(),
             parts: Vec::new(),
             format: None,
@@ -180,6 +132,19 @@ impl Speaker {
         self.finish().await
     }
 
+    /// Speaks a reply that is there already, sentence by sentence.
+    pub(super) async fn speak_again(mut self, text: &str) -> Sounded {
+        let mut sentences = Sentences::default();
+        let mut complete = sentences.push(text);
+        complete.extend(sentences.finish());
+        for sentence in complete.into_iter().filter(|sentence| is_speakable(sentence)) {
+            if !self.speak(sentence).await {
+                break;
+            }
+        }
+        self.sounded
+    }
+
     /// Speaks a whole reply.
     pub(super) async fn speak_whole(mut self, text: String) -> (Sounded, OfTurn) {
         if is_speakable(&text) {
@@ -190,6 +155,10 @@ impl Speaker {
 
     /// True when it was spoken, so that the next one can be.
     async fn speak(&mut self, text: String) -> bool {
+        if self.events.is_closed() && self.voice != Voice::Whole {
+            // The text may still be kept for who comes back; sound that nobody hears is not made.
+            return false;
+        }
         let began = Instant::now();
         let spoken = match self.voice {
             Voice::Silent => Ok(()),
@@ -336,7 +305,7 @@ impl Speaker {
             let (saving, id, bytes) = (Instant::now(), AudioId::random(), sound.len() as u64);
             match self.app.save_audio(id, format, sound).await {
                 Ok(path) => {
-                    self.sounded.whole = Some(WholeFile { id, format, bytes, path: Some(path) });
+                    self.sounded.whole = Some(WholeFile::new((id, format), bytes, path));
                 }
                 Err(error) => {
                     tracing::warn!(event = "speech_failed", cause = %error, "A spoken reply could not be kept");

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 
 use super::events::{SilenceReply, Timings, TurnEvent, TurnReply};
 use super::interrupted::interrupted;
-use super::speaking::{Sounded, Voice, WAITING_SENTENCES, WholeFile};
+use super::sounded::{Sounded, WholeFile};
+use super::speaking::{Voice, WAITING_SENTENCES};
 use super::{FINISH_ALONE, TurnRequest, millis};
 use crate::adapters::audio_store;
 use crate::adapters::session_store::{self, Committed};

@@ -9,16 +9,24 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::IF_NONE_MATCH;
+use actix_web::http::header::{IF_NONE_MATCH, UPGRADE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, web};
+use actix_web::{Error, HttpMessage, HttpRequest, web};
 
 use crate::telemetry::metrics::{Metrics, RequestCounts};
 
 /// The template of the address a request is for, `unknown` when it is none. Found in the request's extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route(pub Rc<str>);
+
+/// True for a request that wants to become a socket: what it sends afterwards is no body.
+#[must_use]
+pub fn opens_socket(request: &HttpRequest) -> bool {
+    let extensions = request.extensions();
+    let route = extensions.get::<Route>();
+    route.is_some_and(|route| &*route.0 == "/api/v1/voice/ws") && request.headers().contains_key(UPGRADE)
+}
 
 /// The counters that one worker has used. Found in the application's data.
 pub struct Meter {

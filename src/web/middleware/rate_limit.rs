@@ -71,6 +71,15 @@ impl<C: Clock + Clone> RateLimits<C> {
         Self { turns_per_minute, clock, clients: PerClient::default() }
     }
 
+    /// Counts a turn of this client that came over a socket; when it is one too many, says in how many seconds the next one is
+    /// welcome.
+    ///
+    /// # Errors
+    /// So many seconds.
+    pub fn count_turn(&self, client: IpAddr) -> Result<(), u64> {
+        self.check(client, Kind::Turn)
+    }
+
     /// Counts a request; when it is one too many, says in how many seconds the next one is welcome.
     fn check(&self, client: IpAddr, kind: Kind) -> Result<(), u64> {
         let take = |allowances: &mut Allowances<C>| allowances.0[kind as usize].check();

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 pub mod model;
 pub mod scrape;
 pub mod seed;
+pub mod socket;
 pub mod voice;
 pub mod wire;
 
