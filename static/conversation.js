@@ -80,7 +80,12 @@ export class Conversation {
         words.textContent ||= instead;
         if (words.textContent === "") shown.remove();
       }),
-      moveToEnd: () => this.#add(shown),
+      /** It is to be understood once more, now at the end. */
+      again: () => {
+        words.textContent = "";
+        shown.classList.add("waiting");
+        this.#add(shown);
+      },
       discard: () => shown.remove(),
     };
   }

@@ -74,6 +74,7 @@ export class Ears {
     this.#forgetMaybe();
     this.#on.pressed();
     if ((await this.#open()) && !this.#how) this.#beginNow();
+    this.#on.changed();
   }
 
   /** The button comes up. */
@@ -141,12 +142,10 @@ export class Ears {
       return true;
     } catch (error) {
       if (!(error instanceof NoMicrophone)) throw error;
-      this.#on.givesUp();
       this.#on.trouble(error.message);
       return false;
     } finally {
       this.#opening = null;
-      this.#on.changed();
     }
   }
 

@@ -230,7 +230,7 @@ export class Talk {
   #retry(turn) {
     this.#interrupt();
     this.#turn = turn;
-    turn.words.moveToEnd();
+    turn.words.again();
     this.#await(turn);
     this.#socket.retry();
   }
