@@ -135,7 +135,12 @@ export class Ears {
   async #open() {
     clearTimeout(this.#closing);
     if (this.#microphone) return true;
-    this.#opening ??= open(this.#sound, (level) => this.#hear(level), () => this.#lose());
+    this.#opening ??= open(
+      this.#sound,
+      this.#mouth.output,
+      (heard, played) => this.#hear(heard, played),
+      () => this.#lose(),
+    );
     this.#on.changed();
     try {
       this.#microphone = await this.#opening;
@@ -189,8 +194,8 @@ export class Ears {
   }
 
   /** The next 20 ms. */
-  #hear(level) {
-    this.#echo.plays(this.#mouth.level);
+  #hear(level, played) {
+    this.#echo.plays(played);
     this.#on.level(level);
     this.#lasts += FRAME_MS;
     if (this.#how && this.#lasts >= LONGEST_MS) return this.finish();

@@ -30,8 +30,11 @@ async function stream() {
   }
 }
 
-/** Opens the microphone. `onLevel` gets its loudness every 20 ms; `onLost` hears that it has gone. */
-export async function open(sound, onLevel, onLost) {
+/**
+ * Opens the microphone. `onLevels` gets for every 20 ms how loud it is and how loud `playing` is, what the page plays;
+ * `onLost` hears that it has gone.
+ */
+export async function open(sound, playing, onLevels, onLost) {
   const raw = await stream();
   const [track] = raw.getAudioTracks();
   try {
@@ -42,6 +45,7 @@ export async function open(sound, onLevel, onLost) {
   }
   const source = sound.createMediaStreamSource(raw);
   const levels = new AudioWorkletNode(sound, "levels", {
+    numberOfInputs: 2,
     numberOfOutputs: 0,
     channelCount: 1,
     channelCountMode: "explicit",
@@ -51,10 +55,11 @@ export async function open(sound, onLevel, onLost) {
   delay.delayTime.value = PRE_ROLL_S;
   const output = () => new MediaStreamAudioDestinationNode(sound, { channelCount: 1 });
   const [now, late] = [output(), output()];
-  source.connect(levels);
+  source.connect(levels, 0, 0);
+  playing.connect(levels, 0, 1);
   source.connect(now);
   source.connect(delay).connect(late);
-  levels.port.onmessage = ({ data }) => onLevel(data);
+  levels.port.onmessage = ({ data }) => onLevels(...data);
   track.onended = onLost;
   return {
     now: now.stream,
@@ -64,6 +69,7 @@ export async function open(sound, onLevel, onLost) {
       levels.port.onmessage = null;
       track.onended = null;
       source.disconnect();
+      playing.disconnect(levels);
       delay.disconnect();
       track.stop();
     },

@@ -38,9 +38,9 @@ export class Mouth {
     return this.#voice.sounding;
   }
 
-  /** How loud it is just now, in decibels of full scale, as far as the page can know. */
-  get level() {
-    return this.#player.level;
+  /** The server's sound, as it is heard. */
+  get output() {
+    return this.#player.output;
   }
 
   /** How much of the server's sound was heard, in milliseconds; undefined where there is none. */

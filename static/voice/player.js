@@ -33,8 +33,6 @@ function joined(pieces) {
 export class Player {
   #sound;
   #gain;
-  #meter;
-  #waves;
   #onSentence;
   #onSilent;
   // Sentences that are not scheduled to their end.
@@ -53,10 +51,7 @@ export class Player {
     this.#onSentence = onSentence;
     this.#onSilent = onSilent;
     this.#gain = sound.createGain();
-    this.#meter = sound.createAnalyser();
-    this.#meter.fftSize = 1024;
-    this.#waves = new Float32Array(this.#meter.fftSize);
-    this.#gain.connect(this.#meter).connect(sound.destination);
+    this.#gain.connect(sound.destination);
   }
 
   /** There is an answer that has not been played to its end. */
@@ -69,12 +64,9 @@ export class Player {
     return this.#parts.length > 0;
   }
 
-  /** How loud it is just now, in decibels of full scale. */
-  get level() {
-    if (!this.playing) return -Infinity;
-    this.#meter.getFloatTimeDomainData(this.#waves);
-    const squares = this.#waves.reduce((sum, sample) => sum + sample * sample, 0);
-    return 10 * Math.log10(squares / this.#waves.length + 1e-10);
+  /** What it plays, as it is heard. */
+  get output() {
+    return this.#gain;
   }
 
   /** How much of the answer was heard, in milliseconds of its sound. */
