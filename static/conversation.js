@@ -41,10 +41,22 @@ function point(text, sentence, from) {
 export class Conversation {
   #log;
   #view;
+  // Someone who has scrolled up to read is left there.
+  #followsEnd = true;
 
   constructor(log, view) {
     this.#log = log;
     this.#view = view;
+    let before = { top: 0, most: 0 };
+    view.addEventListener("scroll", () => {
+      const now = { top: view.scrollTop, most: view.scrollHeight - view.clientHeight };
+      if (now.most - now.top < 48) this.#followsEnd = true;
+      // Where nothing has changed its height, it was a person who scrolled up.
+      else if (now.top < before.top && now.most === before.most) this.#followsEnd = false;
+      before = now;
+    });
+    // What appears below the conversation takes room; whoever reads its end goes on reading it.
+    new ResizeObserver(() => this.#keepingTheEnd(() => {})).observe(view);
   }
 
   clear() {
@@ -154,14 +166,14 @@ export class Conversation {
 
   #add(shown) {
     this.#log.append(shown);
+    this.#followsEnd = true;
     this.#view.scrollTop = this.#view.scrollHeight;
     return shown;
   }
 
   /** Follows the reply as it grows, but not for someone who has scrolled up to read. */
   #keepingTheEnd(change) {
-    const atEnd = this.#view.scrollHeight - this.#view.scrollTop - this.#view.clientHeight < 48;
     change();
-    if (atEnd) this.#view.scrollTop = this.#view.scrollHeight;
+    if (this.#followsEnd) this.#view.scrollTop = this.#view.scrollHeight;
   }
 }

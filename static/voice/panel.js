@@ -10,9 +10,9 @@ const WORDS = {
   tapped: "Listening. Tap again when you are done.",
   free: "Listening to you…",
   thinking: "Thinking…",
-  speaking: "Speaking. Talk, or press Esc, to interrupt.",
-  aloud: "Speaking. Press Esc to stop.",
-  deaf: "Speaking. Your microphone hears me as well, so press Esc to interrupt.",
+  speaking: "Speaking. Talk to interrupt.",
+  aloud: "Speaking.",
+  deaf: "Speaking. Your microphone hears me as well: press Stop to interrupt.",
 };
 
 export class Panel {

@@ -339,6 +339,51 @@ describe("when something fails", () => {
   });
 });
 
+describe("a phone", () => {
+  test("keeps its screen on while one talks hands-free, marks what is said, and shows all of it", async () => {
+    server = await Server.start({ STT_COMMAND: HEARING, TTS_COMMAND: SPEAKING_SLOWLY });
+    guest = await Guest.arrive(browser, server, { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true });
+    await guest.page.addInitScript(() => {
+      window.locks = [];
+      const request = navigator.wakeLock.request.bind(navigator.wakeLock);
+      navigator.wakeLock.request = async (kind) => {
+        const lock = await request(kind);
+        window.locks.push(lock);
+        return lock;
+      };
+    });
+    const locks = () => guest.page.evaluate(() => window.locks.map(({ type, released }) => `${type} ${released}`));
+    await guest.open();
+    await guest.page.getByRole("button", { name: "Hands-free" }).tap();
+    await phase("listening");
+    await guest.page.waitForFunction(() => window.locks.length > 0);
+    assert.deepEqual(await locks(), ["screen false"]);
+    await fits();
+    await room.say("I would like to talk about my garden.");
+    await phase("thinking");
+    await fits();
+    await phase("speaking");
+    const marked = await guest.page.evaluate(() => [...CSS.highlights.get("said")].map(String));
+    assert.deepEqual(marked, [await caption().textContent()]);
+    await fits();
+    const below = await guest.page.locator("main").evaluate((view) => view.scrollHeight - view.scrollTop - view.clientHeight);
+    assert.ok(below < 2, `${below} pixels are out of sight`);
+    await panel().getByRole("button", { name: "Stop" }).tap();
+    await phase("listening");
+    await guest.page.getByRole("button", { name: "Hands-free" }).tap();
+    await phase("off");
+    assert.deepEqual(await locks(), ["screen true"]);
+  });
+
+  async function fits() {
+    const wide = await guest.page.evaluate(() =>
+      [...document.querySelectorAll("html, main, footer, #voice")]
+        .filter((part) => part.scrollWidth > part.clientWidth)
+        .map((part) => part.tagName));
+    assert.deepEqual(wide, []);
+  }
+});
+
 describe("answers to what is typed", () => {
   test("are read aloud if that is wanted, also after a reload, and stop when one types on", async () => {
     await arrive();
