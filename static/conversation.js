@@ -83,8 +83,9 @@ export class Conversation {
     shown.classList.add("waiting");
     this.#add(shown);
     return {
-      hear: (text) => this.#keepingTheEnd(() => {
+      hear: (text, isFinal) => this.#keepingTheEnd(() => {
         words.textContent = text;
+        shown.classList.toggle("waiting", !isFinal);
       }),
       /** It is complete; nothing understood is shown as `instead`, or not at all. */
       end: (instead = "") => this.#keepingTheEnd(() => {

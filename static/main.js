@@ -176,7 +176,7 @@ async function deliver(session, turn) {
     };
     const whole = await api.chat(asked, onPiece, (url) => aloud?.file(url));
     reply.finish(whole.text);
-    aloud?.end();
+    aloud?.end(whole.degraded);
     setBusy(session, false);
     await announceAfterTurn(session);
   } catch (failure) {

@@ -8,6 +8,7 @@ export class Mouth {
   #voice;
   #onSilent;
   #serverSpeaks = true;
+  #isMute = false;
   // The answer so far, and up to where the server has said it itself.
   #text = "";
   #said = 0;
@@ -100,10 +101,11 @@ export class Mouth {
     });
   }
 
-  /** The answer is complete. */
-  end() {
+  /** The answer is complete; `isMute` tells that the server could not say all of it. */
+  end(isMute) {
     if (this.#ended) return;
     this.#ended = true;
+    this.#isMute = isMute;
     this.#voice.end();
     const answer = this.#answer;
     this.#files.then(() => {
@@ -130,7 +132,7 @@ export class Mouth {
   /** The server has nothing more to say. Where it fell silent before the end, the browser goes on. */
   #readTheRest() {
     const rest = this.#text.slice(this.#said);
-    if (!/[\p{L}\p{N}]/u.test(rest) || !BrowserVoice.exists) return this.#onSilent();
+    if (!this.#isMute || !/[\p{L}\p{N}]/u.test(rest) || !BrowserVoice.exists) return this.#onSilent();
     this.#voice.begin();
     this.#voice.add(rest);
     this.#voice.end();

@@ -10,8 +10,9 @@ const LEAD_S = 0.25;
 const AHEAD_S = 2;
 // What of an unfinished file the decoder may not have to itself yet.
 const HELD_BACK_S = 0.05;
-const DUCKED = 0.15;
-const RAMP_S = 0.02;
+// Thirty decibels quieter: a cough can make echo cancellation lose its way, and then nothing may come back as if it were speech.
+const DUCKED = 0.03;
+const RAMP_S = 0.01;
 const LOOK_MS = 50;
 
 /** The length a WAV file says it has; it is whole when it is there. */

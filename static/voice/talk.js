@@ -7,6 +7,9 @@ import { VoiceSocket } from "/static/voice/socket.js";
 
 const KEPT_DELAYS = 100;
 
+/** The server has not spoken, or not to the end. */
+const isMute = (degraded) => degraded?.includes("speech") ?? false;
+
 /**
  * Talks in the page's conversation. `host` is the page: `session()` is the conversation on it, shown by `conversation`;
  * `serverSpeaks()`; `busy(session, is)` that an answer is awaited; `settled(session)` hears that a turn is over; `failed(session, failure, retry)` that it could not be taken; `note(text)` says a word to the
@@ -117,7 +120,10 @@ export class Talk {
     return {
       text: ifStill((piece) => this.#mouth.text(piece)),
       file: ifStill((url) => this.#mouth.file(url)),
-      end: ifStill(() => this.#complete()),
+      end: ifStill((degraded) => {
+        turn.isMute = isMute(degraded);
+        this.#complete();
+      }),
       fail: ifStill(() => this.#interrupt()),
     };
   }
@@ -161,16 +167,16 @@ export class Talk {
     this.#show();
   }
 
-  #hear({ type, text, code, message, interrupted }) {
+  #hear({ type, text, final, degraded, code, message, interrupted }) {
     if (this.#interrupted) {
       if (type === "audio_end" || type === "error") this.#interruptionEnded();
       return;
     }
     const turn = this.#turn;
     if (!turn?.words) return;
-    if (type === "transcription") turn.words.hear(text);
+    if (type === "transcription") turn.words.hear(text, final);
     if (type === "response_delta") this.#grow(turn, text);
-    if (type === "response") this.#answer(turn, text);
+    if (type === "response") this.#answer(turn, text, degraded);
     if (type === "audio_start") this.#mouth.sentence(text);
     if (type === "audio_end" && !interrupted) this.#complete();
     if (type === "error") this.#fail({ code, message });
@@ -182,7 +188,8 @@ export class Talk {
     this.#mouth.text(piece);
   }
 
-  #answer(turn, text) {
+  #answer(turn, text, degraded) {
+    turn.isMute = isMute(degraded);
     if (text.startsWith(turn.text)) this.#mouth.text(text.slice(turn.text.length));
     turn.text = text;
     turn.reply?.finish(text);
@@ -201,7 +208,7 @@ export class Talk {
       this.#host.busy(turn.session, false);
       this.#host.settled(turn.session);
     }
-    this.#mouth.end();
+    this.#mouth.end(turn.isMute);
     this.#show();
   }
 

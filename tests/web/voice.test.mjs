@@ -329,6 +329,30 @@ describe("when something fails", () => {
     assert.equal((await guest.page.evaluate(() => window.read)).join(" "), `${await typed} ${answer}`);
   });
 
+  test("where the server's speech breaks off, the browser reads only the rest", async () => {
+    const once = join(room.dir, "once.sh");
+    const mark = join(room.dir, "spoken");
+    await writeFile(once, `#!/bin/sh\n[ -e ${mark} ] && exit 1\ntouch ${mark}\nexec ${SPEAKING}\n`, { mode: 0o755 });
+    await arrive({ TTS_COMMAND: once });
+    await guest.page.evaluate(() => {
+      window.read = [];
+      const speak = (reading) => {
+        window.read.push(reading.text);
+        setTimeout(() => reading.onstart(), 20);
+        setTimeout(() => reading.onend(), 200);
+      };
+      Object.defineProperty(window, "speechSynthesis", { value: { speak, cancel: () => {} } });
+    });
+    await talk().click();
+    await phase("tapped");
+    await room.say("Hello, good morning.");
+    await phase("aloud");
+    await phase("off");
+    const [, answer] = await answers();
+    const read = (await guest.page.evaluate(() => window.read)).join(" ");
+    assert.ok(read !== "" && read !== answer && answer.endsWith(read), `"${read}" was read of "${answer}"`);
+  });
+
   test("a browser without any voice says so", async () => {
     server = await Server.start();
     guest = await Guest.arrive(browser, server);
