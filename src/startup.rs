@@ -10,11 +10,12 @@ use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::database::Database;
 use crate::adapters::sqlite::DbError;
 use crate::adapters::upstream::NoTls;
-use crate::adapters::{disk::DiskError, set_aside};
+use crate::adapters::{disk::DiskError, set_aside, speech};
 use crate::app::{App, Parts};
 use crate::config::ServerConfig;
 use crate::telemetry::metrics::MetricsError;
 
+mod cors;
 mod listening;
 mod open_files;
 mod outside;
@@ -100,7 +101,7 @@ impl Application {
         let import = storage::import_command(&data_dir);
         let listener = listening::bind(&config.host, config.port)?;
         let started = Database::start(data_dir.database().to_owned(), prepare)?;
-        let outside = outside::build(&config.outside)?;
+        let outside = outside::build(&config.outside, &config.speech)?;
         let parts = Parts {
             clock: substitutes.clock,
             database: started.database.clone(),
@@ -110,6 +111,8 @@ impl Application {
             summary: config.outside.summary,
             upstreams: outside.upstreams,
             workflow: config.outside.workflow,
+            transcriber: speech::transcriber(&config.speech, &outside.speech, &data_dir),
+            synthesizer: speech::synthesizer(&config.speech, &outside.speech, &config.persona, &data_dir),
             persona: Arc::new(config.persona.clone()),
             retention: config.retention.clone(),
             limits: config.limits,

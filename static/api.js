@@ -65,8 +65,11 @@ export const session = (id, page) => json(`/sessions/${encodeURIComponent(id)}?$
 
 export const deleteSession = (id) => request(`/sessions/${encodeURIComponent(id)}`, { method: "DELETE" });
 
-/** Takes a turn: hands each piece of the reply to `onPiece` as it comes, and returns the whole. */
-export async function chat(turn, onPiece) {
+/**
+ * Takes a turn: hands each piece of the reply to `onPiece` as it comes, and the address of each spoken sentence to `onFile`
+ * if the turn is to `speak`; returns the whole.
+ */
+export async function chat(turn, onPiece, onFile) {
   const silence = new AbortController();
   let timer = setTimeout(() => silence.abort(), SILENCE_MS);
   try {
@@ -80,6 +83,7 @@ export async function chat(turn, onPiece) {
       clearTimeout(timer);
       timer = setTimeout(() => silence.abort(), SILENCE_MS);
       if (name === "token") onPiece(data.text);
+      if (name === "audio") onFile(data.audio_url);
       if (name === "done") return data;
       if (name === "error") throw refused(response.status, data);
     }

@@ -24,14 +24,39 @@ function message(role, text) {
   return shown;
 }
 
+/** Marks a sentence in a text, from `from` on, where the browser can; returns where it ends. */
+function point(text, sentence, from) {
+  if (typeof Highlight === "undefined") return 0;
+  CSS.highlights.delete("said");
+  const at = text && sentence ? text.data.indexOf(sentence, from) : -1;
+  if (at < 0) return from;
+  const range = new Range();
+  range.setStart(text, at);
+  range.setEnd(text, at + sentence.length);
+  CSS.highlights.set("said", new Highlight(range));
+  return at + sentence.length;
+}
+
 /** The messages in `log`, scrolled by `view`. */
 export class Conversation {
   #log;
   #view;
+  // Someone who has scrolled up to read is left there.
+  #followsEnd = true;
 
   constructor(log, view) {
     this.#log = log;
     this.#view = view;
+    let before = { top: 0, most: 0 };
+    view.addEventListener("scroll", () => {
+      const now = { top: view.scrollTop, most: view.scrollHeight - view.clientHeight };
+      if (now.most - now.top < 48) this.#followsEnd = true;
+      // Where nothing has changed its height, it was a person who scrolled up.
+      else if (now.top < before.top && now.most === before.most) this.#followsEnd = false;
+      before = now;
+    });
+    // What appears below the conversation takes room; whoever reads its end goes on reading it.
+    new ResizeObserver(() => this.#keepingTheEnd(() => {})).observe(view);
   }
 
   clear() {
@@ -49,6 +74,33 @@ export class Conversation {
   /** Adds what someone said. */
   say(role, text) {
     return this.#add(message(role, text));
+  }
+
+  /** Begins what somebody says aloud, before it is understood. */
+  listen() {
+    const shown = message("user", "");
+    const words = shown.querySelector(".words");
+    shown.classList.add("waiting");
+    this.#add(shown);
+    return {
+      hear: (text, isFinal) => this.#keepingTheEnd(() => {
+        words.textContent = text;
+        shown.classList.toggle("waiting", !isFinal);
+      }),
+      /** It is complete; nothing understood is shown as `instead`, or not at all. */
+      end: (instead = "") => this.#keepingTheEnd(() => {
+        shown.classList.remove("waiting");
+        words.textContent ||= instead;
+        if (words.textContent === "") shown.remove();
+      }),
+      /** It is to be understood once more, now at the end. */
+      again: () => {
+        words.textContent = "";
+        shown.classList.add("waiting");
+        this.#add(shown);
+      },
+      discard: () => shown.remove(),
+    };
   }
 
   /** Adds a remark of the page's own. */
@@ -79,19 +131,33 @@ export class Conversation {
     const shown = message("assistant", "");
     const words = shown.querySelector(".words");
     const end = () => this.#log.removeAttribute("aria-busy");
+    let pointed = 0;
     shown.classList.add("waiting");
     this.#log.setAttribute("aria-busy", "true");
     this.#add(shown);
     return {
       append: (piece) => this.#keepingTheEnd(() => {
         shown.classList.remove("waiting");
-        words.textContent += piece;
+        if (words.firstChild) words.firstChild.appendData(piece);
+        else words.textContent = piece;
       }),
       finish: (text) => this.#keepingTheEnd(() => {
         shown.classList.remove("waiting");
-        words.textContent = text;
+        if (words.textContent !== text) words.textContent = text;
         end();
       }),
+      /** It was interrupted: shows only so much of it, or nothing. */
+      cut: (text) => this.#keepingTheEnd(() => {
+        shown.classList.remove("waiting");
+        shown.classList.add("cut");
+        words.textContent = text;
+        if (text === "") shown.remove();
+        end();
+      }),
+      /** Points at the sentence that is being said, after the one before; at none for null. */
+      point: (sentence) => {
+        pointed = point(words.firstChild, sentence, pointed);
+      },
       discard: () => {
         shown.remove();
         end();
@@ -101,14 +167,14 @@ export class Conversation {
 
   #add(shown) {
     this.#log.append(shown);
+    this.#followsEnd = true;
     this.#view.scrollTop = this.#view.scrollHeight;
     return shown;
   }
 
   /** Follows the reply as it grows, but not for someone who has scrolled up to read. */
   #keepingTheEnd(change) {
-    const atEnd = this.#view.scrollHeight - this.#view.scrollTop - this.#view.clientHeight < 48;
     change();
-    if (atEnd) this.#view.scrollTop = this.#view.scrollHeight;
+    if (this.#followsEnd) this.#view.scrollTop = this.#view.scrollHeight;
   }
 }

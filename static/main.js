@@ -2,6 +2,7 @@
 
 import * as api from "/static/api.js";
 import { Conversation, button, element } from "/static/conversation.js";
+import { Voice } from "/static/voice.js";
 import { retention } from "/static/words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -13,7 +14,11 @@ const MODES = {
   disconnected: "The language model does not answer at the moment.",
 };
 
+// What this server does with sound, as it says of itself.
+const ABSENT = ["not_configured", "offline"];
+
 const conversation = new Conversation($("log"), $("view"));
+let serverSpeaks = true;
 
 // The conversation on the page. A reply still under way holds its own, so that it cannot speak into another one.
 let shown = null;
@@ -68,6 +73,7 @@ async function begin() {
 }
 
 function show(session, earlier = null) {
+  voice.leave();
   shown = { ...session, busy: false };
   remember(session.id);
   conversation.clear();
@@ -129,6 +135,10 @@ async function announceAfterTurn(session) {
 
 async function showMode() {
   const health = await api.health().catch(() => null);
+  if (health) {
+    serverSpeaks = !ABSENT.includes(health.services.tts);
+    voice.offer({ hears: !ABSENT.includes(health.services.stt) });
+  }
   const why = MODES[health?.services.llm];
   $("mode").hidden = !why;
   if (!why) return;
@@ -147,6 +157,7 @@ function send() {
   const text = $("message").value;
   if (!shown || shown.busy || text.trim() === "") return;
   say();
+  voice.typed();
   $("message").value = "";
   deliver(shown, { text, id: api.turnId(), said: conversation.say("user", text) });
 }
@@ -155,12 +166,21 @@ function send() {
 async function deliver(session, turn) {
   const reply = conversation.reply();
   setBusy(session, true);
+  let aloud = null;
   try {
-    const whole = await api.chat({ session_id: session.id, message: turn.text, turn_id: turn.id }, reply.append);
+    aloud = await voice.reader(session, reply);
+    const asked = { session_id: session.id, message: turn.text, turn_id: turn.id, speak: aloud !== null && serverSpeaks };
+    const onPiece = (piece) => {
+      reply.append(piece);
+      aloud?.text(piece);
+    };
+    const whole = await api.chat(asked, onPiece, (url) => aloud?.file(url));
     reply.finish(whole.text);
+    aloud?.end(whole.degraded);
     setBusy(session, false);
     await announceAfterTurn(session);
   } catch (failure) {
+    aloud?.fail();
     reply.discard();
     setBusy(session, false);
     if (!(failure instanceof api.Failure)) throw failure;
@@ -192,6 +212,30 @@ async function recover(session, turn, failure) {
   // Not in this tab: it holds what was written.
   if (failure.signIn) return conversation.unsent("You are signed out. What you wrote is still here.", retry, signInElsewhere(failure));
   conversation.unsent(`${failure.message} What you wrote is still here.`, retry);
+}
+
+/** A spoken turn could not be taken. Trying again sends the recording once more, as the same turn. */
+async function recoverSpoken(session, failure, retry) {
+  if (session !== shown) return;
+  if (await isExpired(session, failure)) {
+    return attempt(() => startAnew("The old conversation has expired and is gone. This is a new one: please say it again."));
+  }
+  if (session !== shown) return;
+  conversation.unsent(`${failure.message} What you said is still here.`, () => {
+    if (session.busy) return recoverSpoken(session, failure, retry);
+    retry();
+  });
+}
+
+/** A browser does not tell why a socket was refused. */
+async function isExpired(session, failure) {
+  if (failure.code !== "unreachable") return failure.code === "session_not_found";
+  try {
+    await api.session(session.id, { limit: 1 });
+    return false;
+  } catch (refused) {
+    return isGone(refused);
+  }
 }
 
 function signInElsewhere(failure) {
@@ -243,6 +287,20 @@ function loaded(module) {
     throw new api.Failure(0, "unreachable", "This part of the page cannot be loaded right now.");
   });
 }
+
+const voice = new Voice(
+  { talk: $("talk"), handsFree: $("hands-free"), aloud: $("aloud"), panel: $("voice") },
+  {
+    conversation,
+    session: () => shown,
+    serverSpeaks: () => serverSpeaks,
+    busy: setBusy,
+    settled: announceAfterTurn,
+    failed: recoverSpoken,
+    note: say,
+  },
+  loaded,
+);
 
 $("composer").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -1,27 +1,41 @@
-//! Audio replies on disk: find, list, delete. Rows and files are two things; whoever deletes says in which order.
+//! Audio replies on disk: save, find, list, delete. Rows and files are two things; whoever deletes says in which order.
+//! Beside them lie the persona's phrases, which have no rows.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension};
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::adapters::data_dir::TEMPORARY_PREFIX;
+use crate::adapters::data_dir::{DataDir, TEMPORARY_PREFIX};
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::session_store::audio_file;
-use crate::domain::audio::{AudioFormat, AudioId, file_name, parse_file_name};
+use crate::domain::audio::{
+    AudioFormat, AudioId, PhraseId, file_name, is_phrase_file_name, parse_file_name, phrase_file_name,
+};
 use crate::domain::clock::Timestamp;
+use crate::domain::session::{CheckpointId, SessionId};
 
 /// One audio file.
 #[derive(Debug, Clone)]
 pub struct AudioFile {
-    /// Its id.
-    pub id: AudioId,
+    /// Its id; `None` for a phrase of the persona.
+    pub id: Option<AudioId>,
     /// Where it lies.
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
     /// When it was written.
     pub written_at: Timestamp,
+}
+
+impl AudioFile {
+    /// As it is told of: whoever knows an audio reply's id can hear it.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        self.id.map_or_else(|| "a spoken phrase".to_owned(), |id| format!("audio {}…", id.short()))
+    }
 }
 
 /// What an interrupted write left.
@@ -39,6 +53,84 @@ pub fn path_of(dir: &Path, id: AudioId, format: AudioFormat) -> PathBuf {
     dir.join(file_name(id, format))
 }
 
+/// Writes an audio reply: it has its name only once it is whole and on disk.
+///
+/// # Errors
+/// When it cannot be written; nothing of it is left then.
+pub fn save(dir: &DataDir, id: AudioId, format: AudioFormat, sound: &[u8]) -> Result<(), DiskError> {
+    let temporary = DataDir::temporary_in(dir.audio());
+    let written = write(&temporary, sound)
+        .and_then(|()| dir.owner().adopt(&temporary))
+        .and_then(|()| disk::publish(&temporary, &path_of(dir.audio(), id, format)));
+    if written.is_err() {
+        drop(disk::remove_if_there(&temporary));
+    }
+    written
+}
+
+/// True when the audio directory's disk has more room than `MIN_FREE_DISK_BYTES`, or cannot be asked: writing will tell.
+#[must_use]
+pub fn has_room(dir: &DataDir) -> bool {
+    disk::free_bytes(dir.audio()).map_or(true, |free| free >= dir.min_free_bytes())
+}
+
+fn write(path: &Path, sound: &[u8]) -> Result<(), DiskError> {
+    let mut file = disk::create_private(path)?;
+    file.write_all(sound).and_then(|()| file.sync_data()).naming("write", path)
+}
+
+/// The sound of a phrase, if it is kept.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn kept_phrase(dir: &Path, id: PhraseId) -> Result<Option<Bytes>, DiskError> {
+    for format in AudioFormat::ALL {
+        let path = dir.join(phrase_file_name(id, format));
+        match fs::read(&path).naming("read", &path) {
+            Ok(sound) => return Ok(Some(sound.into())),
+            Err(error) if error.is_missing() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// Keeps the sound of a phrase. One that is kept already stays.
+///
+/// # Errors
+/// When it cannot be written; nothing of it is left then.
+pub fn keep_phrase(dir: &DataDir, id: PhraseId, format: AudioFormat, sound: &[u8]) -> Result<(), DiskError> {
+    let temporary = DataDir::temporary_in(dir.audio());
+    let written = write(&temporary, sound).and_then(|()| dir.owner().adopt(&temporary));
+    let written =
+        written.and_then(|()| disk::publish(&temporary, &dir.audio().join(phrase_file_name(id, format))));
+    drop(disk::remove_if_there(&temporary));
+    match written {
+        Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+/// Deletes the oldest files until the others have at most `budget` bytes. Returns those that went and what is left.
+///
+/// # Errors
+/// When the directory cannot be read or a file cannot be removed.
+pub fn evict(dir: &Path, budget: u64) -> Result<(Vec<AudioFile>, u64), DiskError> {
+    let mut files = list(dir)?;
+    files.sort_by_key(|file| file.written_at);
+    let mut left: u64 = files.iter().map(|file| file.bytes).sum();
+    let mut gone = Vec::new();
+    for file in files {
+        if left <= budget {
+            break;
+        }
+        remove_file(&file.path)?;
+        left -= file.bytes;
+        gone.push(file);
+    }
+    Ok((gone, left))
+}
+
 /// Every audio file of ours in `dir`: regular files with a name of ours. Links, directories and foreign files are not
 /// looked at.
 ///
@@ -48,7 +140,12 @@ pub fn list(dir: &Path) -> Result<Vec<AudioFile>, DiskError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).naming("list", dir)? {
         let entry = entry.naming("list", dir)?;
-        let Some((id, _)) = entry.file_name().to_str().and_then(parse_file_name) else { continue };
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let id = parse_file_name(name).map(|(id, _)| id);
+        if id.is_none() && !is_phrase_file_name(name) {
+            continue;
+        }
         // Not `metadata()` of the path: that would follow a link.
         let Ok(meta) = entry.metadata() else { continue };
         if !meta.is_file() {
@@ -123,6 +220,50 @@ pub fn format_of(connection: &Connection, id: AudioId) -> rusqlite::Result<Optio
     let mut statement = connection.prepare_cached("SELECT format FROM audio WHERE public_id = ?1")?;
     let format: Option<String> = statement.query_row([id.as_bytes()], |row| row.get(0)).optional()?;
     Ok(format.as_deref().and_then(AudioFormat::from_extension))
+}
+
+/// Notes that the turn's answer can be heard as this audio.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn attach(
+    connection: &Connection,
+    (session, checkpoint): (SessionId, CheckpointId),
+    (id, format): (AudioId, AudioFormat),
+    bytes: u64,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO audio (public_id, session_id, format, bytes, created_at)
+             SELECT ?1, id, ?2, ?3, ?4 FROM sessions WHERE public_id = ?5",
+        )?
+        .execute(params![id.as_bytes(), format.extension(), bytes, at.as_millis(), session.as_bytes()])?;
+    connection
+        .prepare_cached(
+            "UPDATE checkpoints SET audio_id = (SELECT id FROM audio WHERE public_id = ?1)
+             WHERE session_id = (SELECT id FROM sessions WHERE public_id = ?2) AND public_id = ?3",
+        )?
+        .execute(params![id.as_bytes(), session.as_bytes(), checkpoint.as_bytes()])?;
+    Ok(())
+}
+
+/// Makes what was heard of it the answer of a kept turn, where the turn is still there.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn heard_only(
+    connection: &Connection,
+    (session, checkpoint): (SessionId, CheckpointId),
+    heard: &str,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE checkpoints SET answered = ?3 WHERE public_id = ?2
+             AND session_id = (SELECT id FROM sessions WHERE public_id = ?1)",
+        )?
+        .execute(params![session.as_bytes(), checkpoint.as_bytes(), heard])?;
+    Ok(())
 }
 
 /// True when some checkpoint refers to the audio reply.

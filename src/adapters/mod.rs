@@ -42,6 +42,7 @@ pub mod set_aside;
 pub mod sign_in_store;
 mod small_file;
 pub mod snapshot;
+pub mod speech;
 pub mod sqlite;
 pub mod summary_store;
 pub mod upstream;

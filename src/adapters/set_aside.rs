@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::adapters::data_dir::{DataDir, DataDirError};
 use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::leftovers::remove_leftovers;
 use crate::adapters::small_file;
 use crate::domain::clock::Timestamp;
 
@@ -127,6 +128,10 @@ fn put_back(dir: &DataDir, pending: &Pending) -> Result<(), DiskError> {
     }
     if aside.is_dir() {
         fs::remove_dir(&aside).naming("remove", &aside)?;
+    }
+    if place(dir).is_dir() {
+        // A directory that was killed before it had its name.
+        remove_leftovers(&place(dir))?;
     }
     disk::flush_dir(home(dir))?;
     finish(dir)

@@ -3,6 +3,7 @@
 use crate::adapters::disk::DiskError;
 use crate::adapters::sqlite::DbError;
 use crate::domain::chat::ChatError;
+use crate::domain::speech::SpeechError;
 
 /// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,9 @@ pub enum AppError {
     /// The model does not answer; nothing was kept.
     #[error(transparent)]
     Model(#[from] ChatError),
+    /// Something cannot be heard or spoken; nothing was kept.
+    #[error(transparent)]
+    Speech(#[from] SpeechError),
     /// Nobody's fault outside; the cause is for the log.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -45,8 +45,8 @@ impl App {
         let usable = self.database.is_ready() && self.storage_is_usable().await;
         Services {
             llm: self.model.state(),
-            stt: ServiceState::NotConfigured,
-            tts: ServiceState::NotConfigured,
+            stt: self.transcriber.as_ref().map_or(ServiceState::NotConfigured, |hears| hears.state()),
+            tts: self.synthesizer.as_ref().map_or(ServiceState::NotConfigured, |speaks| speaks.state()),
             qdrant: ServiceState::NotConfigured,
             sqlite: if usable { ServiceState::Connected } else { ServiceState::Disconnected },
         }

@@ -8,8 +8,10 @@ use crate::adapters::database::Database;
 use crate::config::{LimitsConfig, RetentionConfig, SummaryConfig};
 use crate::domain::chat::{ChatModel, Persona, SmallModel};
 use crate::domain::clock::Clock;
+use crate::domain::speech::{Synthesizer, Transcriber};
 use crate::domain::upstream::Upstream;
 
+pub mod aloud;
 pub mod audio;
 pub mod error;
 pub mod export;
@@ -18,6 +20,7 @@ pub mod house;
 pub mod inventory;
 mod learning;
 pub mod memories;
+mod passing_audio;
 mod person_turns;
 pub mod persons;
 mod recent_turns;
@@ -25,6 +28,7 @@ pub mod running_turns;
 mod session_lines;
 pub mod sessions;
 pub mod sign_ins;
+mod silences;
 mod summaries;
 pub mod turn;
 pub mod upkeep;
@@ -37,6 +41,8 @@ pub struct App {
     pub(crate) database: Database,
     pub(crate) data_dir: DataDir,
     pub(crate) model: Arc<dyn ChatModel>,
+    pub(crate) transcriber: Option<Arc<dyn Transcriber>>,
+    pub(crate) synthesizer: Option<Arc<dyn Synthesizer>>,
     pub(crate) small_model: Option<Arc<dyn SmallModel>>,
     pub(crate) summary: SummaryConfig,
     pub(crate) summaries: summaries::Summaries,
@@ -47,6 +53,9 @@ pub struct App {
     pub(crate) limits: LimitsConfig,
     pub(crate) turns: running_turns::Turns,
     pub(crate) recent: recent_turns::RecentTurns,
+    pub(crate) passing: passing_audio::PassingAudio,
+    pub(crate) audio_bytes: audio::AudioBytes,
+    pub(crate) silences: silences::Silences,
     pub(crate) probe: health::Probe,
     pub(crate) learner: learning::Learner,
     pub(crate) lookout: Arc<house::Lookout>,
@@ -62,6 +71,10 @@ pub struct Parts {
     pub data_dir: DataDir,
     /// Who answers.
     pub model: Arc<dyn ChatModel>,
+    /// Who hears; `None`: nobody.
+    pub transcriber: Option<Arc<dyn Transcriber>>,
+    /// Who speaks; `None`: nobody.
+    pub synthesizer: Option<Arc<dyn Synthesizer>>,
     /// Who sums up what was said long ago; `None`: nobody does.
     pub small_model: Option<Arc<dyn SmallModel>>,
     /// When that is done.
@@ -88,6 +101,8 @@ impl App {
             database: parts.database,
             data_dir: parts.data_dir,
             model: parts.model,
+            transcriber: parts.transcriber,
+            synthesizer: parts.synthesizer,
             small_model: parts.small_model,
             summary: parts.summary,
             summaries: summaries::Summaries::default(),
@@ -98,6 +113,9 @@ impl App {
             limits: parts.limits,
             turns,
             recent: recent_turns::RecentTurns::default(),
+            passing: passing_audio::PassingAudio::default(),
+            audio_bytes: audio::AudioBytes::default(),
+            silences: silences::Silences::default(),
             probe: health::Probe::default(),
             learner: learning::Learner::default(),
             lookout: Arc::new(house::Lookout::new(runtime)),

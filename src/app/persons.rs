@@ -99,6 +99,7 @@ impl App {
         };
         let deleted = self.delete_rows("erase a person", erase).await;
         self.recent.forget_all();
+        self.passing.forget_person(person.key);
         let deleted = deleted?;
         self.forget_files(deleted).await?;
         self.make_reserve_whole().await?;

@@ -175,6 +175,11 @@ impl Turns {
         self.tracker.spawn_on(work.in_current_span(), &self.runtime);
     }
 
+    /// Runs what nobody waits for, not even the server's end.
+    pub(crate) fn leave_running(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.runtime.spawn(work));
+    }
+
     /// Runs what the server does not wait for when it stops: then it is dropped.
     pub(crate) fn spawn_aside(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stopping = self.stopping.clone();
@@ -200,6 +205,10 @@ impl Turns {
             }
         });
         told.await.unwrap_or_else(|error| Err(AppError::Internal(Box::new(error))))
+    }
+
+    pub(crate) async fn stopping(&self) {
+        self.stopping.cancelled().await;
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -64,8 +64,11 @@ impl App {
             let known = token.map(|token| person_store::find(db, &token)).transpose()?.flatten();
             let (person, new_token, first_for_a_while) = match known {
                 Some(person) => {
-                    person_store::touch(db, person.key, now)?;
-                    (person.key, None, persons::is_first_for_a_while(person, now))
+                    let first_for_a_while = persons::is_first_for_a_while(person, now);
+                    if first_for_a_while {
+                        person_store::touch(db, person.key, now)?;
+                    }
+                    (person.key, None, first_for_a_while)
                 }
                 None => (person_store::insert(db, &fresh, now)?, Some(fresh), false),
             };
@@ -195,6 +198,7 @@ impl App {
         };
         let deleted = self.delete_rows("delete a session", delete).await;
         self.recent.forget(id);
+        self.passing.forget(id);
         let deleted = deleted?;
         if deleted.sessions == 0 {
             return Err(AppError::SessionNotFound);

@@ -1,4 +1,5 @@
-//! One turn: wait for its place in the session's line, read what was said before, let the model answer, commit.
+//! One turn: wait for its place in the session's line, read what was said before, hear the recording if there is one, let the
+//! model answer, speak, commit.
 //!
 //! | what happens | what becomes of the turn |
 //! |---|---|
@@ -9,6 +10,12 @@
 //! | words of self-harm are heard | a caring answer with where to find help, without the model, whether it answers or not |
 //! | a summary cannot be made | the turn knows nothing of it; tried again after the next one |
 //! | memories cannot be searched | it goes on without them: `degraded: ["memory"]` |
+//! | hearing is down, or nobody was set up to hear | fatal: 503, nothing is kept |
+//! | a recording cannot be understood | fatal: 400, nothing is kept |
+//! | nothing is said in a recording | a gentle answer, then an empty one; nothing is kept |
+//! | speech is down, or nobody was set up to speak | the reply comes as text, `degraded: ["speech"]` |
+//! | the sound cannot be kept | the same |
+//! | the person interrupts | the work is dropped at once; what they had heard of the reply is kept |
 //! | the disk is low or full | fatal: 507, nothing is kept |
 //! | the person has had the day's turns, or as many run | refused: 429, the model is not asked |
 //! | the session is deleted meanwhile | fatal: 404, nothing is kept |
@@ -27,41 +34,56 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::adapters::session_store::{self, Committed};
-use crate::app::recent_turns::Taken;
 use crate::app::running_turns::{Registered, Running};
 use crate::app::{App, AppError};
-use crate::domain::chat::{ChatError, Pace, Prompt};
-use crate::domain::clock::Timestamp;
-use crate::domain::crisis;
-use crate::domain::session::{Checkpoint, CheckpointId, title_of};
+use crate::domain::chat::Pace;
+use crate::domain::heard::Interruption;
+use crate::domain::person::PersonToken;
+use crate::domain::session::{SessionId, TurnId};
+use crate::domain::speech::Recording;
 
 mod again;
 mod before;
 mod daily;
 mod events;
+mod hearing;
+mod interrupted;
 mod remembered;
+mod sounded;
+mod speaking;
+mod work;
 
 use before::replay;
-pub use events::{Timings, TurnEvent, TurnEvents, TurnReply, TurnRequest};
+pub use events::{SilenceReply, Timings, TurnEvent, TurnEvents, TurnReply};
 use remembered::Remembered;
+pub use speaking::Voice;
+use work::Work;
 
 const WAITING_EVENTS: usize = 32;
 /// A named turn that nobody waits for any more is given so long.
 const FINISH_ALONE: Duration = Duration::from_secs(10);
 
-struct Work {
-    app: Arc<App>,
-    request: TurnRequest,
-    taken: Taken,
-    person: i64,
-    events: mpsc::Sender<TurnEvent>,
-    began: Instant,
-    said_at: Timestamp,
-    remembered: Remembered,
+/// What a client asks for.
+#[derive(Clone)]
+pub struct TurnRequest {
+    /// In which conversation.
+    pub session: SessionId,
+    /// What the person said; empty where that is in the recording.
+    pub message: String,
+    /// What the person said, as sound.
+    pub recording: Option<Recording>,
+    /// The token of whoever asks, if one came; without it nobody's memories take part.
+    pub token: Option<PersonToken>,
+    /// The client's name for this turn, which makes it safe to send again.
+    pub turn: Option<TurnId>,
+    /// Whether the reply is watched as it appears.
+    pub pace: Pace,
+    /// How the reply is to be heard.
+    pub voice: Voice,
+    /// Tells when the person interrupts, if they can.
+    pub interrupt: Option<watch::Receiver<Option<Interruption>>>,
 }
 
 impl App {
@@ -71,7 +93,11 @@ impl App {
     /// An invalid message, an unknown session, a low disk, too many turns: here, of the person, or in all.
     pub async fn begin_turn(self: &Arc<Self>, request: TurnRequest) -> Result<TurnEvents, AppError> {
         self.turns.take_new()?;
-        self.check_message(&request.message)?;
+        if request.recording.is_some() {
+            self.check_hearing()?
+        } else {
+            self.check_message(&request.message)?
+        }
         let (events, receiver) = mpsc::channel(WAITING_EVENTS);
         // Before the look at what was kept: a turn that ends between the two would be answered anew.
         match self.turns.register(request.session, request.turn) {
@@ -93,7 +119,7 @@ impl App {
         if request.turn.is_some() && self.turns.is_busy(request.session) {
             // What was kept before needs no place in the line.
             if let Some(before) = self.kept_before(&request).await? {
-                replay(&events, &request, before).await;
+                replay(self, &events, &request, before).await;
                 return Ok(());
             }
         }
@@ -101,7 +127,7 @@ impl App {
         let head = self.turns.first_in_line(standing).await?;
         let mut taken = self.recent.take(request.session);
         if let Some(before) = self.look_up(&request, &mut taken).await? {
-            replay(&events, &request, before).await;
+            replay(self, &events, &request, before).await;
             return Ok(());
         }
         self.room_to_grow()?;
@@ -118,6 +144,8 @@ impl App {
             began,
             said_at,
             remembered: Remembered::default(),
+            written: Arc::default(),
+            spoken: Arc::default(),
         };
         self.turns.spawn(async move {
             // Let go from the last to the first: the next turn of the session is to find a place.
@@ -132,6 +160,7 @@ impl App {
     pub async fn drain_turns(&self) {
         self.turns.stop();
         self.turns.ended().await;
+        self.passing.stop();
     }
 
     /// True once new turns are refused.
@@ -140,12 +169,17 @@ impl App {
         self.turns.is_draining()
     }
 
+    /// Resolves when the server begins to stop.
+    pub async fn stopping(&self) {
+        self.turns.stopping().await;
+    }
+
     /// Refuses new turns.
     pub fn stop_turns(&self) {
         self.turns.stop();
     }
 
-    fn check_message(&self, message: &str) -> Result<(), AppError> {
+    pub(super) fn check_message(&self, message: &str) -> Result<(), AppError> {
         let wrong = |message: String| AppError::Invalid { field: "message", message };
         if message.trim().is_empty() {
             return Err(wrong("must not be empty".to_owned()));
@@ -155,150 +189,6 @@ impl App {
             return Err(wrong(format!("must have at most {most} characters")));
         }
         Ok(())
-    }
-}
-
-/// Resolves when nobody has waited for the turn for as long as it may finish alone.
-async fn left_alone(events: &mpsc::Sender<TurnEvent>, running: Option<&Running>) {
-    events.closed().await;
-    if let Some(running) = running {
-        running.alone_for(FINISH_ALONE).await;
-    }
-}
-
-impl Work {
-    async fn run(mut self, running: Option<Running>) {
-        if let Some(running) = &running {
-            running.begins();
-        }
-        let (events, mut timings) = (self.events.clone(), Timings::default());
-        let text = tokio::select! {
-            biased;
-            text = self.answer_in_time(&mut timings) => text,
-            () = left_alone(&events, running.as_ref()) => {
-                if let Some(running) = &running {
-                    running.is_given_up();
-                }
-                tracing::info!(event = "chat_cancelled", "The client went away; nothing was kept");
-                return;
-            }
-        };
-        let last = match text {
-            Ok(text) => self.keep(text, timings).await.map_or_else(TurnEvent::Failed, TurnEvent::Done),
-            Err(error) => {
-                self.app.uncount_turn(self.person, self.said_at).await;
-                TurnEvent::Failed(error)
-            }
-        };
-        // Before its end is told: whoever sends it again after a failure is not to hear of that once more.
-        drop(running);
-        drop(events.send(last).await);
-    }
-
-    async fn keep(&mut self, text: String, mut timings: Timings) -> Result<TurnReply, AppError> {
-        timings.llm_generation_ms = millis(self.began);
-        let checkpoint = Checkpoint {
-            id: CheckpointId::random(),
-            said: self.request.message.clone(),
-            answered: text,
-            said_at: self.said_at,
-            answered_at: self.app.clock.now(),
-            audio: None,
-        };
-        let kept = self.commit(checkpoint).await?;
-        timings.total_ms = millis(self.began);
-        timings.commit_ms = round(timings.total_ms - timings.llm_generation_ms);
-        tracing::info!(
-            event = "chat_completed",
-            session = self.request.session.short(),
-            chars_said = self.request.message.chars().count(),
-            chars_answered = kept.answered.chars().count(),
-            first_token_ms = timings.first_token_ms,
-            total_ms = timings.total_ms,
-            "A turn was completed"
-        );
-        let memories = std::mem::take(&mut self.remembered.memories);
-        Ok(TurnReply {
-            session: self.request.session,
-            checkpoint: kept.id,
-            text: kept.answered,
-            memories: memories.into_iter().map(|found| (found.memory.id, found.memory.text)).collect(),
-            degraded: if self.remembered.failed { vec!["memory"] } else { Vec::new() },
-            timings,
-        })
-    }
-
-    async fn answer_in_time(&mut self, timings: &mut Timings) -> Result<String, AppError> {
-        let longest = self.app.workflow;
-        let answered = tokio::time::timeout(longest, self.answer(timings)).await;
-        answered
-            .unwrap_or_else(|_| Err(ChatError::TimedOut("the whole answer took too long".to_owned()).into()))
-    }
-
-    async fn answer(&mut self, timings: &mut Timings) -> Result<String, AppError> {
-        self.remembered = self.recall().await;
-        timings.memory_retrieval_ms = millis(self.began);
-        let before = self.taken.conversation.as_ref();
-        let prompt = Prompt {
-            persona: self.app.persona.clone(),
-            memories: self.remembered.memories.iter().map(|found| found.memory.text.clone()).collect(),
-            summary: before.and_then(|before| before.summary.clone()),
-            history: before.map(|before| before.history.clone()).unwrap_or_default(),
-            said: self.request.message.clone(),
-            said_at: self.said_at,
-            pace: self.request.pace,
-        };
-        let mut pieces = match crisis::answer(&prompt) {
-            Some(caring) => stream::iter([Ok(caring)]).boxed(),
-            None => self.app.model.reply(prompt),
-        };
-        let mut text = String::new();
-        while let Some(piece) = pieces.next().await {
-            let piece = piece?;
-            if text.is_empty() {
-                timings.first_token_ms = millis(self.began);
-            }
-            text.push_str(&piece);
-            if self.request.pace == Pace::Live {
-                // A reader that has gone away is noticed by `run`.
-                drop(self.events.send(TurnEvent::Token(piece)).await);
-            }
-        }
-        Ok(text)
-    }
-
-    async fn commit(&mut self, checkpoint: Checkpoint) -> Result<Checkpoint, AppError> {
-        let (session, turn) = (self.request.session, self.request.turn);
-        let title = title_of(&self.request.message);
-        let kept = checkpoint.clone();
-        let trace = self.trace();
-        let write = move |db: &rusqlite::Connection| {
-            let committed = session_store::commit_turn(db, session, turn, &checkpoint, &title)?;
-            let forgotten = trace.leave(db, session, &committed)?;
-            Ok((committed, forgotten))
-        };
-        let (committed, forgotten) = self.app.database.write("keep a turn", write).await?;
-        match committed {
-            Committed::New(turns) => {
-                self.follow(forgotten);
-                self.remember(&kept, turns);
-                Ok(kept)
-            }
-            Committed::Before(before) => Ok(before),
-            Committed::SessionGone => Err(AppError::SessionNotFound),
-        }
-    }
-
-    /// Leaves the conversation, with this turn as the last of `turns`, to the next one. When others were added
-    /// meanwhile, by an import, the next one has to read them.
-    fn remember(&mut self, kept: &Checkpoint, turns: u64) {
-        if let Some(mut conversation) = self.taken.conversation.take() {
-            conversation.add(self.request.turn, kept, self.app.history_turns());
-            self.app.sum_up_if_long(self.request.session, conversation.not_summed_up);
-            if conversation.turns == turns {
-                self.app.recent.put(self.request.session, &self.taken, conversation);
-            }
-        }
     }
 }
 

@@ -19,6 +19,7 @@ mod raw;
 mod read;
 mod server;
 mod settings;
+mod speech;
 
 pub use maint::MaintConfig;
 pub use outside::{BreakerConfig, LlmConfig, OutsideConfig, SummaryConfig};
@@ -26,6 +27,7 @@ pub use problems::Problems;
 pub use raw::Flags;
 pub use server::{AccessConfig, LimitsConfig, ServerConfig};
 pub use settings::describe;
+pub use speech::{CommandLine, Hearing, SECRETS, Speaking, SpeechApi, SpeechConfig};
 
 /// Where things lie on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

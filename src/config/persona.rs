@@ -23,7 +23,8 @@ pub(crate) enum PersonaError {
 
 /// The persona in the file at `path`, or the built-in one.
 pub(crate) fn load(path: Option<&Path>) -> Result<Persona, PersonaError> {
-    let Some(path) = path else { return parse(BUILT_IN, Path::new("the built-in persona")) };
+    let built_in = parse(BUILT_IN, Path::new("the built-in persona"));
+    let Some(path) = path else { return built_in };
     let unreadable = |source| PersonaError::Unreadable { path: path.to_owned(), source };
     let mut text = String::new();
     // What a file says of its size is not believed: a device says 0 and goes on for ever.
@@ -31,7 +32,12 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Persona, PersonaError> {
     if read.map_err(unreadable)? as u64 > MOST_BYTES {
         return Err(PersonaError::TooLarge(path.to_owned()));
     }
-    parse(&text, path)
+    let mut persona = parse(&text, path)?;
+    // Files from before there was speech say nothing of it.
+    if persona.silence.is_empty() {
+        persona.silence = built_in?.silence;
+    }
+    Ok(persona)
 }
 
 fn parse(text: &str, path: &Path) -> Result<Persona, PersonaError> {
@@ -45,6 +51,9 @@ fn parse(text: &str, path: &Path) -> Result<Persona, PersonaError> {
     ];
     if let Some((name, _)) = texts.iter().find(|(_, text)| text.trim().is_empty()) {
         return Err(wrong(format!("{name} must not be empty")));
+    }
+    if persona.silence.iter().any(|text| text.trim().is_empty()) {
+        return Err(wrong("silence must have no empty text".to_owned()));
     }
     for (name, list) in [("greetings", &persona.greetings), ("crisis.answers", &persona.crisis.answers)] {
         if list.is_empty() || list.iter().any(|text| text.trim().is_empty()) {

@@ -13,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::config::problems::{Origin, Problems};
 use crate::config::raw::{Flags, Given};
-use crate::config::{LogConfig, LogFormat, RetentionConfig, StorageConfig};
+use crate::config::{CommandLine, LogConfig, LogFormat, RetentionConfig, StorageConfig};
 use crate::domain::address::BaseUrl;
 use crate::domain::retention::RetentionDays;
 use crate::domain::secret::{ApiKey, Secret};
@@ -73,6 +73,16 @@ impl Reader {
         self.value(name).map_or(default, |(value, _)| PathBuf::from(value))
     }
 
+    /// A program and its arguments, as a shell would take them apart.
+    pub fn command(&mut self, name: &str) -> Option<CommandLine> {
+        let must = "must be a program and its arguments, quoted as for a shell";
+        self.parsed(name, None, must, |text| {
+            let mut words = shlex::split(text)?.into_iter();
+            let program = words.next().filter(|program| !program.is_empty())?;
+            Some(Some(CommandLine { program, arguments: words.collect() }))
+        })
+    }
+
     pub fn path_if_given(&self, name: &str) -> Option<PathBuf> {
         self.value(name).map(|(value, _)| PathBuf::from(value))
     }
@@ -93,6 +103,16 @@ impl Reader {
         let must = "must be 1 to 200 letters, digits and signs of ASCII, without spaces";
         self.parsed(name, default.to_owned(), must, |text| {
             let plain = text.len() <= 200 && text.bytes().all(|byte| byte.is_ascii_graphic());
+            plain.then(|| text.to_owned())
+        })
+    }
+
+    /// The name of a voice, which becomes a part of an address; empty when it is not given.
+    pub fn voice_id(&mut self, name: &str) -> String {
+        let must = "must be the id of a voice: letters and digits";
+        self.parsed(name, String::new(), must, |text| {
+            let plain =
+                text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
             plain.then(|| text.to_owned())
         })
     }

@@ -11,7 +11,7 @@ use crate::config::persona;
 use crate::config::problems::Problems;
 use crate::config::raw::{Flags, Given};
 use crate::config::read::Reader;
-use crate::config::{LogConfig, RetentionConfig, StorageConfig};
+use crate::config::{LogConfig, RetentionConfig, SpeechConfig, StorageConfig, speech};
 use crate::domain::chat::Persona;
 use crate::domain::secret::Secret;
 
@@ -90,6 +90,8 @@ pub struct ServerConfig {
     pub allowed_origins: Vec<String>,
     /// What those who come have to know.
     pub access: AccessConfig,
+    /// Hearing and speaking.
+    pub speech: SpeechConfig,
     /// The services outside.
     pub outside: OutsideConfig,
     /// Who the companion is.
@@ -138,7 +140,9 @@ impl ServerConfig {
         let trusted_proxies = reader.networks("TRUSTED_PROXIES");
         let allowed_origins = reader.origins("ALLOWED_ORIGINS");
         let outside = outside::read(&mut reader);
-        refuse_to_pay_for_everyone(&mut reader, &host, &outside);
+        let speech = speech::speech(&mut reader, outside.llm.as_ref());
+        let paid: Vec<_> = outside.paid().into_iter().chain(speech.paid()).collect();
+        refuse_to_pay_for_everyone(&mut reader, &host, &paid);
         let log = reader.log();
         let api_docs = reader.yes_or_no("ENABLE_API_DOCS", false);
         let ignored = reader.ignored();
@@ -155,6 +159,7 @@ impl ServerConfig {
                 trusted_proxies,
                 allowed_origins,
                 access,
+                speech,
                 outside,
                 persona,
                 log,
@@ -167,10 +172,9 @@ impl ServerConfig {
 }
 
 /// Whoever reaches the server could spend its operator's money.
-fn refuse_to_pay_for_everyone(reader: &mut Reader, host: &str, outside: &OutsideConfig) {
+fn refuse_to_pay_for_everyone(reader: &mut Reader, host: &str, paid: &[&str]) {
     let anonymous = reader.yes_or_no("ALLOW_ANONYMOUS", false);
     let closed = ["ACCESS_TOKEN", "ACCESS_TOKEN_FILE"].iter().any(|name| reader.is_given(name));
-    let paid = outside.paid();
     if anonymous || closed || paid.is_empty() || is_loopback(host) {
         return;
     }
@@ -281,6 +285,44 @@ mod tests {
             assert!(told.contains(part), "{part} is not in: {told}");
         }
         assert!(!told.contains("very-secret"));
+    }
+
+    #[test]
+    fn who_hears_and_who_speaks_follows_from_what_is_given() {
+        let speech = |given: &[(&str, &str)]| load(None, given, &[]).map(|config| config.speech);
+        let hears = |given: &[(&str, &str)]| format!("{:?}", speech(given).unwrap().hearing);
+        let speaks = |given: &[(&str, &str)]| format!("{:?}", speech(given).unwrap().speaking);
+        assert_eq!((hears(&[]), speaks(&[])), ("None".to_owned(), "None".to_owned()));
+        let groq = ("GROQ_API_KEY", "groq-secret");
+        assert!(hears(&[groq]).contains("api.groq.com") && !hears(&[groq]).contains("secret"));
+        let own = hears(&[groq, ("STT_BASE_URL", "http://ears:9000/v1")]);
+        assert!(own.contains("ears") && own.contains("key: None"), "a key is only for its own place: {own}");
+        assert!(
+            hears(&[groq, ("STT_COMMAND", "hear --fast 'two words'")])
+                .contains("[\"--fast\", \"two words\"]")
+        );
+        let elevenlabs = [("ELEVENLABS_API_KEY", "secret"), ("ELEVENLABS_VOICE_ID", "abc")];
+        let other = [("TTS_BASE_URL", "http://voice:9000/v1"), ("TTS_COMMAND", "espeak-ng --stdout")];
+        let both = [&elevenlabs[..], &other].concat();
+        assert!(speaks(&both).contains("api.elevenlabs.io"), "its key goes nowhere else");
+        assert!(speaks(&other).starts_with("Some(OpenAi"));
+        assert!(speaks(&other[1..]).starts_with("Some(Command"));
+        assert!(speaks(&[&both[..], &[("TTS_PROVIDER", "command")]].concat()).starts_with("Some(Command"));
+        assert_eq!(speaks(&[&both[..], &[("TTS_PROVIDER", "none")]].concat()), "None");
+        for (wrong, part) in [
+            (("TTS_PROVIDER", "parrot"), "elevenlabs, openai, command or none"),
+            (("TTS_PROVIDER", "command"), "needs TTS_COMMAND"),
+            (("TTS_PROVIDER", "openai"), "needs TTS_BASE_URL"),
+            (("TTS_PROVIDER", "elevenlabs"), "needs ELEVENLABS_API_KEY"),
+            (("ELEVENLABS_API_KEY", "secret"), "needs ELEVENLABS_VOICE_ID"),
+            (("ELEVENLABS_VOICE_ID", "../x"), "id of a voice"),
+            (("STT_COMMAND", "hear 'this"), "quoted as for a shell"),
+        ] {
+            let told = speech(&[wrong]).unwrap_err();
+            assert!(told.contains(part) && !told.contains("secret"), "{told}");
+        }
+        let open = load(None, &[&elevenlabs[..], &[("HOST", "0.0.0.0")]].concat(), &[]).unwrap_err();
+        assert!(open.contains("ELEVENLABS_API_KEY at your cost"), "{open}");
     }
 
     #[test]

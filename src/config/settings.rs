@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 53] = [
+pub(crate) const SETTINGS: [Setting; 68] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -40,6 +40,7 @@ pub(crate) const SETTINGS: [Setting; 53] = [
     setting("MAX_TURNS", "1024", "turns running at once"),
     setting("MAX_TURNS_PER_PERSON", "8", "turns of one person running at once"),
     setting("SESSION_QUEUE", "8", "turns waiting in one session, where they run one after the other"),
+    setting("MAX_VOICE_SOCKETS", "256", "voice sockets open at once; 8 per client address"),
     setting("RATE_LIMIT_ENABLED", "true", "`false` lets every client ask as often as it likes"),
     setting(
         "RATE_LIMIT_PER_MINUTE",
@@ -66,7 +67,7 @@ pub(crate) const SETTINGS: [Setting; 53] = [
     setting(
         "AUDIO_MAX_TOTAL_BYTES",
         "1073741824",
-        "audio replies beyond this are deleted by `cleanup-audio`, the oldest first",
+        "audio replies beyond this are deleted, the oldest first, by whoever saves one and by `cleanup-audio`",
     ),
     setting(
         "BACKUP_KEEP",
@@ -168,6 +169,51 @@ pub(crate) const SETTINGS: [Setting; 53] = [
         "10000",
         "memories of one person; for one more the least useful one goes, which the export tells",
     ),
+    setting(
+        "STT_BASE_URL",
+        "",
+        "an OpenAI-compatible API that hears; unset, where the model is (LLM_BASE_URL)",
+    ),
+    Setting {
+        name: "STT_API_KEY",
+        alias: Some("STT_API_KEY_FILE"),
+        default: "",
+        meaning: "the key that is sent there, or the file that holds it; unset, the model's where that is the same place",
+    },
+    setting("STT_MODEL_NAME", "whisper-large-v3", "the model that hears"),
+    setting(
+        "STT_COMMAND",
+        "",
+        "a program that hears: its last argument is the name of an audio file, what it writes is what was said",
+    ),
+    setting("STT_TIMEOUT", "60", "seconds a recording may take to be understood"),
+    setting(
+        "TTS_PROVIDER",
+        "",
+        "`elevenlabs`, `openai`, `command` or `none`; unset, the first of them that the settings below are for",
+    ),
+    Setting {
+        name: "ELEVENLABS_API_KEY",
+        alias: Some("ELEVENLABS_API_KEY_FILE"),
+        default: "",
+        meaning: "the key of ElevenLabs, or the file that holds it",
+    },
+    setting("ELEVENLABS_VOICE_ID", "", "which of its voices"),
+    setting("TTS_BASE_URL", "", "an OpenAI-compatible API that speaks"),
+    Setting {
+        name: "TTS_API_KEY",
+        alias: Some("TTS_API_KEY_FILE"),
+        default: "",
+        meaning: "the key that is sent there, or the file that holds it",
+    },
+    setting("TTS_MODEL_NAME", "", "the model that speaks; unset, `eleven_flash_v2_5` or `tts-1`"),
+    setting("TTS_VOICE", "alloy", "the voice of an OpenAI-compatible API"),
+    setting(
+        "TTS_COMMAND",
+        "",
+        "a program that speaks: it reads text and writes audio (`espeak-ng --stdout`)",
+    ),
+    setting("TTS_TIMEOUT_SECONDS", "30", "seconds a sentence may take to be spoken"),
     setting("PERSONA_FILE", "", "who the companion is (TOML); built in when unset"),
     setting("LOG_LEVEL", "INFO", "`TRACE`, `DEBUG`, `INFO`, `WARNING` or `ERROR`"),
     setting("LOG_FORMAT", "", "`console` or `json`; when unset, console on a terminal, else json"),

@@ -1,6 +1,6 @@
 //! Who the companion is, as its file tells it, and what it does at which time of the day.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::clock::Timestamp;
 
@@ -19,11 +19,87 @@ pub struct Persona {
     /// The same with a model behind it, as told to the model.
     #[serde(default = "honesty_with_model")]
     pub honesty_with_model: String,
+    /// What it says when nothing was heard; one is chosen. Never empty.
+    #[serde(default)]
+    pub silence: Vec<String>,
     /// What it says when words of self-harm were heard.
     pub crisis: Crisis,
+    /// How it speaks, where that can be set.
+    pub voice: Option<VoiceSettings>,
     /// What it does when.
     #[serde(default)]
     pub schedule: Schedule,
+}
+
+/// How a voice of ElevenLabs' speaks; what is left out is as the voice is set there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct VoiceSettings {
+    /// From lively (0) to even (1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stability: Option<Share>,
+    /// How closely it keeps to the voice it was made from, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub similarity_boost: Option<Share>,
+    /// How much it exaggerates, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub style: Option<Share>,
+    /// Still closer to the voice it was made from, and slower.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_speaker_boost: Option<bool>,
+    /// How fast it speaks, 0.7 to 1.2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<Speed>,
+}
+
+/// A number from 0 to 1, in thousandths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Share(u16);
+
+/// A number from 0.7 to 1.2, in thousandths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Speed(u16);
+
+impl TryFrom<f64> for Share {
+    type Error = &'static str;
+
+    fn try_from(number: f64) -> Result<Self, Self::Error> {
+        thousandths(number, 0, 1000).map(Self).ok_or("must be from 0 to 1")
+    }
+}
+
+impl TryFrom<f64> for Speed {
+    type Error = &'static str;
+
+    fn try_from(number: f64) -> Result<Self, Self::Error> {
+        thousandths(number, 700, 1200).map(Self).ok_or("must be from 0.7 to 1.2")
+    }
+}
+
+impl From<Share> for f64 {
+    fn from(share: Share) -> Self {
+        Self::from(share.0) / 1000.0
+    }
+}
+
+impl From<Speed> for f64 {
+    fn from(speed: Speed) -> Self {
+        Self::from(speed.0) / 1000.0
+    }
+}
+
+fn thousandths(number: f64, least: u16, most: u16) -> Option<u16> {
+    (least..=most).find(|known| (f64::from(*known) - number * 1000.0).abs() <= 0.5)
+}
+
+impl Persona {
+    /// What it says again and again, word for word.
+    pub fn phrases(&self) -> impl Iterator<Item = &str> {
+        let lists = [&self.greetings, &self.silence, &self.crisis.answers];
+        lists.into_iter().flatten().chain([&self.honesty, &self.crisis.help]).map(String::as_str)
+    }
 }
 
 /// For persona files that do not say.

@@ -74,7 +74,8 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
     counts.bytes_remaining = bytes.sum();
     check_fuse(job, &files, max_age)?;
     let orphaned = |file: &AudioFile| -> Result<bool, MaintError> {
-        Ok(options.orphans && file.written_at < settled && !is_referenced(job, file.id)?)
+        let Some(id) = file.id else { return Ok(false) };
+        Ok(options.orphans && file.written_at < settled && !is_referenced(job, id)?)
     };
     let doomed = audio_store::doomed(&files, cutoff, budget, orphaned)?;
     refuse_too_many(job, options, (doomed.len() + leftovers.len()) as u64, counts.files_scanned)?;
@@ -142,9 +143,9 @@ fn delete_files(
         match audio_store::remove_file(&file.path) {
             Ok(_) => {
                 counts.take_up(file.bytes);
-                gone.insert(file.id);
+                gone.extend(file.id);
             }
-            Err(error) => job.failed(format!("audio {}…", file.id.short()), &error.source),
+            Err(error) => job.failed(file.shown(), &error.source),
         }
         job.run.progress.advance("audio files deleted", counts.files_deleted, doomed.len() as u64);
     }

@@ -7,8 +7,9 @@ use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use crate::adapters::llm::LanguageModel;
 use crate::adapters::offline::OfflineCompanion;
+use crate::adapters::speech::SpeechUpstreams;
 use crate::adapters::upstream::{BreakerSettings, NoTls, Outbound, Patience, Setup, Upstream};
-use crate::config::{LlmConfig, OutsideConfig};
+use crate::config::{Hearing, LlmConfig, OutsideConfig, Speaking, SpeechApi, SpeechConfig};
 use crate::domain::chat::{ChatModel, SmallModel};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::secret::ApiKey;
@@ -38,25 +39,77 @@ impl Default for Substitutes {
 /// Whom the server asks.
 pub(super) struct Outside {
     pub(super) model: Arc<dyn ChatModel>,
+    pub(super) speech: SpeechUpstreams,
     pub(super) small_model: Option<Arc<dyn SmallModel>>,
     /// All of them, to be looked at.
     pub(super) upstreams: Vec<Arc<dyn upstream::Upstream>>,
 }
 
-pub(super) fn build(config: &OutsideConfig) -> Result<Outside, NoTls> {
-    let Some(llm) = &config.llm else {
-        return Ok(Outside { model: Arc::new(OfflineCompanion), small_model: None, upstreams: Vec::new() });
-    };
+pub(super) fn build(config: &OutsideConfig, speech: &SpeechConfig) -> Result<Outside, NoTls> {
     let outbound = Outbound::new()?;
-    let upstream = Upstream::new(&outbound, setup_of(llm, config));
-    upstream.look();
-    let model = LanguageModel::new(upstream.clone(), llm.model.clone());
-    let small_model = LanguageModel::new(upstream.clone(), llm.small_model.clone());
-    Ok(Outside {
-        model: Arc::new(model),
-        small_model: Some(Arc::new(small_model)),
-        upstreams: vec![upstream],
-    })
+    let mut upstreams: Vec<Arc<dyn upstream::Upstream>> = Vec::new();
+    let mut up = |setup: Setup| {
+        let upstream = Upstream::new(&outbound, setup);
+        upstream.look();
+        upstreams.push(upstream.clone());
+        upstream
+    };
+    let llm = config.llm.as_ref().map(|llm| (up(setup_of(llm, config)), llm));
+    let stt = hears(config, speech).map(&mut up);
+    let tts = speaks(config, speech).map(&mut up);
+    let speech = SpeechUpstreams { stt, tts };
+    let Some((upstream, llm)) = llm else {
+        return Ok(Outside { model: Arc::new(OfflineCompanion), speech, small_model: None, upstreams });
+    };
+    let model = Arc::new(LanguageModel::new(upstream.clone(), llm.model.clone()));
+    let small_model = LanguageModel::new(upstream, llm.small_model.clone());
+    Ok(Outside { model, speech, small_model: Some(Arc::new(small_model)), upstreams })
+}
+
+fn hears(config: &OutsideConfig, speech: &SpeechConfig) -> Option<Setup> {
+    match speech.hearing.as_ref()? {
+        Hearing::Command(_) => None,
+        Hearing::Api(api) => {
+            let key = api.key.as_ref().and_then(bearer);
+            Some(speech_setup(("stt", Some("models")), api, key, (speech.hearing_timeout, config)))
+        }
+    }
+}
+
+fn speaks(config: &OutsideConfig, speech: &SpeechConfig) -> Option<Setup> {
+    let patience = (speech.speaking_timeout, config);
+    match speech.speaking.as_ref()? {
+        Speaking::Command(_) => None,
+        Speaking::OpenAi(api) => {
+            let key = api.key.as_ref().and_then(bearer);
+            Some(speech_setup(("tts", Some("models")), api, key, patience))
+        }
+        Speaking::ElevenLabs(api) => {
+            let key = api.key.as_ref().and_then(|key| {
+                let mut value = HeaderValue::from_str(key.expose()).ok()?;
+                value.set_sensitive(true);
+                Some((HeaderName::from_static("xi-api-key"), value))
+            });
+            Some(speech_setup(("tts", Some("v1/models")), api, key, patience))
+        }
+    }
+}
+
+fn speech_setup(
+    (name, probe): (&'static str, Option<&'static str>),
+    api: &SpeechApi,
+    key: Option<(HeaderName, HeaderValue)>,
+    (total, config): (Duration, &OutsideConfig),
+) -> Setup {
+    Setup {
+        name,
+        base: api.base.clone(),
+        key,
+        probe,
+        most_connections: config.most_connections,
+        patience: Patience { place: PLACE, connect: CONNECT, first_byte: total, silence: total, total },
+        breaker: BreakerSettings { threshold: config.breaker.threshold, recovery: config.breaker.recovery },
+    }
 }
 
 fn setup_of(llm: &LlmConfig, config: &OutsideConfig) -> Setup {

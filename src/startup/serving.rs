@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_cors::Cors;
 use actix_web::dev::Server;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as Actix, web};
@@ -13,7 +12,7 @@ use actix_web::{App as Actix, web};
 use crate::app::App;
 use crate::config::ServerConfig;
 use crate::startup::listening::{self, Serving};
-use crate::startup::{StartupError, open_files};
+use crate::startup::{StartupError, cors, open_files};
 use crate::telemetry::metrics::Metrics;
 use crate::web::access::AccessControl;
 use crate::web::assets::Assets;
@@ -35,21 +34,10 @@ use crate::web::middleware::{
 use crate::web::openapi::ShowDocs;
 use crate::web::proxies::TrustedProxies;
 use crate::web::routes;
+use crate::web::voice_socket::VoiceSockets;
 
 /// A body may be as slow as it likes for so long.
 const BODY_GRACE: Duration = Duration::from_secs(10);
-
-/// What browsers let the pages of other sites do.
-fn cors(allowed: &[String]) -> Cors {
-    let cors = allowed.iter().fold(Cors::default(), |cors, origin| cors.allowed_origin(origin));
-    cors.allowed_methods(["GET", "POST", "PATCH", "DELETE"])
-        .allowed_headers(["accept", "authorization", "content-type", "x-companion-person", "x-request-id"])
-        .expose_headers(["x-request-id", "retry-after"])
-        .supports_credentials()
-        // What is refused and why is said by `foreign_origin`.
-        .block_on_origin_mismatch(false)
-        .max_age(600)
-}
 
 /// What is set about connections.
 fn serving(
@@ -85,6 +73,7 @@ pub(super) fn serve(
     let rates = config.limits.turns_per_minute.map(|most| web::Data::new(RateLimits::new(most)));
     let limits = &config.limits;
     let budget = web::Data::new(ByteBudget::new(limits.max_inflight_body_bytes, limits.max_request_bytes));
+    let sockets = web::Data::new(VoiceSockets::new(config.speech.max_sockets));
     let pace = BodyPace { idle: limits.body_idle, total: limits.body_total, grace: BODY_GRACE };
     let allowed = config.allowed_origins.clone();
     let origins = web::Data::new(AllowedOrigins(allowed.clone()));
@@ -103,6 +92,7 @@ pub(super) fn serve(
             .app_data(max_bytes)
             .app_data(budget.clone())
             .app_data(pace)
+            .app_data(sockets.clone())
             .app_data(shared.clone())
             .app_data(assets)
             .app_data(earlier.clone())
@@ -114,7 +104,7 @@ pub(super) fn serve(
             .wrap(Changing(from_fn(body_budget)))
             .wrap(Changing(from_fn(payload_limit)))
             .wrap(Changing(from_fn(foreign_origin)))
-            .wrap(Condition::new(!allowed.is_empty(), cors(&allowed)))
+            .wrap(Condition::new(!allowed.is_empty(), cors::of(&allowed)))
             .wrap(from_fn(every_request))
     };
     Ok(listening::serve(factory, listener, serving)?)

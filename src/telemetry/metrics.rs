@@ -77,6 +77,50 @@ impl ConnectionEnd {
     }
 }
 
+/// A stage of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Until the recording was understood.
+    Heard,
+    /// Until the model's first piece.
+    FirstToken,
+    /// Until the model's last piece.
+    Written,
+    /// Until the first sound.
+    FirstAudio,
+    /// Speaking, all sentences together.
+    Speaking,
+    /// Keeping it.
+    Keeping,
+    /// All of it.
+    Total,
+}
+
+impl Stage {
+    /// In the order in which they come.
+    pub const ALL: [Self; 7] = [
+        Self::Heard,
+        Self::FirstToken,
+        Self::Written,
+        Self::FirstAudio,
+        Self::Speaking,
+        Self::Keeping,
+        Self::Total,
+    ];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Heard => "heard",
+            Self::FirstToken => "first_token",
+            Self::Written => "written",
+            Self::FirstAudio => "first_audio",
+            Self::Speaking => "speaking",
+            Self::Keeping => "keeping",
+            Self::Total => "total",
+        }
+    }
+}
+
 /// The counters of the requests that have method, route and status in common.
 #[derive(Clone)]
 pub struct RequestCounts {
@@ -101,6 +145,7 @@ pub struct Metrics {
     rate_limited: IntCounterVec,
     open_connections: IntGauge,
     ended_connections: IntCounterVec,
+    stage_seconds: HistogramVec,
     not_modified: IntCounter,
     modified: IntCounter,
 }
@@ -144,6 +189,13 @@ impl Metrics {
             ),
             &["result"],
         )?;
+        let help = "How long the stages of a turn took, in seconds; those named for an end count from the turn's beginning.";
+        let options = HistogramOpts::new("companion_turn_stage_seconds", help).buckets(BUCKETS.to_vec());
+        let stage_seconds = registered(&registry, HistogramVec::new(options, &["stage"])?)?;
+        // All of them are there from the beginning, as the counters are.
+        for stage in Stage::ALL {
+            stage_seconds.with_label_values(&[stage.label()]);
+        }
         let started = Gauge::new("process_start_time_seconds", "When the server started, since 1970.")?;
         registered(&registry, started)?.set(started_at as f64 / 1000.0);
         let build = Opts::new("companion_build_info", "Which release runs.").const_label("version", version);
@@ -156,6 +208,7 @@ impl Metrics {
             rate_limited,
             open_connections,
             ended_connections,
+            stage_seconds,
             not_modified: conditional.with_label_values(&["not_modified"]),
             modified: conditional.with_label_values(&["sent"]),
         })
@@ -188,6 +241,11 @@ impl Metrics {
     /// Counts a connection that was ended, or not even taken.
     pub fn ended_connection(&self, why: ConnectionEnd) {
         self.ended_connections.with_label_values(&[why.label()]).inc();
+    }
+
+    /// Counts how long a stage of a turn took.
+    pub fn stage(&self, stage: Stage, took: Duration) {
+        self.stage_seconds.with_label_values(&[stage.label()]).observe(took.as_secs_f64());
     }
 
     /// Counts a request for a static file by a client that holds a copy.

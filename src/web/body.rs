@@ -73,7 +73,7 @@ fn is_json(request: &HttpRequest) -> bool {
 
 /// Reads it to its end. Its place in the byte budget is all it takes: memory is asked for once, for what the place is for,
 /// and not twice as much and again with every doubling.
-async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, ApiError> {
     let most = usize::try_from(announced_bytes(request)).unwrap_or(usize::MAX);
     let mut body = Vec::with_capacity(most.min(SMALL));
     while let Some(chunk) = payload.next().await {

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 const SMALL_BODY: u64 = 64 * 1024;
 const SMALL_BODIES: u64 = 16 << 20;
@@ -61,6 +61,15 @@ impl ByteBudget {
         place.await.map_err(|_| NoPlace)?.map_err(|_| NoPlace)
     }
 
+    /// Takes a place for so many bytes, if there is one: who holds a part of what they need must not wait for the rest.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn reserve_at_once(&self, client: IpAddr, bytes: u64) -> Result<Reservation, NoPlace> {
+        let pool = if bytes <= SMALL_BODY { &self.small } else { &self.large };
+        pool.take_at_once(client, units(bytes)).map_err(|_| NoPlace)
+    }
+
     /// Bytes taken by bodies of up to 64 KiB, and by larger ones.
     #[must_use]
     pub fn held_bytes(&self) -> (u64, u64) {
@@ -84,6 +93,12 @@ impl Pool {
     async fn take(&self, client: IpAddr, units: u32) -> Result<Reservation, AcquireError> {
         let of_client = self.share_of(client).acquire_many_owned(units).await?;
         let of_all = self.free.clone().acquire_many_owned(units).await?;
+        Ok(Reservation { _of_all: of_all, _of_client: of_client })
+    }
+
+    fn take_at_once(&self, client: IpAddr, units: u32) -> Result<Reservation, TryAcquireError> {
+        let of_client = self.share_of(client).try_acquire_many_owned(units)?;
+        let of_all = self.free.clone().try_acquire_many_owned(units)?;
         Ok(Reservation { _of_all: of_all, _of_client: of_client })
     }
 

@@ -7,13 +7,15 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::app::turn::{Timings, TurnEvent, TurnEvents, TurnReply, TurnRequest};
-use crate::app::{App, AppError};
+use crate::app::turn::{Timings, TurnEvent, TurnEvents, TurnReply, TurnRequest, Voice};
+use crate::app::{App, AppError, audio};
 use crate::domain::chat::Pace;
 use crate::domain::memory::MemoryId;
 use crate::domain::session::{CheckpointId, SessionId, TurnId};
+use crate::telemetry::metrics::Metrics;
 use crate::web::body::JsonBody;
 use crate::web::error::{ApiError, report};
+use crate::web::metrics::count_stages;
 use crate::web::middleware::request_id::RequestId;
 use crate::web::openapi::ErrorBody;
 use crate::web::person::PresentedToken;
@@ -47,6 +49,10 @@ struct ReplyBody {
     checkpoint_id: CheckpointId,
     /// All of it.
     text: String,
+    /// All of it as sound, where that is wanted and was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    audio_url: Option<String>,
     /// What was remembered of the person for it, best first; left out when that was nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     memories: Vec<UsedMemory>,
@@ -69,13 +75,19 @@ struct TokenBody {
     text: String,
 }
 
+#[derive(Serialize)]
+struct AudioBody {
+    audio_url: String,
+    index: u32,
+}
+
 /// Says something and gets the reply, whole or, with `Accept: text/event-stream`, as it is made.
 #[utoipa::path(
     post,
     path = "/api/v1/chat",
     request_body = ChatBody,
     responses(
-        (status = 200, description = "The reply. Streamed: `token` events, then one `done` with the reply or `error`",
+        (status = 200, description = "The reply. Streamed: `token` events, `audio` events where speech is wanted, then one `done` with the reply or `error`",
          content((ReplyBody = "application/json"), (String = "text/event-stream"))),
         (status = 404, description = "No such session", body = ErrorBody),
         (status = 409, description = "Enough turns wait in this session", body = ErrorBody),
@@ -84,6 +96,7 @@ struct TokenBody {
 )]
 pub async fn chat(
     app: web::Data<App>,
+    metrics: web::Data<Metrics>,
     request: HttpRequest,
     presented: PresentedToken,
     body: JsonBody<ChatBody>,
@@ -91,23 +104,36 @@ pub async fn chat(
     let ChatBody { session_id, message, speak, turn_id } = body.0;
     let streamed = wants_events(&request);
     let pace = if streamed { Pace::Live } else { Pace::Whole };
-    // There is no speech in this release: whoever asks for it gets the text and is told.
-    let degraded = if speak { vec!["speech"] } else { Vec::new() };
-    let turn = TurnRequest { session: session_id, message, token: presented.token, turn: turn_id, pace };
+    let voice = match (speak, streamed) {
+        (false, _) => Voice::Silent,
+        (true, false) => Voice::Whole,
+        (true, true) => Voice::Sentences,
+    };
+    let turn = TurnRequest {
+        session: session_id,
+        message,
+        recording: None,
+        token: presented.token,
+        turn: turn_id,
+        pace,
+        voice,
+        interrupt: None,
+    };
     let events = app.into_inner().begin_turn(turn).await?;
     if !streamed {
         let reply = whole(events).await?;
-        return Ok(HttpResponse::Ok().json(reply_body(reply, degraded)));
+        count_stages(&metrics, &reply.timings);
+        return Ok(HttpResponse::Ok().json(reply_body(reply)));
     }
     let id = RequestId::of(&request).map(|id| id.as_str().to_owned()).unwrap_or_default();
-    let body = stream::unfold((events, id, degraded), |(mut events, id, degraded)| async move {
-        let mut frames = frame(events.recv().await?, &id, &degraded);
+    let body = stream::unfold((events, id, metrics), |(mut events, id, metrics)| async move {
+        let mut frames = frame(events.recv().await?, &id, &metrics);
         // What is there already goes in the same packet.
         for _ in 1..EVENTS_PER_PACKET {
             let Ok(event) = events.try_recv() else { break };
-            frames.push_str(&frame(event, &id, &degraded));
+            frames.push_str(&frame(event, &id, &metrics));
         }
-        Some((Ok::<_, std::convert::Infallible>(Bytes::from(frames)), (events, id, degraded)))
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(frames)), (events, id, metrics)))
     });
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
@@ -126,34 +152,50 @@ fn wants_events(request: &HttpRequest) -> bool {
 async fn whole(mut events: TurnEvents) -> Result<TurnReply, ApiError> {
     while let Some(event) = events.recv().await {
         match event {
-            TurnEvent::Token(_) => {}
             TurnEvent::Done(reply) => return Ok(reply),
             TurnEvent::Failed(error) => return Err(error.into()),
+            TurnEvent::Token(_)
+            | TurnEvent::Heard(_)
+            | TurnEvent::Audio { .. }
+            | TurnEvent::SoundBegins { .. }
+            | TurnEvent::Sound(_)
+            | TurnEvent::Silence(_) => {}
         }
     }
     Err(AppError::Unavailable("stopping").into())
 }
 
-fn reply_body(reply: TurnReply, degraded: Vec<&'static str>) -> ReplyBody {
+fn reply_body(reply: TurnReply) -> ReplyBody {
     ReplyBody {
         session_id: reply.session,
         checkpoint_id: reply.checkpoint,
         text: reply.text,
+        audio_url: reply.audio.map(audio::url),
         memories: reply.memories.into_iter().map(|(id, text)| UsedMemory { id, text }).collect(),
-        degraded: [reply.degraded, degraded].concat(),
+        degraded: reply.degraded,
         timings: reply.timings,
     }
 }
 
-fn frame(event: TurnEvent, request_id: &str, degraded: &[&'static str]) -> String {
+fn frame(event: TurnEvent, request_id: &str, metrics: &Metrics) -> String {
     let (name, data) = match event {
-        TurnEvent::Token(text) => ("token", serde_json::to_string(&TokenBody { text }).unwrap_or_default()),
+        TurnEvent::Token(text) => ("token", json(&TokenBody { text })),
+        TurnEvent::Audio { id, index } => ("audio", json(&AudioBody { audio_url: audio::url(id), index })),
         TurnEvent::Done(reply) => {
-            ("done", serde_json::to_string(&reply_body(reply, degraded.to_vec())).unwrap_or_default())
+            count_stages(metrics, &reply.timings);
+            ("done", json(&reply_body(reply)))
         }
         TurnEvent::Failed(error) => ("error", failure(error, request_id)),
+        // Not of turns that are written and streamed as text.
+        TurnEvent::Heard(_) | TurnEvent::SoundBegins { .. } | TurnEvent::Sound(_) | TurnEvent::Silence(_) => {
+            return String::new();
+        }
     };
     format!("event: {name}\ndata: {data}\n\n")
+}
+
+fn json(body: &impl Serialize) -> String {
+    serde_json::to_string(body).unwrap_or_default()
 }
 
 fn failure(error: AppError, request_id: &str) -> String {

@@ -1,4 +1,4 @@
-//! The only file that maps a failure to a status, a code and a body.
+//! The only place that maps a failure to a status, a code and a body.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 
 use crate::app::AppError;
 use crate::domain::chat::ChatError;
+use crate::domain::speech::SpeechError;
 use crate::telemetry::causes::told_once;
 use crate::web::access::SIGN_IN_PAGE;
+
+mod outside;
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +58,15 @@ pub enum ApiError {
     /// The body is of a kind that is not understood here.
     #[error("the request body has to be JSON (Content-Type: application/json)")]
     UnsupportedMediaType,
+    /// The body is no form.
+    #[error("the request body has to be a form (Content-Type: multipart/form-data)")]
+    NoForm,
+    /// A field of a form is not there.
+    #[error("{0}: is missing")]
+    MissingField(&'static str),
+    /// The recording is none of the formats that are understood.
+    #[error("the audio has to be WAV, MP3, WebM, M4A, OGG or FLAC")]
+    NoAudio,
     /// Something in the request is not valid.
     #[error("{field}: {message}")]
     Invalid {
@@ -142,10 +154,7 @@ impl ResponseError for ApiError {
         if let Self::MethodNotAllowed(allowed) = self {
             response.insert_header((ALLOW, HeaderValue::from_static(allowed)));
         }
-        if matches!(self, Self::SignInFirst | Self::AdminOnly) {
-            response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
-        }
-        if matches!(self, Self::TokenNeeded) {
+        if matches!(self, Self::SignInFirst | Self::AdminOnly | Self::TokenNeeded) {
             response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
         if let Some(seconds) = self.retry_after(status) {
@@ -171,7 +180,11 @@ impl ApiError {
         {
             return Some(*retry_after);
         }
-        if let Self::App(AppError::Model(ChatError::Unavailable { retry_after: Some(wait), .. })) = self {
+        if let Self::App(
+            AppError::Model(ChatError::Unavailable { retry_after: Some(wait), .. })
+            | AppError::Speech(SpeechError::Unavailable { retry_after: Some(wait), .. }),
+        ) = self
+        {
             return Some(wait.as_secs_f64().ceil().clamp(1.0, LONGEST_WAIT) as u64);
         }
         let soon = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
@@ -219,10 +232,11 @@ pub fn report(error: &ApiError) -> (StatusCode, ErrorReport) {
         ApiError::SlowBody => {
             (StatusCode::REQUEST_TIMEOUT, ErrorReport::for_status(StatusCode::REQUEST_TIMEOUT))
         }
-        ApiError::UnsupportedMediaType => (
+        ApiError::UnsupportedMediaType | ApiError::NoForm | ApiError::NoAudio => (
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ErrorReport::new("unsupported_media_type", error.to_string()),
         ),
+        ApiError::MissingField(field) => (StatusCode::UNPROCESSABLE_ENTITY, invalid(field, "is missing")),
         ApiError::Invalid { field, message } => (StatusCode::BAD_REQUEST, invalid(field, message)),
         ApiError::App(failed) => report_app(failed),
     }
@@ -280,29 +294,12 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
             ErrorReport::new("service_unavailable", "Not available now; please try again in a moment")
                 .with("details", json!({"reason": why})),
         ),
-        AppError::Model(failed) => report_model(failed),
+        AppError::Model(failed) => outside::report_model(failed),
+        AppError::Speech(failed) => outside::report_speech(failed),
         AppError::Internal(cause) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             ErrorReport::new("internal_error", "Something went wrong here; please try again")
                 .because(cause.as_ref()),
-        ),
-    }
-}
-
-fn report_model(error: &ChatError) -> (StatusCode, ErrorReport) {
-    match error {
-        ChatError::Unavailable { .. } => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            ErrorReport::new(
-                "service_unavailable",
-                "The companion cannot answer now; please try again in a moment",
-            )
-            .because(error),
-        ),
-        ChatError::TimedOut(_) => (
-            StatusCode::GATEWAY_TIMEOUT,
-            ErrorReport::new("upstream_timeout", "The companion took too long to answer; please try again")
-                .because(error),
         ),
     }
 }

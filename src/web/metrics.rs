@@ -2,22 +2,26 @@
 //!
 //! With `METRICS_TOKEN` set, those who send it; without, whoever asks from this machine and not through a proxy.
 
+use std::time::Duration;
+
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use prometheus::proto::MetricFamily;
 
 use crate::app::App;
 use crate::app::house::{DiskUse, House, LastRun, Rows};
+use crate::app::turn::Timings;
 use crate::domain::chat::ServiceState;
 use crate::domain::clock::Timestamp;
 use crate::domain::upstream::{CallEnd, Circuit, UpstreamReport};
 use crate::telemetry::exposition::{self, Gauges};
-use crate::telemetry::metrics::{BodyRefusal, Metrics};
+use crate::telemetry::metrics::{BodyRefusal, Metrics, Stage};
 use crate::web::access::{AccessControl, bearer};
 use crate::web::byte_budget::ByteBudget;
 use crate::web::error::ApiError;
 use crate::web::openapi::ErrorBody;
 use crate::web::proxies::is_from_this_machine;
+use crate::web::voice_socket::VoiceSockets;
 
 /// How the last run of a job can have ended, as the record of runs says it.
 const OUTCOMES: [&str; 6] = ["running", "succeeded", "partial", "failed", "refused", "killed"];
@@ -38,9 +42,10 @@ pub async fn text(
     app: web::Data<App>,
     metrics: web::Data<Metrics>,
     budget: web::Data<ByteBudget>,
+    sockets: web::Data<VoiceSockets>,
 ) -> Result<HttpResponse, ApiError> {
     check_access(&request)?;
-    let families = families(&app, &metrics, &budget).await;
+    let families = families(&app, &metrics, &budget, &sockets).await;
     let mut response = HttpResponse::Ok();
     Ok(response.insert_header((CONTENT_TYPE, exposition::TEXT)).body(exposition::text(&families)))
 }
@@ -61,9 +66,10 @@ pub async fn json(
     app: web::Data<App>,
     metrics: web::Data<Metrics>,
     budget: web::Data<ByteBudget>,
+    sockets: web::Data<VoiceSockets>,
 ) -> Result<HttpResponse, ApiError> {
     check_access(&request)?;
-    let families = families(&app, &metrics, &budget).await;
+    let families = families(&app, &metrics, &budget, &sockets).await;
     Ok(HttpResponse::Ok().json(exposition::json(&families, &app.now().to_string())))
 }
 
@@ -71,6 +77,22 @@ pub async fn json(
 pub(crate) fn refused_body(request: &HttpRequest, why: BodyRefusal) {
     if let Some(metrics) = request.app_data::<web::Data<Metrics>>() {
         metrics.refused_body(why);
+    }
+}
+
+/// Counts how long each stage of a turn took; stages that there were none of are left out.
+pub(crate) fn count_stages(metrics: &Metrics, timings: &Timings) {
+    let of = [
+        timings.stt_ms,
+        timings.first_token_ms,
+        timings.llm_generation_ms,
+        timings.first_audio_ms,
+        timings.tts_ms,
+        timings.commit_ms,
+        timings.total_ms,
+    ];
+    for (stage, ms) in Stage::ALL.into_iter().zip(of).filter(|(_, ms)| *ms > 0.0) {
+        metrics.stage(stage, Duration::from_secs_f64(ms / 1000.0));
     }
 }
 
@@ -89,12 +111,18 @@ fn check_access(request: &HttpRequest) -> Result<(), ApiError> {
     Err(refusal)
 }
 
-async fn families(app: &web::Data<App>, metrics: &Metrics, budget: &ByteBudget) -> Vec<MetricFamily> {
+async fn families(
+    app: &web::Data<App>,
+    metrics: &Metrics,
+    budget: &ByteBudget,
+    sockets: &VoiceSockets,
+) -> Vec<MetricFamily> {
     let house = app.clone().into_inner().house().await;
     let mut gauges = Gauges::default();
     let (small, large) = budget.held_bytes();
     tell_bodies(&mut gauges, small, large);
     gauges.tell("companion_inflight_turns", "Turns running now.", Some(app.running_turns()));
+    gauges.tell("companion_voice_sockets", "Voice sockets open now.", Some(sockets.open() as u64));
     gauges.tell("process_resident_memory_bytes", "Memory the server holds.", app.resident_bytes());
     tell_house(&mut gauges, &house);
     tell_upstreams(&mut gauges, &app.upstreams());

@@ -17,6 +17,7 @@ pub mod connections;
 pub mod earlier_assets;
 pub mod error;
 pub mod failed_tries;
+pub mod form;
 pub mod health;
 pub mod me;
 pub mod memories;
@@ -27,6 +28,8 @@ pub mod per_client;
 pub mod person;
 pub mod proxies;
 pub mod sessions;
+pub mod voice;
+pub mod voice_socket;
 
 use error::ApiError;
 use middleware::access as doors;
@@ -52,6 +55,9 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(web::delete().to(sessions::delete)),
         )
         .service(at("/chat", "POST").route(web::post().to(chat::chat)))
+        .service(at("/voice/process", "POST").route(web::post().to(voice::process)))
+        .service(at("/voice/stream-tts", "POST").route(web::post().to(voice::stream_tts)))
+        .service(at("/voice/ws", "GET").route(web::get().to(voice_socket::socket)))
         .service(at("/voice/audio/{audio_id}", READ).route(read().to(audio::audio)))
         .service(
             at("/memories", "GET, POST, DELETE")

@@ -15,7 +15,9 @@ use crate::domain::clock::Timestamp;
 use crate::domain::session::SessionId;
 use crate::web::error::ApiError;
 use crate::web::middleware::token_cookies::{PERSON, SIGN_IN};
-use crate::web::{access, admin, assets, audio, chat, health, me, memories, metrics, sessions};
+use crate::web::{
+    access, admin, assets, audio, chat, health, me, memories, metrics, sessions, voice, voice_socket,
+};
 
 /// Whether the page is shown. Found in the application's data; without it there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +116,7 @@ pub struct ExportedSession {
     ),
     paths(
         sessions::start, sessions::list, sessions::one, sessions::change, sessions::delete,
-        chat::chat, audio::audio, me::me, me::erase, me::export,
+        chat::chat, voice::process, voice::stream_tts, voice_socket::socket, audio::audio, me::me, me::erase, me::export,
         memories::list, memories::add, memories::correct, memories::forget, memories::forget_all,
         health::health, health::livez, health::readyz, metrics::text, metrics::json,
         access::sign_in, access::sign_out, access::page, admin::status,
@@ -192,7 +194,7 @@ fn common_errors(
     }
     if operation.request_body.is_some() {
         errors.push(("408", "The body came too slowly"));
-        errors.push(("415", "The body is no JSON"));
+        errors.push(("415", "The body is of a kind that is not understood here"));
     }
     if closed {
         errors.push(("401", "`ACCESS_TOKEN` is set and was not sent, or no person holds the token"));

@@ -249,7 +249,8 @@ class Jobs(Case):
             for container in pod(resource)["spec"]["containers"]:
                 given = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container.get("env", []) if "valueFrom" in one}
                 expected = {
-                    name: {"name": "companion-tokens", "key": name, "optional": True} for name in ("ACCESS_TOKEN", "ADMIN_TOKEN")
+                    name: {"name": "companion-tokens", "key": name, "optional": True}
+                    for name in ("ACCESS_TOKEN", "ADMIN_TOKEN", "LLM_API_KEY")
                 }
                 self.assertEqual(given, expected if container["name"] == "server" else {}, where)
         self.assertIn("create secret generic companion-tokens", (PLACE.parent / "README.md").read_text())

@@ -45,14 +45,15 @@ fn a_thousand_streamed_replies_at_once_are_all_whole_and_take_80_kib_each_at_mos
 fn long_winded() -> String {
     let words = "word ".repeat(200);
     let persona = include_str!("../../src/config/persona.toml");
-    let (before, help) = persona.split_once("help = \"\"\"\n").unwrap();
-    format!("{before}help = \"\"\"\n{words}{help}")
+    // What it says of itself comes word by word; what words of self-harm are answered with comes at once.
+    let (before, honesty) = persona.split_once("honesty = \"\"\"\n").unwrap();
+    format!("{before}honesty = \"\"\"\n{words}{honesty}")
 }
 
 /// What is answered to a turn, head and all.
 async fn whole_reply(mut wire: Wire, session: String) -> String {
     let said = "Connection: close\r\nAccept: text/event-stream";
-    let request = String::from_utf8(turn(&session, "I want to die", "text/event-stream")).unwrap();
+    let request = String::from_utf8(turn(&session, "Are you a person?", "text/event-stream")).unwrap();
     wire.send(request.replacen("Accept: text/event-stream", said, 1).as_bytes()).await;
     String::from_utf8(wire.rest().await).unwrap()
 }

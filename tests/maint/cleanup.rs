@@ -388,6 +388,25 @@ fn orphans_go_only_when_asked_and_only_when_settled() {
 }
 
 #[test]
+fn a_spoken_phrase_goes_by_age_and_bytes_and_is_no_orphan() {
+    let house = House::built();
+    let dir = house.dir.join("audio");
+    let phrase = |number: u8, age| {
+        let path = dir.join(format!("phrase-{}.wav", format!("{number:02x}").repeat(32)));
+        seed::file(&path, 1000, age);
+        path
+    };
+    let (old, large, new) = (phrase(1, 25 * HOUR), phrase(2, 3 * HOUR), phrase(3, 2 * HOUR));
+    let told = house.maint(&["doctor"]).expect(0).report;
+    assert!(!told.to_string().contains("no checkpoint refers"), "{told}");
+    let report = house.maint(&["cleanup-audio", "--orphans"]).expect(0).report;
+    assert_eq!((&report["files_scanned"], &report["files_deleted"]), (&3.into(), &1.into()));
+    assert!(!old.exists() && large.exists() && new.exists());
+    house.maint(&["cleanup-audio", "--max-total-bytes", "1500"]).expect(0);
+    assert!(!large.exists() && new.exists());
+}
+
+#[test]
 fn one_undeletable_file_is_exit_3_and_the_rest_goes() {
     let house = House::built();
     let dir = house.dir.join("audio");

@@ -17,8 +17,13 @@ const FLAGS = [
 ];
 const WAIT_MS = 15_000;
 
-/** A headless browser. */
-export const launch = () => chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+/** A headless browser, with these flags besides. One that has a `room` is heard in it, and hears it. */
+export const launch = (flags = [], room = null) =>
+  chromium.launch({
+    executablePath: CHROMIUM,
+    args: [...FLAGS, ...flags],
+    ...(room && { env: room.env, ignoreDefaultArgs: ["--mute-audio"] }),
+  });
 
 /** Someone at a browser of their own. */
 export class Guest {
@@ -42,7 +47,9 @@ export class Guest {
     this.page.on("request", (request) => {
       if (new URL(request.url()).origin !== this.server.origin) note(`request elsewhere: ${request.url()}`);
     });
-    this.page.on("websocket", (socket) => note(`socket: ${socket.url()}`));
+    this.page.on("websocket", (socket) => {
+      if (new URL(socket.url()).host !== new URL(this.server.origin).host) note(`socket elsewhere: ${socket.url()}`);
+    });
   }
 
   /** Forgets the troubles a test has caused on purpose; all have to be of this kind. */

@@ -37,7 +37,7 @@ impl App {
         loop {
             let ran = joined.ended().await;
             if let Some(before) = self.kept_before(&request).await? {
-                replay(&events, &request, before).await;
+                replay(self, &events, &request, before).await;
                 return Ok(());
             }
             if ran {

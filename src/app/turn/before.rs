@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::speaking::{Speaker, Voice};
 use super::{Timings, TurnEvent, TurnReply, TurnRequest};
 use crate::adapters::session_store::{self, StoredSession};
 use crate::adapters::summary_store;
@@ -64,18 +65,34 @@ fn conversation_of(
     Ok(Conversation { person, turns, not_summed_up, summary, history, turn_ids })
 }
 
-pub(super) async fn replay(events: &mpsc::Sender<TurnEvent>, request: &TurnRequest, before: Checkpoint) {
-    let reply = TurnReply {
-        session: request.session,
-        checkpoint: before.id,
-        text: before.answered.clone(),
-        memories: Vec::new(),
-        degraded: Vec::new(),
-        timings: Timings::default(),
-    };
-    // Two events fit the channel; a client that has gone away needs neither.
-    if request.pace == Pace::Live {
-        drop(events.send(TurnEvent::Token(before.answered)).await);
+/// Tells once more what was kept.
+pub(super) async fn replay(
+    app: &Arc<App>,
+    events: &mpsc::Sender<TurnEvent>,
+    request: &TurnRequest,
+    before: Checkpoint,
+) {
+    // Three events fit the channel; a client that has gone away needs none.
+    if request.recording.is_some() {
+        drop(events.send(TurnEvent::Heard(before.said.clone())).await);
     }
+    if request.pace == Pace::Live {
+        drop(events.send(TurnEvent::Token(before.answered.clone())).await);
+    }
+    let reply = TurnReply::of(request.session, before, Timings::default());
+    match request.voice {
+        Voice::Live => app.turns.spawn(speak_again(app.clone(), events.clone(), reply)),
+        Voice::Silent | Voice::Whole | Voice::Sentences => drop(events.send(TurnEvent::Done(reply)).await),
+    }
+}
+
+/// Sound that was sent as it was made is kept nowhere: it is made anew.
+async fn speak_again(app: Arc<App>, events: mpsc::Sender<TurnEvent>, mut reply: TurnReply) {
+    let speaker = Speaker::new(&app, &events, Voice::Live, (reply.session, 0));
+    tokio::select! {
+        sounded = speaker.speak_again(&reply.text) => sounded.tell(&mut reply.timings, &mut reply.degraded),
+        () = events.closed() => return,
+    }
+    reply.timings = Timings::default();
     drop(events.send(TurnEvent::Done(reply)).await);
 }

@@ -6,7 +6,7 @@
 
 use rusqlite::Connection;
 
-use super::Work;
+use super::work::Work;
 use crate::adapters::session_store::{self, Committed, Deleted};
 use crate::adapters::{memory_store, person_store};
 use crate::app::learning::{self, Heard};
@@ -34,6 +34,14 @@ pub(super) struct Trace {
     person: Option<Person>,
     used: Vec<MemoryId>,
     heard: Heard,
+}
+
+impl Remembered {
+    /// What is told of the memories that the reply was given.
+    pub(super) fn tell(&mut self) -> Vec<(MemoryId, String)> {
+        let memories = std::mem::take(&mut self.memories);
+        memories.into_iter().map(|found| (found.memory.id, found.memory.text)).collect()
+    }
 }
 
 impl Work {

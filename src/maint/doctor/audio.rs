@@ -79,9 +79,10 @@ pub fn orphans(visit: &mut Visit<'_>, db: &Connection) -> Result<(), MaintError>
             continue;
         }
         let found = format!("no checkpoint refers to it; {} bytes", file.bytes);
-        visit.mendable(shown(file.id), found, "delete the file", |_| {
+        let Some(id) = file.id else { continue };
+        visit.mendable(file.shown(), found, "delete the file", |_| {
             audio_store::remove_file(&file.path)?;
-            audio_store::delete_row(db, file.id).during("remove an audio row").map_err(Into::into)
+            audio_store::delete_row(db, id).during("remove an audio row").map_err(Into::into)
         });
     }
     Ok(())
@@ -90,7 +91,9 @@ pub fn orphans(visit: &mut Visit<'_>, db: &Connection) -> Result<(), MaintError>
 fn unreferenced(db: &Connection, files: Vec<AudioFile>) -> Result<Vec<AudioFile>, MaintError> {
     let mut found = Vec::new();
     for file in files {
-        if !audio_store::is_referenced(db, file.id).during("look for a checkpoint")? {
+        // Nothing refers to a phrase of the persona.
+        let Some(id) = file.id else { continue };
+        if !audio_store::is_referenced(db, id).during("look for a checkpoint")? {
             found.push(file);
         }
     }

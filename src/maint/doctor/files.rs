@@ -211,8 +211,9 @@ fn private_files(visit: &Visit<'_>) -> Result<Vec<Private>, MaintError> {
     let mut found: Vec<_> = found.into_iter().map(|path| Private::at(visit, path)).collect();
     if dir.audio().is_dir() {
         for file in unless_denied(audio_store::list(dir.audio()))? {
+            let shown = file.shown();
             let named = Private::at(visit, file.path);
-            found.push(Private { name: format!("audio {}…", file.id.short()), ..named });
+            found.push(Private { name: shown, ..named });
         }
     }
     Ok(found)

@@ -22,6 +22,7 @@ use crate::telemetry::metrics::BodyRefusal;
 use crate::web::byte_budget::{ByteBudget, Reservation};
 use crate::web::error::ApiError;
 use crate::web::metrics::refused_body;
+use crate::web::middleware::measure::opens_socket;
 use crate::web::middleware::payload_limit::MaxRequestBytes;
 use crate::web::proxies::client_of;
 
@@ -101,6 +102,9 @@ pub async fn body_budget(
 
 /// Puts the watch before the request's body, if there is one.
 fn watch(request: &mut ServiceRequest) -> Option<Rc<Cell<Option<GivenUp>>>> {
+    if opens_socket(request.request()) {
+        return None;
+    }
     let budget = request.app_data::<web::Data<ByteBudget>>()?.clone();
     let pace = *request.app_data::<BodyPace>()?;
     let body = request.take_payload();
@@ -121,7 +125,8 @@ fn watch(request: &mut ServiceRequest) -> Option<Rc<Cell<Option<GivenUp>>>> {
         began: None,
         received: 0,
     };
-    let chunks = stream::unfold(incoming, Incoming::next);
+    // Readers of forms go on asking after the end.
+    let chunks = stream::unfold(incoming, Incoming::next).fuse();
     request.set_payload(Payload::Stream { payload: Box::pin(chunks) });
     Some(given_up)
 }

@@ -1,4 +1,4 @@
-//! Puts a middleware around what may change something or brings a body. All else passes it by, at no cost: it has nothing to
+//! Puts a middleware around what may change something, brings a body or opens a socket. All else passes it by, at no cost: it has nothing to
 //! do there, and most requests are of that kind.
 
 use std::rc::Rc;
@@ -7,10 +7,11 @@ use std::task::{Context, Poll};
 use actix_web::Error;
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::header::UPGRADE;
 use futures_util::future::{Either, LocalBoxFuture};
 use futures_util::{FutureExt, TryFutureExt};
 
-/// The middleware `T`, where a request is not safe (RFC 9110, 9.2.1) or has a body.
+/// The middleware `T`, where a request is not safe (RFC 9110, 9.2.1), has a body or opens a socket.
 pub struct Changing<T>(pub T);
 
 /// An inner service, with and without the middleware around it.
@@ -55,7 +56,8 @@ where
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let has_body = !matches!(request.parts_mut().1, Payload::None);
-        if request.method().is_safe() && !has_body {
+        let opens_socket = request.headers().contains_key(UPGRADE);
+        if request.method().is_safe() && !has_body && !opens_socket {
             Either::Left(self.inner.call(request))
         } else {
             Either::Right(self.guarded.call(request).boxed_local())

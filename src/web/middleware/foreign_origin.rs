@@ -4,7 +4,7 @@
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HOST, HeaderName, ORIGIN};
+use actix_web::http::header::{HOST, HeaderName, ORIGIN, UPGRADE};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError, web};
 
@@ -15,7 +15,7 @@ use crate::web::middleware::measure::Route;
 #[derive(Debug, Default)]
 pub struct AllowedOrigins(pub Vec<String>);
 
-/// Refuses what would change something and comes from a page of another site.
+/// Refuses what would change something or open a socket and comes from a page of another site.
 ///
 /// # Errors
 /// What the inner service says.
@@ -23,7 +23,9 @@ pub async fn foreign_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if !request.method().is_safe() && is_foreign(&request) {
+    // Browsers let any page open a socket anywhere, with cookies.
+    let opens_socket = request.headers().contains_key(UPGRADE);
+    if (opens_socket || !request.method().is_safe()) && is_foreign(&request) {
         tracing::warn!(
             event = "foreign_origin",
             method = %request.method(),

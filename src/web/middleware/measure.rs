@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::IF_NONE_MATCH;
+use actix_web::http::header::{IF_NONE_MATCH, UPGRADE};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpMessage, web};
+use actix_web::{HttpMessage, HttpRequest, web};
 
 use crate::telemetry::metrics::{Metrics, RequestCounts};
 
@@ -27,6 +27,14 @@ impl Route {
     pub fn of(request: &impl HttpMessage) -> Rc<str> {
         request.extensions().get::<Self>().map(|route| route.0.clone()).unwrap_or_default()
     }
+}
+
+/// True for a request that wants to become a socket: what it sends afterwards is no body.
+#[must_use]
+pub fn opens_socket(request: &HttpRequest) -> bool {
+    let extensions = request.extensions();
+    let route = extensions.get::<Route>();
+    route.is_some_and(|route| &*route.0 == "/api/v1/voice/ws") && request.headers().contains_key(UPGRADE)
 }
 
 /// The counters that one worker has used. Found in the application's data.

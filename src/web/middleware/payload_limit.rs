@@ -16,7 +16,7 @@ use futures_util::{StreamExt, future};
 use crate::telemetry::metrics::BodyRefusal;
 use crate::web::error::ApiError;
 use crate::web::metrics::refused_body;
-use crate::web::middleware::measure::Route;
+use crate::web::middleware::measure::{Route, opens_socket};
 
 /// The largest request body in bytes. Found in the application's data; without it no body is let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,9 @@ fn log_refusal(request: &ServiceRequest, declared: Option<u64>, received: u64) {
 
 /// Makes the body, if there is one, end with an error once more than `max_bytes` of it have come; returns the counter.
 fn count(request: &mut ServiceRequest, max_bytes: u64) -> Option<Rc<Cell<u64>>> {
+    if opens_socket(request.request()) {
+        return None;
+    }
     let body = request.take_payload();
     if matches!(body, Payload::None) {
         return None;

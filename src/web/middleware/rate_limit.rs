@@ -69,6 +69,15 @@ impl<C: Clock + Clone> RateLimits<C> {
         Self { turns_per_minute, clock, clients: PerClient::default() }
     }
 
+    /// Counts a turn of this client that came over a socket; when it is one too many, says in how many seconds the next one is
+    /// welcome.
+    ///
+    /// # Errors
+    /// So many seconds.
+    pub fn count_turn(&self, client: IpAddr) -> Result<(), u64> {
+        self.check(client, Kind::Turn)
+    }
+
     /// Counts a request; when it is one too many, says in how many seconds the next one is welcome.
     fn check(&self, client: IpAddr, kind: Kind) -> Result<(), u64> {
         let take = |allowances: &mut Allowances<C>| allowances.0[kind as usize].check();
@@ -115,7 +124,11 @@ pub fn check(request: &ServiceRequest) -> Result<(), ApiError> {
 fn kind_of(request: &ServiceRequest) -> Kind {
     let extensions = request.extensions();
     match extensions.get::<Route>().map(|route| &*route.0) {
-        Some("/api/v1/chat") if request.method() == Method::POST => Kind::Turn,
+        Some("/api/v1/chat" | "/api/v1/voice/process" | "/api/v1/voice/stream-tts")
+            if request.method() == Method::POST =>
+        {
+            Kind::Turn
+        }
         Some("/api/v1/health" | "/livez" | "/readyz") => Kind::Health,
         Some(_) | None => Kind::Read,
     }

@@ -19,6 +19,8 @@ pub mod model;
 pub mod outside;
 pub mod scrape;
 pub mod seed;
+pub mod socket;
+pub mod voice;
 pub mod wire;
 
 use model::StubModel;
@@ -33,6 +35,8 @@ pub struct TestApp {
     pub clock: Arc<ManualClock>,
     pub model: Arc<StubModel>,
     dir: Arc<TempDir>,
+    /// What has to be there as long as the server.
+    pub also: Option<Arc<TempDir>>,
     agent: ureq::Agent,
     server: Option<Server>,
 }
@@ -95,7 +99,7 @@ impl TestApp {
         });
         let Ok(url) = told.recv() else { panic!("no server: {:?}", thread.join().unwrap()) };
         let server = Some(Server { stop: Some(stop), cut: Some(cut), thread });
-        let app = Self { url, clock, model, dir, agent: agent(), server };
+        let app = Self { url, clock, model, dir, also: None, agent: agent(), server };
         wait_for("the server is ready", || app.get("/readyz").status == 200);
         // Else a test could see that directory change its name.
         wait_for("its page's files are kept", || !keeps_assets || assets.join(RELEASE).is_dir());

@@ -48,11 +48,13 @@ fn secret(data: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(data).ok()?;
     let (name, value) =
         text.lines().filter_map(|line| line.split_once('=')).find(|(name, _)| SECRETS.contains(name))?;
-    let unmistakable =
-        value.len() >= 8 && value.bytes().all(|byte| byte.is_ascii_graphic() && !b"$\\\"'#".contains(&byte));
-    let once = text.matches(value).count() == 1 && !name.contains(value);
-    (unmistakable && once && !"the settings are wrong; nothing was touched".contains(value))
-        .then(|| value.to_owned())
+    // Nothing is special between these quotes.
+    let value = value.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).unwrap_or(value);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" -_.".contains(&byte);
+    let once = value.len() >= 8 && text.matches(value).count() == 1 && !name.contains(value);
+    let unmistakable = value.bytes().all(plain) && value.contains('-');
+    // A value that is shown is shown in part.
+    (once && unmistakable).then(|| value.chars().take(40).collect())
 }
 
 /// Calls with the path of a file that holds these bytes.

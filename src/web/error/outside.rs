@@ -1,0 +1,45 @@
+//! What is told when a service outside fails: the model, hearing, speaking.
+
+use actix_web::http::StatusCode;
+
+use super::{ErrorReport, invalid};
+use crate::domain::chat::ChatError;
+use crate::domain::speech::SpeechError;
+
+pub(super) fn report_model(error: &ChatError) -> (StatusCode, ErrorReport) {
+    match error {
+        ChatError::Unavailable { .. } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorReport::new(
+                "service_unavailable",
+                "The companion cannot answer now; please try again in a moment",
+            )
+            .because(error),
+        ),
+        ChatError::TimedOut(_) => (
+            StatusCode::GATEWAY_TIMEOUT,
+            ErrorReport::new("upstream_timeout", "The companion took too long to answer; please try again")
+                .because(error),
+        ),
+    }
+}
+
+pub(super) fn report_speech(error: &SpeechError) -> (StatusCode, ErrorReport) {
+    match error {
+        SpeechError::Unavailable { .. } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorReport::new(
+                "service_unavailable",
+                "Speech does not work now; you can write instead, or try again in a moment",
+            )
+            .because(error),
+        ),
+        SpeechError::TimedOut => (
+            StatusCode::GATEWAY_TIMEOUT,
+            ErrorReport::new("upstream_timeout", "Speech took too long; please try again").because(error),
+        ),
+        SpeechError::Unreadable(_) => {
+            (StatusCode::BAD_REQUEST, invalid("audio", "cannot be understood; it may be damaged"))
+        }
+    }
+}

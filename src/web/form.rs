@@ -1,0 +1,110 @@
+//! Reading a form: `multipart/form-data` as browsers and the predecessor's clients send it, and
+//! `application/x-www-form-urlencoded`. The size limit is `middleware::payload_limit`'s.
+//!
+//! Bounds: 16 fields; a field that is not asked for is read and forgotten.
+
+use std::collections::HashMap;
+
+use actix_multipart::{Field, Multipart};
+use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{FromRequest, HttpRequest};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
+use crate::web::body::read;
+use crate::web::error::ApiError;
+
+const MOST_FIELDS: usize = 16;
+
+/// The fields of a form that came with a request, each once.
+pub struct Form(HashMap<String, Bytes>);
+
+impl Form {
+    /// Reads it, keeping the fields that are `wanted`.
+    ///
+    /// # Errors
+    /// Another content type, a body that is no such form or did not come whole.
+    pub async fn read(
+        request: &HttpRequest,
+        mut payload: Payload,
+        wanted: &[&str],
+    ) -> Result<Self, ApiError> {
+        match kind(request).as_str() {
+            "multipart/form-data" => {
+                let multipart = Multipart::from_request(request, &mut payload).await;
+                Self::of_multipart(multipart.map_err(|_| no_form())?, wanted).await
+            }
+            "application/x-www-form-urlencoded" => {
+                let body = read(request, payload).await?;
+                let pairs: Vec<(String, String)> =
+                    serde_urlencoded::from_bytes(&body).map_err(|_| no_form())?;
+                let pairs = pairs.into_iter().filter(|(name, _)| wanted.contains(&name.as_str()));
+                Ok(Self(pairs.map(|(name, value)| (name, value.into())).collect()))
+            }
+            _ => Err(ApiError::NoForm),
+        }
+    }
+
+    async fn of_multipart(mut multipart: Multipart, wanted: &[&str]) -> Result<Self, ApiError> {
+        let mut fields = HashMap::new();
+        let mut count = 0;
+        while let Some(field) = multipart.next().await {
+            let field = field.map_err(|_| no_form())?;
+            count += 1;
+            if count > MOST_FIELDS {
+                return Err(wrong("body", "must have at most 16 fields"));
+            }
+            let name = field.name().filter(|name| wanted.contains(name)).map(str::to_owned);
+            let content = content(field, name.is_some()).await?;
+            if let Some(name) = name
+                && fields.insert(name, content).is_some()
+            {
+                return Err(wrong("body", "must have each field once"));
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    /// The field's bytes.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn bytes(&mut self, name: &'static str) -> Result<Bytes, ApiError> {
+        self.0.remove(name).ok_or(ApiError::MissingField(name))
+    }
+
+    /// The field's text.
+    ///
+    /// # Errors
+    /// When it is missing or not UTF-8.
+    pub fn text(&mut self, name: &'static str) -> Result<String, ApiError> {
+        let bytes = self.bytes(name)?;
+        String::from_utf8(bytes.into()).map_err(|_| wrong(name, "must be UTF-8"))
+    }
+}
+
+/// All of a field, in one piece of memory that grows with it.
+async fn content(mut field: Field, keep: bool) -> Result<Bytes, ApiError> {
+    let mut content = BytesMut::new();
+    while let Some(chunk) = field.next().await {
+        let chunk = chunk.map_err(|_| no_form())?;
+        if keep {
+            content.extend_from_slice(&chunk);
+        }
+    }
+    Ok(content.freeze())
+}
+
+fn kind(request: &HttpRequest) -> String {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn no_form() -> ApiError {
+    wrong("body", "is not a whole, valid form")
+}
+
+fn wrong(field: &'static str, message: &str) -> ApiError {
+    ApiError::Invalid { field, message: message.to_owned() }
+}

@@ -1,0 +1,172 @@
+//! Passes on what a turn tells, as text and sound, until it ends or is interrupted.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
+
+use super::Around;
+use super::collected::Held;
+use super::messages::Told;
+use crate::app::turn::{TurnEvent, TurnEvents, TurnReply, TurnRequest};
+use crate::app::{App, AppError};
+use crate::domain::heard::Interruption;
+use crate::web::error::report;
+use crate::web::metrics::count_stages;
+
+/// Whom a turn is told to.
+pub(super) struct Answering {
+    pub(super) around: Rc<Around>,
+    pub(super) sender: actix_ws::Session,
+    /// The recording's place, until it was heard.
+    pub(super) held: Option<Held>,
+}
+
+/// What has been sent of a turn.
+#[derive(Default)]
+struct Sent {
+    sentences: usize,
+    text: usize,
+}
+
+/// One message to the client.
+enum Out {
+    Text(String),
+    Sound(Bytes),
+}
+
+/// Lets the turn run and tells what it tells. What may be playing after it.
+pub(super) async fn answer(
+    mut answering: Answering,
+    mut request: TurnRequest,
+    mut interrupted: oneshot::Receiver<Option<Duration>>,
+) -> Option<TurnReply> {
+    let (interrupt, told) = watch::channel(None);
+    request.interrupt = Some(told);
+    let app = answering.around.app.clone();
+    let begun = tokio::select! {
+        biased;
+        // It had not begun, or waited in line: there is nothing to drop and nothing to keep.
+        Ok(_) = &mut interrupted => {
+            answering.end(true).await;
+            return None;
+        }
+        begun = app.begin_turn(request) => begun,
+    };
+    let mut events = match begun {
+        Ok(events) => events,
+        Err(error) => {
+            answering.fail(error).await;
+            return None;
+        }
+    };
+    let mut sent = Sent::default();
+    let passing = answering.pass_on(&mut events, &mut sent);
+    let (played, ended) = tokio::select! {
+        biased;
+        Ok(played) = &mut interrupted => (Some(played), None),
+        ended = passing => (None, ended),
+    };
+    let Some(played) = played else { return ended };
+    let interruption = Interruption { played, sentences_sent: sent.sentences, text_sent: sent.text };
+    interrupt.send_replace(Some(interruption));
+    answering.held = None;
+    answering.end(true).await;
+    // What was heard is being kept, or all of it was just before; the next turn is to know it.
+    while let Some(event) = events.recv().await {
+        if let TurnEvent::Done(reply) = event {
+            keep_what_was_heard(&app, &reply, interruption).await;
+        }
+    }
+    None
+}
+
+/// Keeps of a reply what was heard.
+pub(super) async fn keep_what_was_heard(app: &App, reply: &TurnReply, interruption: Interruption) {
+    if let Err(error) = app.keep_what_was_heard(reply, interruption).await {
+        tracing::error!(event = "request_failed", cause = %error, "What was heard of a reply could not be kept");
+    }
+}
+
+impl Answering {
+    async fn pass_on(&mut self, events: &mut TurnEvents, sent: &mut Sent) -> Option<TurnReply> {
+        while let Some(event) = events.recv().await {
+            let out = match event {
+                TurnEvent::Heard(text) => {
+                    self.held = None;
+                    text_of(&Told::Transcription { text, is_final: true })
+                }
+                TurnEvent::Token(text) => {
+                    sent.text += text.len();
+                    text_of(&Told::ResponseDelta { text })
+                }
+                TurnEvent::SoundBegins { index, format, text } => {
+                    sent.sentences += 1;
+                    text_of(&Told::AudioStart { mime: format.mime(), index, text })
+                }
+                TurnEvent::Sound(piece) => Out::Sound(piece),
+                TurnEvent::Done(reply) => return self.done(reply).await,
+                TurnEvent::Silence(reply) => {
+                    count_stages(&self.around.metrics, &reply.timings);
+                    self.respond(reply.text, reply.degraded).await;
+                    return None;
+                }
+                TurnEvent::Failed(error) => {
+                    self.fail(error).await;
+                    return None;
+                }
+                TurnEvent::Audio { .. } => continue,
+            };
+            if !self.send(out).await {
+                return None;
+            }
+        }
+        self.fail(AppError::Unavailable("stopping")).await;
+        None
+    }
+
+    async fn done(&mut self, reply: TurnReply) -> Option<TurnReply> {
+        count_stages(&self.around.metrics, &reply.timings);
+        self.respond(reply.text.clone(), reply.degraded.clone()).await;
+        Some(reply)
+    }
+
+    async fn respond(&mut self, text: String, degraded: Vec<&'static str>) {
+        if self.send(text_of(&Told::Response { text, degraded })).await {
+            self.end(false).await;
+        }
+    }
+
+    async fn end(&mut self, interrupted: bool) {
+        self.send(text_of(&Told::AudioEnd { interrupted })).await;
+    }
+
+    async fn fail(&mut self, error: AppError) {
+        let (status, told) = report(&error.into());
+        if status.is_server_error() {
+            let cause = told.cause.as_deref().unwrap_or_default();
+            let request_id = self.around.request_id.as_str();
+            tracing::error!(
+                event = "request_failed",
+                request_id,
+                code = told.code,
+                cause,
+                "A spoken turn failed"
+            );
+        }
+        self.send(text_of(&Told::Error { message: told.message, code: told.code })).await;
+    }
+
+    /// False when the socket is closed.
+    async fn send(&mut self, out: Out) -> bool {
+        match out {
+            Out::Text(text) => self.sender.text(text).await.is_ok(),
+            Out::Sound(piece) => self.sender.binary(piece).await.is_ok(),
+        }
+    }
+}
+
+fn text_of(told: &Told) -> Out {
+    Out::Text(told.json())
+}

@@ -1,0 +1,222 @@
+//! One socket's side of a conversation: what it listens to now, the turn that runs, and what was said last.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_ws::AggregatedMessage;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::answer::{Answering, answer, keep_what_was_heard};
+use super::collected::{Collected, Held};
+use super::messages::{Said, Told, played};
+use super::{Around, is_close};
+use crate::app::AppError;
+use crate::app::turn::{TurnReply, TurnRequest, Voice};
+use crate::domain::audio::AudioFormat;
+use crate::domain::chat::Pace;
+use crate::domain::heard::Interruption;
+use crate::domain::session::TurnId;
+use crate::domain::speech::Recording;
+use crate::web::error::{ApiError, report};
+use crate::web::voice::recording;
+
+/// Who does not take a message for so long is gone.
+const LONGEST_SEND: Duration = Duration::from_secs(10);
+
+pub(super) struct Conversation {
+    around: Rc<Around>,
+    sender: actix_ws::Session,
+    listening: Option<Listening>,
+    running: Option<Running>,
+    /// A recording that came while a turn ran.
+    waiting: Option<Whole>,
+    /// The last reply, which may still be playing.
+    last: Option<TurnReply>,
+}
+
+/// A recording that comes.
+struct Listening {
+    turn: Option<TurnId>,
+    collected: Collected,
+}
+
+/// A recording that is there.
+struct Whole {
+    turn: Option<TurnId>,
+    recording: Recording,
+    held: Held,
+}
+
+struct Running {
+    task: JoinHandle<Option<TurnReply>>,
+    /// Tells it of the interruption, once.
+    interrupt: Option<oneshot::Sender<Option<Duration>>>,
+}
+
+impl Drop for Running {
+    /// Who leaves takes the turn along: it sees its reader go.
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Conversation {
+    pub(super) fn new(around: Around, sender: actix_ws::Session) -> Self {
+        let around = Rc::new(around);
+        Self { around, sender, listening: None, running: None, waiting: None, last: None }
+    }
+
+    pub(super) async fn greet(&mut self) -> bool {
+        let session_id = self.around.session;
+        self.tell(&Told::Connected { session_id }).await
+    }
+
+    pub(super) async fn ping(&mut self) -> bool {
+        matches!(tokio::time::timeout(LONGEST_SEND, self.sender.ping(b"")).await, Ok(Ok(())))
+    }
+
+    pub(super) const fn is_busy(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Takes a message; false when the socket is to be closed.
+    pub(super) async fn take(&mut self, message: AggregatedMessage) -> bool {
+        if is_close(&message) {
+            return false;
+        }
+        let outcome = match message {
+            AggregatedMessage::Text(text) => match Said::read(&text) {
+                Ok(said) => self.obey(said).await,
+                Err(wrong) => Err(invalid("message", wrong)),
+            },
+            AggregatedMessage::Binary(piece) => self.listen(&piece),
+            AggregatedMessage::Ping(content) => {
+                let pong = tokio::time::timeout(LONGEST_SEND, self.sender.pong(&content)).await;
+                return matches!(pong, Ok(Ok(())));
+            }
+            AggregatedMessage::Pong(_) | AggregatedMessage::Close(_) => Ok(()),
+        };
+        match outcome {
+            Ok(()) => true,
+            Err(error) => self.tell_error(&error).await,
+        }
+    }
+
+    async fn obey(&mut self, said: Said) -> Result<(), ApiError> {
+        match said {
+            Said::StartListening { turn_id } => {
+                self.listening = Some(Listening { turn: turn_id, collected: Collected::default() });
+                Ok(())
+            }
+            Said::StopListening => self.hear(),
+            Said::Interrupt { played_ms } => {
+                self.interrupt(played_ms.map(played)).await;
+                Ok(())
+            }
+        }
+    }
+
+    fn listen(&mut self, piece: &bytes::Bytes) -> Result<(), ApiError> {
+        let listening = self.listening.as_mut();
+        let listening = listening.ok_or_else(|| invalid("audio", "send start_listening first"))?;
+        let around = &self.around;
+        let added = listening.collected.add(piece, &around.budget, around.client, around.most_bytes);
+        if added.is_err() {
+            self.listening = None;
+        }
+        added
+    }
+
+    /// The recording is whole: it is answered, or waits for the end of the turn that runs.
+    fn hear(&mut self) -> Result<(), ApiError> {
+        let listening = self.listening.take();
+        let Listening { turn, collected } =
+            listening.ok_or_else(|| invalid("audio", "send start_listening first"))?;
+        let (bytes, held) = collected.finish();
+        // A turn that is sent again is known by its name; its sound may be gone.
+        let recording = if bytes.is_empty() && turn.is_some() {
+            Recording { bytes, format: AudioFormat::WebM }
+        } else {
+            recording(bytes)?
+        };
+        let whole = Whole { turn, recording, held };
+        if self.running.is_none() {
+            return self.begin(whole);
+        }
+        if self.waiting.is_some() {
+            return Err(AppError::TurnInProgress.into());
+        }
+        self.waiting = Some(whole);
+        Ok(())
+    }
+
+    fn begin(&mut self, whole: Whole) -> Result<(), ApiError> {
+        let Around { rates, client, session, token, .. } = &*self.around;
+        if let Some(rates) = rates {
+            rates.count_turn(*client).map_err(|retry_after| ApiError::RateLimited { retry_after })?;
+        }
+        self.last = None;
+        let request = TurnRequest {
+            session: *session,
+            message: String::new(),
+            recording: Some(whole.recording),
+            token: token.clone(),
+            turn: whole.turn,
+            pace: Pace::Live,
+            voice: Voice::Live,
+            interrupt: None,
+        };
+        let (interrupt, interrupted) = oneshot::channel();
+        let answering =
+            Answering { around: self.around.clone(), sender: self.sender.clone(), held: Some(whole.held) };
+        let task = tokio::task::spawn_local(answer(answering, request, interrupted));
+        self.running = Some(Running { task, interrupt: Some(interrupt) });
+        Ok(())
+    }
+
+    /// Takes effect on the turn that runs; else on the reply that may still be playing.
+    async fn interrupt(&mut self, played: Option<Duration>) {
+        if let Some(running) = &mut self.running {
+            if let Some(interrupt) = running.interrupt.take() {
+                // One that has just ended needs none.
+                let _ = interrupt.send(played);
+            }
+            return;
+        }
+        let Some(last) = self.last.take() else { return };
+        let interruption =
+            Interruption { played, sentences_sent: last.spoken.len(), text_sent: last.text.len() };
+        keep_what_was_heard(&self.around.app, &last, interruption).await;
+    }
+
+    /// Resolves when the turn that runs has ended.
+    pub(super) async fn turn_ended(&mut self) {
+        let Some(running) = &mut self.running else { return std::future::pending().await };
+        self.last = (&mut running.task).await.ok().flatten();
+        self.running = None;
+    }
+
+    /// Answers the recording that waits, if one does.
+    pub(super) async fn go_on(&mut self) -> bool {
+        let Some(waiting) = self.waiting.take() else { return true };
+        match self.begin(waiting) {
+            Ok(()) => true,
+            Err(error) => self.tell_error(&error).await,
+        }
+    }
+
+    async fn tell_error(&mut self, error: &ApiError) -> bool {
+        let told = report(error).1;
+        self.tell(&Told::Error { message: told.message, code: told.code }).await
+    }
+
+    /// False when nobody takes it.
+    async fn tell(&mut self, told: &Told) -> bool {
+        matches!(tokio::time::timeout(LONGEST_SEND, self.sender.text(told.json())).await, Ok(Ok(())))
+    }
+}
+
+fn invalid(field: &'static str, message: &str) -> ApiError {
+    ApiError::Invalid { field, message: message.to_owned() }
+}

@@ -1,0 +1,149 @@
+// The controls of the voice. What they need is fetched when one of them is used for the first time.
+
+const KEPT = "companion.aloud";
+
+function keptAloud() {
+  try {
+    return localStorage.getItem(KEPT) === "yes";
+  } catch {
+    return false;
+  }
+}
+
+function keepAloud(wanted) {
+  try {
+    localStorage.setItem(KEPT, wanted ? "yes" : "no");
+  } catch {}
+}
+
+/** The buttons and the panel of the voice, for a page that is `host` (see `Talk`) and `loads` modules. */
+export class Voice {
+  #controls;
+  #host;
+  #load;
+  #sound = null;
+  #talk = null;
+  #loading = null;
+  #aloud = keptAloud();
+
+  constructor(controls, host, load) {
+    this.#controls = controls;
+    this.#host = { ...host, changed: () => this.#show() };
+    this.#load = load;
+    this.#bindTalk(controls.talk);
+    controls.handsFree.addEventListener("click", () => this.#with((talk) => talk.listen(!talk.handsFree)));
+    controls.aloud.addEventListener("click", () => this.#readAloud(!this.#aloud));
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || document.querySelector("dialog[open]") || !this.#talk?.active) return;
+      event.preventDefault();
+      this.#talk.stop();
+    });
+    this.#show();
+  }
+
+  /** What this server can: without ears there is nothing to talk to. */
+  offer({ hears }) {
+    this.#controls.talk.hidden = !hears;
+    this.#controls.handsFree.hidden = !hears;
+  }
+
+  /** Whoever types may not want to hear the rest of an answer. */
+  typed() {
+    if (this.#aloud) this.#unlock();
+    this.#talk?.hush();
+  }
+
+  /** Reads the answer to a typed turn, if that is wanted: returns what `Talk.readAloud` does. */
+  async reader(session, reply) {
+    if (!this.#aloud) return null;
+    const talk = await this.#loaded();
+    return talk?.readAloud(session, reply) ?? null;
+  }
+
+  /** The page turns to another conversation. */
+  leave() {
+    this.#talk?.leave();
+  }
+
+  #bindTalk(button) {
+    const press = () => this.#with((talk) => talk.press());
+    const release = () => this.#with((talk) => talk.release());
+    let pressed = false;
+    const down = () => {
+      pressed = true;
+      press();
+    };
+    const up = () => {
+      if (!pressed) return;
+      pressed = false;
+      release();
+    };
+    button.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      button.setPointerCapture(event.pointerId);
+      down();
+    });
+    for (const name of ["pointerup", "pointercancel", "lostpointercapture", "blur"]) button.addEventListener(name, up);
+    button.addEventListener("contextmenu", (event) => event.preventDefault());
+    const isPress = ({ key }) => key === " " || key === "Enter";
+    button.addEventListener("keydown", (event) => {
+      if (!isPress(event)) return;
+      event.preventDefault();
+      if (!event.repeat && !pressed) down();
+    });
+    button.addEventListener("keyup", (event) => {
+      if (!isPress(event)) return;
+      event.preventDefault();
+      up();
+    });
+    // A screen reader or a voice command clicks without pointer or key: that is a tap.
+    button.addEventListener("click", (event) => {
+      if (event.detail !== 0 || pressed) return;
+      press();
+      release();
+    });
+  }
+
+  async #readAloud(wanted) {
+    this.#aloud = wanted;
+    keepAloud(wanted);
+    this.#show();
+    if (wanted) await this.#with(() => {});
+    else this.#talk?.hush();
+  }
+
+  /** Does something with the voice. Calls keep their order, also while it is still being fetched. */
+  async #with(act) {
+    this.#unlock();
+    const talk = await this.#loaded();
+    if (talk) await act(talk);
+    this.#show();
+  }
+
+  async #loaded() {
+    this.#loading ??= this.#load(import("/static/voice/talk.js"));
+    try {
+      const { Talk } = await this.#loading;
+      this.#talk ??= new Talk(this.#unlock(), this.#controls.panel, this.#host);
+      return this.#talk;
+    } catch (failure) {
+      this.#loading = null;
+      this.#host.note(failure.message);
+      return null;
+    }
+  }
+
+  /** Phones let a page sound only from a tap on: this one. */
+  #unlock() {
+    this.#sound ??= new AudioContext({ latencyHint: "interactive" });
+    if (this.#sound.state !== "running") this.#sound.resume();
+    return this.#sound;
+  }
+
+  #show() {
+    const { handsFree, aloud, talk } = this.#controls;
+    handsFree.setAttribute("aria-pressed", String(this.#talk?.handsFree ?? false));
+    aloud.setAttribute("aria-pressed", String(this.#aloud));
+    talk.classList.toggle("on", this.#talk?.records ?? false);
+  }
+}

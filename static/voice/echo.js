@@ -1,0 +1,61 @@
+// Learns how loud the microphone hears what the page plays, so that the page is never taken for the person.
+
+import { FRAME_MS } from "/static/voice/activity.js";
+
+// From the loudspeaker through the air and back takes no longer.
+const DELAY_FRAMES = 400 / FRAME_MS;
+const REMEMBERED_FRAMES = 2000 / FRAME_MS;
+const ENOUGH_FRAMES = 500 / FRAME_MS;
+// Below this the page is as good as silent.
+const AUDIBLE = -50;
+// An echo so far above the room's own noise has not been cancelled; once it is known to be, it has to fall further.
+const FAILS = 15;
+const WORKS = 9;
+// Until it has been heard, the page may come back as loud as it is.
+const UNKNOWN = 0;
+
+/** The echo of what the page plays. All levels are in decibels of full scale. */
+export class Echo {
+  #played = [];
+  #leaks = [];
+  #failed = false;
+
+  /** How loud the page may be heard just now. */
+  get expected() {
+    const loudest = this.#loudest();
+    return loudest > AUDIBLE ? loudest + this.#leak() : -Infinity;
+  }
+
+  /** Echo cancellation does not do its work: while the page speaks, the microphone cannot be believed. */
+  get failed() {
+    return this.#failed;
+  }
+
+  /** What plays just now; to be told for every frame, silent ones too. */
+  plays(level) {
+    this.#played.push(level);
+    if (this.#played.length > DELAY_FRAMES) this.#played.shift();
+  }
+
+  /** What the microphone hears meanwhile. Not to be told while it may be the person. */
+  learn(heard, floor) {
+    const loudest = this.#loudest();
+    if (loudest <= AUDIBLE) return;
+    this.#leaks.push(heard - loudest);
+    if (this.#leaks.length > REMEMBERED_FRAMES) this.#leaks.shift();
+    if (this.#leaks.length < ENOUGH_FRAMES) return;
+    const above = loudest + this.#leak() - floor;
+    this.#failed = above > (this.#failed ? WORKS : FAILS);
+  }
+
+  #loudest() {
+    return Math.max(-Infinity, ...this.#played);
+  }
+
+  /** What is lost on the way: three of four frames have lost at least so much. */
+  #leak() {
+    if (this.#leaks.length < ENOUGH_FRAMES) return UNKNOWN;
+    const sorted = [...this.#leaks].sort((a, b) => a - b);
+    return sorted[Math.floor(sorted.length * 0.75)];
+  }
+}

@@ -1,0 +1,68 @@
+// Shows how the voice fares: what happens now, how loud it is, what is being said, and how quick the answers are.
+
+const QUIETEST = -60;
+
+const WORDS = {
+  off: "",
+  opening: "Opening the microphone…",
+  listening: "Listening. Just speak.",
+  held: "Listening. Let go when you are done.",
+  tapped: "Listening. Tap again when you are done.",
+  free: "Listening to you…",
+  thinking: "Thinking…",
+  speaking: "Speaking. Talk to interrupt.",
+  aloud: "Speaking.",
+  deaf: "Speaking. Your microphone hears me as well: press Stop to interrupt.",
+};
+
+export class Panel {
+  #root;
+  #phase;
+  #caption;
+  #bar;
+  #stop;
+  #pace;
+
+  constructor(root, onStop) {
+    const part = (name) => root.querySelector(name);
+    this.#root = root;
+    this.#phase = part(".phase");
+    this.#caption = part(".caption");
+    this.#bar = part(".level span");
+    this.#stop = part(".stop");
+    this.#pace = part(".pace");
+    this.#stop.addEventListener("click", onStop);
+  }
+
+  /** What happens now: one of the names above. */
+  show(phase) {
+    const before = this.#root.dataset.phase;
+    if (before === phase) return;
+    this.#root.dataset.phase = phase;
+    this.#root.hidden = phase === "off";
+    this.#phase.textContent = WORDS[phase];
+    if (!["speaking", "aloud", "deaf"].includes(phase)) this.caption("");
+    if (phase === "off" || phase === "thinking") this.level(-Infinity);
+  }
+
+  /** How loud the microphone is, in decibels of full scale. */
+  level(decibels) {
+    const share = Math.min(1, Math.max(0, 1 - decibels / QUIETEST));
+    this.#bar.style.transform = `scaleX(${share.toFixed(3)})`;
+  }
+
+  /** The sentence that is being said. */
+  caption(text) {
+    this.#caption.textContent = text;
+  }
+
+  /** How long after the end of what was said the answer began to sound, the latest last; in milliseconds. */
+  pace(delays) {
+    if (delays.length === 0) return;
+    const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
+    const sorted = [...delays].sort((a, b) => a - b);
+    const middle = sorted[Math.floor(sorted.length / 2)];
+    this.#pace.textContent = `Answered after ${seconds(delays.at(-1))}`;
+    this.#pace.title = `From the end of your words to the first sound: half of ${delays.length} within ${seconds(middle)}, all within ${seconds(sorted.at(-1))}`;
+  }
+}

@@ -1,0 +1,250 @@
+//! Services outside that hear and speak: what they are asked, byte for byte, and what becomes of a turn when they fail.
+
+use std::time::{Duration, Instant};
+
+use companion::config::{Hearing, ServerConfig, Speaking, SpeechApi};
+use companion::domain::persona::VoiceSettings;
+use companion::domain::secret::ApiKey;
+use serde_json::{Value, json};
+
+use crate::support::outside::{Outside, Part, refusal, whole};
+use crate::support::voice::{coded, recording, recordings, seconds, spoken};
+use crate::support::{TestApp, wait_for};
+
+const HEAR: &str = "/v1/audio/transcriptions";
+const SPEAK: &str = "/v1/audio/speech";
+
+fn api(outside: &Outside, model: &str, voice: &str) -> SpeechApi {
+    let key = Some(ApiKey::new("the-key".to_owned()));
+    SpeechApi { base: outside.url.parse().unwrap(), key, model: model.to_owned(), voice: voice.to_owned() }
+}
+
+fn hears(outside: &Outside, text: &str) -> TestApp {
+    outside.usually(whole(200, &[], &json!({"text": text})));
+    TestApp::spawn_with(|config| hear_there(config, outside))
+}
+
+fn hear_there(config: &mut ServerConfig, outside: &Outside) {
+    config.speech.hearing = Some(Hearing::Api(api(outside, "whisper-large-v3", "")));
+    config.outside.breaker.threshold = 3;
+}
+
+fn speak_there(config: &mut ServerConfig, outside: &Outside) {
+    config.speech.speaking = Some(Speaking::OpenAi(api(outside, "tts-1", "alloy")));
+    config.outside.breaker.threshold = 3;
+}
+
+/// A whole answer of another kind.
+fn sound(bytes: &[u8]) -> Vec<Part> {
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: {}\r\n\r\n", bytes.len());
+    vec![Part::Send([head.as_bytes(), bytes].concat())]
+}
+
+fn mp3(text: &str) -> Vec<u8> {
+    coded(&spoken(text), &["-b:a", "64k", "-f", "mp3"])
+}
+
+#[test]
+fn a_recording_is_sent_with_the_name_and_type_that_its_bytes_have() {
+    let outside = Outside::new(Vec::new());
+    let app = hears(&outside, "I feel calm");
+    let talk = app.start_session();
+    for (format, bytes) in recordings() {
+        assert_eq!(app.speak_to(&talk, &bytes).expect(200).json()["transcription"], "I feel calm");
+        let seen = outside.requests(HEAR).pop().unwrap();
+        assert_eq!(seen.header("authorization"), Some("Bearer the-key"));
+        let boundary =
+            seen.header("content-type").unwrap().strip_prefix("multipart/form-data; boundary=").unwrap();
+        let mime = if format == "mp3" {
+            "mpeg"
+        } else if format == "m4a" {
+            "mp4"
+        } else {
+            format
+        };
+        let expected = [
+            format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-large-v3\r\n\
+                 --{boundary}\r\nContent-Disposition: form-data; name=\"response_format\"\r\n\r\nverbose_json\r\n\
+                 --{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"recording.{format}\"\r\n\
+                 Content-Type: audio/{mime}\r\n\r\n"
+            )
+            .into_bytes(),
+            bytes,
+            format!("\r\n--{boundary}--\r\n").into_bytes(),
+        ];
+        assert!(seen.body == expected.concat(), "{format}");
+    }
+}
+
+#[test]
+fn what_a_recogniser_makes_of_silence_is_not_heard() {
+    let outside = Outside::new(Vec::new());
+    let app = hears(&outside, "Thanks for watching!");
+    let talk = app.start_session();
+    let heard = |answer: &Value| {
+        outside.next(whole(200, &[], answer));
+        app.speak_to(&talk, &recording("webm")).expect(200).json()["transcription"].clone()
+    };
+    assert_eq!(heard(&json!({"text": " Thanks for watching!"})), "");
+    let silent = json!([{"no_speech_prob": 0.93}, {"no_speech_prob": 0.81}]);
+    assert_eq!(heard(&json!({"text": "Thank you.", "segments": silent})), "");
+    let spoken = json!([{"no_speech_prob": 0.93}, {"no_speech_prob": 0.02}]);
+    assert_eq!(heard(&json!({"text": "Thank you.", "segments": spoken})), "Thank you.");
+    assert_eq!(heard(&json!({"text": "Thank you.", "segments": []})), "Thank you.");
+}
+
+#[test]
+fn hearing_that_fails_is_told_as_what_it_is() {
+    let outside = Outside::new(Vec::new());
+    let app = hears(&outside, "I feel calm");
+    let talk = app.start_session();
+    let ask = |script: Vec<Part>| {
+        outside.next(script);
+        app.speak_to(&talk, &recording("ogg"))
+    };
+    ask(refusal(400, &[], "invalid_file")).refused(400, "validation_error");
+    let unauthorized = ask(refusal(401, &[], "invalid_api_key")).refused(503, "service_unavailable");
+    assert!(!unauthorized.text().contains("secret"), "{}", unauthorized.text());
+    let busy =
+        ask(refusal(429, &[("Retry-After", "7")], "rate_limit_exceeded")).refused(503, "service_unavailable");
+    assert_eq!(busy.header("retry-after"), "7");
+    app.speak_to(&talk, &recording("ogg")).expect(200);
+    ask(whole(200, &[], &json!({"no": "text"}))).refused(503, "service_unavailable");
+    assert_eq!(app.count("checkpoints"), 1);
+}
+
+#[test]
+fn hearing_that_is_down_is_asked_no_more_for_a_while_and_speaks_of_itself_in_health() {
+    let outside = Outside::new(Vec::new());
+    let app = hears(&outside, "I feel calm");
+    let talk = app.start_session();
+    assert_eq!(app.get("/api/v1/health").json()["services"]["stt"], "connected");
+    outside.usually(refusal(500, &[], "down"));
+    for _ in 0..3 {
+        app.speak_to(&talk, &recording("ogg")).refused(503, "service_unavailable");
+    }
+    let asked = outside.requests(HEAR).len();
+    assert!((3..=9).contains(&asked), "{asked}");
+    let began = Instant::now();
+    let refused = app.speak_to(&talk, &recording("ogg")).refused(503, "service_unavailable");
+    assert!(began.elapsed() < Duration::from_secs(1), "at once");
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() > 2);
+    assert_eq!(outside.requests(HEAR).len(), asked, "it is left alone");
+    assert_eq!(app.get("/api/v1/health").json()["services"]["stt"], "disconnected");
+    app.say(&talk, "writing works").expect(200);
+    assert_eq!(app.count("checkpoints"), 1);
+}
+
+#[test]
+fn hearing_that_hangs_is_given_up_in_time() {
+    let outside = Outside::new(vec![Part::UntilGone]);
+    let app = TestApp::spawn_with(|config| {
+        hear_there(config, &outside);
+        config.speech.hearing_timeout = Duration::from_millis(300);
+    });
+    app.speak_to(&app.start_session(), &recording("wav")).refused(504, "upstream_timeout");
+    wait_for("the connection is closed", || outside.gone().len() == 1);
+}
+
+#[test]
+fn elevenlabs_is_asked_as_its_documentation_says() {
+    let outside = Outside::new(Vec::new());
+    let root = outside.url.trim_end_matches("/v1").to_owned();
+    let app = TestApp::spawn_with(|config| {
+        let mut api = api(&outside, "eleven_flash_v2_5", "JBFqnCBsd6RMkjVDRZzb");
+        api.base = root.parse().unwrap();
+        config.speech.speaking = Some(Speaking::ElevenLabs(api));
+        let settings = json!({"stability": 0.5, "similarity_boost": 0.75, "style": 0, "use_speaker_boost": true, "speed": 0.9});
+        config.persona.voice = serde_json::from_value::<VoiceSettings>(settings).ok();
+    });
+    let talk = app.start_session();
+    let file = mp3("You said hello");
+    outside.usually(sound(&file));
+    let body = json!({"session_id": talk.session, "message": "hello", "speak": true});
+    let reply = app.chat(&body).expect(200).json();
+    assert_eq!(reply["degraded"], json!([]));
+    let heard = app.get(reply["audio_url"].as_str().unwrap()).expect(200);
+    assert_eq!((heard.header("content-type"), heard.body == file), ("audio/mpeg", true));
+    let path = "/v1/text-to-speech/JBFqnCBsd6RMkjVDRZzb/stream?output_format=mp3_44100_128";
+    let seen = outside.requests(path).pop().unwrap();
+    assert!(seen.head.starts_with("POST "), "{}", seen.head);
+    assert_eq!((seen.header("xi-api-key"), seen.header("authorization")), (Some("the-key"), None));
+    assert_eq!(
+        (seen.header("content-type"), seen.header("accept")),
+        (Some("application/json"), Some("audio/mpeg"))
+    );
+    let expected = json!({
+        "text": "You said: hello",
+        "model_id": "eleven_flash_v2_5",
+        "voice_settings": {"stability": 0.5, "similarity_boost": 0.75, "style": 0.0, "use_speaker_boost": true, "speed": 0.9},
+    });
+    assert_eq!(seen.json(), expected);
+}
+
+#[test]
+fn an_openai_compatible_voice_speaks_each_sentence_and_the_files_are_joined() {
+    let outside = Outside::new(Vec::new());
+    let app = TestApp::spawn_with(|config| speak_there(config, &outside));
+    let talk = app.start_session();
+    let files = [mp3("Hello there."), mp3("How are you?")];
+    files.iter().for_each(|file| outside.next(sound(file)));
+    app.model.next(crate::support::model::pieces(&["Hello there. ", "How are you?"]));
+    let events = app.stream(&json!({"session_id": talk.session, "message": "hi", "speak": true})).events();
+    let done = &events.last().unwrap().data;
+    assert_eq!(done["degraded"], json!([]));
+    let whole = seconds(&app.get(done["audio_url"].as_str().unwrap()).expect(200).body);
+    let together = seconds(&files[0]) + seconds(&files[1]);
+    assert!((whole - together).abs() < 0.3, "{whole} s is not {together} s");
+    let asked: Vec<_> = outside.requests(SPEAK).iter().map(|seen| seen.json()).collect();
+    let of =
+        |text: &str| json!({"model": "tts-1", "input": text, "voice": "alloy", "response_format": "mp3"});
+    assert_eq!(asked, [of("Hello there."), of("How are you?")]);
+}
+
+#[test]
+fn speech_that_is_down_outside_leaves_the_text_and_is_left_alone() {
+    let outside = Outside::new(refusal(500, &[], "down"));
+    let app = TestApp::spawn_with(|config| speak_there(config, &outside));
+    let talk = app.start_session();
+    let body = json!({"session_id": talk.session, "message": "hello", "speak": true});
+    for _ in 0..4 {
+        let reply = app.chat(&body).expect(200).json();
+        assert_eq!((&reply["text"], &reply["degraded"]), (&json!("You said: hello"), &json!(["speech"])));
+        assert!(reply.get("audio_url").is_none());
+    }
+    let asked = outside.requests(SPEAK).len();
+    app.chat(&body).expect(200);
+    assert_eq!(outside.requests(SPEAK).len(), asked);
+    assert_eq!(app.get("/api/v1/health").json()["services"]["tts"], "disconnected");
+    for wrong in [whole(200, &[], &json!({"not": "sound"})), sound(b"no sound either"), sound(b"")] {
+        let outside = Outside::new(wrong);
+        let app = TestApp::spawn_with(|config| speak_there(config, &outside));
+        let body = json!({"session_id": app.start_session().session, "message": "hello", "speak": true});
+        assert_eq!(app.chat(&body).expect(200).json()["degraded"], json!(["speech"]));
+    }
+}
+
+#[test]
+fn an_interruption_closes_the_voices_connection_at_once() {
+    let outside = Outside::new(Vec::new());
+    let programs = crate::support::voice::Programs::new();
+    let hears = programs.script("hears", "echo hello");
+    let app = TestApp::spawn_with(|config| {
+        speak_there(config, &outside);
+        config.speech.hearing = Some(Hearing::Command(hears));
+    });
+    let file = mp3("This goes on and on");
+    let head = b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: 9000000\r\n\r\n";
+    outside.usually(vec![Part::Send([&head[..], &file].concat()), Part::UntilGone]);
+    let mut socket = app.socket(&app.start_session());
+    socket.speak(&recording("webm"), None);
+    assert_eq!(socket.until("audio_start")["mime"], "audio/mpeg");
+    let interrupted = Instant::now();
+    socket.interrupt(None);
+    assert_eq!(socket.until("audio_end")["interrupted"], true);
+    wait_for("the connection is closed", || !outside.gone().is_empty());
+    let took = outside.gone()[0].saturating_duration_since(interrupted);
+    assert!(took < Duration::from_millis(50), "{took:?}");
+}

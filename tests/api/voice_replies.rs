@@ -1,0 +1,128 @@
+//! Replies that are spoken: sentence by sentence while the model still writes, or as one file; and any text aloud.
+
+use serde_json::json;
+
+use crate::support::model::pieces;
+use crate::support::voice::{ALOUD, ESPEAK, Programs, coded, seconds};
+use crate::support::{Talk, TestApp, wait_for};
+
+fn server() -> TestApp {
+    Programs::new().server("exit 1", ESPEAK)
+}
+
+fn spoken_turn(talk: &Talk, message: &str) -> serde_json::Value {
+    json!({"session_id": talk.session, "message": message, "speak": true})
+}
+
+#[test]
+fn the_first_sentence_is_heard_while_the_model_still_writes() {
+    let programs = Programs::new();
+    let app = programs.server("exit 1", ESPEAK);
+    let talk = app.start_session();
+    let gate = app.model.hold_next("Hello there. How", " are you? Tell me more.");
+    let mut streamed = app.stream(&spoken_turn(&talk, "hello"));
+    assert_eq!(streamed.event().unwrap().data["text"], "Hello there. How");
+    let first = streamed.event().unwrap();
+    assert_eq!((first.name.as_str(), &first.data["index"]), ("audio", &json!(0)), "the model has not ended");
+    let sound = app.get(first.data["audio_url"].as_str().unwrap()).expect(200);
+    assert_eq!(sound.header("content-type"), "audio/wav");
+    assert!(seconds(&sound.body) > 0.4);
+    gate.open();
+    let events = streamed.events();
+    let audio: Vec<_> = events.iter().filter(|event| event.name == "audio").collect();
+    assert_eq!(audio.iter().map(|event| event.data["index"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+    let parts = std::iter::once(&first)
+        .chain(audio)
+        .map(|event| seconds(&app.get(event.data["audio_url"].as_str().unwrap()).expect(200).body));
+    let together: f64 = parts.sum();
+    let done = events.last().unwrap();
+    assert_eq!((done.name.as_str(), &done.data["degraded"]), ("done", &json!([])));
+    let whole = seconds(&app.get(done.data["audio_url"].as_str().unwrap()).expect(200).body);
+    assert!((whole - together).abs() < 0.05, "{whole} s is not {together} s");
+    let kept = app.session(&talk, "").json()["messages"][1].clone();
+    assert_eq!(kept["audio_url"], done.data["audio_url"]);
+    assert_eq!(kept["text"], "Hello there. How are you? Tell me more.");
+}
+
+#[test]
+fn a_reply_that_comes_whole_is_spoken_as_one_file() {
+    let app = server();
+    let talk = app.start_session();
+    let body = app.chat(&spoken_turn(&talk, "hello")).expect(200).json();
+    assert_eq!((&body["degraded"], &body["text"]), (&json!([]), &json!("You said: hello")));
+    assert!(seconds(&app.get(body["audio_url"].as_str().unwrap()).expect(200).body) > 0.5);
+    assert_eq!((app.audio_files().len(), app.count("audio")), (1, 1));
+    let unspoken = app.say(&talk, "in silence").expect(200).json();
+    assert!(unspoken.get("audio_url").is_none(), "{unspoken}");
+}
+
+#[test]
+fn a_turn_that_fails_leaves_no_sound() {
+    let app = server();
+    let talk = app.start_session();
+    let mut steps = pieces(&["Hello there. How", " are you? "]);
+    steps.push(crate::support::model::Step::Unavailable);
+    app.model.next(steps);
+    let mut streamed = app.stream(&spoken_turn(&talk, "hello"));
+    assert_eq!(streamed.events().last().unwrap().name, "error");
+    wait_for("the files are gone", || app.audio_files().is_empty());
+    assert_eq!((app.count("audio"), app.count("checkpoints")), (0, 0));
+}
+
+#[test]
+fn a_conversation_that_is_deleted_takes_its_sound_along() {
+    let app = server();
+    let (talk, other) = (app.start_session(), app.start_session());
+    app.stream(&spoken_turn(&talk, "One sentence. Another one.")).events();
+    app.stream(&spoken_turn(&other, "hello")).events();
+    wait_for("all is there", || app.audio_files().len() == 3 + 2);
+    app.delete(&talk, "").expect(204);
+    assert_eq!(app.audio_files().len(), 2, "those of the other conversation");
+    app.erase(&other.token).expect(200);
+    assert_eq!(app.audio_files().len(), 0);
+}
+
+#[test]
+fn who_leaves_a_spoken_reply_takes_the_voice_along() {
+    let programs = Programs::new();
+    let app = programs.server("exit 1", "echo $$ > \"$HERE/self\"; exec sleep 1000");
+    let talk = app.start_session();
+    let _never_opened = app.model.hold_next("Hello there. How", " are you?");
+    let mut streamed = app.stream(&spoken_turn(&talk, "hello"));
+    assert_eq!(streamed.event().unwrap().name, "token");
+    wait_for("it speaks", || programs.noted("self").ends_with('\n'));
+    drop(streamed);
+    let id = programs.noted("self");
+    wait_for("it is gone", || !std::path::Path::new(&format!("/proc/{}/cmdline", id.trim())).exists());
+    wait_for("the model's work is dropped", || app.model.dropped() == 1);
+}
+
+#[test]
+fn any_text_is_spoken_aloud_for_who_is_in_a_conversation() {
+    let app = server();
+    let talk = app.start_session();
+    let session = ("session_id", None, talk.session.as_bytes());
+    let text = |text: &'static str| ("text", None, text.as_bytes());
+    let sound = app.send_form(ALOUD, &[session, text("Good morning to you")]).expect(200);
+    assert_eq!(sound.header("content-type"), "audio/wav");
+    // A head that is sent before the sound is made cannot know its length; players go by what comes.
+    let samples = coded(&sound.body, &["-ac", "1", "-ar", "8000", "-f", "s16le"]);
+    assert!(samples.len() > 11_000, "{} samples", samples.len() / 2);
+    let encoded = format!("session_id={}&text=Good+morning%20to+you", talk.session);
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    assert_eq!(app.ask("POST", ALOUD, &kind, encoded.as_bytes()).expect(200).body.len(), sound.body.len());
+    app.send_form(ALOUD, &[session]).refused(422, "validation_error");
+    app.send_form(ALOUD, &[text("hello")]).refused(422, "validation_error");
+    for nothing in ["", "  ", "...", "\u{1f600}"] {
+        app.send_form(ALOUD, &[session, ("text", None, nothing.as_bytes())]).refused(400, "validation_error");
+    }
+    let long = "word ".repeat(1601);
+    app.send_form(ALOUD, &[session, ("text", None, long.as_bytes())]).refused(400, "validation_error");
+    let nobody = [("session_id", None, &b"00000000-0000-4000-8000-000000000000"[..]), text("hello")];
+    app.send_form(ALOUD, &nobody).refused(404, "session_not_found");
+    assert_eq!((app.audio_files().len(), app.count("checkpoints")), (0, 0), "nothing of it is kept");
+    let mute = TestApp::spawn();
+    let mute_session = mute.start_session();
+    let session = ("session_id", None, mute_session.session.as_bytes());
+    mute.send_form(ALOUD, &[session, text("hello")]).refused(503, "service_unavailable");
+}

@@ -1,0 +1,171 @@
+// The parts of the voice that need no browser: who speaks, what is echo, where sentences end.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { load } from "./pure.mjs";
+
+const { Activity, FRAME_MS } = await load("voice/activity.js");
+const { Echo } = await load("voice/echo.js");
+const { Sentences } = await load("voice/sentences.js");
+
+const ROOM = -62;
+const VOICE = -25;
+
+const frames = (level, ms) => Array.from({ length: ms / FRAME_MS }, () => level);
+
+/** What is noticed, each with the millisecond it is noticed at. */
+function follow(activity, levels, options) {
+  return levels
+    .map((level, n) => [activity.hear(level, options), (n + 1) * FRAME_MS])
+    .filter(([heard]) => heard !== null);
+}
+
+/** Numbers between 0 and 1 that are the same every time. */
+function dice(seed) {
+  let state = seed;
+  return () => {
+    state = (state * 1_664_525 + 1_013_904_223) % 4_294_967_296;
+    return state / 4_294_967_296;
+  };
+}
+
+describe("speech is told from silence", () => {
+  test("it begins within 100 ms and ends after 700 ms of silence", () => {
+    const levels = [...frames(ROOM, 500), ...frames(VOICE, 1000), ...frames(ROOM, 1000)];
+    assert.deepEqual(follow(new Activity(), levels), [["maybe", 520], ["speaking", 600], ["ended", 2200]]);
+  });
+
+  test("a pause of 600 ms is part of what is said", () => {
+    const levels = [...frames(VOICE, 500), ...frames(ROOM, 600), ...frames(VOICE, 500), ...frames(ROOM, 800)];
+    assert.deepEqual(follow(new Activity(), levels).map(([heard]) => heard), ["maybe", "speaking", "ended"]);
+  });
+
+  test("a click is nothing", () => {
+    const levels = [...frames(ROOM, 500), ...frames(VOICE, 60), ...frames(ROOM, 500)];
+    assert.deepEqual(follow(new Activity(), levels), [["maybe", 520], ["nothing", 680]]);
+  });
+
+  test("the floor follows a fan that is switched on, and speech above it is still heard", () => {
+    const activity = new Activity();
+    const fan = -38;
+    follow(activity, frames(ROOM, 4000));
+    const taken = follow(activity, frames(fan, 5000));
+    assert.equal(taken.at(-1)[0], "ended", "the fan is taken for speech for good");
+    assert.ok(taken.at(-1)[1] <= 4500, `after ${taken.at(-1)[1]} ms`);
+    assert.equal(activity.floor, fan);
+    assert.deepEqual(follow(activity, frames(fan, 5000)), []);
+    const heard = follow(activity, [...frames(fan + 15, 600), ...frames(fan, 800)]);
+    assert.deepEqual(heard.map(([what]) => what), ["maybe", "speaking", "ended"]);
+  });
+
+  test("speech with its own pauses never becomes the floor", () => {
+    const activity = new Activity();
+    follow(activity, frames(ROOM, 2000));
+    const word = [...frames(VOICE, 240), ...frames(ROOM + 3, 60)];
+    assert.deepEqual(
+      follow(activity, Array.from({ length: 100 }, () => word).flat()).map(([heard]) => heard),
+      ["maybe", "speaking"],
+    );
+  });
+});
+
+describe("what interrupts", () => {
+  const options = { sustained: 250 };
+
+  test("250 ms of speech do", () => {
+    assert.deepEqual(follow(new Activity(), frames(VOICE, 260), options), [["maybe", 20], ["speaking", 260]]);
+  });
+
+  test("a cough of 200 ms does not", () => {
+    const levels = [...frames(VOICE, 200), ...frames(ROOM, 500)];
+    assert.deepEqual(follow(new Activity(), levels, options).map(([heard]) => heard), ["maybe", "nothing"]);
+  });
+});
+
+describe("the page's own voice", () => {
+  /** Plays for some seconds; what comes back is `lost` decibels quieter and `late` frames late. Returns what is noticed. */
+  function playBack(echo, activity, { seconds, lost, late, person = () => -Infinity, seed = 1 }) {
+    const roll = dice(seed);
+    const played = [];
+    const noticed = [];
+    for (let n = 0; n < (seconds * 1000) / FRAME_MS; n += 1) {
+      const level = n % 15 < 11 ? -22 + 8 * roll() : -60;
+      played.push(level);
+      echo.plays(level);
+      const back = n >= late ? played[n - late] - lost : ROOM;
+      const heard = Math.max(back, ROOM, person(n)) + 2 * roll() - 1;
+      const expected = echo.expected;
+      if (echo.failed) {
+        echo.learn(heard, activity.floor);
+        activity.reset();
+        continue;
+      }
+      const what = activity.hear(heard, { sustained: 250, echo: expected });
+      if (!activity.hears) echo.learn(heard, activity.floor);
+      if (what) noticed.push([what, n * FRAME_MS]);
+    }
+    return noticed;
+  }
+
+  for (const lost of [0, 6, 15, 30, 45]) {
+    for (const late of [0, 3, 8, 15]) {
+      test(`never interrupts when it comes back ${lost} dB quieter, ${late * FRAME_MS} ms late`, () => {
+        for (let seed = 1; seed <= 20; seed += 1) {
+          const noticed = playBack(new Echo(), new Activity(), { seconds: 20, lost, late, seed });
+          assert.deepEqual(noticed.filter(([what]) => what === "speaking"), [], `seed ${seed}`);
+        }
+      });
+    }
+  }
+
+  test("is taken for what cannot be believed when it comes back loud, and believed again when it is cancelled", () => {
+    const [echo, activity] = [new Echo(), new Activity()];
+    playBack(echo, activity, { seconds: 3, lost: 6, late: 5 });
+    assert.equal(echo.failed, true);
+    playBack(echo, activity, { seconds: 3, lost: 60, late: 5 });
+    assert.equal(echo.failed, false);
+  });
+
+  test("does not hide a person where echo is cancelled", () => {
+    const [echo, activity] = [new Echo(), new Activity()];
+    playBack(echo, activity, { seconds: 3, lost: 60, late: 5 });
+    const person = (n) => (n >= 50 && n < 80 ? VOICE : -Infinity);
+    const noticed = playBack(echo, activity, { seconds: 2, lost: 60, late: 5, person });
+    const [, at] = noticed.find(([what]) => what === "speaking") ?? [];
+    assert.ok(at >= 1200 && at <= 1300, `noticed: ${JSON.stringify(noticed)}`);
+  });
+
+  test("is not expected where nothing plays", () => {
+    const echo = new Echo();
+    for (let n = 0; n < 50; n += 1) echo.plays(-Infinity);
+    assert.equal(echo.expected, -Infinity);
+  });
+});
+
+describe("sentences", () => {
+  const cut = (...pieces) => {
+    const sentences = new Sentences();
+    return [...pieces.flatMap((piece) => sentences.add(piece)), ...sentences.end()];
+  };
+
+  test("are complete as soon as what follows shows it", () => {
+    const sentences = new Sentences();
+    assert.deepEqual(sentences.add("Good morning"), []);
+    assert.deepEqual(sentences.add("! How"), ["Good morning!"]);
+    assert.deepEqual(sentences.add(" are you?\n"), ["How are you?"]);
+    assert.deepEqual(sentences.end(), []);
+  });
+
+  test("do not end in numbers, titles and initials", () => {
+    assert.deepEqual(cut("It costs 3.50 at Dr. Grey's, e.g. J. S. Bach. Fine."), [
+      "It costs 3.50 at Dr. Grey's, e.g. J. S. Bach.",
+      "Fine.",
+    ]);
+  });
+
+  test("end in other scripts, after quotes, and without a full stop", () => {
+    assert.deepEqual(cut("你好。我很好！", " «Oui.» “Yes.” And so on"), ["你好。", "我很好！", "«Oui.»", "“Yes.”", "And so on"]);
+    assert.deepEqual(cut("…", " - "), []);
+  });
+});

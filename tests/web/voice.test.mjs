@@ -1,0 +1,451 @@
+// Talking with the companion: a real browser against the real server, which hears through Whisper and speaks through
+// espeak-ng, in a room with a loudspeaker and a microphone.
+
+import assert from "node:assert/strict";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+
+import { Guest, launch } from "./guest.mjs";
+import { HEARING, SPEAKING, SPEAKING_SLOWLY, inCommon, understood } from "./hearing.mjs";
+import { Line } from "./line.mjs";
+import { Room, spoken } from "./room.mjs";
+import { Server } from "./server.mjs";
+
+const ALLOWED = "--use-fake-ui-for-media-stream";
+
+let room;
+let browser;
+let server;
+let guest;
+
+before(async () => {
+  room = await Room.open();
+  browser = await launch([ALLOWED], room);
+});
+after(async () => {
+  await browser?.close();
+  await room?.close();
+});
+afterEach(async () => {
+  try {
+    await guest?.leave();
+  } finally {
+    guest = null;
+    await server?.remove();
+    server = null;
+  }
+});
+
+/** Someone comes to a companion that hears, and speaks as these settings say. */
+async function arrive(settings = {}, options = {}, as = browser) {
+  server = await Server.start({ STT_COMMAND: HEARING, TTS_COMMAND: SPEAKING, ...settings });
+  guest = await Guest.arrive(as, server, options);
+  await guest.open();
+}
+
+const panel = () => guest.page.locator("#voice");
+const caption = () => panel().locator(".caption");
+const talk = () => guest.page.getByRole("button", { name: /^Talk/ });
+const phase = (...names) => guest.page.locator(names.map((name) => `#voice[data-phase="${name}"]`).join(", ")).waitFor({ state: "attached" });
+
+/** Waits until what somebody said has been understood, after so many things before: most of its words are right. */
+async function isUnderstood(text, earlier = 0) {
+  const words = guest.log.locator(".user .words").nth(earlier);
+  await words.filter({ hasText: /\w/ }).waitFor();
+  const shown = await words.textContent();
+  assert.ok(inCommon(shown, text) >= 0.6, `"${shown}" was understood of "${text}"`);
+}
+
+const answers = () => guest.log.locator(".assistant:not(.waiting) .words").allTextContents();
+
+/** What the history holds. */
+const kept = () =>
+  guest.page.evaluate(async () => {
+    const id = localStorage.getItem("companion.session");
+    const answer = await fetch(`/api/v1/sessions/${id}`);
+    return (await answer.json()).messages.map(({ role, text }) => [role, text]);
+  });
+
+describe("holding the button", () => {
+  test("what is said is understood, answered, and the answer is heard in the room", async () => {
+    await arrive();
+    const heard = await room.listen();
+    await talk().hover();
+    await guest.page.mouse.down();
+    await phase("held");
+    await room.say("I would like to talk about my garden.");
+    await guest.page.mouse.up();
+    await isUnderstood("I would like to talk about my garden.");
+    await caption().filter({ hasText: /\w/ }).waitFor();
+    const [sentence] = [await caption().textContent()];
+    await phase("off");
+    const [, answer] = await answers();
+    assert.ok(answer.includes(sentence), `${sentence} is not in ${answer}`);
+    const sounded = await understood(await heard());
+    assert.ok(inCommon(sounded, answer) >= 0.6, `the room heard "${sounded}" for "${answer}"`);
+    const [words] = await guest.log.locator(".user .words").allTextContents();
+    assert.deepEqual(await kept(), [["user", words], ["assistant", answer]]);
+  });
+
+  test("works with the keyboard, and Escape takes it back", async () => {
+    await arrive();
+    await talk().focus();
+    await guest.page.keyboard.down(" ");
+    await phase("held");
+    await room.say("Nobody should hear this.");
+    await guest.page.keyboard.press("Escape");
+    await phase("off");
+    await guest.page.keyboard.up(" ");
+    assert.equal(await guest.log.locator(".user").count(), 0);
+    await guest.page.keyboard.down(" ");
+    await phase("held");
+    await room.say("Good morning to you.");
+    await guest.page.keyboard.up(" ");
+    await isUnderstood("Good morning to you.");
+    await phase("off");
+    assert.equal((await kept()).length, 2);
+  });
+
+  test("a tap is enough: silence ends what is said", async () => {
+    await arrive();
+    await talk().click();
+    await phase("tapped");
+    await room.say("I am looking for my black cat.");
+    await isUnderstood("I am looking for my black cat.");
+    await phase("off");
+    assert.ok(await guest.input.isEditable());
+  });
+});
+
+describe("hands-free", () => {
+  test("one talks, hears the answer, and talks again; the companion never answers itself", async () => {
+    await arrive({ TTS_COMMAND: SPEAKING_SLOWLY });
+    await guest.press("Hands-free");
+    await phase("listening");
+    await room.say("My sister is coming to visit me.");
+    await isUnderstood("My sister is coming to visit me.");
+    await phase("speaking");
+    await phase("listening");
+    await room.say("We want to walk along the river.");
+    await isUnderstood("We want to walk along the river.", 1);
+    await phase("speaking");
+    await phase("listening");
+    assert.equal(await guest.log.locator(".user").count(), 2);
+    assert.equal(await guest.log.locator(".cut").count(), 0);
+    assert.equal((await kept()).length, 4);
+  });
+
+  test("a cough does not interrupt, speaking does, and the history keeps what was heard", async () => {
+    await arrive({ TTS_COMMAND: SPEAKING_SLOWLY });
+    await guest.press("Hands-free");
+    await phase("listening");
+    await room.say("Tell me what I should cook tonight.");
+    await phase("speaking");
+    await room.cough();
+    await phase("listening");
+    assert.equal(await guest.log.locator(".cut").count(), 0, "a cough interrupted");
+    const [, whole] = await answers();
+
+    await room.say("And what should I drink with it?");
+    await phase("speaking");
+    const silent = guest.page.locator(".cut").waitFor();
+    await room.say("Please stop talking now, I have changed my mind.");
+    await silent;
+    await isUnderstood("Please stop talking now, I have changed my mind.", 2);
+    await phase("listening");
+    const shown = await answers();
+    assert.equal(shown[1], whole);
+    const history = (await kept()).filter(([role]) => role === "assistant").map(([, text]) => text);
+    assert.deepEqual(shown.slice(1), history);
+  });
+
+  test("Escape interrupts, and a second one stops listening", async () => {
+    await arrive({ TTS_COMMAND: SPEAKING_SLOWLY });
+    await guest.press("Hands-free");
+    await phase("listening");
+    await room.say("Tell me something about the sea.");
+    await phase("speaking");
+    await guest.page.keyboard.press("Escape");
+    await phase("listening");
+    await guest.page.keyboard.press("Escape");
+    await phase("off");
+    assert.equal(await guest.page.getByRole("button", { name: "Hands-free" }).getAttribute("aria-pressed"), "false");
+  });
+
+  test("where echo is not cancelled, it is half-duplex: loud as it comes back, the companion does not interrupt itself", async () => {
+    server = await Server.start({ STT_COMMAND: HEARING, TTS_COMMAND: SPEAKING_SLOWLY });
+    guest = await Guest.arrive(browser, server);
+    // A device that says it cancels echo and does not.
+    await guest.page.addInitScript(() => {
+      const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      navigator.mediaDevices.getUserMedia = ({ audio }) =>
+        open({ audio: { ...audio, echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
+      MediaStreamTrack.prototype.getSettings = () => ({ echoCancellation: true });
+    });
+    await guest.open();
+    await guest.press("Hands-free");
+    await phase("listening");
+    await room.say("Tell me something about the mountains.");
+    await phase("deaf");
+    await phase("listening");
+    assert.equal(await guest.log.locator(".user").count(), 1);
+    assert.equal(await guest.log.locator(".cut").count(), 0);
+    await room.say("Thank you very much.");
+    await isUnderstood("Thank you very much.", 1);
+    await phase("speaking", "deaf");
+    await guest.page.keyboard.press("Escape");
+    await phase("listening");
+  });
+});
+
+describe("a microphone that cannot be had is named in plain words, and typing goes on:", () => {
+  async function isTold(words) {
+    await talk().click();
+    await guest.page.locator("#notice").filter({ hasText: words }).waitFor();
+    await phase("off");
+    assert.equal(await guest.log.locator(".user").count(), 0);
+    await guest.press("Hands-free");
+    await guest.page.locator("#notice").filter({ hasText: words }).waitFor();
+    assert.equal(await guest.page.getByRole("button", { name: "Hands-free" }).getAttribute("aria-pressed"), "false");
+    assert.notEqual(await guest.say("I can still write."), "");
+  }
+
+  /** Does something with a browser of its own. */
+  async function elsewhere(flags, inRoom, work) {
+    const other = await launch(flags, inRoom);
+    try {
+      await work(other);
+      await guest.leave();
+    } finally {
+      guest = null;
+      await other.close();
+    }
+  }
+
+  test("denied", () =>
+    elsewhere(["--deny-permission-prompts"], room, async (other) => {
+      await arrive({}, {}, other);
+      await isTold(/was not allowed\. Allow it .* in the browser's settings/);
+    }));
+
+  test("absent", () =>
+    elsewhere([ALLOWED], null, async (other) => {
+      await arrive({}, {}, other);
+      await isTold(/No microphone was found\. Connect one/);
+    }));
+
+  test("withheld, because the page is not on https", () =>
+    elsewhere([ALLOWED, "--host-resolver-rules=MAP companion.example 127.0.0.1"], room, async (other) => {
+      server = await Server.start({ STT_COMMAND: HEARING, TTS_COMMAND: SPEAKING });
+      const { port } = new URL(server.origin);
+      server.origin = `http://companion.example:${port}`;
+      guest = await Guest.arrive(other, server);
+      await guest.open();
+      await isTold(/only to pages opened over https/);
+      guest.excuse(/Cross-Origin-Opener-Policy header has been ignored/);
+    }));
+
+  test("and where the server cannot hear, nothing is offered that would not work", async () => {
+    server = await Server.start();
+    guest = await Guest.arrive(browser, server);
+    await guest.open();
+    await guest.page.getByRole("button", { name: "offline", exact: true }).waitFor();
+    assert.equal(await talk().isVisible(), false);
+    assert.equal(await guest.page.getByRole("button", { name: "Hands-free" }).isVisible(), false);
+  });
+});
+
+describe("when something fails", () => {
+  test("a recording that cannot be understood is kept, and trying again takes it once", async () => {
+    const broken = join(room.dir, "broken");
+    await writeFile(broken, "");
+    const hears = join(room.dir, "hear.sh");
+    await writeFile(hears, `#!/bin/sh\n[ -e ${broken} ] && exit 1\nexec ${HEARING} "$1"\n`, { mode: 0o755 });
+    await arrive({ STT_COMMAND: hears });
+    await talk().click();
+    await phase("tapped");
+    await room.say("I would like to talk about my garden.");
+    await guest.page.getByText("What you said is still here.").waitFor();
+    await rm(broken);
+    await guest.press("Try again");
+    await isUnderstood("I would like to talk about my garden.");
+    await phase("off");
+    assert.equal((await kept()).length, 2);
+  });
+
+  test("a connection that is lost before the answer is taken up again, and the turn is taken once", async () => {
+    server = await Server.start({ STT_COMMAND: HEARING, TTS_COMMAND: SPEAKING });
+    const line = await Line.to(server);
+    guest = await Guest.arrive(browser, server);
+    const turns = [];
+    guest.page.on("websocket", (socket) =>
+      socket.on("framesent", ({ payload }) => {
+        const { type, turn_id: id } = typeof payload === "string" ? JSON.parse(payload) : {};
+        if (type === "start_listening") turns.push(id);
+      }));
+    await guest.open();
+    await talk().click();
+    await phase("tapped");
+    await room.say("I would like to talk about my garden.");
+    await phase("thinking");
+    line.cut();
+    await isUnderstood("I would like to talk about my garden.");
+    await phase("aloud");
+    await phase("off");
+    assert.equal(turns.length, 2);
+    assert.equal(turns[0], turns[1]);
+    assert.equal((await kept()).length, 2);
+    assert.equal((await answers()).length, 2);
+    line.close();
+  });
+
+  test("a server without speech leaves reading to the browser's own voice, sentence by sentence", async () => {
+    server = await Server.start({ STT_COMMAND: HEARING });
+    guest = await Guest.arrive(browser, server);
+    await guest.page.addInitScript(() => {
+      // This Chromium has no voices.
+      window.read = [];
+      const speak = (reading) => {
+        window.read.push(reading.text);
+        setTimeout(() => reading.onstart?.(), 20);
+        setTimeout(() => reading.onend?.(), 1500);
+      };
+      Object.defineProperty(window, "speechSynthesis", { value: { speak, cancel: () => {} } });
+    });
+    await guest.open();
+    await guest.press("Read answers aloud");
+    const typed = guest.say("I would like to talk about my garden.");
+    await phase("aloud");
+    await caption().filter({ hasText: /\w/ }).waitFor();
+    await phase("off");
+    assert.equal((await guest.page.evaluate(() => window.read)).join(" "), await typed);
+    await talk().click();
+    await phase("tapped");
+    await room.say("Tell me about the river.");
+    await phase("aloud");
+    await phase("off");
+    const [, , answer] = await answers();
+    assert.equal((await guest.page.evaluate(() => window.read)).join(" "), `${await typed} ${answer}`);
+  });
+
+  test("where the server's speech breaks off, the browser reads only the rest", async () => {
+    const once = join(room.dir, "once.sh");
+    const mark = join(room.dir, "spoken");
+    await writeFile(once, `#!/bin/sh\n[ -e ${mark} ] && exit 1\ntouch ${mark}\nexec ${SPEAKING}\n`, { mode: 0o755 });
+    await arrive({ TTS_COMMAND: once });
+    await guest.page.evaluate(() => {
+      window.read = [];
+      const speak = (reading) => {
+        window.read.push(reading.text);
+        setTimeout(() => reading.onstart(), 20);
+        setTimeout(() => reading.onend(), 200);
+      };
+      Object.defineProperty(window, "speechSynthesis", { value: { speak, cancel: () => {} } });
+    });
+    await talk().click();
+    await phase("tapped");
+    await room.say("Hello, good morning.");
+    await phase("aloud");
+    await phase("off");
+    const [, answer] = await answers();
+    const read = (await guest.page.evaluate(() => window.read)).join(" ");
+    assert.ok(read !== "" && read !== answer && answer.endsWith(read), `"${read}" was read of "${answer}"`);
+  });
+
+  test("a browser without any voice says so", async () => {
+    server = await Server.start();
+    guest = await Guest.arrive(browser, server);
+    await guest.open();
+    await guest.press("Read answers aloud");
+    await guest.say("I would like to talk about my garden.");
+    await guest.page.getByText("This browser has no voice of its own. The answer is on the page.").waitFor();
+  });
+});
+
+describe("a phone", () => {
+  test("keeps its screen on while one talks hands-free, marks what is said, and shows all of it", async () => {
+    server = await Server.start({ STT_COMMAND: HEARING, TTS_COMMAND: SPEAKING_SLOWLY });
+    guest = await Guest.arrive(browser, server, { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true });
+    await guest.page.addInitScript(() => {
+      window.locks = [];
+      const request = navigator.wakeLock.request.bind(navigator.wakeLock);
+      navigator.wakeLock.request = async (kind) => {
+        const lock = await request(kind);
+        window.locks.push(lock);
+        return lock;
+      };
+    });
+    const locks = () => guest.page.evaluate(() => window.locks.map(({ type, released }) => `${type} ${released}`));
+    await guest.open();
+    await guest.page.getByRole("button", { name: "Hands-free" }).tap();
+    await phase("listening");
+    await guest.page.waitForFunction(() => window.locks.length > 0);
+    assert.deepEqual(await locks(), ["screen false"]);
+    await fits();
+    await room.say("I would like to talk about my garden.");
+    await phase("thinking");
+    await fits();
+    await phase("speaking");
+    const marked = await guest.page.evaluate(() => [...CSS.highlights.get("said")].map(String));
+    assert.deepEqual(marked, [await caption().textContent()]);
+    await fits();
+    const below = await guest.page.locator("main").evaluate((view) => view.scrollHeight - view.scrollTop - view.clientHeight);
+    assert.ok(below < 2, `${below} pixels are out of sight`);
+    await panel().getByRole("button", { name: "Stop" }).tap();
+    await phase("listening");
+    await guest.page.getByRole("button", { name: "Hands-free" }).tap();
+    await phase("off");
+    assert.deepEqual(await locks(), ["screen true"]);
+  });
+
+  async function fits() {
+    const wide = await guest.page.evaluate(() =>
+      [...document.querySelectorAll("html, main, footer, #voice")]
+        .filter((part) => part.scrollWidth > part.clientWidth)
+        .map((part) => part.tagName));
+    assert.deepEqual(wide, []);
+  }
+});
+
+describe("answers to what is typed", () => {
+  test("are read aloud if that is wanted, also after a reload, and stop when one types on", async () => {
+    await arrive();
+    await guest.press("Read answers aloud");
+    await guest.page.reload();
+    await guest.isAnnounced();
+    const heard = await room.listen();
+    const answer = await guest.say("I would like to talk about my garden.");
+    await phase("aloud");
+    await phase("off");
+    const sounded = await understood(await heard());
+    assert.ok(inCommon(sounded, answer) >= 0.6, `the room heard "${sounded}" for "${answer}"`);
+    await guest.say("Tell me more about it.");
+    await phase("aloud");
+    await guest.say("Never mind.");
+    assert.equal((await answers()).length, 3);
+    await phase("aloud");
+    await phase("off");
+  });
+});
+
+describe("a microphone that the browser plays from a file", () => {
+  test("is heard hands-free from the first word to the last", async () => {
+    const file = join(room.dir, "fake.wav");
+    await room.compose(file, [1.5, await spoken("Good morning, I would like to talk about my garden.", join(room.dir, "morning.wav")), 60]);
+    const flags = ["--use-fake-device-for-media-stream", `--use-file-for-fake-audio-capture=${file}%noloop`];
+    const other = await launch([ALLOWED, ...flags], room);
+    try {
+      await arrive({}, {}, other);
+      await guest.press("Hands-free");
+      await isUnderstood("Good morning, I would like to talk about my garden.");
+      await phase("speaking");
+      await phase("listening");
+      assert.equal((await kept()).length, 2);
+      await guest.leave();
+    } finally {
+      guest = null;
+      await other.close();
+    }
+  });
+});
