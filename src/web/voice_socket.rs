@@ -83,8 +83,7 @@ pub async fn socket(
     let client = client_of(&request).ok_or(ApiError::NotFound)?;
     app.check_session(session).await?;
     let place = sockets.enter(client)?;
-    let around =
-        around(&request, app.into_inner(), client, session).ok_or(ApiError::NotFound)?;
+    let around = around(&request, app.into_inner(), client, session).ok_or(ApiError::NotFound)?;
     let most = usize::try_from(around.most_bytes.min(MOST_MESSAGE)).unwrap_or(usize::MAX);
     let (response, sender, stream) = actix_ws::handle(&request, payload)
         .map_err(|_| wrong("upgrade", "must be the handshake of a WebSocket"))?;
