@@ -20,8 +20,9 @@ use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::disk::{self, Naming};
 use crate::adapters::leftovers::remove_leftovers;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
+use crate::adapters::sqlite::During;
 use crate::adapters::{
-    erasure_ledger, import_owners, inspection, run_store, set_aside, sign_in_store, sqlite,
+    audio_store, erasure_ledger, import_owners, inspection, run_store, set_aside, sign_in_store, sqlite,
 };
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{BACKUP_DB, JOBS, RESTORE_DB};
@@ -181,7 +182,8 @@ fn restore(
         whose::check(run, dir, &options.backup)?;
     }
     take_up(counts, &chosen);
-    let beside = dir.map(DataDir::database).unwrap_or(&chosen.path).parent().unwrap_or(Path::new("."));
+    let beside =
+        dir.map_or_else(|| new_home::around(&run.config.storage.data_dir), |dir| beside(dir.database()));
     let unpacked = unpack(run, beside, &chosen, &identities, Purpose::Return)?;
     counts.verified = true;
     counts.schema_version = unpacked.contents.schema_version;
@@ -199,6 +201,10 @@ fn restore(
     }
     log_completed(counts);
     Ok(())
+}
+
+fn beside(database: &Path) -> &Path {
+    database.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Where the data directory was lost with its disk, the lists beside the backups still tell who was erased.
@@ -240,6 +246,8 @@ pub(crate) fn put_in_place(
 ) -> Result<(), MaintError> {
     let Unpacked { scratch, .. } = unpacked;
     counts.erased_again = erasure_ledger::apply(dir, &scratch.0)?;
+    forget_lost_audio(dir, &scratch.0)?;
+    // Last of the changes: it flushes.
     sign_in_store::end_all(&scratch.0)?;
     let expected = snapshot::count(&scratch.0)?;
     dir.owner().adopt(&scratch.0)?;
@@ -267,6 +275,14 @@ pub(crate) fn put_in_place(
             Err(error)
         }
     }
+}
+
+/// Audio replies are in no backup: what has been deleted since is not referred to any more.
+fn forget_lost_audio(dir: &DataDir, copy: &Path) -> Result<(), sqlite::DbError> {
+    let db = sqlite::open_scratch(copy)?;
+    let there = |id, format| audio_store::path_of(dir.audio(), id, format).exists();
+    audio_store::delete_rows_unless(&db, there).during("forget deleted audio")?;
+    db.close().map_err(|(_, error)| error).during("close the copy")
 }
 
 /// Shell commands that put the database from before back. Whoever runs them, the jobs have to be able to remove the

@@ -38,8 +38,8 @@ pub fn text<C: Readable>(report: &Report<C>) -> String {
         report.counts.verdict(report.exit_code),
         report.duration_ms
     ));
-    // A run that was turned away at the door has nothing to count.
-    if !failed || report.exit_code == 1 {
+    // A run that was turned away, at the door or by a fuse, has nothing to count.
+    if report.begun && (!failed || report.exit_code == 1) {
         lines.extend(report.counts.lines(report.dry_run));
     }
     lines.extend(report.errors.iter().map(|ItemError { item, error }| format!("  ! {item}: {error}")));
@@ -210,16 +210,19 @@ impl Readable for verify_backups::Counts {
 impl Readable for doctor::Counts {
     fn lines(&self, _: bool) -> Vec<String> {
         let server = if self.server_running { "the server is running" } else { "no server is running" };
-        let told = |sign: &str, findings: &[Finding]| -> Vec<String> {
-            let line = |f: &Finding| format!("  {sign} {}: {}: {} -> {}", f.check, f.item, f.found, f.repair);
+        let told = |sign: &str, by: &str, findings: &[Finding]| -> Vec<String> {
+            let line = |f: &Finding| {
+                let by = if f.mendable { by } else { "" };
+                format!("  {sign} {}: {}: {} -> {by}{}", f.check, f.item, f.found, f.repair)
+            };
             findings.iter().map(line).collect()
         };
         let mut lines = vec![format!(
             "  {} checks, {} mended, {} to do; {server}",
             self.checks, self.repaired_count, self.findings_count
         )];
-        lines.extend(told("+ mended:", &self.repaired));
-        lines.extend(told("- to do:", &self.findings));
+        lines.extend(told("+ mended:", "", &self.repaired));
+        lines.extend(told("- to do:", "doctor --repair: ", &self.findings));
         lines
     }
 
@@ -293,18 +296,23 @@ impl Readable for Inventory {
         };
         let mut lines = vec![
             format!("  database     {} and {} of log", bytes(disk.database_bytes), bytes(disk.log_bytes)),
-            format!("  holds        {}", rows(self.sessions, self.checkpoints, self.memories)),
             format!("  audio        {} in {} files", bytes(disk.audio_bytes), disk.audio_files),
             format!("  backups      {} in {} files{place}", bytes(disk.backup_bytes), disk.backups),
             format!("  set aside    {aside} by restores"),
             format!("  page files   {page} of the last releases"),
             format!("  newest       {}", self.newest_backup.as_deref().unwrap_or("no backup")),
             format!("  disk         {free} free, {reserve} kept in reserve"),
-            format!(
+        ];
+        if self.database_read {
+            lines.insert(
+                1,
+                format!("  holds        {}", rows(self.sessions, self.checkpoints, self.memories)),
+            );
+            lines.push(format!(
                 "  next cleanup {} sessions, {} checkpoints, {} audio files",
                 self.next_cleanup_sessions, self.next_cleanup_checkpoints, self.next_cleanup_audio_files
-            ),
-        ];
+            ));
+        }
         lines.extend(self.last_runs.iter().map(last_run));
         lines
     }
