@@ -94,15 +94,7 @@ pub async fn chat(
         (true, false) => Voice::Whole,
         (true, true) => Voice::Sentences,
     };
-    let turn = TurnRequest {
-        session: session_id,
-        message,
-        recording: None,
-        turn: turn_id,
-        pace,
-        voice,
-        interrupt: None,
-    };
+    let turn = TurnRequest { turn: turn_id, pace, voice, ..TurnRequest::written(session_id, message) };
     let events = app.into_inner().begin_turn(turn).await?;
     if !streamed {
         let reply = whole(events).await?;
