@@ -98,7 +98,7 @@ pub struct Parts {
 }
 
 impl App {
-    /// Puts the parts together. Turns run on `runtime`, whichever thread asked for them.
+    /// Puts the parts together. What goes on without whoever asked for it runs on `runtime`.
     #[must_use]
     pub fn new(parts: Parts, runtime: tokio::runtime::Handle) -> Self {
         let turns = running_turns::Turns::new(runtime.clone(), parts.limits);
