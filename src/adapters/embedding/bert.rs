@@ -3,7 +3,7 @@
 //! One text at a time, so nothing is padded and nothing masked.
 
 use candle_core::{D, Device, Result, Tensor};
-use candle_nn::{Embedding, LayerNorm, Linear, Module, VarBuilder, embedding, layer_norm, linear, ops};
+use candle_nn::{Embedding, LayerNorm, Module, VarBuilder, embedding, layer_norm, ops};
 use serde::Deserialize;
 
 /// A model's `config.json`, as far as it is of use.
@@ -38,16 +38,33 @@ pub(super) struct Bert {
 }
 
 struct Layer {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    attended: Linear,
+    query: Dense,
+    key: Dense,
+    value: Dense,
+    attended: Dense,
     attended_norm: LayerNorm,
-    wide: Linear,
+    wide: Dense,
     activation: Activation,
-    narrow: Linear,
+    narrow: Dense,
     narrow_norm: LayerNorm,
     heads: usize,
+}
+
+/// A layer of numbers, turned once when it is read: as they lie in the file they would be turned for each text.
+struct Dense {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Dense {
+    fn load(from: usize, to: usize, weights: &VarBuilder<'_>) -> Result<Self> {
+        let weight = weights.get((to, from), "weight")?.t()?.contiguous()?;
+        Ok(Self { weight, bias: weights.get(to, "bias")? })
+    }
+
+    fn forward(&self, state: &Tensor) -> Result<Tensor> {
+        state.matmul(&self.weight)?.broadcast_add(&self.bias)
+    }
 }
 
 impl Bert {
@@ -95,14 +112,14 @@ impl Layer {
         let (hidden, wide, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let attention = weights.pp("attention");
         Ok(Self {
-            query: linear(hidden, hidden, attention.pp("self.query"))?,
-            key: linear(hidden, hidden, attention.pp("self.key"))?,
-            value: linear(hidden, hidden, attention.pp("self.value"))?,
-            attended: linear(hidden, hidden, attention.pp("output.dense"))?,
+            query: Dense::load(hidden, hidden, &attention.pp("self.query"))?,
+            key: Dense::load(hidden, hidden, &attention.pp("self.key"))?,
+            value: Dense::load(hidden, hidden, &attention.pp("self.value"))?,
+            attended: Dense::load(hidden, hidden, &attention.pp("output.dense"))?,
             attended_norm: layer_norm(hidden, eps, attention.pp("output.LayerNorm"))?,
-            wide: linear(hidden, wide, weights.pp("intermediate.dense"))?,
+            wide: Dense::load(hidden, wide, &weights.pp("intermediate.dense"))?,
             activation: config.hidden_act,
-            narrow: linear(wide, hidden, weights.pp("output.dense"))?,
+            narrow: Dense::load(wide, hidden, &weights.pp("output.dense"))?,
             narrow_norm: layer_norm(hidden, eps, weights.pp("output.LayerNorm"))?,
             heads: config.num_attention_heads,
         })
@@ -123,8 +140,8 @@ impl Layer {
     /// Each token looks at all of them, with each head for itself.
     fn attend(&self, state: &Tensor) -> Result<Tensor> {
         let (tokens, hidden) = state.dims2()?;
-        let of_heads = |linear: &Linear| {
-            let whole = linear.forward(state)?;
+        let of_heads = |dense: &Dense| {
+            let whole = dense.forward(state)?;
             whole.reshape((tokens, self.heads, hidden / self.heads))?.transpose(0, 1)?.contiguous()
         };
         let (query, key, value) = (of_heads(&self.query)?, of_heads(&self.key)?, of_heads(&self.value)?);
