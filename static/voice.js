@@ -124,7 +124,7 @@ export class Voice {
     this.#loading ??= this.#load(import("/static/voice/talk.js"));
     try {
       const { Talk } = await this.#loading;
-      this.#talk ??= new Talk(this.#unlock(), this.#controls.panel, this.#host);
+      this.#talk ??= new Talk(this.#unlock(), this.#controls, this.#host);
       return this.#talk;
     } catch (failure) {
       this.#loading = null;
