@@ -22,7 +22,8 @@ const TURNS = Number(process.argv[2] ?? 30);
 const SILENCE_MS = 700;
 const ANSWER = "That sounds good.";
 const WINDOW_MS = 5;
-const AUDIBLE = 10 ** (-45 / 20);
+// In decibels of full scale; what is quieter is silence to the page, too.
+const AUDIBLE = -62;
 
 const run = promisify(execFile);
 
@@ -80,9 +81,10 @@ async function waits(file) {
   const samples = new Int16Array(bytes.buffer, bytes.byteOffset, bytes.length >> 1);
   const length = (16_000 * WINDOW_MS) / 1000;
   const gaps = [];
+  const loudness = (window) => 10 * Math.log10(window.reduce((sum, sample) => sum + (sample / 32768) ** 2, 0) / length + 1e-10);
   let last = null;
   for (let at = 0; at + length <= samples.length; at += length) {
-    if (!samples.subarray(at, at + length).some((sample) => Math.abs(sample) > AUDIBLE * 32768)) continue;
+    if (loudness(samples.subarray(at, at + length)) < AUDIBLE) continue;
     // Within words there are no such gaps.
     if (last !== null && at - last > 16 * 400) gaps.push((at - last - length) / 16);
     last = at;

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
 import { Guest, launch } from "./guest.mjs";
-import { HEARING, SPEAKING, SPEAKING_SLOWLY, inCommon, understood } from "./hearing.mjs";
+import { HEARING, SPEAKING, SPEAKING_SLOWLY, inCommon, understood, wakeWhisper } from "./hearing.mjs";
 import { Line } from "./line.mjs";
 import { Proxy } from "./proxy.mjs";
 import { Room, spoken } from "./room.mjs";
@@ -17,16 +17,19 @@ const SOCKET_REFUSED = /WebSocket connection to .* failed/;
 const ALLOWED = "--use-fake-ui-for-media-stream";
 
 let room;
+let sleep;
 let browser;
 let server;
 let guest;
 
 before(async () => {
   room = await Room.open();
+  sleep = await wakeWhisper();
   browser = await launch([ALLOWED], room);
 });
 after(async () => {
   await browser?.close();
+  await sleep?.();
   await room?.close();
 });
 afterEach(async () => {
