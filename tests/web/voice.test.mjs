@@ -192,6 +192,11 @@ describe("hands-free", () => {
     await phase("speaking");
     await guest.page.keyboard.press("Escape");
     await phase("listening");
+    // What has been opened goes first.
+    await guest.page.getByRole("button", { name: /^First sound/ }).click();
+    await guest.page.keyboard.press("Escape");
+    await guest.page.locator("#pace-more").waitFor({ state: "hidden" });
+    assert.equal(await panel().getAttribute("data-phase"), "listening");
     await guest.page.keyboard.press("Escape");
     await phase("off");
     assert.equal(await guest.page.getByRole("button", { name: "Hands-free" }).getAttribute("aria-pressed"), "false");
