@@ -38,7 +38,7 @@ pub enum BackupError {
         spare: u64,
     },
     /// The directory is that of another installation.
-    #[error("refused: {path} holds the backups of another installation, and nothing in it was touched: set BACKUP_DIR (or --output-dir) to another directory; `companion-maint backup-db --force` takes it over with all that is in it", path = .0.display())]
+    #[error("refused: {path} holds the backups of another installation, and nothing in it was touched: set BACKUP_DIR (or --output-dir) to another directory; `companion-maint backup-db --force` takes it over with all that is in it, and removes nothing in that run", path = .0.display())]
     Anothers(PathBuf),
     /// The caller wanted to stop.
     #[error("stopped before the backup was complete")]
