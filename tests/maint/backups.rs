@@ -80,7 +80,10 @@ fn a_backup_can_go_into_a_pipe() {
     assert!(names(&house.dir.join("backups"), "").is_empty(), "nothing of it lies with the backups");
     house.assert_no_temporary_files();
     let report = String::from_utf8(output.stderr).unwrap();
-    assert!(report.contains(&crate::support::sha256(&output.stdout)));
+    let report: serde_json::Value = serde_json::from_str(report.lines().last().unwrap()).unwrap();
+    assert_eq!(report["sha256"], crate::support::sha256(&output.stdout));
+    let quiet = house.maint_command(&["backup-db", "--stdout", "--json", "--quiet"]).output().unwrap();
+    assert!(quiet.status.success() && quiet.stderr.is_empty(), "{}", String::from_utf8_lossy(&quiet.stderr));
 }
 
 #[test]

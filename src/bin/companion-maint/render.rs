@@ -120,6 +120,13 @@ impl Readable for restore::Counts {
                 self.sessions, self.checkpoints
             ));
         }
+        if self.would_expire > 0 {
+            lines.push(format!(
+                "  expiring     THE NEXT CLEANUP DELETES {} of these sessions: raise SESSION_RETENTION_DAYS before it, or \
+                 stop its schedule",
+                self.would_expire
+            ));
+        }
         if self.erased_again > 0 {
             lines.push(format!("  erased again {} people who asked to be forgotten", self.erased_again));
         }
