@@ -152,6 +152,14 @@ fn rehearse(job: &mut Job<'_>, into: &Path, rules: KeepRules, counts: &mut Count
     settle(job, shelf, &Settling { rules, richer: &richer, forced }, counts)
 }
 
+/// Whether what the clock says is backed by what has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Clock {
+    Sure,
+    /// It is taken for right by `--force` alone: no guard is over by it.
+    Doubted,
+}
+
 /// What is to be settled once the backup is made.
 struct Settling<'a> {
     rules: KeepRules,
@@ -170,9 +178,8 @@ fn settle(
     counts: &mut Counts,
 ) -> Result<(), MaintError> {
     // In a directory that was just taken over the newest is guarded already: it is told of now or never.
-    if !on.forced || on.richer.is_empty() {
-        check_fuse(job, on.rules, on.forced)?;
-    }
+    let told_first = on.forced && !on.richer.is_empty();
+    let clock = if told_first { Clock::Doubted } else { check_fuse(job, on.rules, on.forced)? };
     counts.kept_at_most_days = Some(shelf.longest_days(on.rules));
     if let Some(before) = on.richer.first() {
         counts.most_rows_gone_since = Some(before.name.to_string());
@@ -183,7 +190,7 @@ fn settle(
         shelf.keep_all("the directory was not this installation's before: this run removes nothing", counts);
         return Ok(());
     }
-    shelf.rotate(job, on.rules, counts);
+    shelf.rotate(job, (on.rules, clock), counts);
     clear_set_aside(job, counts)
 }
 
@@ -273,12 +280,13 @@ fn observed<T>(
 
 /// A wrong clock must not rotate good backups away; it does not keep a new one from being made. A `--force` that was
 /// `spent` on something else does not pass it.
-fn check_fuse(job: &Job<'_>, rules: KeepRules, spent: bool) -> Result<(), MaintError> {
-    if job.run.force && !spent {
-        return Ok(());
-    }
+fn check_fuse(job: &Job<'_>, rules: KeepRules, spent: bool) -> Result<Clock, MaintError> {
     let witness = expiry_store::clock_witness(&job.db, job.last_success).during("find the newest turn")?;
-    check_clock(job.now, witness, DAY * rules.newest.get()).map_err(Into::into)
+    match check_clock(job.now, witness, DAY * rules.newest.get()) {
+        Ok(()) => Ok(Clock::Sure),
+        Err(_) if job.run.force && !spent => Ok(Clock::Doubted),
+        Err(doubt) => Err(doubt.into()),
+    }
 }
 
 fn take_up(counts: &mut Counts, backup: &Backup) {

@@ -125,8 +125,17 @@ fn force_passes_the_clock_and_neither_the_guard_nor_the_look_at_what_has_gone() 
         fall_silent(&house);
         house.maint(&force).expect(0);
     }
-    assert_eq!(house.backups().len(), 2);
     assert!(before.exists(), "it is guarded");
+    // Nor does a clock end it that is a year ahead and was forced.
+    let manifest = before.to_string_lossy().replace(".db.zst", ".json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let (head, _) = text.split_once("guarded_until").unwrap();
+    std::fs::write(&manifest, format!("{head}guarded_until\": \"2026-01-01T00:00:00.000Z\"}}")).unwrap();
+    fall_silent(&house);
+    house.maint(&force).expect(0);
+    assert!(before.exists());
+    house.maint(&["backup-db", "--keep", "1"]).expect(0);
+    assert!(!before.exists() && house.backups().len() == 1, "its time is over, by a clock that is sure");
 }
 
 #[test]

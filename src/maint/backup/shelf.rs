@@ -8,7 +8,7 @@ use crate::domain::backup::{
     BackupName, FROM_THE_FUTURE, GUARDED_FOR, KeepRules, has_halved, is_from_the_future,
 };
 use crate::domain::clock::Timestamp;
-use crate::maint::backup::{Counts, Kept};
+use crate::maint::backup::{Clock, Counts, Kept};
 use crate::maint::{ItemError, Job};
 
 /// Backups of a directory, newest first.
@@ -109,7 +109,7 @@ impl<'d> Shelf<'d> {
     }
 
     /// Removes the backups that no rule keeps; never the one just made, never one that is guarded or from the future.
-    pub(super) fn rotate(self, job: &mut Job<'_>, rules: KeepRules, counts: &mut Counts) {
+    pub(super) fn rotate(self, job: &mut Job<'_>, (rules, clock): (KeepRules, Clock), counts: &mut Counts) {
         let mut by_rule = rules.reasons(&self.past()).into_iter();
         for entry in self.entries {
             let mut reasons = if is_from_the_future(entry.name, self.now) {
@@ -118,7 +118,7 @@ impl<'d> Shelf<'d> {
                 by_rule.next().unwrap_or_default()
             };
             reasons.extend(entry.made.map(str::to_owned));
-            if let Some(until) = entry.file.as_ref().and_then(|file| guarded(job, file)) {
+            if let Some(until) = entry.file.as_ref().and_then(|file| guarded(job, file, clock)) {
                 let until = until.day();
                 reasons.push(format!(
                     "the last one before more than half of the rows went, or before a takeover; stays until {until}"
@@ -142,6 +142,7 @@ fn remove(job: &mut Job<'_>, entry: Entry, counts: &mut Counts) {
     }
 }
 
-fn guarded(job: &Job<'_>, file: &BackupFile) -> Option<Timestamp> {
-    file.manifest.guarded_until().filter(|until| *until > job.now)
+/// Until when it is guarded. A clock that is doubted ends no guard: it may be a year ahead.
+fn guarded(job: &Job<'_>, file: &BackupFile, clock: Clock) -> Option<Timestamp> {
+    file.manifest.guarded_until().filter(|until| *until > job.now || clock == Clock::Doubted)
 }
