@@ -55,7 +55,9 @@ impl App {
             }
             Ok(there.then_some(new.memory))
         };
-        self.database.write("remember something", add).await?.ok_or(AppError::Unauthorized)
+        let added = self.database.write("remember something", add).await?;
+        self.meanings.wake();
+        added.ok_or(AppError::Unauthorized)
     }
 
     /// Up to `limit` memories of a person, the newest first, and whether there are more.
@@ -92,7 +94,8 @@ impl App {
                 message: format!("must have at most {most} characters"),
             });
         }
-        let question = Question::new(&terms(asked));
+        let meaning = self.meaning_of(person, asked).await;
+        let question = Question::new(&terms(asked)).meaning_also(meaning.unwrap_or_default());
         let now = self.clock.now();
         let search = move |db: &Connection| {
             if !person_store::is_there(db, person)? {
@@ -135,6 +138,7 @@ impl App {
         let app = self.clone();
         let work = async move {
             let changed = app.database.write("correct a memory", correct).await?;
+            app.meanings.wake();
             app.forget_files(Deleted::default()).await?;
             changed.ok_or(AppError::MemoryNotFound)
         };

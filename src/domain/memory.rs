@@ -3,6 +3,7 @@
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{PublicId, SessionId};
 
+pub mod extraction;
 pub mod learning;
 pub mod ranking;
 mod statements;

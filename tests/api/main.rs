@@ -12,11 +12,16 @@ mod deleting;
 mod disk;
 mod earlier_assets;
 mod every_response;
+mod extraction;
 mod health;
 mod hostile_requests;
+mod injections;
 mod learning;
+#[cfg(feature = "local-embeddings")]
+mod local_model;
 mod logs;
 mod me;
+mod meanings;
 mod memories;
 mod metrics;
 mod model;

@@ -10,12 +10,13 @@ use super::work::Work;
 use crate::adapters::session_store::{self, Committed, Deleted};
 use crate::adapters::{memory_store, person_store};
 use crate::app::learning::{self, Heard};
+use crate::domain::embedding::{EmbedError, Meaning};
 use crate::domain::memory::learning::learned;
 use crate::domain::memory::ranking::Question;
 use crate::domain::memory::wishes::wish;
 use crate::domain::memory::words::terms;
 use crate::domain::memory::{Found, MemoryId};
-use crate::domain::person::Person;
+use crate::domain::person::{Person, PersonToken};
 use crate::domain::session::SessionId;
 
 /// What a turn has to do with memories; nothing, unless it may.
@@ -48,19 +49,15 @@ impl Work {
     /// Finds what the reply should know. When that fails, the turn goes on without.
     pub(super) async fn recall(&self) -> Remembered {
         let Some(token) = self.request.token.clone() else { return Remembered::default() };
-        let question = Question::new(&terms(&self.request.message));
         let (session, owner) = (self.request.session, self.person);
+        let meaning = self.meaning(&token).await;
+        let without_meaning = meaning.is_err();
+        let question = Question::new(&terms(&self.request.message)).meaning_also(meaning.unwrap_or_default());
         let (limit, now) = (self.app.limits.memory_top_k, self.said_at);
         let recall = move |db: &Connection| {
-            let person = person_store::find(db, &token)?.filter(|person| person.key == owner);
-            let Some(person) = person else { return Ok(Remembered::default()) };
-            let remembered =
-                session_store::find(db, session)?.is_some_and(|stored| stored.session.remembered);
-            if !remembered {
-                return Ok(Remembered::default());
-            }
+            let Some(person) = who(db, &token, owner, session)? else { return Ok(Remembered::default()) };
             let memories = memory_store::search(db, person.key, &question, limit, now)?;
-            Ok(Remembered { person: Some(person), memories, failed: false })
+            Ok(Remembered { person: Some(person), memories, failed: without_meaning })
         };
         self.app.database.read("recall memories", recall).await.unwrap_or_else(|error| {
             tracing::warn!(event = "recall_failed", error = %error, "A turn goes on without memories");
@@ -68,13 +65,26 @@ impl Work {
         })
     }
 
+    /// What the message means, where vectors are made; nothing of it is sent anywhere unless it may be remembered.
+    async fn meaning(&self, token: &PersonToken) -> Result<Option<Meaning>, EmbedError> {
+        if self.app.embedder.is_none() {
+            return Ok(None);
+        }
+        let (token, owner, session) = (token.clone(), self.person, self.request.session);
+        let may = move |db: &Connection| who(db, &token, owner, session);
+        match self.app.database.read("see whom a turn may remember", may).await {
+            Ok(Some(person)) => self.app.meaning_of(person, &self.request.message).await,
+            // What is wrong with the database the search will tell.
+            Ok(None) | Err(_) => Ok(None),
+        }
+    }
+
     /// What the turn will leave.
     pub(super) fn trace(&self) -> Trace {
         let heard = Heard {
             person: self.person,
             wish: wish(&self.request.message),
-            tells_nothing: learned(&self.request.message).is_empty(),
-            most: self.app.limits.max_memories_per_person,
+            tells_nothing: self.app.small_model.is_none() && learned(&self.request.message).is_empty(),
             now: self.app.clock.now(),
         };
         let used = self.remembered.memories.iter().map(|found| found.memory.id).collect();
@@ -95,6 +105,18 @@ impl Work {
             });
         }
     }
+}
+
+/// Whose memories a turn may read: who sent their own token with it, in a session that is remembered.
+fn who(
+    db: &Connection,
+    token: &PersonToken,
+    owner: i64,
+    session: SessionId,
+) -> rusqlite::Result<Option<Person>> {
+    let person = person_store::find(db, token)?.filter(|person| person.key == owner);
+    let remembered = session_store::find(db, session)?.is_some_and(|stored| stored.session.remembered);
+    Ok(person.filter(|_| remembered))
 }
 
 impl Trace {
