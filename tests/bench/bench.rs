@@ -40,7 +40,7 @@ mod turns;
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const PARTS: [(&str, Measure); 11] = [
+const PARTS: [(&str, Measure); 12] = [
     ("start", start::measure),
     ("turns", turns::measure),
     ("edge", edge::measure),

@@ -29,7 +29,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
 
 /// The real server, which hears, thinks and speaks through the services `outside`, with more settings.
 fn serve(bench: &Bench, name: &str, outside: &Outside, settings: &[(&str, &str)]) -> Result<Ours> {
-    let house = House { dir: bench.path(name) };
+    let house = House::new(bench.path(name));
     let mut program = Command::new(env!("CARGO_BIN_EXE_companion"));
     house.move_in(&mut program);
     let base = outside.base();
