@@ -7,9 +7,18 @@ import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
+
+function isRunning(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 /** Speaks a text into a WAV file. */
 export async function spoken(text, file) {
@@ -94,6 +103,8 @@ export class Room {
   async close() {
     const pid = await readFile(join(this.dir, "pulse", "pid"), "utf8");
     process.kill(Number(pid), "SIGTERM");
+    // As long as it is there it may write.
+    while (isRunning(Number(pid))) await pause(10);
     await rm(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }
