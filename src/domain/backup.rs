@@ -321,8 +321,9 @@ mod tests {
         let paces: [&[u64]; 7] = [&[1], &[24], &[23, 50], &[7 * 24], &[10 * 24], &[40 * 24], &[1, 2, 300]];
         for pace in paces {
             for rules in [rules(3, 0, 0, 0), rules(1, 14, 0, 0), rules(2, 0, 8, 0), rules(7, 14, 8, 3)] {
-                for accidents in [false, true] {
-                    let hours = (0..2500).scan(0, |at, number: usize| {
+                // Of hourly ones 720 at a time would be guarded, which takes long to go through.
+                for accidents in [false, true].into_iter().filter(|accidents| !accidents || *pace != [1]) {
+                    let hours = (0..1500).scan(0, |at, number: usize| {
                         *at += pace[number % pace.len()];
                         Some(*at)
                     });
