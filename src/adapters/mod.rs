@@ -40,6 +40,7 @@ pub mod reserve;
 pub mod run_store;
 pub mod session_store;
 pub mod set_aside;
+pub mod shell_word;
 pub mod sign_in_store;
 mod small_file;
 pub mod snapshot;

@@ -40,5 +40,6 @@ mod turns;
 mod turns_of_a_person;
 mod upstream;
 mod voice;
+mod voice_bounds;
 mod voice_replies;
 mod voice_socket;

@@ -34,6 +34,7 @@ fn serve(bench: &Bench, name: &str, outside: &Outside, settings: &[(&str, &str)]
     house.move_in(&mut program);
     let base = outside.base();
     program.env("LLM_BASE_URL", &base).env("STT_BASE_URL", &base).env("TTS_BASE_URL", &base);
+    program.env("SMALL_TEXT_MODEL_NAME", outside::SUMS_UP);
     Ours::start(program.envs(settings.iter().copied()))
 }
 

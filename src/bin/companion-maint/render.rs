@@ -1,7 +1,5 @@
 //! Reports for people: a few lines each. (As JSON a report is simply itself.)
 
-use companion::adapters::inventory::{Inventory, LastRun};
-use companion::maint::backup;
 use companion::maint::cleanup_audio;
 use companion::maint::cleanup_sessions;
 use companion::maint::doctor::{self, Finding};
@@ -10,6 +8,9 @@ use companion::maint::list_backups;
 use companion::maint::restore;
 use companion::maint::verify_backups::{self, Checked};
 use companion::maint::{ItemError, Report};
+
+mod backup;
+mod status;
 
 /// A report that can be read.
 pub trait Readable {
@@ -105,29 +106,6 @@ impl Readable for cleanup_audio::Counts {
     }
 }
 
-impl Readable for backup::Counts {
-    fn lines(&self, dry_run: bool) -> Vec<String> {
-        let mut lines = Vec::new();
-        if let Some(path) = &self.path {
-            lines.push(format!("  backup       {path} ({}), verified", bytes(self.bytes)));
-            lines.push(format!("  sha256       {}", self.sha256.as_deref().unwrap_or_default()));
-            let holds = rows(self.sessions, self.checkpoints, self.memories);
-            lines.push(format!("  holds        {holds}, {} uncompressed", bytes(self.database_bytes)));
-        }
-        lines.extend(
-            self.kept.iter().map(|kept| format!("  keep         {}: {}", kept.file, kept.reasons.join(", "))),
-        );
-        let verb = if dry_run { "would remove" } else { "removed" };
-        lines.extend(self.removed.iter().map(|file| format!("  {verb:<12} {file}")));
-        lines.extend(
-            self.set_aside_removed
-                .iter()
-                .map(|name| format!("  {verb:<12} set-aside/{name}, its time is over")),
-        );
-        lines
-    }
-}
-
 impl Readable for restore::Counts {
     fn lines(&self, dry_run: bool) -> Vec<String> {
         let Some(path) = &self.path else { return Vec::new() };
@@ -140,6 +118,13 @@ impl Readable for restore::Counts {
             let (verb, size) = (if dry_run { "would hold" } else { "holds" }, bytes(self.database_bytes));
             let holds = rows(self.sessions, self.checkpoints, self.memories);
             lines.push(format!("  {verb:<12} {holds}, {size}, verified"));
+        }
+        if self.would_expire > 0 {
+            lines.push(format!(
+                "  expiring     THE NEXT CLEANUP DELETES {} of these sessions: raise SESSION_RETENTION_DAYS before it, or \
+                 stop its schedule",
+                self.would_expire
+            ));
         }
         if self.erased_again > 0 {
             lines.push(format!("  erased again {} people who asked to be forgotten", self.erased_again));
@@ -163,7 +148,7 @@ impl Readable for list_backups::Counts {
         for backup in &self.backups {
             let key = if backup.encrypted { ", encrypted" } else { "" };
             let guard = backup.guarded_until.as_ref().map_or_else(String::new, |until| {
-                format!(", stays until {until}: the last one before most rows went")
+                format!(", stays until {until}: the last one before most rows went, or before a takeover")
             });
             lines.push(format!(
                 "  {}  {}, {}, schema {}{key}{guard}",
@@ -279,58 +264,6 @@ impl Readable for import_langgraph::Told {
 
     fn must_be_told(&self) -> bool {
         self.person_token.is_some()
-    }
-}
-
-impl Readable for Inventory {
-    fn lines(&self, _: bool) -> Vec<String> {
-        let disk = &self.disk;
-        let [free, reserve] = [disk.free_bytes, disk.reserve_bytes].map(bytes);
-        let [aside, page] = [disk.set_aside_bytes, disk.asset_bytes].map(bytes);
-        let place = if disk.backups_are_anothers {
-            ", BACKUP_DIR IS ANOTHER INSTALLATION'S: none is ours, run doctor"
-        } else if disk.backups_share_the_databases_disk {
-            ", ON THE SAME DISK as the database"
-        } else {
-            ""
-        };
-        let mut lines = vec![
-            format!("  database     {} and {} of log", bytes(disk.database_bytes), bytes(disk.log_bytes)),
-            format!("  audio        {} in {} files", bytes(disk.audio_bytes), disk.audio_files),
-            format!("  backups      {} in {} files{place}", bytes(disk.backup_bytes), disk.backups),
-            format!("  set aside    {aside} by restores"),
-            format!("  page files   {page} of the last releases"),
-            format!("  newest       {}", self.newest_backup.as_deref().unwrap_or("no backup")),
-            format!("  disk         {free} free, {reserve} kept in reserve"),
-        ];
-        if self.database_read {
-            lines.insert(
-                1,
-                format!("  holds        {}", rows(self.sessions, self.checkpoints, self.memories)),
-            );
-            lines.push(format!(
-                "  next cleanup {} sessions, {} checkpoints, {} audio files",
-                self.next_cleanup_sessions, self.next_cleanup_checkpoints, self.next_cleanup_audio_files
-            ));
-        }
-        lines.extend(self.last_runs.iter().map(last_run));
-        lines
-    }
-}
-
-fn last_run(run: &LastRun) -> String {
-    let at = |time: Option<companion::domain::clock::Timestamp>| {
-        time.map_or("never".to_owned(), |at| at.to_string())
-    };
-    match run.started_at {
-        None => format!("  {:<17} never ran", run.job),
-        Some(_) => format!(
-            "  {:<17} {} at {}, last success {}",
-            run.job,
-            run.outcome,
-            at(run.started_at),
-            at(run.last_success)
-        ),
     }
 }
 
