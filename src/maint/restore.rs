@@ -20,10 +20,7 @@ use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::disk::{self, Naming};
 use crate::adapters::leftovers::remove_leftovers;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
-use crate::adapters::sqlite::During;
-use crate::adapters::{
-    audio_store, erasure_ledger, import_owners, inspection, run_store, set_aside, sign_in_store, sqlite,
-};
+use crate::adapters::{inspection, run_store, set_aside, sqlite};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{BACKUP_DB, JOBS, RESTORE_DB};
 use crate::maint::{MaintError, Outcome, Report, Run, item};
@@ -31,6 +28,7 @@ use crate::maint::{MaintError, Outcome, Report, Run, item};
 mod choice;
 mod expiring;
 mod new_home;
+mod since;
 mod way_back;
 mod whose;
 
@@ -203,7 +201,7 @@ fn restore(
     match dir {
         Some(dir) if !run.dry_run => {
             whose::go_on(dir, &chosen)?;
-            take_lists_along(dir, &chosen)?;
+            since::take_lists_along(dir, &chosen)?;
             put_in_place(run, dir, unpacked, (now, &mut *counts))?;
         }
         _ => return Ok(()),
@@ -214,13 +212,6 @@ fn restore(
 
 fn beside(database: &Path) -> &Path {
     database.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Where the data directory was lost with its disk, the lists beside the backups still tell who was erased.
-fn take_lists_along(dir: &DataDir, chosen: &Chosen) -> Result<(), MaintError> {
-    let (beside, rights) = (chosen.path.parent().unwrap_or(Path::new(".")), chosen.rights);
-    erasure_ledger::take_along(dir, beside, rights)?;
-    import_owners::take_along(dir, beside, rights).map_err(Into::into)
 }
 
 /// Not where the copy is put in its place: a drill does that too.
@@ -255,10 +246,7 @@ pub(crate) fn put_in_place(
     (now, counts): (Timestamp, &mut Counts),
 ) -> Result<(), MaintError> {
     let Unpacked { scratch, .. } = unpacked;
-    counts.erased_again = erasure_ledger::apply(dir, &scratch.0)?;
-    forget_lost_audio(dir, &scratch.0)?;
-    // Last of the changes: it flushes.
-    sign_in_store::end_all(&scratch.0)?;
+    counts.erased_again = since::make_true(dir, &scratch.0)?;
     let expected = snapshot::count(&scratch.0)?;
     dir.owner().adopt(&scratch.0)?;
     if run.go_on().is_break() {
@@ -285,14 +273,6 @@ pub(crate) fn put_in_place(
             Err(error)
         }
     }
-}
-
-/// Audio replies are in no backup: what has been deleted since is not referred to any more.
-fn forget_lost_audio(dir: &DataDir, copy: &Path) -> Result<(), sqlite::DbError> {
-    let db = sqlite::open_scratch(copy)?;
-    let there = |id, format| audio_store::path_of(dir.audio(), id, format).exists();
-    audio_store::delete_rows_unless(&db, there).during("forget deleted audio")?;
-    db.close().map_err(|(_, error)| error).during("close the copy")
 }
 
 /// In the database that is there now: the restored one, or the one from before.
