@@ -5,6 +5,7 @@ use std::time::Duration;
 use companion::config::ServerConfig;
 use serde_json::{Value, json};
 
+use crate::learning::{remembered, texts};
 use crate::support::llm::{asked, asking_with, says};
 use crate::support::outside::{Outside, Part, Seen, refusal};
 use crate::support::{Talk, TestApp, tricks, wait_for};
@@ -43,18 +44,6 @@ fn memories(texts: &[(&str, &[usize])]) -> Vec<Part> {
 fn asked_small(outside: &Outside) -> Vec<String> {
     let small = asked(outside).into_iter().filter(|body| body["model"] == "small");
     small.map(|body| body["messages"][1]["content"].as_str().unwrap().to_owned()).collect()
-}
-
-/// All that is remembered, the newest first: what, and whether it still counts.
-fn remembered(app: &TestApp, talk: &Talk) -> Vec<(String, bool)> {
-    let body = app.get_as(&talk.token, "/api/v1/memories?limit=100").expect(200).json();
-    let told =
-        |memory: &Value| (memory["text"].as_str().unwrap().to_owned(), memory.get("superseded_at").is_none());
-    body["memories"].as_array().unwrap().iter().map(told).collect()
-}
-
-fn texts(app: &TestApp, talk: &Talk) -> Vec<String> {
-    remembered(app, talk).into_iter().map(|(text, _)| text).collect()
 }
 
 fn tell(app: &TestApp, talk: &Talk, message: &str) {

@@ -6,14 +6,15 @@ use crate::support::voice::{ESPEAK, PROCESS, Programs, recording};
 use crate::support::{Talk, TestApp, files_below, wait_for};
 
 /// All that is remembered, the newest first: what, and whether it still counts.
-fn remembered(app: &TestApp, talk: &Talk) -> Vec<(String, bool)> {
+pub fn remembered(app: &TestApp, talk: &Talk) -> Vec<(String, bool)> {
     let body = app.get_as(&talk.token, "/api/v1/memories?limit=100").expect(200).json();
     let told =
         |memory: &Value| (memory["text"].as_str().unwrap().to_owned(), memory.get("superseded_at").is_none());
     body["memories"].as_array().unwrap().iter().map(told).collect()
 }
 
-fn texts(app: &TestApp, talk: &Talk) -> Vec<String> {
+/// Their texts.
+pub fn texts(app: &TestApp, talk: &Talk) -> Vec<String> {
     remembered(app, talk).into_iter().map(|(text, _)| text).collect()
 }
 
