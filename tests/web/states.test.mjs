@@ -88,9 +88,10 @@ for (const [room, states] of rooms) {
                 await isFine(guest, size === sizes[0] && colorScheme === "light");
               }
             }
-            if (troubles) guest.excuse(troubles);
-          } finally {
-            await guest.leave();
+            await guest.leave(troubles);
+          } catch (error) {
+            await guest.context.close();
+            throw error;
           }
         });
       }
