@@ -99,9 +99,11 @@ export class Conversation {
     this.#view.scrollTop = this.#view.scrollHeight - fromEnd;
   }
 
-  /** Adds what someone said. */
+  /** Adds what the person said, or a greeting. */
   say(role, text) {
-    return this.#add(message(role, text));
+    const shown = message(role, text);
+    shown.classList.toggle("greeting", role === "assistant");
+    return this.#add(shown);
   }
 
   /** Begins what somebody says aloud, before it is understood. */
