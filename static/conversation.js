@@ -86,8 +86,13 @@ export class Conversation {
 
   clear() {
     this.#log.replaceChildren();
-    this.#view.classList.remove("begun");
+    this.#view.classList.remove("begun", "unused");
     this.#log.removeAttribute("aria-busy");
+  }
+
+  /** It was begun before, and nothing was said in it. */
+  showUnused() {
+    this.#view.classList.add("unused");
   }
 
   /** Shows a page of messages before those already there, which stay where the reader sees them. */
