@@ -118,6 +118,8 @@ async function announce() {
   try {
     kept ??= await api.me();
     $("retention").textContent = retention(kept, shown);
+    // Whoever was first seen within the last hour may have been somebody else before.
+    $("been-here").hidden = kept.created_at !== kept.last_seen_at;
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
   }
@@ -256,6 +258,20 @@ function openConversations() {
   });
 }
 
+function openMemories() {
+  return attempt(async () => {
+    kept ??= await api.me();
+    const { open } = await loaded(import("/static/memories.js"));
+    open($("memories"), {
+      kept,
+      onOpen: (id) => {
+        $("message").focus();
+        if (id !== shown?.id) attempt(() => resume(id));
+      },
+    });
+  });
+}
+
 function openPerson() {
   return attempt(async () => {
     const { open } = await loaded(import("/static/person.js"));
@@ -305,6 +321,7 @@ $("message").addEventListener("keydown", (event) => {
 $("earlier").addEventListener("click", () => attempt(showEarlier));
 $("new").addEventListener("click", startOver);
 $("list").addEventListener("click", openConversations);
+$("remembered").addEventListener("click", openMemories);
 $("data").addEventListener("click", openPerson);
 
 showMode();

@@ -8,6 +8,8 @@ import requests
 import schemathesis
 
 MEMORY = "/api/v1/memories/{id}"
+# Whoever asks these is nobody afterwards.
+ENDING = [("DELETE", "/api/v1/me"), ("POST", "/api/v1/me/rotate")]
 
 
 def new_person(case) -> str:
@@ -19,14 +21,14 @@ def new_person(case) -> str:
 
 @schemathesis.auth(refresh_interval=None)
 class Person:
-    """The same for all requests, but a new one for each that erases its person."""
+    """The same for all requests, but a new one for each that erases its person or ends their token."""
 
     token: str | None = None
 
     def get(self, case, context):
         if not case.operation.definition.raw.get("security"):
             return None
-        if case.operation.method.upper() == "DELETE" and case.operation.path == "/api/v1/me":
+        if (case.operation.method.upper(), case.operation.path) in ENDING:
             return new_person(case)
         if Person.token is None:
             Person.token = new_person(case)
@@ -47,6 +49,14 @@ def new_memory(case) -> str:
     return added.json()["id"]
 
 
+def new_way_in(case, kind: str) -> str:
+    """The secret of a link, or a recovery code, of somebody else."""
+    root = case.operation.base_url.rstrip("/")
+    made = requests.post(f"{root}/api/v1/me/{kind}", headers={"X-Companion-Person": new_person(case)}, timeout=10)
+    made.raise_for_status()
+    return made.json()["link"].split("#")[1] if kind == "link" else made.json()["recovery_code"]
+
+
 def second_of_silence() -> bytes:
     file = io.BytesIO()
     with wave.open(file, "wb") as sound:
@@ -57,11 +67,15 @@ def second_of_silence() -> bytes:
 
 @schemathesis.hook
 def map_case(context, case):
-    """Nobody guesses the name of a file, or the id of an audio reply or a memory: every second one is real. No schema tells what a sound is:
-    what has to be one is."""
+    """Nobody guesses the name of a file, or the id of an audio reply or a memory: every second one is real. No schema tells what a sound is,
+    and nobody guesses a link or a recovery code: what has to be one is."""
     positive = case.meta.generation.mode.is_positive
     if positive and case.operation.path == "/api/v1/voice/process" and isinstance(case.body, dict):
         case.body["audio"] = second_of_silence()
+    ways_in = {"/api/v1/me/link/redeem": ("secret", "link"), "/api/v1/me/recovery/redeem": ("code", "recovery")}
+    field, kind = ways_in.get(case.operation.path, (None, None))
+    if field and positive and isinstance(case.body, dict):
+        case.body[field] = new_way_in(case, kind)
     known = {"/static/{name}": ("name", "ASSET"), "/api/v1/voice/audio/{audio_id}": ("audio_id", "AUDIO_ID")}
     parameter, real = known.get(case.operation.path, (None, None))
     if case.operation.path == MEMORY and positive and sum(str(case.path_parameters.get("id")).encode()) % 2 == 0:
