@@ -16,12 +16,30 @@ export function button(label, className, onClick) {
   return made;
 }
 
+/** An icon that the page has drawn. */
+export function icon(name) {
+  const [drawn, use] = ["svg", "use"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
+  drawn.classList.add("icon");
+  drawn.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `#i-${name}`);
+  drawn.append(use);
+  return drawn;
+}
+
 const SPEAKERS = { user: "You said:", assistant: "Companion said:" };
 
 function message(role, text) {
   const shown = element("article", `message ${role}`);
   shown.append(element("h2", "unseen", SPEAKERS[role]), element("p", "words", text));
   return shown;
+}
+
+/** What can point at the sentence that is being said: each after the one before; at none for null. */
+export function pointer(words) {
+  let pointed = 0;
+  return (sentence) => {
+    pointed = point(words.firstChild, sentence, pointed);
+  };
 }
 
 /** Marks a sentence in a text, from `from` on, where the browser can; returns where it ends. */
@@ -41,12 +59,15 @@ function point(text, sentence, from) {
 export class Conversation {
   #log;
   #view;
+  #onAnswer;
   // Someone who has scrolled up to read is left there.
   #followsEnd = true;
 
-  constructor(log, view) {
+  /** `onAnswer` gets each whole answer as it stands there, and what is known of it: `{ text, audio, memories }`. */
+  constructor(log, view, onAnswer) {
     this.#log = log;
     this.#view = view;
+    this.#onAnswer = onAnswer;
     let before = { top: 0, most: 0 };
     view.addEventListener("scroll", () => {
       const now = { top: view.scrollTop, most: view.scrollHeight - view.clientHeight };
@@ -67,7 +88,7 @@ export class Conversation {
   /** Shows a page of messages before those already there, which stay where the reader sees them. */
   showEarlier(messages) {
     const fromEnd = this.#view.scrollHeight - this.#view.scrollTop;
-    this.#log.prepend(...messages.map(({ role, text }) => message(role, text)));
+    this.#log.prepend(...messages.map((each) => this.#earlier(each)));
     this.#view.scrollTop = this.#view.scrollHeight - fromEnd;
   }
 
@@ -108,17 +129,23 @@ export class Conversation {
     return this.#add(element("p", "note", text));
   }
 
-  /** Says below what the person said that it did not arrive, and offers to try again; before that `more`, if there is more. */
+  /**
+   * Says below what the person said that it did not arrive, and offers to try again; before that `more`, if there is more.
+   * Returns what tries again by itself, if that was not done by then. `retry` is told whether it was by hand.
+   */
   unsent(text, retry, ...more) {
     const shown = element("div", "unsent");
-    const again = button("Try again", "strong", () => {
+    const go = (byHand) => {
+      if (!shown.isConnected) return;
       shown.remove();
-      retry();
-    });
+      return retry(byHand);
+    };
+    const again = button("Try again", "strong", () => go(true));
     const problem = element("p", "problem", text);
     problem.setAttribute("role", "alert");
     shown.append(problem, ...more, again);
-    return this.#add(shown);
+    this.#add(shown);
+    return () => go(false);
   }
 
   /** Moves something to the end, where the conversation goes on. */
@@ -131,7 +158,7 @@ export class Conversation {
     const shown = message("assistant", "");
     const words = shown.querySelector(".words");
     const end = () => this.#log.removeAttribute("aria-busy");
-    let pointed = 0;
+    let known = {};
     shown.classList.add("waiting");
     this.#log.setAttribute("aria-busy", "true");
     this.#add(shown);
@@ -141,10 +168,12 @@ export class Conversation {
         if (words.firstChild) words.firstChild.appendData(piece);
         else words.textContent = piece;
       }),
-      finish: (text) => this.#keepingTheEnd(() => {
+      finish: (text, facts = {}) => this.#keepingTheEnd(() => {
         shown.classList.remove("waiting");
         if (words.textContent !== text) words.textContent = text;
         end();
+        known = facts;
+        if (text !== "") this.#onAnswer(shown, { ...known, text });
       }),
       /** It was interrupted: shows only so much of it, or nothing. */
       cut: (text) => this.#keepingTheEnd(() => {
@@ -152,17 +181,21 @@ export class Conversation {
         shown.classList.add("cut");
         words.textContent = text;
         if (text === "") shown.remove();
+        else this.#onAnswer(shown, { ...known, text, audio: undefined });
         end();
       }),
-      /** Points at the sentence that is being said, after the one before; at none for null. */
-      point: (sentence) => {
-        pointed = point(words.firstChild, sentence, pointed);
-      },
+      point: pointer(words),
       discard: () => {
         shown.remove();
         end();
       },
     };
+  }
+
+  #earlier({ role, text, audio_url: audio }) {
+    const shown = message(role, text);
+    if (role === "assistant") this.#onAnswer(shown, { text, audio });
+    return shown;
   }
 
   #add(shown) {

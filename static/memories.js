@@ -7,7 +7,7 @@ import { day, memoriesKept } from "/static/words.js";
 
 const PAGE = 30;
 
-/** Opens the dialog. `kept` is what the server announces; `onOpen` gets the id of the conversation that is to be shown. */
+/** Opens the dialog. `kept` is what the server announces, if that is known; `onOpen` gets the id of the conversation that is to be shown. */
 export function open(dialog, { kept, onOpen }) {
   const list = dialog.querySelector("ul");
   const more = dialog.querySelector(".more");
@@ -184,7 +184,6 @@ export function open(dialog, { kept, onOpen }) {
   more.onclick = () => attempt(() => load(true));
   dialog.onclose = () => forgetting.finish();
 
-  dialog.querySelector(".kept").textContent = memoriesKept(kept);
   list.replaceChildren();
   more.hidden = true;
   asked.value = "";
@@ -193,5 +192,8 @@ export function open(dialog, { kept, onOpen }) {
   outcome.textContent = "";
   dialog.showModal();
   heading.focus();
-  return attempt(load);
+  return attempt(async () => {
+    dialog.querySelector(".kept").textContent = memoriesKept(kept ?? (await api.me()));
+    await load();
+  });
 }

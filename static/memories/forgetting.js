@@ -4,7 +4,7 @@
 import * as api from "/static/api.js";
 import { button } from "/static/conversation.js";
 
-const UNDO_MS = 8_000;
+const UNDO_MS = 10_000;
 
 export class Forgetting {
   #waiting = new Map();
