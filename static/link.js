@@ -37,7 +37,7 @@ async function attempt(work) {
     // The secret goes along behind the #, so that signing in leads back here.
     if (failure.signIn) return location.replace(`${failure.signIn}#/link${secret ? `#${secret}` : ""}`);
     if (failure.code === "already_someone") return ask(failure.details);
-    problem.textContent = failure.message;
+    problem.textContent = failure.message.replace(/^code: /, "The code ");
     // With this link it cannot be done any more.
     if (["link_used", "link_not_found"].includes(failure.code)) $("by-link").hidden = true;
   } finally {

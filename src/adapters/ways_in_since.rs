@@ -89,7 +89,8 @@ impl Present {
         if !self.has_ways_in {
             return Ok(());
         }
-        let sql = format!("SELECT public_id, {columns} FROM {table} JOIN persons p ON p.id = person_id");
+        let people = "(SELECT id AS person, public_id FROM persons) ON person = person_id";
+        let sql = format!("SELECT public_id, {columns} FROM {table} JOIN {people}");
         let mut ways = self.db.prepare(&sql)?;
         ways.query_map([], way)?.try_for_each(|way| work(way?))
     }
