@@ -16,6 +16,7 @@ pub mod persona;
 pub(crate) mod plain;
 pub mod prompt;
 pub mod retention;
+pub mod samples;
 pub mod secret;
 pub mod sentences;
 pub mod session;
