@@ -5,10 +5,10 @@ import { ago, bytes, count, some, span } from "/static/admin/words.js";
 const GIB = 1024 ** 3;
 
 const RUNS = {
-  failed: ["bad", "has failed"],
+  failed: ["bad", "failed"],
   killed: ["bad", "was ended from outside"],
-  refused: ["warn", "has refused for safety"],
-  partial: ["warn", "has left something undone"],
+  refused: ["warn", "refused for safety"],
+  partial: ["warn", "left something undone"],
 };
 
 /** Findings: `level` is `bad`, `warn` or `note`; `section` is a heading of the handbook (deploy/README.md). */
@@ -39,21 +39,17 @@ function disk({ degraded, min_free_bytes: least, disk: { free_bytes: free, datab
 
 function jobs({ now, last_runs: runs }) {
   return runs.flatMap((run) => {
-    const found = [];
-    const command = `companion-maint ${run.job}`;
-    const section = "Every exit code";
     const [level, became] = RUNS[run.outcome] ?? [];
-    if (level) {
-      const text = `${run.job} ${became} ${ago(run.started_at, now)}.`;
-      const todo = "Run it by hand and read what it says.";
-      found.push({ level, text, todo, command: level === "warn" && run.job.startsWith("cleanup") ? `${command} --dry-run` : command, section });
-    }
+    if (!level && !run.overdue) return [];
+    const told = level ? [`${became} ${ago(run.started_at, now)}`] : [];
     if (run.overdue) {
       const since = span(Date.parse(now) - Date.parse(run.last_success));
-      const text = run.last_success ? `${run.job} has not succeeded for ${since}.` : `${run.job} has never succeeded.`;
-      found.push({ level: run.job === "backup-db" ? "bad" : "warn", text, todo: "Run it now. Is it scheduled?", command, section: "Schedules" });
+      told.push(run.last_success ? `has not succeeded for ${since}` : "has never succeeded");
     }
-    return found;
+    const worst = level === "bad" || (run.overdue && run.job === "backup-db") ? "bad" : "warn";
+    const todo = level ? "Run it by hand and read what it says." : "Run it now. Is it scheduled?";
+    const command = `companion-maint ${run.job}${run.outcome === "refused" ? " --dry-run" : ""}`;
+    return [{ level: worst, text: `${run.job} ${told.join(", and ")}.`, todo, command, section: level ? "Every exit code" : "Schedules" }];
   });
 }
 

@@ -21,6 +21,8 @@ function steps(most, base) {
   return Array.from({ length: Math.ceil(most / whole) + 1 }, (_, number) => number * whole);
 }
 
+const sum = (values) => values.reduce((all, value) => all + (value ?? 0), 0);
+
 export class Chart {
   #about;
   #place = null;
@@ -182,11 +184,11 @@ export class Chart {
     const told = place ?? places.at(-1);
     this.#place = place;
     if (told === undefined) return;
-    const words = values.map((one) => (one[told] === null ? "–" : this.#about.unit(one[told])));
-    words.forEach((word, number) => {
-      this.values[number].textContent = word;
+    const words = values.map((one) => this.#word(one[told]));
+    values.forEach((one, number) => {
+      this.values[number].textContent = place === null && this.#about.kind === "columns" ? this.#word(sum(one)) : words[number];
     });
-    this.when.textContent = place === null ? "" : moment(at[told]);
+    this.when.textContent = place === null ? this.#rest() : moment(at[told]);
     this.slider.value = String(told);
     const named = this.#about.series.map(({ label }, number) => `${label} ${words[number]}`);
     this.slider.setAttribute("aria-valuetext", `${moment(at[told])}: ${named.join(", ")}`);
@@ -196,13 +198,23 @@ export class Chart {
     this.mark.setAttribute("x2", this.#x(told));
   }
 
+  #word(value) {
+    return value === null ? "–" : this.#about.unit(value);
+  }
+
+  /** What the values tell while nobody looks at a moment. */
+  #rest() {
+    if (this.#about.kind !== "columns") return "now";
+    return this.#told.span === "24h" ? "in 24 hours" : "in 30 days";
+  }
+
   #describe() {
     const { values, places } = this.#told;
     const { series, unit, kind } = this.#about;
     const of = ({ label }, number) => {
       const known = values[number].filter((value) => value !== null);
       if (known.length === 0) return `${label}: nothing was noted.`;
-      if (kind === "columns") return `${label}: ${unit(known.reduce((sum, value) => sum + value, 0))} in all.`;
+      if (kind === "columns") return `${label}: ${unit(sum(known))} in all.`;
       return `${label}: ${unit(known.at(-1))} now, between ${unit(Math.min(...known))} and ${unit(Math.max(...known))}.`;
     };
     this.told.textContent = places.length === 0 ? "Nothing was noted yet." : series.map(of).join(" ");
@@ -211,10 +223,10 @@ export class Chart {
   #fillTable() {
     if (!this.table.open || !this.#told) return;
     const { values, at, places } = this.#told;
-    const { series, title, unit } = this.#about;
+    const { series, title } = this.#about;
     const head = html("tr", {}, html("th", { scope: "col" }, "When"), ...series.map(({ label }) => html("th", { scope: "col" }, label)));
     const rows = places.toReversed().map((place) => {
-      const cells = values.map((one) => html("td", {}, one[place] === null ? "–" : unit(one[place])));
+      const cells = values.map((one) => html("td", {}, this.#word(one[place])));
       return html("tr", {}, html("th", { scope: "row" }, moment(at[place])), ...cells);
     });
     const table = html("table", {}, html("thead", {}, head), html("tbody", {}, ...rows));

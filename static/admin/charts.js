@@ -40,6 +40,14 @@ const CHARTS = [
   },
   { id: "chart-memories", title: "Memories", kind: "lines", ...inNumbers, series: [{ name: "memories", label: "memories" }] },
   { id: "chart-turns", title: "Turns answered", kind: "columns", ...inNumbers, series: [{ name: "turns", label: "turns" }] },
+  { id: "chart-requests", title: "Requests answered", kind: "columns", ...inNumbers, series: [{ name: "requests", label: "requests" }] },
+  {
+    id: "chart-failed",
+    title: "Requests that failed inside",
+    kind: "columns",
+    ...inNumbers,
+    series: [{ name: "failed_requests", label: "failed" }],
+  },
   {
     id: "chart-rejections",
     title: "Rejections, by reason",

@@ -20,7 +20,7 @@ export const some = (value, one, many = `${one}s`) => `${count(value)} ${value =
 export function span(ms) {
   const minutes = Math.round(ms / 60_000);
   if (minutes < 1) return "less than a minute";
-  if (minutes < 120) return some(minutes, "minute");
+  if (minutes < 60) return some(minutes, "minute");
   const hours = Math.round(minutes / 60);
   return hours < 48 ? some(hours, "hour") : some(Math.round(hours / 24), "day");
 }
