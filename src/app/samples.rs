@@ -1,8 +1,8 @@
 //! The server's numbers over time: noted at once and each minute, shown as trends. No maintenance is done here: what is noted
 //! replaces what is too old.
 //!
-//! Bounds: no more than a twentieth of the time goes into it; else those of [`sample_store`](crate::adapters::sample_store). While the disk is low nothing is noted; what was counted meanwhile
-//! is in the next sample. What was counted in the last minute before the server ends is not noted.
+//! Bounds: no more than a twentieth of the time goes into it; else those of [`sample_store`]. While the disk is low nothing is
+//! noted; what was counted meanwhile is in the next sample. What was counted in the last minute before the server ends is not noted.
 
 use std::time::{Duration, Instant};
 

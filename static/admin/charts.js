@@ -65,11 +65,11 @@ const CHARTS = [
   },
   {
     id: "chart-cache",
-    title: "Browsers that asked again for a file",
+    title: "Files asked for again",
     kind: "columns",
     ...inNumbers,
     series: [
-      { name: "static_not_modified", label: "theirs was good (304)" },
+      { name: "static_not_modified", label: "still good (304)" },
       { name: "static_sent", label: "sent anew (200)" },
     ],
   },
