@@ -21,8 +21,8 @@ export function attention(status, memory) {
 /** One sentence about all of it. */
 export function summary(found, { now, newest_backup_at: backup, disk: { free_bytes: free } }) {
   const pressing = found.filter(({ level }) => level !== "note").length;
-  const kept = backup ? `the last backup was made ${ago(backup, now)}` : "there is no backup yet";
-  if (pressing === 0) return `All is well: ${bytes(free)} are free, ${kept}.`;
+  const kept = backup ? `, the last backup was made ${ago(backup, now)}` : "";
+  if (pressing === 0) return `All is well: ${bytes(free)} are free${kept}.`;
   return pressing === 1 ? "One thing needs attention." : `${count(pressing)} things need attention.`;
 }
 
