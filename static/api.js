@@ -10,11 +10,12 @@ const SILENCE_MS = 90_000;
  * is the page to sign in at, if the server lets in only who has.
  */
 export class Failure extends Error {
-  constructor(status, code, message, signIn) {
+  constructor(status, code, message, details) {
     super(message);
     this.status = status;
     this.code = code;
-    this.signIn = signIn;
+    this.details = details;
+    this.signIn = details?.sign_in;
   }
 }
 
@@ -24,7 +25,7 @@ function unreachable() {
 
 function refused(status, told) {
   const message = told?.message ?? "Something went wrong; please try again.";
-  return new Failure(status, told?.error ?? "unknown", message, told?.details?.sign_in);
+  return new Failure(status, told?.error ?? "unknown", message, told?.details);
 }
 
 async function request(path, options) {
@@ -53,6 +54,33 @@ export const signOut = () => request("/sign-out", { method: "POST" });
 export const me = () => json("/me");
 
 export const eraseMe = () => json("/me", { method: "DELETE" });
+
+/** Replaces this person's token: everywhere else it is worth nothing. */
+export const replaceToken = () => request("/me/rotate", { method: "POST" });
+
+export const makeLink = () => json("/me/link", { method: "POST" });
+
+export const makeRecoveryCode = () => json("/me/recovery", { method: "POST" });
+
+/** Becomes the person a link leads to; `instead` of whoever one is here so far. */
+export const redeemLink = (secret, instead) => json("/me/link/redeem", sent("POST", { secret, instead }));
+
+/** Becomes the person whose recovery code it is. */
+export const redeemCode = (code, instead) => json("/me/recovery/redeem", sent("POST", { code, instead }));
+
+/** Makes this browser nobody. */
+export const leave = () => request("/me/leave", { method: "POST" });
+
+export const memories = (page) => json(`/memories?${new URLSearchParams(page)}`);
+
+export const addMemory = (text) => json("/memories", sent("POST", { text }));
+
+export const correctMemory = (id, text) => json(`/memories/${encodeURIComponent(id)}`, sent("PATCH", { text }));
+
+/** Forgets one; also when the page is about to go. */
+export const forgetMemory = (id) => request(`/memories/${encodeURIComponent(id)}`, { method: "DELETE", keepalive: true });
+
+export const forgetMemories = () => request("/memories", { method: "DELETE" });
 
 export const startSession = (remember = true) => json("/session/start", sent("POST", { remember }));
 

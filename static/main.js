@@ -24,6 +24,7 @@ const ABSENT = ["not_configured", "offline"];
 // `host` is what that module's `open(dialog, host)` is given.
 const DIALOGS = [
   { opener: "list", dialog: "conversations", module: () => import("/static/conversations.js"), host: hostOfConversations },
+  { opener: "memory", dialog: "memories", module: () => import("/static/memories.js"), host: hostOfMemories },
   { opener: "data", dialog: "person", module: () => import("/static/person.js"), host: hostOfPerson },
 ];
 
@@ -205,6 +206,8 @@ async function announce() {
   try {
     kept ??= await api.me();
     $("retention").textContent = retention(kept, shown);
+    // Whoever was first seen within the last hour may have been somebody here before. Its place is there from the start: nothing jumps.
+    $("been-here").classList.toggle("known", kept.created_at !== kept.last_seen_at);
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
   }
@@ -414,6 +417,16 @@ function hostOfConversations() {
     onCurrentDeleted: () => attempt(startAnew),
     onFind: openFind,
     onKeys: openKeys,
+  };
+}
+
+function hostOfMemories() {
+  return {
+    kept,
+    onOpen: (id) => {
+      $("message").focus();
+      if (id !== shown?.id) attempt(() => resume(id));
+    },
   };
 }
 
