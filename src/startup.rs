@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::database::Database;
+use crate::adapters::qdrant::NoClient;
 use crate::adapters::sqlite::DbError;
 use crate::adapters::upstream::NoTls;
 use crate::adapters::{disk::DiskError, set_aside, speech};
@@ -64,6 +65,9 @@ pub enum StartupError {
     /// Nothing outside can be asked.
     #[error(transparent)]
     Outside(#[from] NoTls),
+    /// Qdrant cannot be asked.
+    #[error(transparent)]
+    Qdrant(#[from] NoClient),
     /// Nothing can be counted.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -116,6 +120,7 @@ impl Application {
             persona: Arc::new(config.persona.clone()),
             retention: config.retention.clone(),
             limits: config.limits,
+            copy: outside.copy,
         };
         let app = Arc::new(App::new(parts, tokio::runtime::Handle::current()));
         let url = format!("http://{}", listener.local_addr()?);
@@ -213,6 +218,7 @@ async fn run(
             );
             tokio::select! {
                 () = app.watch_upkeep() => Err(StartupError::Died("the watch over maintenance")),
+                () = app.carry() => Err(StartupError::Died("what carries memories to Qdrant")),
                 () = app.learn() => Err(StartupError::Died("what learns from turns")),
             }
         }

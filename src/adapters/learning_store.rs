@@ -78,6 +78,14 @@ pub fn next(connection: &Connection) -> rusqlite::Result<Option<ToLearn>> {
         .optional()
 }
 
+/// How many turns are still to be learned from.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn waiting(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.prepare_cached("SELECT count(*) FROM to_learn")?.query_row([], |row| row.get(0))
+}
+
 /// Strikes a turn off: what it tells was learned in the same transaction.
 ///
 /// # Errors

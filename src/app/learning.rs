@@ -68,6 +68,7 @@ impl App {
         self.room_to_grow()?;
         let (most, now) = (self.limits.max_memories_per_person, self.clock.now());
         let learned = self.database.write("learn from a turn", move |db| learn_next(db, most, now)).await?;
+        self.memories_changed();
         if let Some(Learned { added, said_again, superseded }) =
             learned.filter(|learned| *learned != Learned::default())
         {

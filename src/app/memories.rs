@@ -8,6 +8,7 @@ use crate::adapters::learning_store;
 use crate::adapters::memory_store::{self, NewMemory, Traits};
 use crate::adapters::person_store;
 use crate::adapters::session_store::Deleted;
+use crate::app::recall::Searched;
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::ranking::Question;
@@ -55,7 +56,9 @@ impl App {
             }
             Ok(there.then_some(new.memory))
         };
-        self.database.write("remember something", add).await?.ok_or(AppError::Unauthorized)
+        let added = self.database.write("remember something", add).await?;
+        self.memories_changed();
+        added.ok_or(AppError::Unauthorized)
     }
 
     /// Up to `limit` memories of a person, the newest first, and whether there are more.
@@ -92,15 +95,16 @@ impl App {
                 message: format!("must have at most {most} characters"),
             });
         }
-        let question = Question::new(&terms(asked));
-        let now = self.clock.now();
-        let search = move |db: &Connection| {
+        let search = self.search_for(Question::new(&terms(asked)), limit);
+        let begin = search.clone();
+        let begin = move |db: &Connection| {
             if !person_store::is_there(db, person)? {
-                return Ok(Vec::new());
+                return Ok(Searched::Found(Vec::new()));
             }
-            memory_store::search(db, person.key, &question, limit, now)
+            begin.begin(db, person)
         };
-        Ok(self.database.read("search memories", search).await?)
+        let searched = self.database.read("search memories", begin).await?;
+        Ok(self.finish_search(search, searched).await?.0)
     }
 
     /// Corrects a memory. What it said before is gone from every file.
@@ -135,6 +139,7 @@ impl App {
         let app = self.clone();
         let work = async move {
             let changed = app.database.write("correct a memory", correct).await?;
+            app.memories_changed();
             app.forget_files(Deleted::default()).await?;
             changed.ok_or(AppError::MemoryNotFound)
         };
@@ -180,6 +185,7 @@ impl App {
         let app = self.clone();
         let work = async move {
             let deleted = app.delete_rows(operation, forget).await?;
+            app.memories_changed();
             let memories = deleted.memories;
             if memories > 0 {
                 tracing::info!(

@@ -8,11 +8,13 @@ use crate::adapters::database::Database;
 use crate::config::{LimitsConfig, RetentionConfig, SummaryConfig};
 use crate::domain::chat::{ChatModel, Persona, SmallModel};
 use crate::domain::clock::Clock;
+use crate::domain::memory::copy::MemoryCopy;
 use crate::domain::speech::{Synthesizer, Transcriber};
 use crate::domain::upstream::Upstream;
 
 pub mod aloud;
 pub mod audio;
+pub mod copying;
 pub mod error;
 pub mod export;
 pub mod health;
@@ -20,9 +22,12 @@ pub mod house;
 pub mod inventory;
 mod learning;
 pub mod memories;
+pub mod memory_status;
+pub mod outbox;
 mod passing_audio;
 mod person_turns;
 pub mod persons;
+mod recall;
 mod recent_turns;
 pub mod running_turns;
 mod session_lines;
@@ -58,6 +63,7 @@ pub struct App {
     pub(crate) silences: silences::Silences,
     pub(crate) probe: health::Probe,
     pub(crate) learner: learning::Learner,
+    pub(crate) copying: Option<copying::Copying>,
     pub(crate) lookout: Arc<house::Lookout>,
 }
 
@@ -89,12 +95,18 @@ pub struct Parts {
     pub retention: RetentionConfig,
     /// The bounds.
     pub limits: LimitsConfig,
+    /// The copy of the index of memories that a service outside keeps; `None`: there is only the embedded one.
+    pub copy: Option<Arc<dyn MemoryCopy>>,
 }
 
 impl App {
     /// Puts the parts together. Turns run on `runtime`, whichever thread asked for them.
     #[must_use]
     pub fn new(parts: Parts, runtime: tokio::runtime::Handle) -> Self {
+        let copying = parts.copy.map(|copy| {
+            let carrier = outbox::Carrier::new(parts.database.clone(), copy);
+            copying::Copying::new(carrier)
+        });
         let turns = running_turns::Turns::new(runtime.clone(), parts.limits);
         Self {
             clock: parts.clock,
@@ -118,6 +130,7 @@ impl App {
             silences: silences::Silences::default(),
             probe: health::Probe::default(),
             learner: learning::Learner::default(),
+            copying,
             lookout: Arc::new(house::Lookout::new(runtime)),
         }
     }

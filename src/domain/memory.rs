@@ -3,7 +3,9 @@
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{PublicId, SessionId};
 
+pub mod copy;
 pub mod learning;
+pub mod mixing;
 pub mod ranking;
 mod statements;
 pub mod wishes;

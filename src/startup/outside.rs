@@ -7,13 +7,16 @@ use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use crate::adapters::llm::LanguageModel;
 use crate::adapters::offline::OfflineCompanion;
+use crate::adapters::qdrant::Qdrant;
 use crate::adapters::speech::SpeechUpstreams;
-use crate::adapters::upstream::{BreakerSettings, NoTls, Outbound, Patience, Setup, Upstream};
+use crate::adapters::upstream::{BreakerSettings, Outbound, Patience, Setup, Upstream};
 use crate::config::{Hearing, LlmConfig, OutsideConfig, Speaking, SpeechApi, SpeechConfig};
 use crate::domain::chat::{ChatModel, SmallModel};
 use crate::domain::clock::{Clock, SystemClock};
+use crate::domain::memory::copy::MemoryCopy;
 use crate::domain::secret::ApiKey;
 use crate::domain::upstream;
+use crate::startup::StartupError;
 use crate::web::assets::{ASSETS, Assets};
 
 /// To wait for a free connection; longer, and people had better be told.
@@ -41,11 +44,13 @@ pub(super) struct Outside {
     pub(super) model: Arc<dyn ChatModel>,
     pub(super) speech: SpeechUpstreams,
     pub(super) small_model: Option<Arc<dyn SmallModel>>,
+    /// Where a copy of the index of memories is kept.
+    pub(super) copy: Option<Arc<dyn MemoryCopy>>,
     /// All of them, to be looked at.
     pub(super) upstreams: Vec<Arc<dyn upstream::Upstream>>,
 }
 
-pub(super) fn build(config: &OutsideConfig, speech: &SpeechConfig) -> Result<Outside, NoTls> {
+pub(super) fn build(config: &OutsideConfig, speech: &SpeechConfig) -> Result<Outside, StartupError> {
     let outbound = Outbound::new()?;
     let mut upstreams: Vec<Arc<dyn upstream::Upstream>> = Vec::new();
     let mut up = |setup: Setup| {
@@ -58,12 +63,27 @@ pub(super) fn build(config: &OutsideConfig, speech: &SpeechConfig) -> Result<Out
     let stt = hears(config, speech).map(&mut up);
     let tts = speaks(config, speech).map(&mut up);
     let speech = SpeechUpstreams { stt, tts };
+    let copy = copy(config, &mut upstreams)?;
     let Some((upstream, llm)) = llm else {
-        return Ok(Outside { model: Arc::new(OfflineCompanion), speech, small_model: None, upstreams });
+        return Ok(Outside { model: Arc::new(OfflineCompanion), speech, small_model: None, copy, upstreams });
     };
     let model = Arc::new(LanguageModel::new(upstream.clone(), llm.model.clone()));
     let small_model = LanguageModel::new(upstream, llm.small_model.clone());
-    Ok(Outside { model, speech, small_model: Some(Arc::new(small_model)), upstreams })
+    Ok(Outside { model, speech, small_model: Some(Arc::new(small_model)), copy, upstreams })
+}
+
+fn copy(
+    config: &OutsideConfig,
+    upstreams: &mut Vec<Arc<dyn upstream::Upstream>>,
+) -> Result<Option<Arc<dyn MemoryCopy>>, StartupError> {
+    let Some(qdrant) = &config.qdrant else { return Ok(None) };
+    let qdrant = Qdrant::new(qdrant, None, breaker(config))?;
+    upstreams.push(qdrant.clone());
+    Ok(Some(qdrant))
+}
+
+fn breaker(config: &OutsideConfig) -> BreakerSettings {
+    BreakerSettings { threshold: config.breaker.threshold, recovery: config.breaker.recovery }
 }
 
 fn hears(config: &OutsideConfig, speech: &SpeechConfig) -> Option<Setup> {
@@ -108,7 +128,7 @@ fn speech_setup(
         probe,
         most_connections: config.most_connections,
         patience: Patience { place: PLACE, connect: CONNECT, first_byte: total, silence: total, total },
-        breaker: BreakerSettings { threshold: config.breaker.threshold, recovery: config.breaker.recovery },
+        breaker: breaker(config),
     }
 }
 
@@ -126,7 +146,7 @@ fn setup_of(llm: &LlmConfig, config: &OutsideConfig) -> Setup {
             silence: llm.silence,
             total: config.workflow,
         },
-        breaker: BreakerSettings { threshold: config.breaker.threshold, recovery: config.breaker.recovery },
+        breaker: breaker(config),
     }
 }
 

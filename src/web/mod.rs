@@ -44,6 +44,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/api/v1/sign-out", "POST").route(web::post().to(access::sign_out)));
     let admin = web::scope("/api/v1/admin")
         .service(at("/status", READ).route(read().to(admin::status)))
+        .service(at("/memory/status", READ).route(read().to(admin::memory_status)))
         .wrap(from_fn(doors::admin));
     let api = web::scope("/api/v1")
         .service(at("/session/start", "POST").route(web::post().to(sessions::start)))

@@ -119,7 +119,7 @@ pub struct ExportedSession {
         chat::chat, voice::process, voice::stream_tts, voice_socket::socket, audio::audio, me::me, me::erase, me::export,
         memories::list, memories::add, memories::correct, memories::forget, memories::forget_all,
         health::health, health::livez, health::readyz, metrics::text, metrics::json,
-        access::sign_in, access::sign_out, access::page, admin::status,
+        access::sign_in, access::sign_out, access::page, admin::status, admin::memory_status,
         assets::page, assets::asset, document, docs,
     ),
     components(schemas(ErrorBody)),

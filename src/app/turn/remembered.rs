@@ -8,14 +8,16 @@ use rusqlite::Connection;
 
 use super::work::Work;
 use crate::adapters::session_store::{self, Committed, Deleted};
+use crate::adapters::sqlite::DbError;
 use crate::adapters::{memory_store, person_store};
 use crate::app::learning::{self, Heard};
+use crate::app::recall::Search;
 use crate::domain::memory::learning::learned;
 use crate::domain::memory::ranking::Question;
 use crate::domain::memory::wishes::wish;
 use crate::domain::memory::words::terms;
 use crate::domain::memory::{Found, MemoryId};
-use crate::domain::person::Person;
+use crate::domain::person::{Person, PersonToken};
 use crate::domain::session::SessionId;
 
 /// What a turn has to do with memories; nothing, unless it may.
@@ -25,8 +27,8 @@ pub(super) struct Remembered {
     person: Option<Person>,
     /// What fits, best first.
     pub(super) memories: Vec<Found>,
-    /// True when they could not be searched.
-    pub(super) failed: bool,
+    /// True when they could not be searched, or not as they should be.
+    pub(super) degraded: bool,
 }
 
 /// What a turn leaves, in the transaction that keeps it.
@@ -49,23 +51,27 @@ impl Work {
     pub(super) async fn recall(&self) -> Remembered {
         let Some(token) = self.request.token.clone() else { return Remembered::default() };
         let question = Question::new(&terms(&self.request.message));
-        let (session, owner) = (self.request.session, self.person);
-        let (limit, now) = (self.app.limits.memory_top_k, self.said_at);
-        let recall = move |db: &Connection| {
+        let search = self.app.search_for(question, self.app.limits.memory_top_k);
+        self.search(token, search).await.unwrap_or_else(|error| {
+            tracing::warn!(event = "recall_failed", error = %error, "A turn goes on without memories");
+            Remembered { degraded: true, ..Remembered::default() }
+        })
+    }
+
+    async fn search(&self, token: PersonToken, search: Search) -> Result<Remembered, DbError> {
+        let (session, owner, begin) = (self.request.session, self.person, search.clone());
+        let begin = move |db: &Connection| {
             let person = person_store::find(db, &token)?.filter(|person| person.key == owner);
-            let Some(person) = person else { return Ok(Remembered::default()) };
+            let Some(person) = person else { return Ok(None) };
             let remembered =
                 session_store::find(db, session)?.is_some_and(|stored| stored.session.remembered);
-            if !remembered {
-                return Ok(Remembered::default());
-            }
-            let memories = memory_store::search(db, person.key, &question, limit, now)?;
-            Ok(Remembered { person: Some(person), memories, failed: false })
+            if remembered { Ok(Some((person, begin.begin(db, person)?))) } else { Ok(None) }
         };
-        self.app.database.read("recall memories", recall).await.unwrap_or_else(|error| {
-            tracing::warn!(event = "recall_failed", error = %error, "A turn goes on without memories");
-            Remembered { failed: true, ..Remembered::default() }
-        })
+        let Some((person, searched)) = self.app.database.read("recall memories", begin).await? else {
+            return Ok(Remembered::default());
+        };
+        let (memories, degraded) = self.app.finish_search(search, searched).await?;
+        Ok(Remembered { person: Some(person), memories, degraded })
     }
 
     /// What the turn will leave.
@@ -87,6 +93,7 @@ impl Work {
             self.app.learner.wake();
         }
         if forgotten > 0 {
+            self.app.memories_changed();
             let app = self.app.clone();
             self.app.turns.spawn(async move {
                 if let Err(error) = app.forget_files(Deleted::default()).await {

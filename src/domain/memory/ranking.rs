@@ -14,9 +14,9 @@ use crate::domain::memory::words::Term;
 const K1: f32 = 0.9;
 const B: f32 = 0.4;
 /// Neighbours on each side.
-const NEIGHBOURS: usize = 2;
+pub const NEIGHBOURS: usize = 2;
 /// What a memory with its neighbours counts for, against 1 for the memory alone.
-const WITH_NEIGHBOURS: f32 = 2.0;
+pub(crate) const WITH_NEIGHBOURS: f32 = 2.0;
 /// In so long the preference for what is new halves.
 const FRESH_FOR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The most different words of a question that are looked for.
@@ -41,6 +41,12 @@ impl Question {
             }
         }
         question
+    }
+
+    /// Its words.
+    #[must_use]
+    pub fn terms(&self) -> &[Term] {
+        &self.terms
     }
 
     /// True when there is nothing to look for.
@@ -232,9 +238,14 @@ fn count(number: usize) -> f32 {
     number as f32
 }
 
+/// How much a text of so many words is held back where texts have `usual` words.
+pub(crate) fn held_back(words: usize, usual: f32) -> f32 {
+    K1 * (1.0 - B + B * count(words) / usual)
+}
+
 /// 1 for what is said now, falling towards one half with age.
 #[expect(clippy::cast_possible_truncation, reason = "a factor between one half and one")]
-fn freshness(now: Timestamp, said_at: Timestamp) -> f32 {
+pub(crate) fn freshness(now: Timestamp, said_at: Timestamp) -> f32 {
     let age = now.since(said_at).as_secs_f64() / FRESH_FOR.as_secs_f64();
     (0.5 + 0.5 * (-age).exp2()) as f32
 }

@@ -1,0 +1,223 @@
+//! SQL for the copy of the index of memories that others keep: where it is, how far it is, what it is to hold of a memory.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::adapters::session_store::{public_id, timestamp};
+use crate::domain::memory::MemoryId;
+use crate::domain::memory::copy::{Marks, Point};
+use crate::domain::memory::ranking::NEIGHBOURS;
+use crate::domain::memory::words::Term;
+
+/// How the copy stands, as this store knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyState {
+    /// Tells this store's collection from another's.
+    pub owner: [u8; 16],
+    /// Where the copy is; `None` while none is wanted.
+    pub place: Option<String>,
+    /// Which copy it is; `None` when it is to be begun anew.
+    pub generation: Option<[u8; 16]>,
+    /// The last row that is in it, while it is being made; `None` once it is whole.
+    pub copied_until: Option<i64>,
+}
+
+impl CopyState {
+    /// True when all that is to be in the copy is, but for what waits in the outbox.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.generation.is_some() && self.copied_until.is_none()
+    }
+}
+
+/// Reads how it stands.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn state(connection: &Connection) -> rusqlite::Result<CopyState> {
+    let read = |row: &Row<'_>| {
+        Ok(CopyState {
+            owner: row.get(0)?,
+            place: row.get(1)?,
+            generation: row.get(2)?,
+            copied_until: row.get(3)?,
+        })
+    };
+    connection
+        .prepare_cached("SELECT owner, place, generation, copied_until FROM memory_copy")?
+        .query_row([], read)
+}
+
+/// Wants a copy at `place`; one at another place, or none, is to be begun anew. Returns how it stands then.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn want(connection: &Connection, place: &str) -> rusqlite::Result<CopyState> {
+    let moved = connection
+        .prepare_cached("UPDATE memory_copy SET place = ?1, generation = NULL WHERE place IS NOT ?1")?
+        .execute([place])?;
+    if moved > 0 {
+        clear(connection)?;
+    }
+    state(connection)
+}
+
+/// Wants no copy any more: nothing waits for it. True when there was one.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn want_none(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "UPDATE memory_copy SET place = NULL, generation = NULL WHERE place IS NOT NULL";
+    let gone = connection.execute(sql, [])? > 0;
+    if gone {
+        clear(connection)?;
+    }
+    Ok(gone)
+}
+
+/// Has the copy begun anew by whoever carries.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn mark_for_rebuilding(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("UPDATE memory_copy SET generation = NULL", [])?;
+    clear(connection)
+}
+
+/// A new copy with this mark is begun, which holds nothing yet; all that changes from now on is noted.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn begin(connection: &Connection, generation: [u8; 16]) -> rusqlite::Result<Marks> {
+    connection.execute("UPDATE memory_copy SET generation = ?1, copied_until = 0", [generation])?;
+    clear(connection)?;
+    Ok(Marks { owner: state(connection)?.owner, generation })
+}
+
+fn clear(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM memory_outbox", []).map(drop)
+}
+
+/// The copy holds all rows up to `last`, or all; nothing happens when another one was begun meanwhile.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn copied(connection: &Connection, generation: [u8; 16], last: Option<i64>) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE memory_copy SET copied_until = ?2 WHERE generation = ?1")?
+        .execute(params![generation, last])?;
+    Ok(())
+}
+
+/// Rows of up to `limit` memories after the row `after` that are to be found, in order.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn keys_after(connection: &Connection, after: i64, limit: u32) -> rusqlite::Result<Vec<i64>> {
+    let sql = "SELECT id FROM memories WHERE id > ?1 AND superseded_at IS NULL ORDER BY id LIMIT ?2";
+    connection.prepare_cached(sql)?.query_map(params![after, limit], |row| row.get(0))?.collect()
+}
+
+/// How many memories there are up to this row: how far a copy is that is being made.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn count_until(connection: &Connection, last: i64) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("SELECT count(*) FROM memories WHERE id <= ?1")?
+        .query_row([last], |row| row.get(0))
+}
+
+/// The row of a memory that is to be found.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn key_of(connection: &Connection, id: MemoryId) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM memories WHERE public_id = ?1 AND superseded_at IS NULL")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()
+}
+
+/// A place in the index of one person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot {
+    /// The row of the person.
+    pub person: i64,
+    /// The thread; 0 is of those that stand alone.
+    pub thread: i64,
+    /// When it was said.
+    pub said_at: i64,
+    /// The row of the memory that is or was there.
+    pub key: i64,
+}
+
+const BEFORE: &str = "FROM memory_words WHERE person_id = ?1 AND thread = ?2 AND (said_at, memory_id) < (?3, ?4)
+    ORDER BY said_at DESC, memory_id DESC LIMIT ?5";
+const AFTER: &str = "FROM memory_words WHERE person_id = ?1 AND thread = ?2 AND (said_at, memory_id) > (?3, ?4)
+    ORDER BY said_at, memory_id LIMIT ?5";
+
+/// The rows of the memories whose neighbour whoever is at `spot` is or was.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn neighbours(connection: &Connection, spot: Spot) -> rusqlite::Result<Vec<i64>> {
+    let mut found = Vec::new();
+    around(connection, spot, "memory_id", |row| {
+        found.push(row.get(0)?);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn around(
+    connection: &Connection,
+    spot: Spot,
+    column: &str,
+    mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    if spot.thread == 0 {
+        return Ok(());
+    }
+    for side in [BEFORE, AFTER] {
+        let mut statement = connection.prepare_cached(&format!("SELECT {column} {side}"))?;
+        let mut rows =
+            statement.query(params![spot.person, spot.thread, spot.said_at, spot.key, NEIGHBOURS])?;
+        while let Some(row) = rows.next()? {
+            take(row)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the copy is to hold of the memory in this row; `None` when it is not to be found.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn point(connection: &Connection, key: i64) -> rusqlite::Result<Option<Point>> {
+    let found = connection
+        .prepare_cached(
+            "SELECT m.public_id, p.public_id, w.said_at, w.person_id, w.thread, w.words FROM memories m
+             JOIN persons p ON p.id = m.person_id
+             JOIN memory_words w ON w.person_id = m.person_id AND w.thread = coalesce(m.thread, 0)
+                 AND w.said_at = m.said_at AND w.memory_id = m.id
+             WHERE m.id = ?1",
+        )?
+        .query_row([key], |row| {
+            let at = timestamp(row, 2)?;
+            let spot = Spot { person: row.get(3)?, thread: row.get(4)?, said_at: at.as_millis(), key };
+            Ok(((public_id(row, 0)?, public_id(row, 1)?, at), spot, words(row, 5)?))
+        })
+        .optional()?;
+    let Some((of, spot, own)) = found else { return Ok(None) };
+    let mut beside = Vec::new();
+    around(connection, spot, "words", |row| {
+        beside.extend(words(row, 0)?);
+        Ok(())
+    })?;
+    Ok(Some(Point::new(of, &own, &beside, None)))
+}
+
+fn words(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Term>> {
+    let bytes = row.get_ref(column)?.as_blob()?;
+    Ok(bytes.as_chunks().0.iter().map(|word| Term::from_le_bytes(*word)).collect())
+}

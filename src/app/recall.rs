@@ -1,0 +1,101 @@
+//! Which of a person's memories answer a question: asked of the copy of their index that a service outside keeps, where there is
+//! one that has all of this person's; else of the embedded index, in the transaction that the caller reads in.
+//!
+//! Texts are always read from the database, after the search: what is forgotten there is found nowhere.
+
+use rusqlite::Connection;
+
+use crate::adapters::sqlite::DbError;
+use crate::adapters::{copy_store, memory_store, outbox_store, person_store};
+use crate::app::App;
+use crate::domain::clock::Timestamp;
+use crate::domain::memory::Found;
+use crate::domain::memory::copy::Asked;
+use crate::domain::memory::ranking::Question;
+use crate::domain::person::Person;
+
+/// A question that is to be answered by one person's memories.
+#[derive(Clone)]
+pub(crate) struct Search {
+    /// Its words.
+    pub(crate) question: std::sync::Arc<Question>,
+    /// The most that are wanted.
+    pub(crate) limit: usize,
+    /// When it is asked.
+    pub(crate) now: Timestamp,
+    /// True when the copy can be asked.
+    copy_is_ready: bool,
+}
+
+/// How far a search has come.
+pub(crate) enum Searched {
+    /// To its end.
+    Found(Vec<Found>),
+    /// The copy has all of this person's and is to be asked.
+    AskCopy(Person),
+}
+
+impl Search {
+    /// Looks among the memories of `person`, unless the copy is to be asked.
+    ///
+    /// # Errors
+    /// What `SQLite` says.
+    pub(crate) fn begin(&self, db: &Connection, person: Person) -> rusqlite::Result<Searched> {
+        if self.copy_is_ready
+            && !self.question.is_empty()
+            && copy_store::state(db)?.is_whole()
+            && outbox_store::is_empty_for(db, person.key)?
+        {
+            return Ok(Searched::AskCopy(person));
+        }
+        self.embedded(db, person).map(Searched::Found)
+    }
+
+    fn embedded(&self, db: &Connection, person: Person) -> rusqlite::Result<Vec<Found>> {
+        memory_store::search(db, person.key, &self.question, self.limit, self.now)
+    }
+}
+
+impl App {
+    /// A search for the words of a question.
+    pub(crate) fn search_for(&self, question: Question, limit: usize) -> Search {
+        let copy_is_ready = self.copying.as_ref().is_some_and(|copying| copying.is_ready());
+        Search { question: std::sync::Arc::new(question), limit, now: self.clock.now(), copy_is_ready }
+    }
+
+    /// Brings a search to its end; the second is true when the copy did not take part though it should have.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) async fn finish_search(
+        &self,
+        search: Search,
+        searched: Searched,
+    ) -> Result<(Vec<Found>, bool), DbError> {
+        let without = self.copying.is_some() && !search.copy_is_ready;
+        let (person, copying) = match (searched, &self.copying) {
+            (Searched::AskCopy(person), Some(copying)) => (person, copying),
+            (Searched::Found(found), _) => return Ok((found, without)),
+            (Searched::AskCopy(_), None) => return Ok((Vec::new(), true)),
+        };
+        let asked = Asked {
+            person: person.id,
+            terms: search.question.terms().to_vec(),
+            dense: None,
+            limit: search.limit,
+            now: search.now,
+        };
+        let hits = copying.search(asked).await;
+        let degraded = hits.is_err();
+        let read = move |db: &Connection| {
+            if !person_store::is_there(db, person)? {
+                return Ok(Vec::new());
+            }
+            match hits {
+                Ok(hits) => memory_store::with_texts(db, person.key, &hits),
+                Err(_) => search.embedded(db, person),
+            }
+        };
+        Ok((self.database.read("read memories", read).await?, degraded))
+    }
+}
