@@ -80,12 +80,12 @@ impl App {
             Ok((audio_store::path_of(dir.audio(), id, format), gone))
         };
         let (path, gone) = self.blocking(save).await??;
-        self.forget_rows(gone).await;
+        self.forget_evicted(gone).await;
         Ok(path)
     }
 
     /// Removes the rows of files that are gone.
-    async fn forget_rows(&self, gone: Vec<AudioFile>) {
+    async fn forget_evicted(&self, gone: Vec<AudioFile>) {
         let ids: Vec<_> = gone.into_iter().filter_map(|file| file.id).collect();
         if ids.is_empty() {
             return;
