@@ -151,9 +151,11 @@ pub struct Spot {
     pub key: i64,
 }
 
-const BEFORE: &str = "FROM memory_words WHERE person_id = ?1 AND thread = ?2 AND (said_at, memory_id) < (?3, ?4)
+const BEFORE: &str =
+    "FROM memory_words WHERE person_id = ?1 AND thread = ?2 AND (said_at, memory_id) < (?3, ?4)
     ORDER BY said_at DESC, memory_id DESC LIMIT ?5";
-const AFTER: &str = "FROM memory_words WHERE person_id = ?1 AND thread = ?2 AND (said_at, memory_id) > (?3, ?4)
+const AFTER: &str =
+    "FROM memory_words WHERE person_id = ?1 AND thread = ?2 AND (said_at, memory_id) > (?3, ?4)
     ORDER BY said_at, memory_id LIMIT ?5";
 
 /// The rows of the memories whose neighbour whoever is at `spot` is or was.

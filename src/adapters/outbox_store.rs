@@ -37,7 +37,8 @@ pub struct Waiting {
 /// # Errors
 /// What `SQLite` says.
 pub fn waiting(connection: &Connection) -> rusqlite::Result<Waiting> {
-    let sql = "SELECT count(*), max(0, coalesce(CAST(unixepoch('subsec') * 1000 AS INTEGER) - min(noted_at), 0))
+    let sql =
+        "SELECT count(*), max(0, coalesce(CAST(unixepoch('subsec') * 1000 AS INTEGER) - min(noted_at), 0))
         FROM memory_outbox";
     let read = |row: &Row<'_>| Ok(Waiting { changes: row.get(0)?, oldest_ms: row.get(1)? });
     connection.prepare_cached(sql)?.query_row([], read)

@@ -218,12 +218,12 @@ impl MemoryCopy for Qdrant {
             for part in points::parts(put) {
                 let part = points::put(collection, part);
                 let put = async |client: Client| client.upsert_points(part).await;
-                points::confirmed(self.call((Waits::Nobody, CHANGE), put).await?)?;
+                points::confirmed(&self.call((Waits::Nobody, CHANGE), put).await?)?;
             }
             for part in gone.chunks(points::AT_ONCE) {
                 let part = points::take_out(collection, part);
                 let take_out = async |client: Client| client.delete_points(part).await;
-                points::confirmed(self.call((Waits::Nobody, CHANGE), take_out).await?)?;
+                points::confirmed(&self.call((Waits::Nobody, CHANGE), take_out).await?)?;
             }
             Ok(())
         })
@@ -250,7 +250,7 @@ impl MemoryCopy for Qdrant {
         Box::pin(async move {
             let request = points::named(&self.place.collection, &ids);
             let find = async |client: Client| client.get_points(request).await;
-            points::copied(self.call((Waits::Nobody, CHANGE), find).await?.result)
+            points::copied(&self.call((Waits::Nobody, CHANGE), find).await?.result)
         })
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::adapters::copy_store;
 use crate::app::App;
-use crate::app::outbox::{CarryError, Carrier, Step};
+use crate::app::outbox::{Carrier, CarryError, Step};
 use crate::domain::chat::ServiceState;
 use crate::domain::memory::copy::{Asked, CopyError, Hit};
 use crate::domain::upstream::UpstreamReport;

@@ -133,7 +133,10 @@ impl Carrier {
         let note = move |db: &rusqlite::Connection| copy_store::copied(db, generation, last);
         self.database.write("note how far a copy is", note).await?;
         if last.is_none() {
-            tracing::info!(event = "memory_copy_whole", "The copy of the index of memories in Qdrant is whole");
+            tracing::info!(
+                event = "memory_copy_whole",
+                "The copy of the index of memories in Qdrant is whole"
+            );
         }
         Ok(true)
     }

@@ -101,7 +101,9 @@ impl Reader {
     /// The address of a service without a path, at `usual` where it names no port.
     pub fn base_url_with_port(&mut self, name: &str, usual: u16) -> Option<BaseUrl> {
         let (value, origin) = self.value(name)?;
-        let must = format!("must be an address like http://127.0.0.1:{usual} (http or https, without a user, ? or #)");
+        let must = format!(
+            "must be an address like http://127.0.0.1:{usual} (http or https, without a user, ? or #)"
+        );
         let read = BaseUrl::parse(&value, Some(usual));
         read.map_err(|_| self.problems.add_value(name, "(not shown)", &origin, &must)).ok()
     }

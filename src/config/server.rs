@@ -339,7 +339,10 @@ mod tests {
         let config = load(file, &[], &[]).unwrap();
         assert_eq!(config.ignored, ["ROUTER_MESSAGES_TO_ANALYZE"]);
         let qdrant = config.outside.qdrant.unwrap();
-        assert_eq!((qdrant.url().as_str(), qdrant.collection.as_str()), ("http://x:6334", "companion_memories"));
+        assert_eq!(
+            (qdrant.url().as_str(), qdrant.collection.as_str()),
+            ("http://x:6334", "companion_memories")
+        );
         assert_eq!(config.outside.llm.unwrap().base.to_string(), "https://api.groq.com/openai/v1");
         assert_eq!(config.retention.audio_max_age, Duration::from_secs(48 * 3600));
         assert!(

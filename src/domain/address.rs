@@ -44,7 +44,8 @@ impl BaseUrl {
         if !path.bytes().all(plain) {
             return Err(NotABaseUrl);
         }
-        let (host, port) = host_and_port(authority, usual.unwrap_or(if tls { 443 } else { 80 })).ok_or(NotABaseUrl)?;
+        let (host, port) =
+            host_and_port(authority, usual.unwrap_or(if tls { 443 } else { 80 })).ok_or(NotABaseUrl)?;
         Ok(Self { tls, host, port, path: path.trim_end_matches('/').to_owned() })
     }
 }

@@ -23,6 +23,9 @@ mod model;
 mod openapi;
 mod origins;
 mod persons;
+mod qdrant;
+#[path = "../qdrant/server.rs"]
+mod qdrant_server;
 mod rate_limits;
 mod real_model_server;
 mod request_size;

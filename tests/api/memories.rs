@@ -16,20 +16,20 @@ fn ask(app: &TestApp, token: &str, method: &str, path: &str, body: &Value) -> An
     app.ask(method, path, &headers, body.as_bytes())
 }
 
-fn add(app: &TestApp, token: &str, body: &Value) -> Value {
+pub fn add(app: &TestApp, token: &str, body: &Value) -> Value {
     ask(app, token, "POST", PATH, body).expect(201).json()
 }
 
-fn remember(app: &TestApp, token: &str, text: &str) -> String {
+pub fn remember(app: &TestApp, token: &str, text: &str) -> String {
     add(app, token, &json!({"text": text}))["id"].as_str().unwrap().to_owned()
 }
 
-fn listed(app: &TestApp, token: &str, query: &str) -> Vec<Value> {
+pub fn listed(app: &TestApp, token: &str, query: &str) -> Vec<Value> {
     let body = app.get_as(token, &format!("{PATH}{query}")).expect(200).json();
     body["memories"].as_array().unwrap().clone()
 }
 
-fn texts(app: &TestApp, token: &str, query: &str) -> Vec<String> {
+pub fn texts(app: &TestApp, token: &str, query: &str) -> Vec<String> {
     let text = |memory: &Value| memory["text"].as_str().unwrap().to_owned();
     listed(app, token, query).iter().map(text).collect()
 }

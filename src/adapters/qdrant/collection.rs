@@ -81,9 +81,8 @@ fn difference(place: &Place, collection: &CollectionInfo) -> Option<String> {
         Some(Config::Params(_)) | None => None,
     };
     if dense.map(|dense| dense.size) != place.dimensions {
-        let told = |size: Option<u64>| {
-            size.map_or("none".to_owned(), |size| format!("those of {size} dimensions"))
-        };
+        let told =
+            |size: Option<u64>| size.map_or("none".to_owned(), |size| format!("those of {size} dimensions"));
         return Some(format!(
             "has of the vectors of meanings {}, wanted are {}",
             told(dense.map(|dense| dense.size)),
@@ -113,7 +112,8 @@ pub(super) async fn begin(client: &Client, place: &Place, marks: Marks) -> Resul
 }
 
 pub(super) async fn index_persons(client: &Client, collection: &str) -> Result<(), QdrantError> {
-    let person = IndexParams::KeywordIndexParams(KeywordIndexParamsBuilder::default().is_tenant(true).build());
+    let person =
+        IndexParams::KeywordIndexParams(KeywordIndexParamsBuilder::default().is_tenant(true).build());
     let index = CreateFieldIndexCollectionBuilder::new(collection, PERSON, FieldType::Keyword)
         .field_index_params(person)
         .wait(true);

@@ -44,9 +44,16 @@ pub(super) fn told(place: &Place, error: &QdrantError) -> CopyError {
 
 /// A peer that speaks HTTP/1, or something else altogether.
 fn speaks_no_grpc(text: &str) -> bool {
-    ["frame with invalid size", "FRAME_SIZE_ERROR", "PROTOCOL_ERROR", "invalid compression flag", "http2 error", "grpc-status header missing"]
-        .iter()
-        .any(|sign| text.contains(sign))
+    [
+        "frame with invalid size",
+        "FRAME_SIZE_ERROR",
+        "PROTOCOL_ERROR",
+        "invalid compression flag",
+        "http2 error",
+        "grpc-status header missing",
+    ]
+    .iter()
+    .any(|sign| text.contains(sign))
 }
 
 fn is_about_the_connection(status: &impl Error, why: &str) -> bool {
@@ -55,7 +62,7 @@ fn is_about_the_connection(status: &impl Error, why: &str) -> bool {
 
 /// The deepest cause says most: "Connection refused".
 fn reason(status: &impl Error, why: &str) -> String {
-    let deepest = std::iter::successors(status.source(), |error| error.source()).last();
+    let deepest = std::iter::successors(status.source(), |error| (*error).source()).last();
     deepest.map_or_else(
         // The client has already made a text of it, the deepest cause last.
         || why.rsplit("message: \"").next().and_then(|rest| rest.split('"').next()).unwrap_or(why).to_owned(),
@@ -64,7 +71,7 @@ fn reason(status: &impl Error, why: &str) -> String {
 }
 
 fn causes(error: &impl Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
+    let causes = std::iter::successors(error.source(), |error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 

@@ -83,8 +83,8 @@ pub(super) fn take_out(collection: &str, ids: &[MemoryId]) -> DeletePoints {
 }
 
 /// Only what was carried out is struck off, not what was merely taken note of.
-pub(super) fn confirmed(response: PointsOperationResponse) -> Result<(), CopyError> {
-    match response.result.map(|result| result.status()) {
+pub(super) fn confirmed(response: &PointsOperationResponse) -> Result<(), CopyError> {
+    match response.result.as_ref().map(|result| result.status()) {
         Some(UpdateStatus::Completed) => Ok(()),
         _ => Err(CopyError::Garbage("it did not confirm a change")),
     }
@@ -146,7 +146,8 @@ fn memory_id(id: Option<&PointId>) -> Option<MemoryId> {
 }
 
 pub(super) fn page(collection: &str, from: Option<MemoryId>, limit: u32) -> ScrollPoints {
-    let page = ScrollPointsBuilder::new(collection).limit(limit).with_payload(print_alone()).with_vectors(false);
+    let page =
+        ScrollPointsBuilder::new(collection).limit(limit).with_payload(print_alone()).with_vectors(false);
     match from {
         Some(from) => page.offset(point_id(from)).build(),
         None => page.build(),
@@ -159,7 +160,7 @@ fn print_alone() -> PayloadIncludeSelector {
 
 pub(super) fn paged(response: ScrollResponse) -> Result<Page, CopyError> {
     let next = response.next_page_offset.map(|next| memory_id(Some(&next)).ok_or(STRANGE)).transpose()?;
-    Ok((copied(response.result)?, next))
+    Ok((copied(&response.result)?, next))
 }
 
 pub(super) fn named(collection: &str, ids: &[MemoryId]) -> GetPoints {
@@ -167,7 +168,7 @@ pub(super) fn named(collection: &str, ids: &[MemoryId]) -> GetPoints {
     GetPointsBuilder::new(collection, ids).with_payload(print_alone()).with_vectors(false).build()
 }
 
-pub(super) fn copied(points: Vec<RetrievedPoint>) -> Result<Vec<Copied>, CopyError> {
+pub(super) fn copied(points: &[RetrievedPoint]) -> Result<Vec<Copied>, CopyError> {
     let one = |point: &RetrievedPoint| {
         let id = memory_id(point.id.as_ref())?;
         // One without a print is one of ours that somebody has changed: as good as wrong.

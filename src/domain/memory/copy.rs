@@ -27,7 +27,7 @@ pub struct Sparse {
 impl Sparse {
     /// The part of BM25 that a text alone decides.
     #[must_use]
-    fn of(words: &mut Vec<Term>, usual_length: f32) -> Self {
+    fn of(words: &mut [Term], usual_length: f32) -> Self {
         let held_back = held_back(words.len(), usual_length);
         words.sort_unstable();
         let mut sparse = Self::default();
@@ -181,10 +181,14 @@ pub enum CopyError {
     #[error("Qdrant at {0} does not answer in time")]
     TimedOut(String),
     /// Something answers that does not speak gRPC.
-    #[error("what answers at {0} is not Qdrant's gRPC port, which is usually 6334: 6333 is its REST port. Change QDRANT_URL")]
+    #[error(
+        "what answers at {0} is not Qdrant's gRPC port, which is usually 6334: 6333 is its REST port. Change QDRANT_URL"
+    )]
     NotGrpc(String),
     /// It wants another key.
-    #[error("Qdrant at {0} refuses the key: set QDRANT_API_KEY, or QDRANT_API_KEY_FILE, to one that may write to the collection")]
+    #[error(
+        "Qdrant at {0} refuses the key: set QDRANT_API_KEY, or QDRANT_API_KEY_FILE, to one that may write to the collection"
+    )]
     WrongKey(String),
     /// It cannot count the words of one person alone.
     #[error("Qdrant {found} is too old: 1.19 or newer is needed")]
@@ -193,7 +197,9 @@ pub enum CopyError {
         found: String,
     },
     /// The collection holds something else.
-    #[error("the collection {0} in Qdrant is not of this store: set QDRANT_COLLECTION to another name, or give it up with `companion-maint reindex-memories --force`")]
+    #[error(
+        "the collection {0} in Qdrant is not of this store: set QDRANT_COLLECTION to another name, or give it up with `companion-maint reindex-memories --force`"
+    )]
     Anothers(String),
     /// The collection cannot hold what is to be copied.
     #[error("the collection {collection} in Qdrant {differs}: run `companion-maint reindex-memories`")]
