@@ -1,8 +1,13 @@
 //! SQL for the copy of the index of memories that others keep: where it is, how far it is, what it is to hold of a memory.
 
+use std::fs::File;
+use std::path::Path;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::adapters::disk::Naming;
 use crate::adapters::session_store::{public_id, timestamp};
+use crate::adapters::sqlite::{self, DbError, During};
 use crate::domain::memory::MemoryId;
 use crate::domain::memory::copy::{Marks, Point};
 use crate::domain::memory::ranking::NEIGHBOURS;
@@ -81,6 +86,21 @@ pub fn want_none(connection: &Connection) -> rusqlite::Result<bool> {
 pub fn mark_for_rebuilding(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("UPDATE memory_copy SET generation = NULL", [])?;
     clear(connection)
+}
+
+/// Has the copy begun anew that the database at `copy` knows of, which nobody else uses and which may have any schema up to ours: a
+/// backup does not know what has changed since.
+///
+/// # Errors
+/// When that cannot be noted; then the copy is worth nothing.
+pub fn mark_restored(copy: &Path) -> Result<(), DbError> {
+    let db = sqlite::open_scratch(copy)?;
+    let known = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'memory_copy')";
+    if db.query_row(known, [], |row| row.get(0)).during("look at the schema")? {
+        mark_for_rebuilding(&db).during("have the copy of memories begun anew")?;
+    }
+    db.close().map_err(|(_, error)| error).during("close the copy")?;
+    Ok(File::open(copy).and_then(|file| file.sync_all()).naming("flush", copy)?)
 }
 
 /// A new copy with this mark is begun, which holds nothing yet; all that changes from now on is noted.

@@ -112,11 +112,12 @@ pub fn note(connection: &Connection, id: MemoryId) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// True when a change of this memory waits.
+/// True when a change of this memory waits, or of another one of the same person, which may be its neighbour.
 ///
 /// # Errors
 /// What `SQLite` says.
 pub fn holds(connection: &Connection, id: MemoryId) -> rusqlite::Result<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM memory_outbox WHERE public_id = ?1)";
+    let sql = "SELECT EXISTS (SELECT 1 FROM memory_outbox WHERE public_id = ?1 OR person_id =
+        (SELECT person_id FROM memories WHERE public_id = ?1))";
     connection.prepare_cached(sql)?.query_row([id.as_bytes()], |row| row.get(0))
 }

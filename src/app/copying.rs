@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::adapters::copy_store;
 use crate::app::App;
-use crate::app::outbox::{Carrier, CarryError, Step};
+use crate::app::outbox::{CARRYING, Carrier, CarryError, Step};
 use crate::domain::chat::ServiceState;
 use crate::domain::memory::copy::{Asked, CopyError, Hit};
 use crate::domain::upstream::UpstreamReport;
@@ -117,7 +117,7 @@ impl App {
         };
         let _lock = loop {
             // Another process carries; it will have an end.
-            match self.data_dir.lock("outbox") {
+            match self.data_dir.lock(CARRYING) {
                 Ok(lock) => break lock,
                 Err(error) => copying.does_not_answer(error.to_string()),
             }

@@ -17,6 +17,8 @@ use crate::adapters::sqlite::DbError;
 use crate::domain::memory::copy::{CopyError, MemoryCopy, Standing};
 use crate::domain::session::PublicId;
 
+/// The lock of whoever carries.
+pub const CARRYING: &str = "outbox";
 const CHANGES_AT_ONCE: u32 = 64;
 const MEMORIES_AT_ONCE: u32 = 256;
 

@@ -20,6 +20,7 @@ use crate::maint::{ItemError, MaintError, Outcome, Report, Run, begin_record, en
 
 mod audio;
 mod backups;
+mod copy;
 mod database;
 mod erasures;
 mod files;
@@ -96,10 +97,11 @@ const FILE_CHECKS: [Check<FileWork>; 8] = [
 ];
 
 /// Made only in a database that is whole.
-const DATABASE_CHECKS: [Check<DatabaseWork>; 9] = [
+const DATABASE_CHECKS: [Check<DatabaseWork>; 10] = [
     ("totals", database::totals),
     ("session-counts", database::session_counts),
     ("memories", memories::check),
+    ("memory-copy", copy::check),
     ("audio-rows", audio::rows_without_file),
     ("audio-orphans", audio::orphans),
     ("runs", database::killed_runs),

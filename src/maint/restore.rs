@@ -21,7 +21,7 @@ use crate::adapters::disk::{self, Naming};
 use crate::adapters::leftovers::remove_leftovers;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
 use crate::adapters::{
-    erasure_ledger, import_owners, inspection, run_store, set_aside, sign_in_store, sqlite,
+    copy_store, erasure_ledger, import_owners, inspection, run_store, set_aside, sign_in_store, sqlite,
 };
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{BACKUP_DB, JOBS, RESTORE_DB};
@@ -241,6 +241,7 @@ pub(crate) fn put_in_place(
     let Unpacked { scratch, .. } = unpacked;
     counts.erased_again = erasure_ledger::apply(dir, &scratch.0)?;
     sign_in_store::end_all(&scratch.0)?;
+    copy_store::mark_restored(&scratch.0)?;
     let expected = snapshot::count(&scratch.0)?;
     dir.owner().adopt(&scratch.0)?;
     if run.go_on().is_break() {
