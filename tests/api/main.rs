@@ -14,6 +14,7 @@ mod earlier_assets;
 mod every_response;
 mod health;
 mod hostile_requests;
+mod indexes;
 mod learning;
 mod logs;
 mod me;

@@ -10,7 +10,7 @@ use crate::support::{TestApp, files_below};
 const PATH: &str = "/api/v1/memories";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn ask(app: &TestApp, token: &str, method: &str, path: &str, body: &Value) -> Answer {
+pub fn ask(app: &TestApp, token: &str, method: &str, path: &str, body: &Value) -> Answer {
     let headers = [("x-companion-person", token), ("content-type", "application/json")];
     let body = if body.is_null() { String::new() } else { body.to_string() };
     app.ask(method, path, &headers, body.as_bytes())

@@ -6,6 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+/// Of what is sent over a line so much is remembered.
+const MOST_REMEMBERED: usize = 4 << 20;
+
 /// Qdrant's own engine as a server; it ends with the test.
 pub struct Bridge {
     child: Child,
@@ -66,6 +69,7 @@ struct Lines {
     open: usize,
     most_open: usize,
     taken: usize,
+    sent: Vec<u8>,
 }
 
 /// A line that the test can let hang, and break.
@@ -79,7 +83,15 @@ impl Line {
     fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let lines = Lines { state: State::Up, ends: Vec::new(), next: 0, open: 0, most_open: 0, taken: 0 };
+        let lines = Lines {
+            state: State::Up,
+            ends: Vec::new(),
+            next: 0,
+            open: 0,
+            most_open: 0,
+            taken: 0,
+            sent: Vec::new(),
+        };
         let line = Self { address, shared: Arc::new((Mutex::new(lines), Condvar::new())) };
         let taking = line.clone();
         std::thread::spawn(move || {
@@ -110,6 +122,11 @@ impl Line {
         let mut lines = self.lock();
         let open = lines.open;
         std::mem::replace(&mut lines.most_open, open)
+    }
+
+    /// True when these bytes went to it.
+    pub fn was_sent(&self, bytes: &[u8]) -> bool {
+        self.lock().sent.windows(bytes.len()).any(|window| window == bytes)
     }
 
     /// Connections that were ever taken.
@@ -148,8 +165,13 @@ impl Line {
             self.lock().ends.push((number, far.try_clone().unwrap()));
             let (back, from) = (near.try_clone().unwrap(), far.try_clone().unwrap());
             let line = self.clone();
-            let returning = std::thread::spawn(move || line.copy(from, back));
-            self.copy(near, far);
+            let returning = std::thread::spawn(move || line.copy(from, back, |_| {}));
+            self.copy(near, far, |bytes| {
+                let mut lines = self.lock();
+                if lines.sent.len() < MOST_REMEMBERED {
+                    lines.sent.extend_from_slice(bytes);
+                }
+            });
             returning.join().unwrap();
         }
         let mut lines = self.lock();
@@ -157,9 +179,10 @@ impl Line {
         lines.ends.retain(|(of, _)| *of != number);
     }
 
-    fn copy(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn copy(&self, mut from: TcpStream, mut to: TcpStream, saw: impl Fn(&[u8])) {
         let mut buffer = [0; 16 * 1024];
         while let Ok(read @ 1..) = from.read(&mut buffer) {
+            saw(&buffer[..read]);
             if !self.may_pass() || to.write_all(&buffer[..read]).is_err() {
                 break;
             }
