@@ -64,9 +64,12 @@ impl Copying {
     pub(crate) async fn search(&self, asked: Asked) -> Result<Vec<Hit>, CopyError> {
         let found = self.carrier.copy().search(asked).await;
         // Who asks too much is answered by the embedded index; that says nothing of who was asked.
-        if let Some(error) = found.as_ref().err().filter(|error| **error != CopyError::Busy) {
-            self.does_not_answer(error.to_string());
-            self.wake();
+        match &found {
+            Ok(_) | Err(CopyError::Busy | CopyError::LeftAlone) => {}
+            Err(error) => {
+                self.does_not_answer(error.to_string());
+                self.wake();
+            }
         }
         found
     }
@@ -75,6 +78,15 @@ impl Copying {
         self.ready.store(true, Ordering::Release);
         if self.lock_problem().take().is_some() {
             tracing::info!(event = "memory_copy_answers", "Qdrant answers again");
+        }
+    }
+
+    /// What is left alone has failed before, for a reason that says more.
+    fn failed(&self, error: &CarryError) {
+        self.ready.store(false, Ordering::Release);
+        let left_alone = matches!(error, CarryError::Copy(CopyError::LeftAlone));
+        if !left_alone || self.problem().is_none() {
+            self.does_not_answer(error.to_string());
         }
     }
 
@@ -131,7 +143,7 @@ impl App {
                     drop(tokio::time::timeout(LOOK, copying.wake.notified()).await);
                 }
                 Err(error) => {
-                    copying.does_not_answer(error.to_string());
+                    copying.failed(&error);
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }

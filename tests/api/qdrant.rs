@@ -28,6 +28,7 @@ pub fn asks(url: &str, config: &mut ServerConfig) {
 pub fn asks_for(qdrant: QdrantConfig, config: &mut ServerConfig) {
     config.access.admin_token = Some(Secret::new("the-operator"));
     config.outside.qdrant = Some(qdrant);
+    config.outside.breaker.recovery = Duration::from_secs(1);
 }
 
 fn with_qdrant(url: &str) -> TestApp {

@@ -1,6 +1,6 @@
 """Qdrant's own local engine behind gRPC: what Qdrant's Python client does without a server, asked as a server is.
 
-Prints the port it listens on; ends when its standard input does. Counts nothing and remembers nothing but what the engine
+Prints the port it listens on (`--port`); ends when its standard input does. Counts nothing and remembers nothing but what the engine
 holds. `--key` wants that key as a server does, `--version` says another version than the engine's.
 """
 
@@ -149,15 +149,15 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument("--key")
     options.add_argument("--version", default="1.20.0")
-    options.add_argument("--path", default=":memory:")
+    options.add_argument("--port", type=int, default=0)
     given = options.parse_args()
-    engine = QdrantLocal(given.path, force_disable_check_same_thread=True)
+    engine = QdrantLocal(":memory:", force_disable_check_same_thread=True)
     indexes = {}
     server = grpc.server(futures.ThreadPoolExecutor(32), interceptors=[Key(given.key)])
     qdrant_pb2_grpc.add_QdrantServicer_to_server(Health(given.version), server)
     collections_service_pb2_grpc.add_CollectionsServicer_to_server(Collections(engine, indexes), server)
     points_service_pb2_grpc.add_PointsServicer_to_server(Points(engine, indexes), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"127.0.0.1:{given.port}")
     server.start()
     print(port, flush=True)
     sys.stdin.read()

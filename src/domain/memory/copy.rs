@@ -14,6 +14,8 @@ use crate::domain::upstream::UpstreamReport;
 /// which change with every memory, cannot take part; on the open conversations of `LoCoMo` nothing is lost by that.
 const USUAL_LENGTH: f32 = 8.0;
 const USUAL_LENGTH_AROUND: f32 = 35.0;
+/// A longer text is held back like one of so many times the usual length: next to it, that of its person may be as long.
+const LONGEST: f32 = 2.0;
 
 /// Words, and how much each counts before its rarity is known.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,7 +30,7 @@ impl Sparse {
     /// The part of BM25 that a text alone decides.
     #[must_use]
     fn of(words: &mut [Term], usual_length: f32) -> Self {
-        let held_back = held_back(words.len(), usual_length);
+        let held_back = held_back(words.len(), usual_length, LONGEST);
         words.sort_unstable();
         let mut sparse = Self::default();
         for same in words.chunk_by(|a, b| a == b) {

@@ -238,9 +238,9 @@ fn count(number: usize) -> f32 {
     number as f32
 }
 
-/// How much a text of so many words is held back where texts have `usual` words.
-pub(crate) fn held_back(words: usize, usual: f32) -> f32 {
-    K1 * (1.0 - B + B * count(words) / usual)
+/// How much a text of so many words is held back where texts have `usual` words, and at most `longest` times as many count.
+pub(crate) fn held_back(words: usize, usual: f32, longest: f32) -> f32 {
+    K1 * (1.0 - B + B * (count(words) / usual).min(longest))
 }
 
 /// 1 for what is said now, falling towards one half with age.
