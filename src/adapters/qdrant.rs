@@ -9,6 +9,7 @@
 mod collection;
 mod failure;
 mod points;
+mod rest;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,7 @@ use tokio::sync::Semaphore;
 
 use crate::adapters::upstream::{Breaker, BreakerSettings, Counts};
 use crate::config::QdrantConfig;
+use crate::domain::address::BaseUrl;
 use crate::domain::chat::ServiceState;
 use crate::domain::memory::MemoryId;
 use crate::domain::memory::copy::{Asked, Copied, CopyError, Hit, Marks, MemoryCopy, Page, Point, Standing};
@@ -37,6 +39,7 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// Qdrant, and what is known of it.
 pub struct Qdrant {
     place: Place,
+    base: BaseUrl,
     config: ClientConfig,
     /// Another one takes its place when its connection does not answer.
     client: Mutex<Client>,
@@ -90,6 +93,7 @@ impl Qdrant {
         let place = Place { url: config.url(), collection: config.collection.clone(), dimensions };
         Ok(Arc::new(Self {
             place,
+            base: config.base.clone(),
             config: client,
             client: Mutex::new(made),
             calls: Semaphore::new(MOST_CALLS),
@@ -192,7 +196,14 @@ impl MemoryCopy for Qdrant {
     fn look(&self, owner: [u8; 16]) -> BoxFuture<'_, Result<Standing, CopyError>> {
         Box::pin(async move {
             let look = async |client| collection::look(&client, &self.place.collection).await;
-            let seen = self.call((Waits::Nobody, LOOK), look).await?;
+            let seen = match self.call((Waits::Nobody, LOOK), look).await {
+                Err(CopyError::Unreachable { .. } | CopyError::TimedOut(_) | CopyError::Refused(_))
+                    if rest::answers(&self.base).await =>
+                {
+                    return Err(CopyError::NotGrpc(self.place.url.clone()));
+                }
+                seen => seen?,
+            };
             let standing = collection::judge(&self.place, &seen, owner)?;
             if standing != Standing::Nothing && !seen.has_index() {
                 let index = async |client| collection::index_persons(&client, &self.place.collection).await;

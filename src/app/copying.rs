@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::app::outbox::{CARRYING, Carrier, CarryError, Step};
 use crate::domain::chat::ServiceState;
 use crate::domain::memory::copy::{Asked, CopyError, Hit};
-use crate::domain::upstream::UpstreamReport;
+use crate::domain::upstream::{Circuit, UpstreamReport};
 
 /// How often the outbox is looked into without a word from anyone: other programs write to it, too.
 const LOOK: Duration = Duration::from_secs(1);
@@ -52,7 +52,8 @@ impl Copying {
 
     /// How it is, as health tells it.
     pub(crate) fn state(&self) -> ServiceState {
-        if self.is_ready() { ServiceState::Connected } else { ServiceState::Disconnected }
+        let answers = self.is_ready() && self.report().circuit == Circuit::Closed;
+        if answers { ServiceState::Connected } else { ServiceState::Disconnected }
     }
 
     /// How the calls to it went.
@@ -65,9 +66,9 @@ impl Copying {
         let found = self.carrier.copy().search(asked).await;
         // Who asks too much is answered by the embedded index; that says nothing of who was asked.
         match &found {
-            Ok(_) | Err(CopyError::Busy | CopyError::LeftAlone) => {}
+            Ok(_) | Err(CopyError::Busy) => {}
             Err(error) => {
-                self.does_not_answer(error.to_string());
+                self.failed(error);
                 self.wake();
             }
         }
@@ -82,10 +83,9 @@ impl Copying {
     }
 
     /// What is left alone has failed before, for a reason that says more.
-    fn failed(&self, error: &CarryError) {
+    fn failed(&self, error: &CopyError) {
         self.ready.store(false, Ordering::Release);
-        let left_alone = matches!(error, CarryError::Copy(CopyError::LeftAlone));
-        if !left_alone || self.problem().is_none() {
+        if *error != CopyError::LeftAlone || self.problem().is_none() {
             self.does_not_answer(error.to_string());
         }
     }
@@ -143,7 +143,10 @@ impl App {
                     drop(tokio::time::timeout(LOOK, copying.wake.notified()).await);
                 }
                 Err(error) => {
-                    copying.failed(&error);
+                    match &error {
+                        CarryError::Copy(error) => copying.failed(error),
+                        CarryError::Database(error) => copying.does_not_answer(error.to_string()),
+                    }
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
