@@ -26,9 +26,17 @@ impl FromRequest for PresentedToken {
     type Future = std::future::Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Ok(Self::of(request)))
+    }
+}
+
+impl PresentedToken {
+    /// The one that came with a request.
+    #[must_use]
+    pub fn of(request: &HttpRequest) -> Self {
         let presented = presented(request);
         let in_cookie = presented.as_ref().is_some_and(|(_, in_cookie)| *in_cookie);
-        std::future::ready(Ok(Self { token: presented.map(|(token, _)| token), in_cookie }))
+        Self { token: presented.map(|(token, _)| token), in_cookie }
     }
 }
 

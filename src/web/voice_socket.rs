@@ -74,7 +74,6 @@ pub async fn socket(
     app: web::Data<App>,
     sockets: web::Data<VoiceSockets>,
     query: web::Query<SocketQuery>,
-    presented: PresentedToken,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
@@ -84,8 +83,7 @@ pub async fn socket(
     let client = client_of(&request).ok_or(ApiError::NotFound)?;
     app.check_session(session).await?;
     let place = sockets.enter(client)?;
-    let around =
-        around(&request, app.into_inner(), client, (session, presented.token)).ok_or(ApiError::NotFound)?;
+    let around = around(&request, app.into_inner(), client, session).ok_or(ApiError::NotFound)?;
     let most = usize::try_from(around.most_bytes.min(MOST_MESSAGE)).unwrap_or(usize::MAX);
     let (response, sender, stream) = actix_ws::handle(&request, payload)
         .map_err(|_| wrong("upgrade", "must be the handshake of a WebSocket"))?;
@@ -104,7 +102,7 @@ fn around(
     request: &HttpRequest,
     app: Arc<App>,
     client: std::net::IpAddr,
-    (session, token): (SessionId, Option<PersonToken>),
+    session: SessionId,
 ) -> Option<Around> {
     let request_id = RequestId::of(request).map(|id| id.as_str().to_owned()).unwrap_or_default();
     Some(Around {
@@ -114,7 +112,7 @@ fn around(
         rates: request.app_data::<web::Data<RateLimits>>().cloned(),
         client,
         session,
-        token,
+        token: PresentedToken::of(request).token,
         request_id,
         most_bytes: request.app_data::<MaxRequestBytes>().map_or(0, |most| most.0),
     })

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::voice::{ESPEAK, PROCESS, Programs, recording};
 use crate::support::{Talk, TestApp, files_below, wait_for};
 
 /// All that is remembered, the newest first: what, and whether it still counts.
@@ -55,6 +56,30 @@ fn what_is_told_is_known_in_the_next_conversation_and_the_reply_says_so() {
     assert_eq!(listed["memories"][0]["id"], reply["memories"][0]["id"]);
     assert_eq!(listed["memories"][0]["session_id"], talk.session);
     assert!(reply["timings"]["memory_retrieval_ms"].as_f64().unwrap() >= 0.0);
+}
+
+#[test]
+fn what_is_said_aloud_is_learned_and_recalled_as_what_is_typed() {
+    let hears = "cat \"$1\" > /dev/null; echo 'I live in Porto'";
+    let app = Programs::new().server(hears, ESPEAK);
+    let talk = app.start_session();
+    let (sound, session) = (recording("wav"), talk.session.clone());
+    let fields = [("session_id", None, session.as_bytes()), ("audio", Some("blob"), &sound[..])];
+    app.send_form(PROCESS, &fields).expect(200);
+    learned(&app);
+    assert_eq!(texts(&app, &talk), [] as [String; 0], "without the token nothing is learned");
+    app.send_form_as(&talk.token, PROCESS, &fields).expect(200);
+    learned(&app);
+    assert_eq!(texts(&app, &talk), ["I live in Porto"]);
+    let mut socket = app.try_socket(&talk.session, &[("x-companion-person", &talk.token)]).unwrap();
+    socket.until("connected");
+    socket.speak(&sound, None);
+    socket.answer();
+    assert_eq!(app.model.last_memories(), ["I live in Porto"]);
+    let mut stranger = app.socket(&talk);
+    stranger.speak(&sound, None);
+    stranger.answer();
+    assert_eq!(app.model.last_memories(), [] as [String; 0]);
 }
 
 #[test]

@@ -138,6 +138,13 @@ impl TestApp {
         self.send_raw_form(path, &form(fields))
     }
 
+    /// The same, sent by the person who holds this token.
+    pub fn send_form_as(&self, token: &str, path: &str, fields: &[(&str, Option<&str>, &[u8])]) -> Answer {
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        let headers = [("content-type", kind.as_str()), ("x-companion-person", token)];
+        self.ask("POST", path, &headers, &form(fields))
+    }
+
     pub fn send_raw_form(&self, path: &str, body: &[u8]) -> Answer {
         let kind = format!("multipart/form-data; boundary={BOUNDARY}");
         self.ask("POST", path, &[("content-type", &kind)], body)
