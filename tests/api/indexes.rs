@@ -47,13 +47,16 @@ impl Indexed {
         }
     }
 
-    fn found(&self, token: &str, asked: &str) -> Vec<(String, f64)> {
+    fn found(&self, token: &str, asked: &str) -> Ranking {
         let query = format!("?limit=10&q={}", asked.replace(' ', "+"));
         let of =
             |memory: &Value| (memory["text"].as_str().unwrap().to_owned(), memory["score"].as_f64().unwrap());
         listed(&self.app, token, &query).iter().map(of).collect()
     }
 }
+
+/// What was found, the best first, and how well it fits.
+type Ranking = Vec<(String, f64)>;
 
 const DIARY: [&str; 12] = [
     "Today I planted tomatoes and basil behind the house",
@@ -119,7 +122,7 @@ fn corpus(index: &Indexed, token: &str) {
 #[test]
 fn the_same_is_found_in_the_same_order() {
     let all = Indexed::all();
-    let mut rankings: Vec<(&str, Vec<Vec<(String, f64)>>)> = Vec::new();
+    let mut rankings: Vec<(&str, Vec<Ranking>)> = Vec::new();
     for index in &all {
         let token = index.app.start_session().token;
         corpus(index, &token);

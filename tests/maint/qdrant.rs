@@ -190,6 +190,9 @@ fn killed_servers_and_a_qdrant_that_comes_and_goes_agree_in_the_end() {
     there.sort_unstable();
     here.sort_unstable();
     assert_eq!(there, here, "id by id");
+    assert!(line.taken() > 5, "it has come and gone");
+    assert!(line.most_open() <= 32, "of two servers at most, one of which was killed");
+    assert!(!line.was_sent(b"about tea"), "no word goes there");
     assert!(told.kept.len() + told.gone.len() > 20, "too little happened for the kills to mean anything");
     for (_, text) in &told.kept {
         let word = text.split(' ').next().unwrap();

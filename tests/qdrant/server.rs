@@ -31,7 +31,7 @@ impl Bridge {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().parse().expect("the bridge did not start");
+        let Ok(port) = line.trim().parse() else { panic!("the bridge did not start") };
         Self { child, port }
     }
 
