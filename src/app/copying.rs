@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -15,6 +15,8 @@ use crate::domain::upstream::{Circuit, UpstreamReport};
 
 /// How often the outbox is looked into without a word from anyone: other programs write to it, too.
 const LOOK: Duration = Duration::from_secs(1);
+/// So long nobody may have asked it before it is looked at, so that health and metrics tell the truth.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -104,10 +106,13 @@ impl Copying {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One look, and all that there is to carry.
-    async fn work(&self) -> Result<(), CarryError> {
-        if !self.is_ready() {
+    /// A look where one is due, and all that there is to carry.
+    async fn work(&self, looked: &mut Option<Instant>) -> Result<(), CarryError> {
+        let long_ago = looked.is_none_or(|looked| looked.elapsed() > LOOK_AGAIN);
+        let left_alone = self.report().circuit != Circuit::Closed;
+        if long_ago || left_alone || !self.is_ready() {
             self.carrier.stand(false).await?;
+            *looked = Some(Instant::now());
             self.answers();
         }
         loop {
@@ -135,9 +140,9 @@ impl App {
             }
             tokio::time::sleep(FIRST_PAUSE).await;
         };
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut looked) = (FIRST_PAUSE, None);
         loop {
-            match copying.work().await {
+            match copying.work(&mut looked).await {
                 Ok(()) => {
                     pause = FIRST_PAUSE;
                     drop(tokio::time::timeout(LOOK, copying.wake.notified()).await);

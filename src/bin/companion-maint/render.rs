@@ -7,10 +7,11 @@ use companion::maint::cleanup_sessions;
 use companion::maint::doctor::{self, Finding};
 use companion::maint::import_langgraph;
 use companion::maint::list_backups;
-use companion::maint::reindex_memories;
 use companion::maint::restore;
 use companion::maint::verify_backups::{self, Checked};
 use companion::maint::{ItemError, Report};
+
+mod reindex;
 
 /// A report that can be read.
 pub trait Readable {
@@ -88,21 +89,6 @@ impl Readable for cleanup_sessions::Counts {
             ),
             format!("  disk         {} given back", bytes(self.bytes_reclaimed)),
         ]
-    }
-}
-
-impl Readable for reindex_memories::Counts {
-    fn lines(&self, dry_run: bool) -> Vec<String> {
-        let would = if dry_run { "would be " } else { "" };
-        let mut lines = vec![format!(
-            "  embedded     {} of {} memories {would}indexed, {} strays {would}cleared",
-            self.indexed, self.memories, self.cleared
-        )];
-        if let Some(place) = &self.copy {
-            let by = if self.copied_by_server { " by the server" } else { "" };
-            lines.push(format!("  Qdrant       {} memories {would}copied{by} to {place}", self.copied));
-        }
-        lines
     }
 }
 
