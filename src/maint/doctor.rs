@@ -20,6 +20,7 @@ use crate::maint::{ItemError, MaintError, Outcome, Report, Run, begin_record, en
 
 mod audio;
 mod backups;
+mod checks;
 mod copy;
 mod database;
 mod erasures;
@@ -27,6 +28,7 @@ mod files;
 mod findings;
 mod memories;
 
+use checks::{DATABASE_CHECKS, FILE_CHECKS};
 pub use findings::Finding;
 use findings::Ledger;
 
@@ -79,36 +81,6 @@ struct Visit<'a> {
     _lock: Lock,
     _acting: Acting,
 }
-
-/// What a check is: its name, and what it does.
-type Check<Work> = (&'static str, Work);
-type FileWork = fn(&mut Visit<'_>) -> Result<(), MaintError>;
-type DatabaseWork = fn(&mut Visit<'_>, &Connection) -> Result<(), MaintError>;
-
-const FILE_CHECKS: [Check<FileWork>; 8] = [
-    ("leftovers", files::leftovers),
-    ("set-aside", files::strangers_set_aside),
-    ("permissions", files::permissions),
-    ("reserve", files::reserve),
-    ("free-space", files::free_space),
-    ("manifests", backups::lone_manifests),
-    ("backups", backups::without_manifest),
-    ("erasures", erasures::check),
-];
-
-/// Made only in a database that is whole.
-const DATABASE_CHECKS: [Check<DatabaseWork>; 10] = [
-    ("totals", database::totals),
-    ("session-counts", database::session_counts),
-    ("memories", memories::check),
-    ("memory-copy", copy::check),
-    ("audio-rows", audio::rows_without_file),
-    ("audio-orphans", audio::orphans),
-    ("runs", database::killed_runs),
-    ("overdue", database::overdue_jobs),
-    ("backup-place", backups::vanished),
-    ("log-size", database::log_size),
-];
 
 /// All checks: those of the lists, and that of the database itself.
 const CHECKS: u64 = 1 + FILE_CHECKS.len() as u64 + DATABASE_CHECKS.len() as u64;

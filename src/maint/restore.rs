@@ -20,9 +20,8 @@ use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::disk::{self, Naming};
 use crate::adapters::leftovers::remove_leftovers;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
-use crate::adapters::{
-    copy_store, erasure_ledger, import_owners, inspection, run_store, set_aside, sign_in_store, sqlite,
-};
+use crate::adapters::{copy_store, erasure_ledger, import_owners, inspection, run_store};
+use crate::adapters::{set_aside, sign_in_store, sqlite};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{BACKUP_DB, JOBS, RESTORE_DB};
 use crate::maint::{MaintError, Outcome, Report, Run, item};
