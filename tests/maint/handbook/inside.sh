@@ -9,7 +9,15 @@ mount --rbind /usr "$machine/usr"
 mount --bind "$machine/own-bin" "$machine/usr/local/bin"
 mount --bind "$2" "$machine/programs"
 # Qdrant's own local engine, for those that have it running beside the server.
-[ ! -d "$3" ] || mount --bind "$3" "$machine/qdrant"
+if [ -d "$3" ]; then
+    mount --bind "$3" "$machine/qdrant"
+    # Its Python, where that is not the system's.
+    home=$(sed -n 's|^home = \(.*\)/bin$|\1|p' "$3/pyvenv.cfg")
+    case $home in
+        /usr*) ;;
+        *) mkdir -p "$machine$home" && mount --bind "$home" "$machine$home" ;;
+    esac
+fi
 mount -t proc proc "$machine/proc"
 mount --bind /dev "$machine/dev"
 ip link set lo up

@@ -189,7 +189,8 @@ fn lost_qdrant() -> Scene {
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qdrant/bridge.py"), &scene.machine.path("srv"));
     let setting = "echo QDRANT_URL=http://127.0.0.1:6334 >>/etc/companion/companion.env";
     let again = "/usr/bin/sleep 600 | /qdrant/bin/python /srv/bridge.py --port 6334 &";
-    let up = "until /usr/bin/python3 -c \"import socket; socket.create_connection(('127.0.0.1', 6334))\"; do :; done";
+    let connect = "/qdrant/bin/python -c \"import socket; socket.create_connection(('127.0.0.1', 6334))\"";
+    let up = format!("i=0; until {connect}; do i=$((i + 1)); [ $i -lt 500 ] || exit 1; done");
     Scene { prelude: format!("{setting}\n{START}\n{again}\n{up}"), ..scene }
 }
 
