@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::adapters::data_dir::{DataDir, TEMPORARY_PREFIX};
 use crate::adapters::disk::{self, DiskError, Naming};
-use crate::adapters::session_store::audio_file;
+use crate::adapters::session_store::{audio_file, public_id};
 use crate::domain::audio::{
     AudioFormat, AudioId, PhraseId, file_name, is_phrase_file_name, parse_file_name, phrase_file_name,
 };
@@ -285,6 +285,31 @@ pub fn is_referenced(connection: &Connection, id: AudioId) -> rusqlite::Result<b
 /// What `SQLite` says.
 pub fn delete_row(connection: &Connection, id: AudioId) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM audio WHERE public_id = ?1")?.execute([id.as_bytes()])?;
+    Ok(())
+}
+
+/// Removes the rows of the audio replies whose file is not `there`; their checkpoints stay, without audio. A format that
+/// this release does not know is left alone.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn delete_rows_unless(
+    connection: &Connection,
+    there: impl Fn(AudioId, AudioFormat) -> bool,
+) -> rusqlite::Result<()> {
+    // An older schema has none.
+    let known = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'audio')";
+    if !connection.query_row(known, [], |row| row.get::<_, bool>(0))? {
+        return Ok(());
+    }
+    let mut statement = connection.prepare("SELECT public_id, format FROM audio")?;
+    let rows = statement.query_map([], |row| Ok((public_id(row, 0)?, row.get::<_, String>(1)?)))?;
+    for row in rows {
+        let (id, format) = row?;
+        if AudioFormat::from_extension(&format).is_some_and(|format| !there(id, format)) {
+            delete_row(connection, id)?;
+        }
+    }
     Ok(())
 }
 

@@ -25,6 +25,11 @@ pub enum BackupError {
     /// The copy could not be made or does not verify.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// The copy does not verify, because what it is of is damaged.
+    #[error(
+        "the database is damaged, and no backup is made of it: {0}. `companion-maint doctor` tells more; bring a backup back with `companion-maint restore-db latest` (the handbook: \"The database is damaged\")"
+    )]
+    Damaged(String),
     /// Making it would leave less free space than `MIN_FREE_DISK_BYTES`.
     #[error("not enough space in {path}: {free} bytes are free, {needed} are needed, {spare} of them to stay free (MIN_FREE_DISK_BYTES)", path = path.display())]
     NoSpace {
@@ -53,7 +58,11 @@ pub enum BackupError {
 
 impl BackupError {
     fn of_copy(error: SnapshotError) -> Self {
-        if matches!(error, SnapshotError::Stopped) { Self::Stopped } else { error.into() }
+        match error {
+            SnapshotError::Stopped => Self::Stopped,
+            SnapshotError::Broken(how) => Self::Damaged(how),
+            error @ SnapshotError::Database(_) => error.into(),
+        }
     }
 
     fn from_io(operation: &'static str, path: &Path, source: io::Error) -> Self {

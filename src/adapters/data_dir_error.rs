@@ -8,7 +8,7 @@ use crate::adapters::disk::DiskError;
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// There is none.
-    #[error("there is no data directory at {path}: start the server once, or set DATA_DIR to where it is", path = .0.display())]
+    #[error("there is no data directory at {path}: if there was one, bring it back with `companion-maint restore-db` and a backup before anything else; if it lies elsewhere, set DATA_DIR; if this is new, start the server once", path = .0.display())]
     Missing(PathBuf),
     /// Something else has its name.
     #[error("{path} is not a directory; set DATA_DIR to the data directory", path = .0.display())]

@@ -10,7 +10,7 @@ use crate::adapters::disk::DiskError;
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
     /// There is no file.
-    #[error("there is no database at {path}: start the server once, or set DATA_DIR or SHORT_TERM_MEMORY_DB_PATH to where it is", path = .0.display())]
+    #[error("there is no database at {path}: if there was one, bring it back with `companion-maint restore-db latest` before anything else; if it lies elsewhere, set DATA_DIR or SHORT_TERM_MEMORY_DB_PATH; if this is new, start the server once", path = .0.display())]
     Missing(PathBuf),
     /// The file is there and is not a database of ours.
     #[error("{path} {why}; it was not touched", path = path.display())]

@@ -81,6 +81,8 @@ pub struct Inventory {
     pub next_cleanup_checkpoints: u64,
     /// Audio files the next `cleanup-audio` would delete.
     pub next_cleanup_audio_files: u64,
+    /// False when the database could not be read: then the rows and runs told here are not known.
+    pub database_read: bool,
 }
 
 impl Inventory {
@@ -93,6 +95,7 @@ impl Inventory {
         let cutoffs = Cutoffs::at(now, retention.session_days, retention.person_days);
         let next = expiry_store::count_doomed(db, cutoffs)?;
         Ok(Self {
+            database_read: true,
             sessions,
             checkpoints,
             memories,

@@ -2,8 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::adapters::person_store;
 use crate::adapters::session_store::timestamp;
 use crate::domain::clock::Timestamp;
+use crate::domain::maintenance::RESTORE_DB;
 
 const KEPT_RUNS: u32 = 1000;
 
@@ -90,6 +92,16 @@ pub fn last_success(connection: &Connection, job: &str) -> rusqlite::Result<Opti
             |row| timestamp(row, 0),
         )
         .optional()
+}
+
+/// Since when the house is to be kept in order: since the first person came, or since a backup was restored, whose record
+/// of runs is as old as it is.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn in_use_since(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let Some(began) = person_store::first_came(connection)? else { return Ok(None) };
+    Ok(Some(last_success(connection, RESTORE_DB)?.map_or(began, |restored| restored.max(began))))
 }
 
 /// The reports, as JSON, of the last runs of a job that did their work, at least in part; the latest first.

@@ -15,6 +15,7 @@ use crate::adapters::data_dir::DataDir;
 pub use crate::adapters::db_error::DbError;
 pub(crate) use crate::adapters::db_error::During;
 use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::write_ahead_log::MOST_KEPT_BYTES;
 
 /// Marks a file as ours: `COMP` in ASCII.
 pub const APPLICATION_ID: i64 = 0x434F_4D50;
@@ -204,7 +205,7 @@ fn set_pragmas(connection: &Connection) -> rusqlite::Result<()> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "secure_delete", "ON")?;
-        connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
+        connection.pragma_update(None, "journal_size_limit", MOST_KEPT_BYTES)?;
     }
     connection.pragma_update(None, "foreign_keys", "ON")?;
     // Else a statement with a parameter in its LIMIT is compiled anew every time it is run.

@@ -24,6 +24,9 @@ use crate::adapters::sqlite::{self, Access, DbError, During};
 const WRITES_PER_COPY: usize = 512;
 /// In pages of 4 KiB.
 const WRITER_HELPS_FROM: u32 = 8192;
+/// The file is cut to so much when the log begins anew: what the writer lets it grow to, and the transaction that went beyond.
+/// Less would have it grow again each time, and a flush that has to note a longer file takes more than twice as long.
+pub const MOST_KEPT_BYTES: u32 = 40 << 20;
 /// Pages written while one copy runs are left to the next one, which is short.
 const COPIES_IN_A_ROW: u32 = 8;
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);

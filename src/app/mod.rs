@@ -100,7 +100,7 @@ pub struct Parts {
 }
 
 impl App {
-    /// Puts the parts together. Turns run on `runtime`, whichever thread asked for them.
+    /// Puts the parts together. What goes on without whoever asked for it runs on `runtime`.
     #[must_use]
     pub fn new(parts: Parts, runtime: tokio::runtime::Handle) -> Self {
         let copying = parts.copy.map(|copy| {

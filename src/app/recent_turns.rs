@@ -1,13 +1,14 @@
 //! What was last said in the conversations that go on, so that their next turn need not read it again.
 //!
 //! Only the head of a session's line takes it out, and puts it back once its own turn is kept: a turn that fails puts
-//! nothing back, and the next one reads the database. What a person deletes is forgotten here as well.
+//! nothing back, and the next one reads the database. What a person deletes is forgotten here as well; a turn that has it
+//! out then puts nothing back either.
 //!
 //! Bounds: 8 MiB in all, of which the conversation that rests longest goes first; nothing is used for longer than
 //! 10 minutes after it was read, in which no session can outlive its retention; of a session with more than 1000 turns the turn ids are
 //! looked for in the database.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,19 +44,26 @@ pub(crate) struct Conversation {
     pub(crate) turn_ids: Option<HashSet<TurnId>>,
 }
 
-/// What a turn took out.
+/// What a turn took out, until it is dropped.
 pub(crate) struct Taken {
     /// `None` when it has to be read.
     pub(crate) conversation: Option<Conversation>,
     /// When it was read from the database, or is going to be.
     read_at: Instant,
-    forgotten: u64,
+    session: SessionId,
+    of: Arc<Mutex<State>>,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        lock(&self.of).out.remove(&self.session);
+    }
 }
 
 /// The conversations that go on.
 #[derive(Default)]
 pub(crate) struct RecentTurns {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -63,7 +71,8 @@ struct State {
     /// In the order in which they were put back.
     by_session: LinkedHashMap<SessionId, Entry>,
     bytes: usize,
-    forgotten: u64,
+    /// Those that are taken out, and whether they were forgotten since.
+    out: HashMap<SessionId, bool>,
 }
 
 struct Entry {
@@ -104,18 +113,19 @@ impl Conversation {
 impl RecentTurns {
     /// Takes a session's conversation out.
     pub(crate) fn take(&self, session: SessionId) -> Taken {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let entry = state.remove(session).filter(|entry| entry.read_at.elapsed() < KEPT_FOR);
         let read_at = entry.as_ref().map_or_else(Instant::now, |entry| entry.read_at);
         let conversation = entry.map(|entry| entry.conversation);
-        Taken { conversation, read_at, forgotten: state.forgotten }
+        state.out.insert(session, false);
+        Taken { conversation, read_at, session, of: self.state.clone() }
     }
 
-    /// Puts it back. When anything was forgotten since it was taken, this may be what was meant, and is left out.
-    pub(crate) fn put(&self, session: SessionId, taken: &Taken, conversation: Conversation) {
-        let bytes = conversation.bytes();
-        let mut state = self.lock();
-        if state.forgotten != taken.forgotten {
+    /// Puts it back, unless it was forgotten since it was taken.
+    pub(crate) fn put(&self, taken: &Taken, conversation: Conversation) {
+        let (session, bytes) = (taken.session, conversation.bytes());
+        let mut state = lock(&self.state);
+        if state.out.get(&session) != Some(&false) {
             return;
         }
         drop(state.remove(session));
@@ -126,20 +136,24 @@ impl RecentTurns {
 
     /// Forgets a session.
     pub(crate) fn forget(&self, session: SessionId) {
-        let mut state = self.lock();
-        state.forgotten += 1;
+        let mut state = lock(&self.state);
+        if let Some(forgotten) = state.out.get_mut(&session) {
+            *forgotten = true;
+        }
         drop(state.remove(session));
     }
 
     /// Forgets everything.
     pub(crate) fn forget_all(&self) {
-        let mut state = self.lock();
-        *state = State { forgotten: state.forgotten + 1, ..State::default() };
+        let mut state = lock(&self.state);
+        state.out.values_mut().for_each(|forgotten| *forgotten = true);
+        state.by_session.clear();
+        state.bytes = 0;
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl State {
@@ -179,7 +193,7 @@ mod tests {
     }
 
     fn keep(recent: &RecentTurns, session: SessionId, bytes: usize) {
-        recent.put(session, &recent.take(session), conversation(bytes));
+        recent.put(&recent.take(session), conversation(bytes));
     }
 
     fn knows(recent: &RecentTurns, session: SessionId) -> bool {
@@ -206,9 +220,9 @@ mod tests {
         let (recent, session) = (RecentTurns::default(), SessionId::random());
         assert!(!knows(&recent, session));
         keep(&recent, session, 5);
-        assert_eq!(recent.take(session).conversation.unwrap().history[0].said, "xxxxx");
+        assert_eq!(recent.take(session).conversation.take().unwrap().history[0].said, "xxxxx");
         assert!(!knows(&recent, session), "whoever fails puts nothing back");
-        assert_eq!(recent.lock().bytes, 0);
+        assert_eq!(lock(&recent.state).bytes, 0);
     }
 
     #[test]
@@ -217,13 +231,25 @@ mod tests {
         keep(&recent, other, 5);
         let taken = recent.take(session);
         recent.forget(session);
-        recent.put(session, &taken, conversation(5));
+        recent.put(&taken, conversation(5));
+        drop(taken);
         assert!(!knows(&recent, session));
         let taken = recent.take(session);
         recent.forget_all();
-        recent.put(session, &taken, conversation(5));
+        recent.put(&taken, conversation(5));
+        drop(taken);
         assert!(!knows(&recent, session) && !knows(&recent, other));
-        assert_eq!(recent.lock().bytes, 0);
+        assert_eq!(lock(&recent.state).bytes, 0);
+        assert!(lock(&recent.state).out.is_empty(), "who has ended is not remembered");
+    }
+
+    #[test]
+    fn what_is_forgotten_of_one_is_kept_of_the_others() {
+        let (recent, session, other) = (RecentTurns::default(), SessionId::random(), SessionId::random());
+        let taken = recent.take(session);
+        recent.forget(other);
+        recent.put(&taken, conversation(5));
+        assert!(knows(&recent, session));
     }
 
     #[test]
@@ -233,11 +259,11 @@ mod tests {
         for session in &sessions {
             keep(&recent, *session, MOST_BYTES / 4 - 1000);
         }
-        assert!(recent.lock().bytes <= MOST_BYTES);
+        assert!(lock(&recent.state).bytes <= MOST_BYTES);
         assert!(!knows(&recent, sessions[0]));
         assert!(sessions[1..].iter().all(|session| knows(&recent, *session)));
         keep(&recent, sessions[0], MOST_BYTES);
-        let state = recent.lock();
+        let state = lock(&recent.state);
         assert_eq!((state.bytes, state.by_session.len()), (0, 0), "too much for all");
     }
 
@@ -246,10 +272,10 @@ mod tests {
         let (recent, session, other) = (RecentTurns::default(), SessionId::random(), SessionId::random());
         keep(&recent, session, 5);
         let long_ago = Instant::now().checked_sub(KEPT_FOR).unwrap();
-        let age = |of| recent.lock().by_session.get_mut(&of).unwrap().read_at = long_ago;
+        let age = |of| lock(&recent.state).by_session.get_mut(&of).unwrap().read_at = long_ago;
         age(session);
         keep(&recent, other, 5);
-        assert_eq!(recent.lock().by_session.len(), 1, "others make it go");
+        assert_eq!(lock(&recent.state).by_session.len(), 1, "others make it go");
         age(other);
         assert!(!knows(&recent, other));
     }
@@ -259,10 +285,9 @@ mod tests {
         let (recent, session) = (RecentTurns::default(), SessionId::random());
         keep(&recent, session, 5);
         let nearly = Instant::now().checked_sub(KEPT_FOR / 2).unwrap();
-        recent.lock().by_session.get_mut(&session).unwrap().read_at = nearly;
-        let taken = recent.take(session);
-        recent.put(session, &taken, conversation(6));
-        assert_eq!(recent.lock().by_session[&session].read_at, nearly, "a turn makes it no younger");
+        lock(&recent.state).by_session.get_mut(&session).unwrap().read_at = nearly;
+        recent.put(&recent.take(session), conversation(6));
+        assert_eq!(lock(&recent.state).by_session[&session].read_at, nearly, "a turn makes it no younger");
         assert!(knows(&recent, session));
         assert!(recent.take(session).read_at > nearly, "whoever reads it does");
     }

@@ -18,8 +18,9 @@ use crate::domain::session::{SessionId, TurnId};
 type Key = (SessionId, TurnId);
 type ByTurnId = Arc<Mutex<HashMap<Key, Named>>>;
 
-/// The turns that run now. They run on one runtime, whichever thread asked for them.
+/// The turns that run now, each on the thread that it was asked for on: no other one has to be woken for what is heard of it.
 pub struct Turns {
+    /// Of what has to go on when the threads that answer requests have ended.
     runtime: tokio::runtime::Handle,
     tracker: TaskTracker,
     stopping: CancellationToken,
@@ -170,8 +171,13 @@ impl Turns {
         Registered::Runs(Some(Running { turns: self.by_turn_id.clone(), key, ran, joined }))
     }
 
-    /// Runs what has to end before the server does, with the request's id on its log lines.
+    /// Runs what is told to whoever asked for it and has to end before the server does, with the request's id on its log lines.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn(work.in_current_span());
+    }
+
+    /// The same for what goes on without whoever asked for it.
+    fn spawn_apart(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn_on(work.in_current_span(), &self.runtime);
     }
 
@@ -183,7 +189,7 @@ impl Turns {
     /// Runs what the server does not wait for when it stops: then it is dropped.
     pub(crate) fn spawn_aside(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stopping = self.stopping.clone();
-        self.spawn(async move {
+        self.spawn_apart(async move {
             tokio::select! {
                 () = stopping.cancelled() => {}
                 () = work => {}
@@ -198,7 +204,7 @@ impl Turns {
         work: impl Future<Output = Result<T, AppError>> + Send + 'static,
     ) -> Result<T, AppError> {
         let (tell, told) = oneshot::channel();
-        self.spawn(async move {
+        self.spawn_apart(async move {
             // Who asked logs a failure; when they have left, nobody else would.
             if let Err(Err(error)) = tell.send(work.await) {
                 tracing::error!(event = "request_failed", cause = %error, "It failed after its client had left");

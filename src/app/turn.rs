@@ -87,6 +87,32 @@ pub struct TurnRequest {
     pub interrupt: Option<watch::Receiver<Option<Interruption>>>,
 }
 
+impl TurnRequest {
+    /// A turn that was written; nobody watches the reply or wants to hear it.
+    #[must_use]
+    pub const fn written(session: SessionId, message: String) -> Self {
+        let (pace, voice) = (Pace::Whole, Voice::Silent);
+        Self { session, message, recording: None, token: None, turn: None, pace, voice, interrupt: None }
+    }
+
+    /// A turn that was recorded, to be answered in this voice.
+    #[must_use]
+    pub const fn recorded(session: SessionId, recording: Recording, voice: Voice) -> Self {
+        let pace = if matches!(voice, Voice::Live) { Pace::Live } else { Pace::Whole };
+        let recording = Some(recording);
+        Self {
+            session,
+            message: String::new(),
+            recording,
+            token: None,
+            turn: None,
+            pace,
+            voice,
+            interrupt: None,
+        }
+    }
+}
+
 impl App {
     /// Begins a turn. What is wrong from the start is told here, what goes wrong later by [`TurnEvent::Failed`].
     ///

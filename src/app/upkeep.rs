@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::adapters::{person_store, run_store};
+use crate::adapters::run_store;
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{DAILY, is_overdue};
@@ -43,7 +43,7 @@ impl App {
 }
 
 fn overdue(db: &Connection, now: Timestamp) -> rusqlite::Result<Vec<&'static str>> {
-    let in_use_since = person_store::first_came(db)?;
+    let in_use_since = run_store::in_use_since(db)?;
     let mut jobs = Vec::new();
     for job in DAILY {
         if is_overdue(now, run_store::last_success(db, job)?, in_use_since) {

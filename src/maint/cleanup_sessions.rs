@@ -64,9 +64,14 @@ pub struct Counts {
 
 /// Runs the job.
 pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
-    run.recorded(Needs { job: CLEANUP_SESSIONS, schema: Schema::Current, reserve: true }, |job, counts| {
-        clean_up(job, options, counts)
-    })
+    let needs = Needs { job: CLEANUP_SESSIONS, schema: Schema::Current, reserve: true };
+    let mut report = run.recorded(needs, |job, counts| clean_up(job, options, counts));
+    if !report.begun {
+        // `null` would say that sessions are kept for good.
+        let asked = options.retention.or(run.config.retention.session_days);
+        report.counts.retention_days = asked.map(RetentionDays::get);
+    }
+    report
 }
 
 fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<(), MaintError> {

@@ -98,6 +98,7 @@ pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
         counts: Counts::default(),
         errors: Vec::new(),
         exit_code: 0,
+        begun: false,
     };
     let close = |report: &mut Report<Counts>, outcome: Outcome| {
         report.duration_ms = millis(began.elapsed());
@@ -111,6 +112,7 @@ pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
             return report;
         }
     };
+    report.begun = true;
     let mut db = None;
     let ended = visit.everything(options, &mut db);
     report.counts = visit.counts();
@@ -276,7 +278,7 @@ impl<'a> Visit<'a> {
     /// Something that only people can mend.
     fn finding(&mut self, item: &str, found: String, repair: &str) {
         let (check, item, repair) = (self.check, item.to_owned(), repair.to_owned());
-        self.left.add(Finding { check, item, found, repair });
+        self.left.add(Finding { check, item, found, repair, mendable: false });
     }
 
     /// Something that `mend` mends.
@@ -287,7 +289,7 @@ impl<'a> Visit<'a> {
         repair: &str,
         mend: impl FnOnce(&Self) -> Result<(), MaintError>,
     ) {
-        let finding = Finding { check: self.check, item, found, repair: repair.to_owned() };
+        let finding = Finding { check: self.check, item, found, repair: repair.to_owned(), mendable: true };
         if !self.mending {
             return self.left.add(finding);
         }

@@ -196,6 +196,7 @@ pub fn run(run: &Run<'_>, options: &Options) -> Report<Told> {
         duration_ms: done.duration_ms,
         errors: done.errors,
         exit_code: done.exit_code,
+        begun: done.begun,
     }
 }
 

@@ -107,6 +107,9 @@ pub struct Report<Counts> {
     pub errors: Vec<ItemError>,
     /// The process's exit code.
     pub exit_code: u8,
+    /// False when it was turned away at the door, so that there is nothing to count.
+    #[serde(skip)]
+    pub begun: bool,
 }
 
 impl<Counts> Report<Counts> {
@@ -120,7 +123,17 @@ impl<Counts> Report<Counts> {
     ) -> Self {
         let duration_ms = millis(began.elapsed());
         let exit_code = outcome.exit_code();
-        Self { schema: 1, job, dry_run: run.dry_run, started_at, duration_ms, counts, errors, exit_code }
+        Self {
+            schema: 1,
+            job,
+            dry_run: run.dry_run,
+            started_at,
+            duration_ms,
+            counts,
+            errors,
+            exit_code,
+            begun: true,
+        }
     }
 
     /// When the run ended.
@@ -197,7 +210,9 @@ impl Run<'_> {
         let now = self.clock.now();
         let job = needs.job;
         let mut counts = C::default();
-        let (outcome, errors, record) = match self.open(needs, now) {
+        let opened = self.open(needs, now);
+        let begun = opened.is_ok();
+        let (outcome, errors, record) = match opened {
             Err(error) => (error.outcome(), vec![item(self.place(), &error)], None),
             Ok(mut opened) => {
                 // Where there is no room for it yet there may be some at the end, which tells of a failure.
@@ -216,7 +231,8 @@ impl Run<'_> {
                 (outcome, errors, (!self.dry_run).then_some((opened, key)))
             }
         };
-        let report = Report::of(self, job, (now, began), counts, (outcome, errors));
+        let mut report = Report::of(self, job, (now, began), counts, (outcome, errors));
+        report.begun = begun;
         if let Some((opened, key)) = record
             && let Some(key) = key.or_else(|| begin_record(&opened.db, job, now))
         {

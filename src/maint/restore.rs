@@ -20,14 +20,14 @@ use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::disk::{self, Naming};
 use crate::adapters::leftovers::remove_leftovers;
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
-use crate::adapters::{copy_store, erasure_ledger, import_owners, inspection, run_store};
-use crate::adapters::{set_aside, sign_in_store, sqlite};
+use crate::adapters::{inspection, run_store, set_aside, sqlite};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{BACKUP_DB, JOBS, RESTORE_DB};
 use crate::maint::{MaintError, Outcome, Report, Run, item};
 
 mod choice;
 mod new_home;
+mod since;
 mod whose;
 
 pub(crate) use choice::Chosen;
@@ -180,7 +180,8 @@ fn restore(
         whose::check(run, dir, &options.backup)?;
     }
     take_up(counts, &chosen);
-    let beside = dir.map(DataDir::database).unwrap_or(&chosen.path).parent().unwrap_or(Path::new("."));
+    let beside =
+        dir.map_or_else(|| new_home::around(&run.config.storage.data_dir), |dir| beside(dir.database()));
     let unpacked = unpack(run, beside, &chosen, &identities, Purpose::Return)?;
     counts.verified = true;
     counts.schema_version = unpacked.contents.schema_version;
@@ -191,7 +192,7 @@ fn restore(
     match dir {
         Some(dir) if !run.dry_run => {
             whose::go_on(dir, &chosen)?;
-            take_lists_along(dir, &chosen)?;
+            since::take_lists_along(dir, &chosen)?;
             put_in_place(run, dir, unpacked, (now, &mut *counts))?;
         }
         _ => return Ok(()),
@@ -200,11 +201,8 @@ fn restore(
     Ok(())
 }
 
-/// Where the data directory was lost with its disk, the lists beside the backups still tell who was erased.
-fn take_lists_along(dir: &DataDir, chosen: &Chosen) -> Result<(), MaintError> {
-    let (beside, rights) = (chosen.path.parent().unwrap_or(Path::new(".")), chosen.rights);
-    erasure_ledger::take_along(dir, beside, rights)?;
-    import_owners::take_along(dir, beside, rights).map_err(Into::into)
+fn beside(database: &Path) -> &Path {
+    database.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Not where the copy is put in its place: a drill does that too.
@@ -238,9 +236,7 @@ pub(crate) fn put_in_place(
     (now, counts): (Timestamp, &mut Counts),
 ) -> Result<(), MaintError> {
     let Unpacked { scratch, .. } = unpacked;
-    counts.erased_again = erasure_ledger::apply(dir, &scratch.0)?;
-    sign_in_store::end_all(&scratch.0)?;
-    copy_store::mark_restored(&scratch.0)?;
+    counts.erased_again = since::make_true(dir, &scratch.0)?;
     let expected = snapshot::count(&scratch.0)?;
     dir.owner().adopt(&scratch.0)?;
     if run.go_on().is_break() {

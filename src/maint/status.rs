@@ -18,13 +18,24 @@ pub fn run(run: &Run<'_>) -> Report<Inventory> {
         Ok(()) => (Outcome::Done, Vec::new()),
         Err(error) => (error.outcome(), vec![item(run.place(), &error)]),
     };
-    Report::of(run, "status", (now, began), counts, (outcome, errors))
+    let mut report = Report::of(run, "status", (now, began), counts, (outcome, errors));
+    // Where there is no data directory there is nothing to tell either.
+    report.begun = report.counts.disk.free_bytes > 0;
+    report
 }
 
 fn look(run: &Run<'_>, now: Timestamp, counts: &mut Inventory) -> Result<(), MaintError> {
     let (dir, _acting) = DataDir::enter(&run.config.storage)?;
-    set_aside::refuse_pending(&dir)?;
-    let db = open_database(&dir, Schema::CurrentOrOlder)?;
-    *counts = Inventory::of_rows(&db, now, &run.config.retention).during("take stock")?;
-    Ok(counts.add_files(&dir, now, &run.config.retention)?)
+    let rows =
+        set_aside::refuse_pending(&dir).map_err(MaintError::from).and_then(|()| of_rows(run, &dir, now));
+    // Whoever has lost the database wants to know of the backups most.
+    let (read, error) = rows.map_or_else(|error| (Inventory::default(), Some(error)), |rows| (rows, None));
+    *counts = read;
+    counts.add_files(&dir, now, &run.config.retention)?;
+    error.map_or(Ok(()), Err)
+}
+
+fn of_rows(run: &Run<'_>, dir: &DataDir, now: Timestamp) -> Result<Inventory, MaintError> {
+    let db = open_database(dir, Schema::CurrentOrOlder)?;
+    Ok(Inventory::of_rows(&db, now, &run.config.retention).during("take stock")?)
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::config::AccessConfig;
 use crate::domain::secret::Secret;
-use crate::web::assets;
+use crate::web::assets::SIGN_IN_HTML;
 use crate::web::body::JsonBody;
 use crate::web::error::ApiError;
 use crate::web::failed_tries::FailedTries;
@@ -18,6 +18,7 @@ use crate::web::middleware::measure::Route;
 use crate::web::middleware::token_cookies::{CookieChange, SIGN_IN};
 use crate::web::openapi::ErrorBody;
 use crate::web::proxies::client_of;
+use crate::web::static_files;
 
 /// Where a browser signs in.
 pub const SIGN_IN_PAGE: &str = "/sign-in";
@@ -121,7 +122,7 @@ pub fn bearer(request: &HttpRequest) -> Option<&str> {
 )]
 pub async fn page(control: web::Data<AccessControl>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     control.access_token().ok_or(ApiError::NotFound)?;
-    Ok(assets::respond(&request, &assets::SIGN_IN_HTML))
+    Ok(static_files::respond(&request, &SIGN_IN_HTML))
 }
 
 /// Signs this browser in.

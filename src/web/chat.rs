@@ -110,14 +110,11 @@ pub async fn chat(
         (true, true) => Voice::Sentences,
     };
     let turn = TurnRequest {
-        session: session_id,
-        message,
-        recording: None,
         token: presented.token,
         turn: turn_id,
         pace,
         voice,
-        interrupt: None,
+        ..TurnRequest::written(session_id, message)
     };
     let events = app.into_inner().begin_turn(turn).await?;
     if !streamed {

@@ -28,6 +28,7 @@ pub mod per_client;
 pub mod person;
 pub mod proxies;
 pub mod sessions;
+pub mod static_files;
 pub mod voice;
 pub mod voice_socket;
 
@@ -82,10 +83,10 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/livez", READ).route(read().to(health::livez)))
         .service(at("/readyz", READ).route(read().to(health::readyz)))
         .service(at("/metrics", READ).route(read().to(metrics::text)))
-        .service(at("/", READ).route(read().to(assets::page)))
-        .service(at("/index.html", READ).route(read().to(assets::page)))
+        .service(at("/", READ).route(read().to(static_files::page)))
+        .service(at("/index.html", READ).route(read().to(static_files::page)))
         .service(at("/sign-in", READ).route(read().to(access::page)))
-        .service(at("/static/{name:.*}", READ).route(read().to(assets::asset)))
+        .service(at("/static/{name:.*}", READ).route(read().to(static_files::asset)))
         .default_service(web::to(nothing_here));
 }
 

@@ -16,7 +16,8 @@ use crate::domain::session::SessionId;
 use crate::web::error::ApiError;
 use crate::web::middleware::token_cookies::{PERSON, SIGN_IN};
 use crate::web::{
-    access, admin, assets, audio, chat, health, me, memories, metrics, sessions, voice, voice_socket,
+    access, admin, assets, audio, chat, health, me, memories, metrics, sessions, static_files, voice,
+    voice_socket,
 };
 
 /// Whether the page is shown. Found in the application's data; without it there is none.
@@ -120,7 +121,7 @@ pub struct ExportedSession {
         memories::list, memories::add, memories::correct, memories::forget, memories::forget_all,
         health::health, health::livez, health::readyz, metrics::text, metrics::json,
         access::sign_in, access::sign_out, access::page, admin::status, admin::memory_status,
-        assets::page, assets::asset, document, docs,
+        static_files::page, static_files::asset, document, docs,
     ),
     components(schemas(ErrorBody)),
     modifiers(&Security, &CommonErrors, &Heads, &Index, &OptionalBody),
@@ -284,5 +285,5 @@ pub async fn document() -> HttpResponse {
 )]
 pub async fn docs(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let shown = req.app_data::<ShowDocs>().is_some_and(|show| show.0);
-    if shown { Ok(assets::respond(&req, &assets::DOCS_HTML)) } else { Err(ApiError::NotFound) }
+    if shown { Ok(static_files::respond(&req, &assets::DOCS_HTML)) } else { Err(ApiError::NotFound) }
 }

@@ -12,7 +12,6 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::app::turn::{SilenceReply, Timings, TurnEvent, TurnReply, TurnRequest, Voice};
 use crate::app::{App, AppError, audio};
 use crate::domain::audio::{AudioFormat, AudioId};
-use crate::domain::chat::Pace;
 use crate::domain::session::SessionId;
 use crate::domain::speech::Recording;
 use crate::telemetry::metrics::Metrics;
@@ -130,18 +129,9 @@ pub async fn process(
     let began = Instant::now();
     let bytes = form.bytes("audio")?;
     let session = session_id(&form.text("session_id")?)?;
-    let recording = recording(bytes)?;
+    let turn = TurnRequest::recorded(session, recording(bytes)?, Voice::Whole);
     let validation_ms = millis(began);
-    let turn = TurnRequest {
-        session,
-        message: String::new(),
-        recording: Some(recording),
-        token: presented.token,
-        turn: None,
-        pace: Pace::Whole,
-        voice: Voice::Whole,
-        interrupt: None,
-    };
+    let turn = TurnRequest { token: presented.token, ..turn };
     let mut events = app.into_inner().begin_turn(turn).await?;
     while let Some(event) = events.recv().await {
         let mut body = match event {

@@ -1,8 +1,8 @@
 //! The benchmark: the figures that were promised, measured in one run on one machine.
 //!
 //! - `cargo bench --locked` measures all of them (about ten minutes) and prints a table to paste into the README.
-//! - `cargo bench --locked -- cleanup turns` measures the parts named: `start`, `turns`, `model`, `edge`, `cleanup`, `few`,
-//!   `snapshot`, `restore`, `memories`, `recall` (which needs `LOCOMO_JSON`).
+//! - `cargo bench --locked -- cleanup turns` measures the parts named: `start`, `turns`, `edge`, `model`, `speech`,
+//!   `cleanup`, `few`, `snapshot`, `restore`, `memories`, `recall` (which needs `LOCOMO_JSON`).
 //! - `-- --quick` runs at a small size: that shows that the benchmark works, its figures mean nothing.
 //!
 //! It fails when something cannot be run, never because of a figure: it measures, it does not judge a build.
@@ -30,17 +30,20 @@ mod restore;
 mod seed;
 mod shell;
 mod snapshot;
+mod speech;
 mod start;
+mod stub;
 mod table;
 mod turns;
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const PARTS: [(&str, Measure); 10] = [
+const PARTS: [(&str, Measure); 11] = [
     ("start", start::measure),
     ("turns", turns::measure),
     ("edge", edge::measure),
     ("model", model::measure),
+    ("speech", speech::measure),
     ("cleanup", cleanup::measure),
     ("few", few::measure),
     ("snapshot", snapshot::measure),

@@ -12,6 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::Bench;
+use crate::edge::answer::Answer;
 use crate::edge::pinned::Pinned;
 use crate::house::House;
 use crate::http::Client;
@@ -23,7 +24,7 @@ mod files;
 mod livez;
 mod nginx;
 mod oversize;
-mod pinned;
+pub mod pinned;
 mod sessions;
 pub mod stand_in;
 mod wrk;
@@ -38,20 +39,22 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
 }
 
 /// One of our programs, serving.
-struct Ours {
-    address: SocketAddr,
+pub struct Ours {
+    pub address: SocketAddr,
     process: Pinned,
 }
 
 impl Ours {
-    /// Starts a program that tells where it listens, and waits until it answers `/livez`.
-    fn start(program: &mut Command) -> Result<Self> {
+    /// Starts a program that tells where it listens, and waits until it can be used.
+    pub fn start(program: &mut Command) -> Result<Self> {
         let mut process = Pinned::start(program)?;
         let mut line = String::new();
         BufReader::new(process.child().stdout.take().context("no output")?).read_line(&mut line)?;
         let address =
             line.trim().strip_prefix("Listening on http://").context("a server did not start")?.parse()?;
-        Client::connect(address)?.ask(&crate::http::get("/livez"))?;
+        let mut client = Client::connect(address)?;
+        // The bare ones have no such address.
+        while client.ask(&crate::http::get("/readyz"))?.0 == 503 {}
         Ok(Self { address, process })
     }
 
@@ -65,12 +68,18 @@ impl Ours {
         Self::start_in(house, Command::new(env!("CARGO_BIN_EXE_companion")))
     }
 
+    /// Starts bare actix-web, which answers `path` as `model` is and does nothing else.
+    fn start_bare(model: &Answer, path: &str) -> Result<Self> {
+        let mut program = pinned::on_one(std::env::current_exe()?)?;
+        Self::start(program.args(["serve", "bare", &model.for_bare(path)]))
+    }
+
     fn start_in(house: &House, mut program: Command) -> Result<Self> {
         house.move_in(&mut program);
         Self::start(program.env("RATE_LIMIT_ENABLED", "true").env("RATE_LIMIT_PER_MINUTE", "1000000"))
     }
 
-    fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.process.id()
     }
 }

@@ -176,7 +176,8 @@ impl Watch {
     }
 }
 
-fn memory(pid: u32, name: &str) -> u64 {
+/// A figure of `/proc/<pid>/status`, in bytes.
+pub fn memory(pid: u32, name: &str) -> u64 {
     let told = machine::field(&format!("/proc/{pid}/status"), name);
     told.split(' ').next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default() * 1024
 }

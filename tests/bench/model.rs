@@ -10,12 +10,12 @@ use companion::config::{LlmConfig, ServerConfig};
 use companion::startup::{Application, Substitutes};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
+use tokio::net::TcpStream;
 use tokio::sync::{Barrier, oneshot};
 
 use crate::Bench;
 use crate::http::{self, find};
+use crate::stub::{Caller, Stub, end_of_words, one_thread, streamed, words};
 use crate::table::{Figure, Reach, Row, median, millis, quantile};
 use crate::turns::turn;
 
@@ -30,8 +30,8 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     for (at_once, rounds, reaches) in
         [(16, bench.size(200, 3), (Some(1.0), 5.0)), (256, bench.size(20, 2), (None, 25.0))]
     {
-        let stub = Stub::start()?;
-        let direct = one_thread()?.block_on(all(at_once, rounds, Caller::direct(stub.address)))?;
+        let stub = Stub::start(answer)?;
+        let direct = one_thread()?.block_on(all(at_once, rounds, Asker::direct(stub.address)))?;
         let served = serve(bench, stub.address, at_once, rounds)?;
         let base = median(&direct);
         let row = |what: &str, value: f64, most: Option<f64>| {
@@ -44,10 +44,6 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
         rows.push(row("p99, called directly", quantile(&direct, 0.99), None));
     }
     Ok(rows)
-}
-
-fn one_thread() -> Result<Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 fn serve(bench: &Bench, model: SocketAddr, at_once: usize, rounds: usize) -> Result<Vec<f64>> {
@@ -68,7 +64,7 @@ fn serve(bench: &Bench, model: SocketAddr, at_once: usize, rounds: usize) -> Res
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
     let serving = runtime.spawn(application.run_until_stopped(stopped, std::future::pending()));
-    let times = one_thread()?.block_on(all(at_once, rounds, Caller { address, served: true }));
+    let times = one_thread()?.block_on(all(at_once, rounds, Asker { address, served: true }));
     drop(stop);
     runtime.block_on(serving)??;
     times
@@ -76,12 +72,12 @@ fn serve(bench: &Bench, model: SocketAddr, at_once: usize, rounds: usize) -> Res
 
 /// Who asks, and whom.
 #[derive(Clone, Copy)]
-struct Caller {
+struct Asker {
     address: SocketAddr,
     served: bool,
 }
 
-impl Caller {
+impl Asker {
     const fn direct(address: SocketAddr) -> Self {
         Self { address, served: false }
     }
@@ -113,12 +109,12 @@ impl Caller {
     }
 }
 
-async fn all(at_once: usize, rounds: usize, caller: Caller) -> Result<Vec<f64>> {
+async fn all(at_once: usize, rounds: usize, asker: Asker) -> Result<Vec<f64>> {
     let together = Arc::new(Barrier::new(at_once));
-    let callers: Vec<_> = (0..at_once).map(|_| tokio::spawn(caller.call(rounds, together.clone()))).collect();
+    let askers: Vec<_> = (0..at_once).map(|_| tokio::spawn(asker.call(rounds, together.clone()))).collect();
     let mut times = Vec::new();
-    for caller in callers {
-        times.extend(caller.await??);
+    for asker in askers {
+        times.extend(asker.await??);
     }
     Ok(times)
 }
@@ -143,77 +139,19 @@ async fn completion(stream: &mut TcpStream, received: &mut Vec<u8>) -> Result<f6
     first.context("a reply without a token")
 }
 
-/// A model server on a thread of its own, as long as it is held.
-struct Stub {
-    address: SocketAddr,
-    _stop: oneshot::Sender<()>,
-}
-
-impl Stub {
-    fn start() -> Result<Self> {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let (stop, stopped) = oneshot::channel();
-        let runtime = one_thread()?;
-        std::thread::spawn(move || {
-            runtime.block_on(async move {
-                tokio::select! { served = accept(listener) => drop(served), stopped = stopped => drop(stopped) }
-            });
-        });
-        Ok(Self { address, _stop: stop })
-    }
-}
-
-async fn accept(listener: std::net::TcpListener) -> Result<()> {
-    let listener = TcpListener::from_std(listener)?;
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        tokio::spawn(answer(stream));
-    }
-}
-
-async fn answer(mut stream: TcpStream) -> Result<()> {
+async fn answer(mut caller: Caller) -> Result<()> {
     let (first, rest) = reply();
-    let mut received = Vec::new();
     loop {
-        while !is_whole(&received) {
-            ensure!(stream.read_buf(&mut received).await? > 0, "the client has left");
-        }
-        let looks = received.starts_with(b"GET");
-        received.clear();
-        if looks {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await?;
-            continue;
-        }
+        caller.request().await?;
         tokio::time::sleep(DELAY).await;
-        stream.write_all(&first).await?;
-        stream.write_all(&rest).await?;
+        caller.stream.write_all(&first).await?;
+        caller.stream.write_all(&rest).await?;
     }
-}
-
-fn is_whole(request: &[u8]) -> bool {
-    let Some(end) = find(request, b"\r\n\r\n") else { return false };
-    let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-    let length = length.and_then(|length| length.trim().parse::<usize>().ok()).unwrap_or_default();
-    request.len() >= end + 4 + length
 }
 
 /// Head and first token, and what comes after it.
 fn reply() -> (Vec<u8>, Vec<u8>) {
-    let chunk = |text: String| format!("{:x}\r\n{text}\r\n", text.len());
-    let event = |delta: serde_json::Value, finish: Option<&str>| {
-        chunk(format!(
-            "data: {}\n\n",
-            json!({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
-        ))
-    };
-    let token = event(json!({"content": "token "}), None);
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let first = format!("{head}{token}");
-    let done = chunk("data: [DONE]\n\n".to_owned());
-    let rest = format!("{}{}{done}0\r\n\r\n", token.repeat(TOKENS - 1), event(json!({}), Some("stop")));
-    (first.into_bytes(), rest.into_bytes())
+    let token = words(Some("token "));
+    let first = [streamed("text/event-stream").as_bytes(), &token].concat();
+    (first, [token.repeat(TOKENS - 1), end_of_words()].concat())
 }

@@ -23,6 +23,11 @@ impl Figure {
         Self(value, "/s")
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+    pub fn kibibytes(bytes: u64) -> Self {
+        Self(bytes as f64 / 1024.0, "KiB")
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "sizes of files, shown with three digits")]
     pub fn mebibytes(bytes: u64) -> Self {
         Self(bytes as f64 / 1_048_576.0, "MiB")

@@ -82,8 +82,32 @@ fn a_missing_data_directory_or_database_is_exit_1_and_says_what_to_do() {
     let house = House::built();
     std::fs::remove_file(house.database()).unwrap();
     for job in ["cleanup-sessions", "cleanup-audio", "backup-db", "status"] {
-        house.maint(&[job]).expect(1).tells("no database");
+        house.maint(&[job]).expect(1).tells("no database").tells("restore-db latest");
         assert!(!house.database().exists(), "{job} made a database");
+        let text = text_of(&house, job);
+        assert!(!text.contains(" deleted") && !text.contains("retention"), "it looked at nothing: {text}");
+    }
+}
+
+fn text_of(house: &House, job: &str) -> String {
+    String::from_utf8(house.maint_command(&[job]).output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn who_has_lost_the_database_is_told_of_the_backups_and_the_disk() {
+    let house = House::built();
+    seed::sign_of_life(&mut house.db());
+    house.maint(&["backup-db"]).expect(0);
+    std::fs::remove_file(house.database()).unwrap();
+    let report = house.maint(&["status"]).expect(1).tells("no database").report;
+    assert_eq!(report["database_read"], false);
+    assert_eq!(report["disk"]["backups"], 1);
+    assert!(report["disk"]["free_bytes"].as_u64().unwrap() > 0);
+    let text = text_of(&house, "status");
+    let newest = house.backups()[0].file_name().unwrap().to_string_lossy().into_owned();
+    assert!(text.contains(&format!("newest       {newest}")), "{text}");
+    for unknown in ["holds", "next cleanup", "never ran"] {
+        assert!(!text.contains(unknown), "{unknown} is not known: {text}");
     }
 }
 

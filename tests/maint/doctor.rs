@@ -197,6 +197,18 @@ fn the_pages_files_are_counted_kept_private_and_what_an_interrupted_start_left_g
 }
 
 #[test]
+fn what_it_would_mend_is_told_with_the_command_that_mends_it() {
+    let house = lived_in();
+    std::fs::remove_file(house.dir.join("reserve")).unwrap();
+    std::fs::create_dir_all(house.dir.join("set-aside")).unwrap();
+    std::fs::write(house.dir.join("set-aside/20200101T000000Z"), "a stranger").unwrap();
+    let told = String::from_utf8(house.maint_command(&["doctor"]).output().unwrap().stdout).unwrap();
+    let about = |check: &str| told.lines().find(|line| line.contains(check)).unwrap().to_owned();
+    assert!(about("- to do: reserve: ").contains(" -> doctor --repair: "), "{told}");
+    assert!(!about("- to do: set-aside: ").contains("doctor --repair"), "{told}");
+}
+
+#[test]
 fn what_is_young_or_foreign_or_in_use_is_left_alone() {
     let house = lived_in();
     let mut db = house.db();

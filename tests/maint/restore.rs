@@ -135,6 +135,39 @@ fn a_new_host_needs_only_the_backup() {
 }
 
 #[test]
+fn trying_on_a_new_host_leaves_the_backups_place_alone() {
+    let from = house(5);
+    let backup = newest(&from);
+    let _read_only = Mounted::read_only(&from.dir.join("backups"));
+    let to = House::new();
+    to.maint(&["restore-db", backup.to_str().unwrap(), "--dry-run"]).expect(0);
+    assert!(!to.dir.exists(), "trying makes nothing");
+    assert_eq!(names(to.dir.parent().unwrap(), ""), [] as [std::path::PathBuf; 0]);
+}
+
+#[test]
+fn after_a_restore_all_is_well_also_where_the_backup_is_old_and_its_audio_is_gone() {
+    let house = House::built();
+    let ids = seed::sessions(&mut house.db(), 5, 2, seed::now() - 3 * seed::DAY);
+    let audio = seed::audio(&house.db(), ids[0], &house.dir.join("audio"), 100, HOUR);
+    let kept = seed::audio(&house.db(), ids[1], &house.dir.join("audio"), 100, HOUR);
+    house.maint(&["backup-db"]).expect(0);
+    fs::remove_file(house.dir.join("audio").join(format!("{audio}.mp3"))).unwrap();
+    house.maint(&["doctor"]).expect(3).tells("audio-rows").tells("overdue");
+    house.maint(&["restore-db", "latest", "--yes"]).expect(0);
+    house.maint(&["doctor"]).expect(0);
+    let left: Vec<Vec<u8>> = house
+        .db()
+        .prepare("SELECT public_id FROM audio")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(left, [kept.as_bytes().to_vec()], "what is there is still referred to");
+}
+
+#[test]
 fn a_running_server_and_a_running_job_are_waited_for() {
     let house = house(5);
     let server = house.start();

@@ -1,11 +1,18 @@
 //! The open connections to one upstream: never more than so many, kept while they rest, closed at once when an answer is
 //! dropped before its end. HTTP/1.1, one call at a time on each.
+//!
+//! A connection has no task of its own: whoever waits for something that comes on it drives it meanwhile. A task each would
+//! have to be woken for every piece of an answer and wake the waiting one in turn, often on another thread.
 
 use std::io::ErrorKind;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{self, BoxFuture};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -13,8 +20,8 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::runtime::{self, Handle};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
@@ -55,16 +62,28 @@ struct Resting {
 /// An open connection; closed when dropped.
 struct Open {
     sender: Sender,
-    driver: AbortHandle,
+    /// Sends and receives while it is polled; `None` once it is closed.
+    driver: Option<BoxFuture<'static, ()>>,
+    /// The runtime that is told by the kernel when something has come.
+    runtime: runtime::Id,
+    /// Free when the socket is closed, and not before.
+    _place: Place,
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.driver.abort();
+impl Open {
+    /// Looks at what has come while nobody waited for anything.
+    fn is_closed(&mut self) -> bool {
+        self.advance(&mut Context::from_waker(Waker::noop()));
+        self.driver.is_none() || self.sender.is_closed()
+    }
+
+    fn advance(&mut self, cx: &mut Context<'_>) {
+        if self.driver.as_mut().is_some_and(|driver| driver.poll_unpin(cx).is_ready()) {
+            self.driver = None;
+        }
     }
 }
 
-/// Held by the task that drives a connection, so that its place is free when the socket is closed, and not before.
 struct Place {
     shared: Arc<Shared>,
     permit: Option<OwnedSemaphorePermit>,
@@ -94,19 +113,41 @@ impl Lease {
     ) -> Result<Response<Incoming>, (UpstreamError, Option<Request<Full<Bytes>>>)> {
         let broken = || UpstreamError::Unreachable(CLOSED.to_owned());
         let Some(open) = &mut self.open else { return Err((broken(), Some(request))) };
-        if open.sender.ready().await.is_err() {
+        if future::poll_fn(|cx| {
+            open.advance(cx);
+            open.sender.poll_ready(cx)
+        })
+        .await
+        .is_err()
+        {
             return Err((broken(), Some(request)));
         }
-        open.sender.try_send_request(request).await.map_err(|mut failed| {
+        let sending = open.sender.try_send_request(request);
+        self.drive(sending).await.map_err(|mut failed| {
             let request = failed.take_message();
             (described(failed.error()), request)
         })
     }
 
+    /// Waits for something that comes on the connection, which it drives meanwhile.
+    pub(super) async fn drive<T>(&mut self, awaited: impl Future<Output = T>) -> T {
+        let mut awaited = pin!(awaited);
+        future::poll_fn(|cx| {
+            if let Poll::Ready(there) = awaited.as_mut().poll(cx) {
+                return Poll::Ready(there);
+            }
+            if let Some(open) = &mut self.open {
+                open.advance(cx);
+            }
+            awaited.as_mut().poll(cx)
+        })
+        .await
+    }
+
     /// The answer was read to its end: another call may use the connection.
     pub(super) fn give_back(&mut self) {
-        let Some(connection) = self.open.take() else { return };
-        if connection.sender.is_closed() {
+        let Some(mut connection) = self.open.take() else { return };
+        if connection.is_closed() {
             return;
         }
         self.shared.lock().push(Resting { connection, since: Instant::now() });
@@ -119,11 +160,21 @@ impl Shared {
         self.resting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection that rests for the shortest time; those that have rested too long are closed.
+    /// The connection that rests for the shortest time, if there is one of those that were made on this runtime; those that
+    /// have rested too long are closed.
     fn rested(&self) -> Option<Open> {
+        let here = Handle::current().id();
         let mut resting = self.lock();
-        resting.retain(|one| one.since.elapsed() < RESTS_FOR && !one.connection.sender.is_closed());
-        resting.pop().map(|one| one.connection)
+        let too_long = resting.iter().take_while(|one| one.since.elapsed() >= RESTS_FOR).count();
+        drop(resting.drain(..too_long));
+        while let Some(last) = resting.len().checked_sub(1) {
+            let of_here = resting.iter().rposition(|one| one.connection.runtime == here);
+            let mut connection = resting.remove(of_here.unwrap_or(last)).connection;
+            if !connection.is_closed() {
+                return Some(connection);
+            }
+        }
+        None
     }
 }
 
@@ -187,15 +238,15 @@ impl Connections {
         let stream = TcpStream::connect((self.base.host(), self.base.port())).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
         match &self.tls {
-            None => drive(stream, place).await,
+            None => speak(stream, place).await,
             Some((tls, name)) => {
-                drive(tls.connect(name.clone(), stream).await.map_err(unreachable)?, place).await
+                speak(tls.connect(name.clone(), stream).await.map_err(unreachable)?, place).await
             }
         }
     }
 }
 
-async fn drive<S>(stream: S, place: Place) -> Result<Open, UpstreamError>
+async fn speak<S>(stream: S, place: Place) -> Result<Open, UpstreamError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -203,12 +254,9 @@ where
     builder.max_buf_size(MOST_HEAD_BYTES);
     let handshake = builder.handshake::<_, Full<Bytes>>(TokioIo::new(stream));
     let (sender, connection) = handshake.await.map_err(|error| described(&error))?;
-    let driver = tokio::spawn(async move {
-        // Whoever uses it is told of its failure by their call.
-        drop(connection.await);
-        drop(place);
-    });
-    Ok(Open { sender, driver: driver.abort_handle() })
+    // Whoever uses it is told of its failure by their call.
+    let driver = connection.map(drop).boxed();
+    Ok(Open { sender, driver: Some(driver), runtime: Handle::current().id(), _place: place })
 }
 
 impl UpstreamError {

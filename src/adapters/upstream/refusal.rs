@@ -20,7 +20,8 @@ const MOST_CODE_CHARS: usize = 40;
 pub(super) async fn read(response: Response<Incoming>, mut lease: Lease) -> UpstreamError {
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers());
-    let body = tokio::time::timeout(LONGEST, Limited::new(response.into_body(), MOST_BYTES).collect()).await;
+    let body = lease.drive(Limited::new(response.into_body(), MOST_BYTES).collect());
+    let body = tokio::time::timeout(LONGEST, body).await;
     let body = body.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes);
     if body.is_some() {
         lease.give_back();

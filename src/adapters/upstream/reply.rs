@@ -49,7 +49,8 @@ impl Reply {
     pub async fn piece(&mut self) -> Result<Option<Bytes>, UpstreamError> {
         while !self.ended {
             let left = self.deadline.saturating_duration_since(Instant::now());
-            let frame = tokio::time::timeout(self.silence.min(left), self.response.body_mut().frame());
+            let frame = self.lease.drive(self.response.body_mut().frame());
+            let frame = tokio::time::timeout(self.silence.min(left), frame);
             match frame.await {
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data()

@@ -275,7 +275,7 @@ impl Work {
             conversation.add(self.request.turn, kept, self.app.history_turns());
             self.app.sum_up_if_long(self.request.session, conversation.not_summed_up);
             if conversation.turns == turns {
-                self.app.recent.put(self.request.session, &self.taken, conversation);
+                self.app.recent.put(&self.taken, conversation);
             }
         }
     }

@@ -1,6 +1,5 @@
 //! Reports for people: a few lines each. (As JSON a report is simply itself.)
 
-use companion::adapters::inventory::{Inventory, LastRun};
 use companion::maint::backup;
 use companion::maint::cleanup_audio;
 use companion::maint::cleanup_sessions;
@@ -12,6 +11,7 @@ use companion::maint::verify_backups::{self, Checked};
 use companion::maint::{ItemError, Report};
 
 mod reindex;
+mod status;
 
 /// A report that can be read.
 pub trait Readable {
@@ -40,8 +40,8 @@ pub fn text<C: Readable>(report: &Report<C>) -> String {
         report.counts.verdict(report.exit_code),
         report.duration_ms
     ));
-    // A run that was turned away at the door has nothing to count.
-    if !failed || report.exit_code == 1 {
+    // A run that was turned away, at the door or by a fuse, has nothing to count.
+    if report.begun && (!failed || report.exit_code == 1) {
         lines.extend(report.counts.lines(report.dry_run));
     }
     lines.extend(report.errors.iter().map(|ItemError { item, error }| format!("  ! {item}: {error}")));
@@ -212,16 +212,19 @@ impl Readable for verify_backups::Counts {
 impl Readable for doctor::Counts {
     fn lines(&self, _: bool) -> Vec<String> {
         let server = if self.server_running { "the server is running" } else { "no server is running" };
-        let told = |sign: &str, findings: &[Finding]| -> Vec<String> {
-            let line = |f: &Finding| format!("  {sign} {}: {}: {} -> {}", f.check, f.item, f.found, f.repair);
+        let told = |sign: &str, by: &str, findings: &[Finding]| -> Vec<String> {
+            let line = |f: &Finding| {
+                let by = if f.mendable { by } else { "" };
+                format!("  {sign} {}: {}: {} -> {by}{}", f.check, f.item, f.found, f.repair)
+            };
             findings.iter().map(line).collect()
         };
         let mut lines = vec![format!(
             "  {} checks, {} mended, {} to do; {server}",
             self.checks, self.repaired_count, self.findings_count
         )];
-        lines.extend(told("+ mended:", &self.repaired));
-        lines.extend(told("- to do:", &self.findings));
+        lines.extend(told("+ mended:", "", &self.repaired));
+        lines.extend(told("- to do:", "doctor --repair: ", &self.findings));
         lines
     }
 
@@ -278,53 +281,6 @@ impl Readable for import_langgraph::Told {
 
     fn must_be_told(&self) -> bool {
         self.person_token.is_some()
-    }
-}
-
-impl Readable for Inventory {
-    fn lines(&self, _: bool) -> Vec<String> {
-        let disk = &self.disk;
-        let [free, reserve] = [disk.free_bytes, disk.reserve_bytes].map(bytes);
-        let [aside, page] = [disk.set_aside_bytes, disk.asset_bytes].map(bytes);
-        let place = if disk.backups_are_anothers {
-            ", BACKUP_DIR IS ANOTHER INSTALLATION'S: none is ours, run doctor"
-        } else if disk.backups_share_the_databases_disk {
-            ", ON THE SAME DISK as the database"
-        } else {
-            ""
-        };
-        let mut lines = vec![
-            format!("  database     {} and {} of log", bytes(disk.database_bytes), bytes(disk.log_bytes)),
-            format!("  holds        {}", rows(self.sessions, self.checkpoints, self.memories)),
-            format!("  audio        {} in {} files", bytes(disk.audio_bytes), disk.audio_files),
-            format!("  backups      {} in {} files{place}", bytes(disk.backup_bytes), disk.backups),
-            format!("  set aside    {aside} by restores"),
-            format!("  page files   {page} of the last releases"),
-            format!("  newest       {}", self.newest_backup.as_deref().unwrap_or("no backup")),
-            format!("  disk         {free} free, {reserve} kept in reserve"),
-            format!(
-                "  next cleanup {} sessions, {} checkpoints, {} audio files",
-                self.next_cleanup_sessions, self.next_cleanup_checkpoints, self.next_cleanup_audio_files
-            ),
-        ];
-        lines.extend(self.last_runs.iter().map(last_run));
-        lines
-    }
-}
-
-fn last_run(run: &LastRun) -> String {
-    let at = |time: Option<companion::domain::clock::Timestamp>| {
-        time.map_or("never".to_owned(), |at| at.to_string())
-    };
-    match run.started_at {
-        None => format!("  {:<17} never ran", run.job),
-        Some(_) => format!(
-            "  {:<17} {} at {}, last success {}",
-            run.job,
-            run.outcome,
-            at(run.started_at),
-            at(run.last_success)
-        ),
     }
 }
 

@@ -26,6 +26,7 @@ pub fn not_begun(job: &'static str, errors: Vec<ItemError>) -> Report<Nothing> {
         counts: Nothing {},
         errors,
         exit_code: Outcome::Usage.exit_code(),
+        begun: false,
     }
 }
 

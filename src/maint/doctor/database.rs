@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode};
 use crate::adapters::inspection::{self, Miscounted};
 use crate::adapters::session_store::Totals;
 use crate::adapters::sqlite::{self, Access, DbError, During};
-use crate::adapters::{disk, person_store, run_store, write_ahead_log};
+use crate::adapters::{disk, run_store, write_ahead_log};
 use crate::domain::maintenance::{DAILY, DOCTOR, is_overdue};
 use crate::maint::compact::{self, GAP};
 use crate::maint::doctor::Visit;
@@ -177,7 +177,7 @@ pub fn killed_runs(visit: &mut Visit<'_>, db: &Connection) -> Result<(), MaintEr
 }
 
 pub fn overdue_jobs(visit: &mut Visit<'_>, db: &Connection) -> Result<(), MaintError> {
-    let in_use_since = person_store::first_came(db).during("find the first person")?;
+    let in_use_since = run_store::in_use_since(db).during("find the first person")?;
     for job in DAILY {
         let last = run_store::last_success(db, job).during("read the record of runs")?;
         if is_overdue(visit.now, last, in_use_since) {

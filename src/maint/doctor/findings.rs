@@ -16,6 +16,8 @@ pub struct Finding {
     pub found: String,
     /// What to do, or what `--repair` would do or did.
     pub repair: String,
+    /// True when `--repair` does it.
+    pub mendable: bool,
 }
 
 /// A list of findings that stays readable.
@@ -43,6 +45,7 @@ impl Ledger {
                 item: format!("{more} more"),
                 found: same.clone(),
                 repair: same,
+                mendable: false,
             });
         }
         self.of_this_check = 0;

@@ -17,13 +17,17 @@ pub(super) fn make(data_dir: &Path, backup: &Path) -> Result<Ids, DiskError> {
     disk::owner_of(data_dir)
 }
 
+/// The directory that is there of those a data directory will lie in.
+pub(super) fn around(data_dir: &Path) -> &Path {
+    data_dir.ancestors().skip(1).find(|place| place.exists()).unwrap_or(Path::new("."))
+}
+
 /// Whom root gives it to; `None` leaves it to whoever makes it.
 fn heir(data_dir: &Path, backup: &Path) -> Result<Option<Ids>, DiskError> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
-    let around = data_dir.ancestors().skip(1).find(|place| place.exists()).unwrap_or(Path::new("."));
-    for path in [around, backup] {
+    for path in [around(data_dir), backup] {
         let owner = disk::owner_of(path)?;
         if owner.0 != 0 {
             return Ok(Some(owner));

@@ -13,10 +13,10 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use tracing::Instrument;
 
-use crate::web::assets;
 use crate::web::middleware::{
     cache_headers, last_answer, measure, rate_limit, request_id, security_headers, token_cookies, unread_body,
 };
+use crate::web::static_files;
 
 /// Does all of it. In one box: unboxed, it would be moved from each service around it to the next.
 pub fn every_request(
@@ -51,7 +51,7 @@ async fn answer(
     security_headers::note_tls(&request);
     let mut response = match rate_limit::check(&request) {
         Ok(()) if has_body => next.call(request).await?.map_into_boxed_body(),
-        Ok(()) => match assets::at_hand(request.request()) {
+        Ok(()) => match static_files::at_hand(request.request()) {
             Some(file) => request.into_response(file),
             None => next.call(request).await?.map_into_boxed_body(),
         },

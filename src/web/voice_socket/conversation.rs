@@ -14,7 +14,6 @@ use super::{Around, is_close};
 use crate::app::AppError;
 use crate::app::turn::{TurnReply, TurnRequest, Voice};
 use crate::domain::audio::AudioFormat;
-use crate::domain::chat::Pace;
 use crate::domain::heard::Interruption;
 use crate::domain::session::TurnId;
 use crate::domain::speech::Recording;
@@ -157,16 +156,8 @@ impl Conversation {
             rates.count_turn(*client).map_err(|retry_after| ApiError::RateLimited { retry_after })?;
         }
         self.last = None;
-        let request = TurnRequest {
-            session: *session,
-            message: String::new(),
-            recording: Some(whole.recording),
-            token: token.clone(),
-            turn: whole.turn,
-            pace: Pace::Live,
-            voice: Voice::Live,
-            interrupt: None,
-        };
+        let request = TurnRequest::recorded(*session, whole.recording, Voice::Live);
+        let request = TurnRequest { token: token.clone(), turn: whole.turn, ..request };
         let (interrupt, interrupted) = oneshot::channel();
         let answering =
             Answering { around: self.around.clone(), sender: self.sender.clone(), held: Some(whole.held) };

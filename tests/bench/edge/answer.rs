@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 
 use crate::http::Client;
 
@@ -31,6 +32,17 @@ pub fn ask(address: SocketAddr, request: &[u8]) -> Result<Answer> {
 }
 
 impl Answer {
+    /// What bare actix-web has to be told to answer `path` like this.
+    pub fn for_bare(&self, path: &str) -> String {
+        let by_itself = |name: &str| matches!(name, "content-length" | "date");
+        let headers: BTreeMap<_, _> = self.headers.iter().filter(|(name, _)| !by_itself(name)).collect();
+        match std::str::from_utf8(&self.body) {
+            Ok(text) => json!({"path": path, "headers": headers, "body": text}),
+            Err(_) => json!({"path": path, "headers": headers, "bytes": self.body.len()}),
+        }
+        .to_string()
+    }
+
     pub fn header(&self, name: &str) -> Result<&str> {
         self.headers.get(name).map(String::as_str).with_context(|| format!("an answer without {name}"))
     }

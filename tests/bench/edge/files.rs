@@ -46,7 +46,21 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
         rows.push(pair.row(&format!("static file of {} KiB", size >> 10), reach));
     }
     rows.push(unchanged(bench, &servers)?);
+    rows.push(largest(bench, servers[0])?);
     Ok(rows)
+}
+
+/// What the largest one costs beside what actix-web itself needs for it.
+fn largest(bench: &Bench, ours: (std::net::SocketAddr, u32)) -> Result<Row> {
+    let size = SIZES[SIZES.len() - 1];
+    let model = answer(ours.0, size, "")?;
+    let bare = Ours::start_bare(&model, &format!("/static/{}", name_of(size)))?;
+    model.is_like(&answer(bare.address, size, "")?).context("bare")?;
+    let mut pair = Pair::default();
+    rounds(bench, &mut pair, &[ours, (bare.address, bare.id())], size, [None, None])?;
+    let [ours, bare] = [0, 1].map(|which| Figure::per_second(median(&pair.0[which])));
+    let what = format!("static file of {} KiB, against bare actix-web, per processor second", size >> 10);
+    Ok(Row::new(what, ours, Some(bare), Reach::Told))
 }
 
 fn unchanged(bench: &Bench, servers: &[(std::net::SocketAddr, u32); 2]) -> Result<Row> {

@@ -1,12 +1,11 @@
 //! `/livez` over many connections, against actix-web that answers the same bytes and does nothing else.
 
 use anyhow::{Result, ensure};
-use serde_json::json;
 
 use crate::Bench;
+use crate::edge::Ours;
 use crate::edge::answer::{ask, request};
 use crate::edge::wrk::Load;
-use crate::edge::{Ours, pinned};
 use crate::house::House;
 use crate::table::{Figure, Reach, Row, median};
 
@@ -17,16 +16,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let ours = Ours::start_house(&house)?;
     let model = ask(ours.address, &request("/livez", ""))?;
     ensure!(model.status == 200, "/livez was answered {}", model.status);
-    let by_itself = |name: &str| matches!(name, "content-length" | "date");
-    let headers: serde_json::Map<_, _> = model
-        .headers
-        .iter()
-        .filter(|(name, _)| !by_itself(name))
-        .map(|(name, value)| (name.clone(), json!(value)))
-        .collect();
-    let answer = json!({"headers": headers, "body": String::from_utf8_lossy(&model.body)}).to_string();
-    let mut program = pinned::on_one(std::env::current_exe()?)?;
-    let bare = Ours::start(program.args(["serve", "bare", &answer]))?;
+    let bare = Ours::start_bare(&model, "/livez")?;
     model.is_like(&ask(bare.address, &request("/livez", ""))?)?;
     let load = Load { path: "/livez", headers: &[], connections: CONNECTIONS, seconds: bench.size(2, 1) };
     let (mut ours_rates, mut bare_rates) = (Vec::new(), Vec::new());

@@ -87,10 +87,17 @@ fn tag(size: usize) -> &'static str {
     format!("\"{size:032x}\"").leak()
 }
 
-/// Answers `/livez` with these headers and this body, given as JSON, and does nothing else.
+/// Answers one address with these headers and this body, told by [`Answer::for_bare`], and does nothing else.
+///
+/// [`Answer::for_bare`]: crate::edge::answer::Answer::for_bare
 fn bare(answer: &str) -> Result<()> {
     let answer: Value = serde_json::from_str(answer)?;
-    let body: &'static str = answer["body"].as_str().context("no body")?.to_owned().leak();
+    let path = answer["path"].as_str().context("no path")?.to_owned();
+    let body = match (answer["body"].as_str(), answer["bytes"].as_u64()) {
+        (Some(text), _) => text.to_owned().into_bytes(),
+        (None, bytes) => content_of(usize::try_from(bytes.context("no body")?)?),
+    };
+    let body: &'static [u8] = body.leak();
     let mut headers = Vec::new();
     for (name, value) in answer["headers"].as_object().context("no headers")? {
         let value: &'static str = value.as_str().context("no text")?.to_owned().leak();
@@ -98,14 +105,14 @@ fn bare(answer: &str) -> Result<()> {
     }
     let headers: &'static [_] = headers.leak();
     runtime()?.block_on(async move {
-        let livez = move || async move {
+        let told = move || async move {
             let mut response = HttpResponse::Ok();
             for header in headers {
                 response.insert_header(header.clone());
             }
             response.body(body)
         };
-        let server = HttpServer::new(move || App::new().route("/livez", web::get().to(livez)));
+        let server = HttpServer::new(move || App::new().route(&path, web::get().to(told)));
         let server = server.workers(1).tcp_nodelay(true).bind("127.0.0.1:0")?;
         announce(&format!("http://{}", server.addrs()[0]))?;
         Ok(server.run().await?)

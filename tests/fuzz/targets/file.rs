@@ -5,7 +5,8 @@ use actix_web::body::MessageBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderName;
 use actix_web::test::TestRequest;
-use companion::web::assets::{Asset, Variant, respond};
+use companion::web::assets::{Asset, Variant};
+use companion::web::static_files::respond;
 
 pub const LENGTH: usize = 1000;
 static CONTENT: [u8; LENGTH] = {
