@@ -8,6 +8,8 @@ use tokio::sync::oneshot;
 
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::database::Database;
+#[cfg(feature = "local-embeddings")]
+use crate::adapters::embedding::ModelDirError;
 use crate::adapters::qdrant::NoClient;
 use crate::adapters::sqlite::DbError;
 use crate::adapters::upstream::NoTls;
@@ -68,6 +70,13 @@ pub enum StartupError {
     /// Qdrant cannot be asked.
     #[error(transparent)]
     Qdrant(#[from] NoClient),
+    /// The model that is to make vectors cannot be used.
+    #[cfg(feature = "local-embeddings")]
+    #[error(transparent)]
+    Model(#[from] ModelDirError),
+    /// A model is set that this program cannot run; the settings say so before.
+    #[error("EMBEDDING_MODEL_DIR: this program was built without the feature local-embeddings")]
+    NoLocalModels,
     /// Nothing can be counted.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -105,12 +114,13 @@ impl Application {
         let import = storage::import_command(&data_dir);
         let listener = listening::bind(&config.host, config.port)?;
         let started = Database::start(data_dir.database().to_owned(), prepare)?;
-        let outside = outside::build(&config.outside, &config.speech)?;
+        let outside = outside::build(config)?;
         let parts = Parts {
             clock: substitutes.clock,
             database: started.database.clone(),
             data_dir: data_dir.clone(),
             model: substitutes.model.unwrap_or(outside.model),
+            embedder: outside.embedder,
             small_model: outside.small_model,
             summary: config.outside.summary,
             upstreams: outside.upstreams,
@@ -220,6 +230,7 @@ async fn run(
                 () = app.watch_upkeep() => Err(StartupError::Died("the watch over maintenance")),
                 () = app.carry() => Err(StartupError::Died("what carries memories to Qdrant")),
                 () = app.learn() => Err(StartupError::Died("what learns from turns")),
+                () = app.embed_memories() => Err(StartupError::Died("what makes vectors of memories")),
             }
         }
         Ok(Err(error)) => Err(error.into()),

@@ -96,6 +96,15 @@ export async function chat(turn, onPiece, onFile) {
   throw unreachable();
 }
 
+/** Takes a spoken turn without a socket: the recording goes whole, and so does the answer come. */
+export function process(sessionId, turn, recording) {
+  const form = new FormData();
+  form.append("session_id", sessionId);
+  form.append("turn_id", turn);
+  form.append("audio", recording);
+  return json("/voice/process", { method: "POST", body: form, signal: AbortSignal.timeout(SILENCE_MS) });
+}
+
 async function* events(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";

@@ -215,27 +215,17 @@ async function recover(session, turn, failure) {
 }
 
 /** A spoken turn could not be taken. Trying again sends the recording once more, as the same turn. */
-async function recoverSpoken(session, failure, retry) {
+function recoverSpoken(session, failure, retry) {
   if (session !== shown) return;
-  if (await isExpired(session, failure)) {
+  if (failure.code === "session_not_found") {
     return attempt(() => startAnew("The old conversation has expired and is gone. This is a new one: please say it again."));
   }
-  if (session !== shown) return;
-  conversation.unsent(`${failure.message} What you said is still here.`, () => {
+  const again = () => {
     if (session.busy) return recoverSpoken(session, failure, retry);
     retry();
-  });
-}
-
-/** A browser does not tell why a socket was refused. */
-async function isExpired(session, failure) {
-  if (failure.code !== "unreachable") return failure.code === "session_not_found";
-  try {
-    await api.session(session.id, { limit: 1 });
-    return false;
-  } catch (refused) {
-    return isGone(refused);
-  }
+  };
+  if (failure.signIn) return conversation.unsent("You are signed out. What you said is still here.", again, signInElsewhere(failure));
+  conversation.unsent(`${failure.message} What you said is still here.`, again);
 }
 
 function signInElsewhere(failure) {
@@ -289,7 +279,7 @@ function loaded(module) {
 }
 
 const voice = new Voice(
-  { talk: $("talk"), handsFree: $("hands-free"), aloud: $("aloud"), panel: $("voice") },
+  { talk: $("talk"), handsFree: $("hands-free"), aloud: $("aloud"), panel: $("voice"), pace: $("pace") },
   {
     conversation,
     session: () => shown,

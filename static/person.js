@@ -46,7 +46,7 @@ export function open(dialog, { kept, signedIn, onErased }) {
 
   function done(backupsUntil) {
     const backups = backupsUntil
-      ? `The last backup that still holds it is deleted on ${day(backupsUntil)}.`
+      ? `The last backup that still holds it is deleted by ${day(backupsUntil)} at the latest.`
       : "No backup holds any of it.";
     outcome.textContent = `Everything kept about you was erased. ${backups}`;
     form.hidden = true;

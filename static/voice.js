@@ -1,6 +1,8 @@
 // The controls of the voice. What they need is fetched when one of them is used for the first time.
 
 const KEPT = "companion.aloud";
+// Escape is theirs first.
+const OPEN = CSS.supports("selector(:popover-open)") ? "dialog[open], :popover-open" : "dialog[open]";
 
 function keptAloud() {
   try {
@@ -34,7 +36,7 @@ export class Voice {
     controls.handsFree.addEventListener("click", () => this.#with((talk) => talk.listen(!talk.handsFree)));
     controls.aloud.addEventListener("click", () => this.#readAloud(!this.#aloud));
     document.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || document.querySelector("dialog[open]") || !this.#talk?.active) return;
+      if (event.key !== "Escape" || document.querySelector(OPEN) || !this.#talk?.active) return;
       event.preventDefault();
       this.#talk.stop();
     });
@@ -124,7 +126,7 @@ export class Voice {
     this.#loading ??= this.#load(import("/static/voice/talk.js"));
     try {
       const { Talk } = await this.#loading;
-      this.#talk ??= new Talk(this.#unlock(), this.#controls.panel, this.#host);
+      this.#talk ??= new Talk(this.#unlock(), this.#controls, this.#host);
       return this.#talk;
     } catch (failure) {
       this.#loading = null;

@@ -24,6 +24,9 @@ const BLOCKS_AHEAD: usize = 4;
 const COMPRESSION_LEVEL: i32 = 3;
 const LARGEST_WINDOW_LOG: u32 = 25;
 
+/// What every file in the age format begins with.
+const AGE_BEGINS: &[u8] = b"age-encryption.org/";
+
 /// Called after every MiB with how many bytes of the database are done; an error stops the work.
 pub type Observe<'a> = &'a mut dyn FnMut(u64) -> io::Result<()>;
 
@@ -189,6 +192,16 @@ pub fn unpack(
         }
         None => Ok(()),
     }
+}
+
+/// Whether the file at `path` is encrypted, by its first bytes.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn is_encrypted(path: &Path) -> Result<bool, DiskError> {
+    let mut head = Vec::new();
+    disk::open_to_read(path)?.take(AGE_BEGINS.len() as u64).read_to_end(&mut head).naming("read", path)?;
+    Ok(head == AGE_BEGINS)
 }
 
 /// The SHA-256 of the file at `path`, hexadecimal.

@@ -43,7 +43,7 @@ pub enum BackupError {
         spare: u64,
     },
     /// The directory is that of another installation.
-    #[error("refused: {path} holds the backups of another installation, and nothing in it was touched: set BACKUP_DIR (or --output-dir) to another directory; `companion-maint backup-db --force` takes it over with all that is in it", path = .0.display())]
+    #[error("refused: {path} holds the backups of another installation, and nothing in it was touched: set BACKUP_DIR (or --output-dir) to another directory; `companion-maint backup-db --force` takes it over with all that is in it, and removes nothing in that run", path = .0.display())]
     Anothers(PathBuf),
     /// The caller wanted to stop.
     #[error("stopped before the backup was complete")]
@@ -253,9 +253,32 @@ pub fn stream(
     to: impl Write,
     observe: Observer<'_>,
 ) -> Result<Backup, BackupError> {
-    let packed = compress(&mut proven, to, &mut |_| Ok(()), observe)?;
+    let mut pipe = Pipe { inner: to, refused: false };
+    let packed = compress(&mut proven, &mut pipe, &mut |_| Ok(()), observe);
+    let packed = packed.map_err(|error| if pipe.refused { of_pipe(error) } else { error })?;
     let manifest = Manifest::new(at, proven.contents, &packed);
     Ok(Backup { path: PathBuf::from("-"), manifest, times: proven.times })
+}
+
+fn of_pipe(error: BackupError) -> BackupError {
+    let BackupError::Disk(error) = error else { return error };
+    DiskError { operation: "write to", path: PathBuf::from("stdout"), ..error }.into()
+}
+
+/// Remembers whether it was the pipe that failed, or the copy that is read.
+struct Pipe<W> {
+    inner: W,
+    refused: bool,
+}
+
+impl<W: Write> Write for Pipe<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.inner.write(data).inspect_err(|_| self.refused = true)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush().inspect_err(|_| self.refused = true)
+    }
 }
 
 /// Compresses a proven copy into `into` and gives it its name.

@@ -8,8 +8,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::adapters::disk::Naming;
 use crate::adapters::session_store::{public_id, timestamp};
 use crate::adapters::sqlite::{self, DbError, During};
+use crate::domain::embedding::Vector;
 use crate::domain::memory::MemoryId;
-use crate::domain::memory::copy::{Marks, Point};
+use crate::domain::memory::copy::{Edition, Point};
 use crate::domain::memory::ranking::NEIGHBOURS;
 use crate::domain::memory::words::Term;
 
@@ -24,6 +25,17 @@ pub struct CopyState {
     pub generation: Option<[u8; 16]>,
     /// The last row that is in it, while it is being made; `None` once it is whole.
     pub copied_until: Option<i64>,
+    /// Whose vectors of meanings are in it; `None`: none are.
+    pub meant: Option<Meant>,
+}
+
+/// Vectors that can be compared with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meant {
+    /// The number of the model that made them.
+    pub model: i64,
+    /// How many numbers each has.
+    pub dimensions: u32,
 }
 
 impl CopyState {
@@ -45,11 +57,30 @@ pub fn state(connection: &Connection) -> rusqlite::Result<CopyState> {
             place: row.get(1)?,
             generation: row.get(2)?,
             copied_until: row.get(3)?,
+            meant: row
+                .get::<_, Option<i64>>(4)?
+                .zip(row.get(5)?)
+                .map(|(model, dimensions)| Meant { model, dimensions }),
         })
     };
     connection
-        .prepare_cached("SELECT owner, place, generation, copied_until FROM memory_copy")?
+        .prepare_cached("SELECT owner, place, generation, copied_until, model, dimensions FROM memory_copy")?
         .query_row([], read)
+}
+
+/// The newest vector of the model that was set last: all that are made now have as many numbers.
+const MADE_NOW: &str = "SELECT v.model, length(v.vector) / 4
+    FROM memories m JOIN memory_vectors v ON v.memory_id = m.id AND v.model = m.embedded
+    WHERE m.superseded_at IS NULL AND m.embedded = (SELECT max(id) FROM embedding_models) ORDER BY m.id DESC LIMIT 1";
+
+/// The copy that is to be there, in the shape in which it could hold what is made now; `None` when it is to be begun anew.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn edition(connection: &Connection) -> rusqlite::Result<Option<Edition>> {
+    let CopyState { generation: Some(generation), meant, .. } = state(connection)? else { return Ok(None) };
+    let made_now = connection.prepare_cached(MADE_NOW)?.query_row([], |row| row.get(1)).optional()?;
+    Ok(Some(Edition { generation, dimensions: made_now.or(meant.map(|meant| meant.dimensions)) }))
 }
 
 /// Wants a copy at `place`; one at another place, or none, is to be begun anew. Returns how it stands then.
@@ -107,10 +138,13 @@ pub fn mark_restored(copy: &Path) -> Result<(), DbError> {
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn begin(connection: &Connection, generation: [u8; 16]) -> rusqlite::Result<Marks> {
-    connection.execute("UPDATE memory_copy SET generation = ?1, copied_until = 0", [generation])?;
+pub fn begin(connection: &Connection, generation: [u8; 16]) -> rusqlite::Result<Edition> {
+    let sql = format!(
+        "UPDATE memory_copy SET generation = ?1, copied_until = 0, (model, dimensions) = ({MADE_NOW})"
+    );
+    connection.execute(&sql, [generation])?;
     clear(connection)?;
-    Ok(Marks { owner: state(connection)?.owner, generation })
+    Ok(Edition { generation, dimensions: state(connection)?.meant.map(|meant| meant.dimensions) })
 }
 
 fn clear(connection: &Connection) -> rusqlite::Result<()> {
@@ -236,7 +270,16 @@ pub fn point(connection: &Connection, key: i64) -> rusqlite::Result<Option<Point
         beside.extend(words(row, 0)?);
         Ok(())
     })?;
-    Ok(Some(Point::new(of, &own, &beside, None)))
+    Ok(Some(Point::new(of, &own, &beside, dense(connection, key)?)))
+}
+
+/// The vector of a memory, if it can be compared with those of the copy.
+fn dense(connection: &Connection, key: i64) -> rusqlite::Result<Option<Vec<f32>>> {
+    let sql = "SELECT v.vector FROM memory_vectors v JOIN memory_copy c ON c.model = v.model
+        WHERE v.memory_id = ?1 AND length(v.vector) = 4 * c.dimensions";
+    let read = |row: &Row<'_>| Ok(Vector::unpacked(row.get_ref(0)?.as_blob()?));
+    let vector = connection.prepare_cached(sql)?.query_row([key], read).optional()?.flatten();
+    Ok(vector.map(|vector| vector.numbers().to_vec()))
 }
 
 fn words(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Term>> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::adapters::disk::DiskError;
+use crate::adapters::shell_word::shell_word;
 
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +52,7 @@ pub enum DataDirError {
     #[error("a restore is under way on {path}, or was interrupted: wait for it, or run `companion-maint restore-db` again, or `companion-maint doctor --repair` to go back to the database from before it", path = .0.display())]
     RestorePending(PathBuf),
     /// The same, and what had been set aside is not known any more.
-    #[error("{path} tells how to undo an interrupted restore and is damaged: move it away (mv '{path}' '{path}.damaged') and run `companion-maint restore-db` again; the database from before is still in its place, or in the newest directory of {aside}", path = path.display(), aside = aside.display())]
+    #[error("{path} tells how to undo an interrupted restore and is damaged: move it away (mv {word} {word}.damaged) and run `companion-maint restore-db` again; the database from before is still in its place, or in the newest directory of {aside}", path = path.display(), word = shell_word(path), aside = aside.display())]
     RestoreUnknown {
         /// The file `restore.pending`.
         path: PathBuf,

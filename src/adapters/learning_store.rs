@@ -1,21 +1,25 @@
 //! SQL for what is learned from turns: which turns are still to be learned from, and what becomes of what they tell.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::adapters::memory_store::{self, NewMemory, Traits};
+use crate::adapters::memory_index::Place;
+use crate::adapters::memory_store::{self, NewMemory, StoredMemory, Traits};
 use crate::adapters::session_store::{public_id, timestamp};
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::Memory;
+use crate::domain::memory::extraction::MOST_KNOWN;
 use crate::domain::memory::learning;
 use crate::domain::memory::ranking::Question;
 use crate::domain::memory::words::terms;
 use crate::domain::session::{PublicId, SessionId};
 
-/// As many memories are looked at for one that a person wants forgotten.
+/// As many memories are looked at for one that a person wants forgotten, and for the newest that count.
 const LOOKED_AT: usize = 50;
+/// As many are looked at for one that says nearly the same.
+const LIKELY: usize = 5;
 
 /// A turn to be learned from.
-#[derive(Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToLearn {
     /// The row of its checkpoint.
     pub key: i64,
@@ -31,15 +35,31 @@ pub struct ToLearn {
     pub said_at: Timestamp,
 }
 
-/// What became of a statement.
+/// What whoever decides what is learned from a turn has to know.
+#[derive(Clone, Default)]
+pub struct Around {
+    /// What is known of the person: what has to do with what they said, and the newest.
+    pub known: Vec<Memory>,
+    /// What the companion had said before.
+    pub before: Option<String>,
+}
+
+/// What is to be kept of a turn.
+#[derive(Clone)]
+pub struct Lesson {
+    /// In the words it is kept in.
+    pub text: String,
+    /// What is no longer true because of it.
+    pub replaces: Vec<Memory>,
+}
+
+/// What became of a lesson.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
-    /// It is new.
-    Added,
     /// It was known, and was said again.
     SaidAgain,
     /// It is new, and so many others are no longer true.
-    InPlaceOf(u64),
+    Added(u64),
 }
 
 /// Notes, with the newest turn of a session, that it is to be learned from.
@@ -53,29 +73,27 @@ pub fn note(connection: &Connection, session: SessionId) -> rusqlite::Result<()>
     Ok(())
 }
 
+const TO_LEARN: &str = "SELECT c.id, s.person_id, s.id, s.public_id, c.said, c.said_at FROM to_learn l
+    JOIN checkpoints c ON c.id = l.checkpoint_id JOIN sessions s ON s.id = c.session_id";
+
+fn to_learn(row: &Row<'_>) -> rusqlite::Result<ToLearn> {
+    Ok(ToLearn {
+        key: row.get(0)?,
+        person: row.get(1)?,
+        session_key: row.get(2)?,
+        session: public_id(row, 3)?,
+        said: row.get(4)?,
+        said_at: timestamp(row, 5)?,
+    })
+}
+
 /// The turn that has waited longest.
 ///
 /// # Errors
 /// What `SQLite` says.
 pub fn next(connection: &Connection) -> rusqlite::Result<Option<ToLearn>> {
-    let read = |row: &Row<'_>| {
-        Ok(ToLearn {
-            key: row.get(0)?,
-            person: row.get(1)?,
-            session_key: row.get(2)?,
-            session: public_id(row, 3)?,
-            said: row.get(4)?,
-            said_at: timestamp(row, 5)?,
-        })
-    };
-    connection
-        .prepare_cached(
-            "SELECT c.id, s.person_id, s.id, s.public_id, c.said, c.said_at FROM to_learn l
-             JOIN checkpoints c ON c.id = l.checkpoint_id JOIN sessions s ON s.id = c.session_id
-             ORDER BY l.checkpoint_id LIMIT 1",
-        )?
-        .query_row([], read)
-        .optional()
+    let sql = format!("{TO_LEARN} ORDER BY l.checkpoint_id LIMIT 1");
+    connection.prepare_cached(&sql)?.query_row([], to_learn).optional()
 }
 
 /// How many turns are still to be learned from.
@@ -86,56 +104,136 @@ pub fn waiting(connection: &Connection) -> rusqlite::Result<u64> {
     connection.prepare_cached("SELECT count(*) FROM to_learn")?.query_row([], |row| row.get(0))
 }
 
-/// Strikes a turn off: what it tells was learned in the same transaction.
+/// The turns of a session that wait.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn strike_off(connection: &Connection, turn: &ToLearn) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM to_learn WHERE checkpoint_id = ?1")?.execute([turn.key])?;
+pub fn waiting_in(connection: &Connection, session: i64) -> rusqlite::Result<Vec<ToLearn>> {
+    let sql = format!("{TO_LEARN} WHERE c.session_id = ?1 ORDER BY l.checkpoint_id");
+    connection.prepare_cached(&sql)?.query_map([session], to_learn)?.collect()
+}
+
+/// True when this very turn is still to be learned from: neither forgotten nor deleted, and no other one in its place.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn still_waits(connection: &Connection, turn: &ToLearn) -> rusqlite::Result<bool> {
+    let sql = format!("{TO_LEARN} WHERE l.checkpoint_id = ?1");
+    let there = connection.prepare_cached(&sql)?.query_row([turn.key], to_learn).optional()?;
+    Ok(there.as_ref() == Some(turn))
+}
+
+/// What has to be known to decide what is learned from a turn.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn around(connection: &Connection, turn: &ToLearn, now: Timestamp) -> rusqlite::Result<Around> {
+    let question = Question::new(&terms(&turn.said));
+    let found = memory_store::search(connection, turn.person, &question, MOST_KNOWN / 2, now)?;
+    let mut known: Vec<_> = found.into_iter().map(|found| found.memory).collect();
+    let newest = memory_store::list(connection, turn.person, None, LOOKED_AT)?;
+    for memory in newest.into_iter().filter(|memory| memory.superseded_at.is_none()) {
+        if known.len() < MOST_KNOWN && known.iter().all(|other| other.id != memory.id) {
+            known.push(memory);
+        }
+    }
+    let sql = "SELECT answered FROM checkpoints WHERE session_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT 1";
+    let before = connection.prepare_cached(sql)?.query_row([turn.session_key, turn.key], |row| row.get(0));
+    Ok(Around { known, before: before.optional()? })
+}
+
+/// Strikes a turn off: what it tells was learned in the same transaction. What its person wanted forgotten since is forgotten again.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn strike_off(connection: &Connection, turn: &ToLearn, now: Timestamp) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM to_learn WHERE checkpoint_id = ?1 RETURNING but_not";
+    let but_not: Option<Option<String>> =
+        connection.prepare_cached(sql)?.query_row([turn.key], |row| row.get(0)).optional()?;
+    for text in but_not.flatten().unwrap_or_default().lines() {
+        forget_like(connection, turn.person, text, now)?;
+    }
     Ok(())
 }
 
-/// Keeps a statement: one that is known is only said again, one that contradicts another takes its place.
+/// Keeps a lesson: one that is known is only said again, one that contradicts another takes its place.
 ///
 /// # Errors
 /// What `SQLite` says.
 pub fn keep(
     connection: &Connection,
     turn: &ToLearn,
-    text: &str,
+    lesson: &Lesson,
     most: u32,
     now: Timestamp,
 ) -> rusqlite::Result<Kept> {
-    let traits = Traits::of(text);
+    let traits = Traits::of(&lesson.text);
     let (same, about) = memory_store::like(connection, turn.person, &traits)?;
-    let Some(known) = same.first() else {
-        for other in &about {
-            memory_store::supersede(connection, other.place, now)?;
-        }
-        let memory = Memory {
-            id: PublicId::random(),
-            text: text.to_owned(),
-            said_at: turn.said_at,
-            source: None,
-            session: Some(turn.session),
-            created_at: now,
-            superseded_at: None,
-        };
-        let new = NewMemory { memory, session_key: Some(turn.session_key), traits };
-        memory_store::add(connection, turn.person, &new, most)?;
-        return Ok(if about.is_empty() { Kept::Added } else { Kept::InPlaceOf(about.len() as u64) });
+    let known = match same.into_iter().next() {
+        None => nearly_the_same(connection, turn.person, &lesson.text, now)?,
+        known => known,
     };
-    for other in about.iter().filter(|other| other.place.key != known.place.key) {
-        memory_store::supersede(connection, other.place, now)?;
+    let key = known.as_ref().map(|known| known.place.key);
+    let others = about.into_iter().map(|other| other.place);
+    let others: Vec<_> = others.chain(still_true(connection, turn.person, &lesson.replaces)?).collect();
+    let mut superseded: Vec<i64> = Vec::new();
+    for other in others {
+        if Some(other.key) != key && !superseded.contains(&other.key) {
+            memory_store::supersede(connection, other, now)?;
+            superseded.push(other.key);
+        }
     }
+    let Some(known) = known else {
+        let new = NewMemory {
+            memory: learned_now(turn, &lesson.text, now),
+            session_key: Some(turn.session_key),
+            traits,
+        };
+        memory_store::add(connection, turn.person, &new, most)?;
+        return Ok(Kept::Added(superseded.len() as u64));
+    };
     let again = Memory {
-        text: text.to_owned(),
+        text: lesson.text.clone(),
         said_at: turn.said_at,
         session: Some(turn.session),
         ..known.memory.clone()
     };
     memory_store::correct(connection, known.place, &again, &traits, now)?;
     Ok(Kept::SaidAgain)
+}
+
+fn learned_now(turn: &ToLearn, text: &str, now: Timestamp) -> Memory {
+    Memory {
+        id: PublicId::random(),
+        text: text.to_owned(),
+        said_at: turn.said_at,
+        source: None,
+        session: Some(turn.session),
+        created_at: now,
+        superseded_at: None,
+    }
+}
+
+/// The memory that says nearly the same in other words.
+fn nearly_the_same(
+    connection: &Connection,
+    person: i64,
+    text: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Option<StoredMemory>> {
+    let found = memory_store::search(connection, person, &Question::new(&terms(text)), LIKELY, now)?;
+    let near = found.into_iter().find(|found| learning::is_nearly_the_same(&found.memory.text, text));
+    near.map_or(Ok(None), |near| memory_store::find(connection, person, near.memory.id))
+}
+
+/// Where those of the memories stand that are there as they were, and count.
+fn still_true(connection: &Connection, person: i64, memories: &[Memory]) -> rusqlite::Result<Vec<Place>> {
+    let mut places = Vec::new();
+    for memory in memories {
+        let there = memory_store::find(connection, person, memory.id)?;
+        places.extend(there.filter(|there| there.memory == *memory).map(|there| there.place));
+    }
+    Ok(places)
 }
 
 /// Forgets what was learned from the turn before the newest one of a session, or would be; returns how many memories that
@@ -162,6 +260,17 @@ pub fn forget_all(connection: &Connection, person: i64) -> rusqlite::Result<()> 
     let sql = "DELETE FROM to_learn WHERE checkpoint_id IN (SELECT c.id FROM to_learn l
         JOIN checkpoints c ON c.id = l.checkpoint_id JOIN sessions s ON s.id = c.session_id WHERE s.person_id = ?1)";
     connection.prepare_cached(sql)?.execute([person])?;
+    Ok(())
+}
+
+/// Notes with what is still to be learned of a person that they wanted something forgotten.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn note_unwanted(connection: &Connection, person: i64, text: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE to_learn SET but_not = coalesce(but_not || char(10), '') || ?2 WHERE checkpoint_id IN (SELECT c.id FROM to_learn l
+        JOIN checkpoints c ON c.id = l.checkpoint_id JOIN sessions s ON s.id = c.session_id WHERE s.person_id = ?1)";
+    connection.prepare_cached(sql)?.execute(params![person, text])?;
     Ok(())
 }
 

@@ -308,6 +308,15 @@ pub fn count_expired(connection: &Connection, cutoff: Timestamp) -> rusqlite::Re
     statement.query_row([cutoff.as_millis()], |row| row.get(0))
 }
 
+/// How many memories a person has, without counting them.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn count_of(connection: &Connection, person: i64) -> rusqlite::Result<u64> {
+    let mut count = connection.prepare_cached("SELECT memories FROM persons WHERE id = ?1")?;
+    count.query_row([person], |row| row.get(0))
+}
+
 /// How many memories there are, without counting them; 0 in a database from before there were any.
 ///
 /// # Errors

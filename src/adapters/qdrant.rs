@@ -25,7 +25,9 @@ use crate::config::QdrantConfig;
 use crate::domain::address::BaseUrl;
 use crate::domain::chat::ServiceState;
 use crate::domain::memory::MemoryId;
-use crate::domain::memory::copy::{Asked, Copied, CopyError, Hit, Marks, MemoryCopy, Page, Point, Standing};
+use crate::domain::memory::copy::{
+    Asked, Copied, CopyError, Edition, Hit, MemoryCopy, Page, Point, Standing,
+};
 use crate::domain::upstream::{CallEnd, Circuit, Upstream, UpstreamReport};
 
 const MOST_CALLS: usize = 16;
@@ -50,13 +52,11 @@ pub struct Qdrant {
     answers: AtomicBool,
 }
 
-/// Where the copy is, and of what shape.
+/// Where the copy is.
 #[derive(Debug, Clone)]
 struct Place {
     url: String,
     collection: String,
-    /// Of what a memory means; `None`: that is not known of any.
-    dimensions: Option<u64>,
 }
 
 /// Its client cannot be made.
@@ -74,15 +74,11 @@ enum Waits {
 }
 
 impl Qdrant {
-    /// Nothing is sent yet. `dimensions` is the length of what tells the meaning of a memory, where that is told at all.
+    /// Nothing is sent yet.
     ///
     /// # Errors
     /// Never for an address that the settings have let pass.
-    pub fn new(
-        config: &QdrantConfig,
-        dimensions: Option<u64>,
-        breaker: BreakerSettings,
-    ) -> Result<Arc<Self>, NoClient> {
+    pub fn new(config: &QdrantConfig, breaker: BreakerSettings) -> Result<Arc<Self>, NoClient> {
         let mut client = ClientConfig::from_url(&config.url())
             .timeout(CHANGE)
             .connect_timeout(CONNECT)
@@ -90,7 +86,7 @@ impl Qdrant {
             .skip_compatibility_check();
         client.set_pool_size(1);
         let made = Client::new(client.clone()).map_err(|error| NoClient(error.to_string()))?;
-        let place = Place { url: config.url(), collection: config.collection.clone(), dimensions };
+        let place = Place { url: config.url(), collection: config.collection.clone() };
         Ok(Arc::new(Self {
             place,
             base: config.base.clone(),
@@ -193,7 +189,7 @@ impl MemoryCopy for Qdrant {
         format!("{} {}", self.place.url, self.place.collection)
     }
 
-    fn look(&self, owner: [u8; 16]) -> BoxFuture<'_, Result<Standing, CopyError>> {
+    fn look(&self, owner: [u8; 16], known: Option<Edition>) -> BoxFuture<'_, Result<Standing, CopyError>> {
         Box::pin(async move {
             let look = async |client| collection::look(&client, &self.place.collection).await;
             let seen = match self.call((Waits::Nobody, LOOK), look).await {
@@ -204,7 +200,7 @@ impl MemoryCopy for Qdrant {
                 }
                 seen => seen?,
             };
-            let standing = collection::judge(&self.place, &seen, owner)?;
+            let standing = collection::judge(&self.place, &seen, owner, known)?;
             if standing != Standing::Nothing && !seen.has_index() {
                 let index = async |client| collection::index_persons(&client, &self.place.collection).await;
                 self.call((Waits::Nobody, CHANGE), index).await?;
@@ -213,12 +209,12 @@ impl MemoryCopy for Qdrant {
         })
     }
 
-    fn begin(&self, marks: Marks, force: bool) -> BoxFuture<'_, Result<(), CopyError>> {
+    fn begin(&self, owner: [u8; 16], new: Edition, force: bool) -> BoxFuture<'_, Result<(), CopyError>> {
         Box::pin(async move {
             if !force {
-                self.look(marks.owner).await?;
+                self.look(owner, None).await?;
             }
-            let begin = async |client| collection::begin(&client, &self.place, marks).await;
+            let begin = async |client| collection::begin(&client, &self.place, owner, new).await;
             self.call((Waits::Nobody, CHANGE), begin).await
         })
     }

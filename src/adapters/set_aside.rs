@@ -21,6 +21,9 @@ use crate::domain::clock::Timestamp;
 /// What belongs to a database: the file itself, then its sidecars.
 const PARTS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
+/// The directory that going back puts the other database in has the name of the one that comes back, and this.
+pub const UNDONE: &str = "-undone";
+
 /// What is written there has less than a tenth of it.
 const LARGEST_MARKER: u64 = 4096;
 
@@ -159,7 +162,8 @@ pub fn older(dir: &DataDir, now: Timestamp, keep: Duration) -> Result<Vec<String
     Ok(old.map(|(name, _)| name).collect())
 }
 
-/// The names of the databases that were set aside, and when.
+/// The names of the databases that were set aside, and when: by their names, and where somebody went back to the one from
+/// before, when they put the other one away.
 ///
 /// # Errors
 /// What the disk says.
@@ -189,9 +193,14 @@ fn named_by_time(
         let entry = entry.naming("list", &place)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let moment = name.split('-').next().unwrap_or_default();
-        if let Some(at) = Timestamp::parse_compact(moment)
+        if let Some(mut at) = Timestamp::parse_compact(moment)
             && wanted(entry.file_type().naming("look at", &entry.path())?)
         {
+            if name.ends_with(UNDONE) {
+                // It has the name of the restore; what changed it last is what was moved into it.
+                let changed = entry.metadata().and_then(|meta| meta.modified());
+                at = at.max(Timestamp::from_system(changed.naming("look at", &entry.path())?));
+            }
             found.push((name, at));
         }
     }

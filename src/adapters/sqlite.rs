@@ -27,7 +27,8 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("migrations/0004_access.sql")),
     M::up(include_str!("migrations/0005_summaries.sql")),
     M::up(include_str!("migrations/0006_memories.sql")),
-    M::up(include_str!("migrations/0007_memory_copy.sql")),
+    M::up(include_str!("migrations/0007_vectors.sql")),
+    M::up(include_str!("migrations/0008_memory_copy.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 

@@ -114,20 +114,28 @@ pub struct Ask {
     path: String,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
+    within: Option<Duration>,
 }
 
 impl Ask {
     /// Reads what is at `path` below the base.
     #[must_use]
     pub fn get(path: &str) -> Self {
-        Self { method: Method::GET, path: path.to_owned(), headers: Vec::new(), body: Bytes::new() }
+        let (headers, body) = (Vec::new(), Bytes::new());
+        Self { method: Method::GET, path: path.to_owned(), headers, body, within: None }
     }
 
     /// Sends `body` to `path` below the base.
     #[must_use]
     pub fn post(path: &str, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
         let headers = vec![(CONTENT_TYPE, content_type)];
-        Self { method: Method::POST, path: path.to_owned(), headers, body: body.into() }
+        Self { method: Method::POST, path: path.to_owned(), headers, body: body.into(), within: None }
+    }
+
+    /// Answered in so long, or of no use: shorter than [`Patience::total`].
+    #[must_use]
+    pub fn within(self, total: Duration) -> Self {
+        Self { within: Some(total), ..self }
     }
 
     /// With one header more.
@@ -171,7 +179,8 @@ impl Upstream {
     /// # Errors
     /// See [`UpstreamError`]; an answer that is no success is one, too.
     pub async fn send(&self, ask: &Ask, repeat: Repeat) -> Result<Reply, UpstreamError> {
-        let deadline = Instant::now() + self.setup.patience.total;
+        let total = self.setup.patience.total;
+        let deadline = Instant::now() + ask.within.map_or(total, |within| within.min(total));
         let call = self.breaker.begin(Instant::now()).map_err(|retry_after| {
             self.counts.add(CallEnd::CircuitOpen);
             UpstreamError::CircuitOpen { retry_after }

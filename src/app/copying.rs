@@ -171,8 +171,14 @@ impl App {
         }
     }
 
-    /// A memory was changed.
+    /// A memory was changed: its meaning is to be known, and its copy to be carried.
     pub(crate) fn memories_changed(&self) {
+        self.meanings.wake();
+        self.index_changed();
+    }
+
+    /// What memories are found by was changed.
+    pub(crate) fn index_changed(&self) {
         if let Some(copying) = &self.copying {
             copying.wake();
         }

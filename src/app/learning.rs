@@ -1,24 +1,38 @@
-//! What is learned from turns: beside the replies, one turn after the other, in the order in which they were kept.
+//! What is learned from turns: beside the replies, one turn after the other, in the order in which they were kept. The small model
+//! decides what is worth it, where there is one; else rules do.
 //!
 //! That a turn is still to be learned from is kept with the turn, and struck off in the transaction that keeps what it tells: a
 //! crash loses nothing and repeats nothing. What cannot be kept now, because the disk is low or the database busy, is tried again.
 //!
-//! Bounds: one turn at a time; 5 statements of a message.
+//! | what happens to the model | what becomes of the turn |
+//! |---|---|
+//! | it answers with something else than was asked for | it is asked again, up to three times in all; then the rules decide |
+//! | it cannot be reached, refuses, is silent | the turn waits and it is tried again, until five minutes after the turn; then the rules decide |
+//! | meanwhile the turn is deleted, forgotten, or its person erased | its answer is thrown away |
+//!
+//! Bounds: one turn at a time; 5 memories of a message.
 
 use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::Notify;
 
-use crate::adapters::learning_store::{self, Kept};
+use crate::adapters::learning_store::{self, Kept, Lesson, ToLearn};
 use crate::app::{App, AppError};
+use crate::domain::chat::{ChatError, SmallModel};
 use crate::domain::clock::Timestamp;
-use crate::domain::memory::learning::learned;
+use crate::domain::memory::extraction;
+use crate::domain::memory::learning::{learned, sameness};
 use crate::domain::memory::wishes::Wish;
+use crate::domain::memory::words::terms;
 use crate::domain::session::SessionId;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// So often a model may answer with something else.
+const MOST_WRONG: u32 = 3;
+/// So long a model that is down is waited for.
+const WAITED_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// Wakes whoever learns.
 #[derive(Default)]
@@ -33,7 +47,7 @@ impl Learner {
     }
 }
 
-/// How often what became of the statements of one turn.
+/// How often what became of the lessons of one turn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Learned {
     added: u64,
@@ -41,12 +55,41 @@ struct Learned {
     superseded: u64,
 }
 
+/// Why nothing was learned from a turn yet.
+#[derive(Debug, thiserror::Error)]
+enum NotLearned {
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error(transparent)]
+    Model(#[from] ChatError),
+    #[error("the model's answer is not what was asked for")]
+    Wrong,
+}
+
+/// How often the model has answered with something else for one turn.
+#[derive(Default)]
+struct Tries {
+    turn: Option<i64>,
+    wrong: u32,
+}
+
+impl Tries {
+    /// True when it is the last one.
+    fn count(&mut self, turn: &ToLearn) -> bool {
+        if self.turn.replace(turn.key) != Some(turn.key) {
+            self.wrong = 0;
+        }
+        self.wrong += 1;
+        self.wrong >= MOST_WRONG
+    }
+}
+
 impl App {
     /// Learns from the turns that are still to be learned from, and from each that comes. Goes on until it is dropped.
     pub async fn learn(&self) {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut tries) = (FIRST_PAUSE, Tries::default());
         loop {
-            match self.learn_from_one().await {
+            match self.learn_from_one(&mut tries).await {
                 Ok(true) => pause = FIRST_PAUSE,
                 Ok(false) => self.learner.turns.notified().await,
                 Err(error) => {
@@ -59,19 +102,20 @@ impl App {
     }
 
     /// False when there is nothing to be learned from.
-    async fn learn_from_one(&self) -> Result<bool, AppError> {
-        let waits =
-            self.database.read("look for a turn to learn from", |db| Ok(learning_store::next(db)?.is_some()));
-        if !waits.await? {
-            return Ok(false);
-        }
+    async fn learn_from_one(&self, tries: &mut Tries) -> Result<bool, NotLearned> {
+        let next = self.database.read("look for a turn to learn from", learning_store::next);
+        let Some(turn) = next.await.map_err(AppError::from)? else { return Ok(false) };
         self.room_to_grow()?;
+        let lessons = match self.small_model.as_deref() {
+            Some(model) => self.lessons(model, &turn, tries).await?,
+            None => by_rules(&turn),
+        };
         let (most, now) = (self.limits.max_memories_per_person, self.clock.now());
-        let learned = self.database.write("learn from a turn", move |db| learn_next(db, most, now)).await?;
+        let keep = move |db: &Connection| keep(db, &turn, &lessons, most, now);
+        let learned = self.database.write("learn from a turn", keep).await.map_err(AppError::from)?;
         self.memories_changed();
-        if let Some(Learned { added, said_again, superseded }) =
-            learned.filter(|learned| *learned != Learned::default())
-        {
+        if learned != Learned::default() {
+            let Learned { added, said_again, superseded } = learned;
             tracing::info!(
                 event = "learned",
                 added,
@@ -80,31 +124,94 @@ impl App {
                 "Something was learned from a turn"
             );
         }
-        Ok(learned.is_some())
+        Ok(true)
+    }
+
+    /// What the model, or in its place the rules, make of a turn.
+    async fn lessons(
+        &self,
+        model: &dyn SmallModel,
+        turn: &ToLearn,
+        tries: &mut Tries,
+    ) -> Result<Vec<Lesson>, NotLearned> {
+        let (asked, now) = (turn.clone(), self.clock.now());
+        let around = move |db: &Connection| learning_store::around(db, &asked, now);
+        let around = self.database.read("read what is known", around).await.map_err(AppError::from)?;
+        let notes: Vec<_> = around.known.iter().map(|memory| memory.text.clone()).collect();
+        let request = extraction::request(&notes, around.before.as_deref(), &turn.said);
+        let answer = match model.complete(request).await {
+            Ok(answer) => answer,
+            Err(error) if now.since(turn.said_at) < WAITED_FOR => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(event = "learned_by_rules", error = %error, "A turn has waited long for the model: the rules decide");
+                return Ok(by_rules(turn));
+            }
+        };
+        let Some(facts) = extraction::read(&answer, notes.len()) else {
+            if !tries.count(turn) {
+                return Err(NotLearned::Wrong);
+            }
+            tracing::warn!(
+                event = "learned_by_rules",
+                "The model's answers are not what was asked for: the rules decide"
+            );
+            return Ok(by_rules(turn));
+        };
+        let lessons = facts.into_iter().map(|fact| Lesson {
+            replaces: fact.replaces.iter().filter_map(|place| around.known.get(*place).cloned()).collect(),
+            text: fact.text,
+        });
+        Ok(lessons.filter(|lesson| is_told(&turn.said, &lesson.text, &notes)).collect())
     }
 }
 
-fn learn_next(db: &Connection, most: u32, now: Timestamp) -> rusqlite::Result<Option<Learned>> {
-    let Some(turn) = learning_store::next(db)? else { return Ok(None) };
+/// False for what was known and is only repeated from the notes, with no word of what was said.
+fn is_told(said: &str, text: &str, notes: &[String]) -> bool {
+    let said = terms(said);
+    let known = sameness(text);
+    notes.iter().all(|note| sameness(note) != known) || terms(text).iter().any(|word| said.contains(word))
+}
+
+/// What the rules make of a turn.
+fn by_rules(turn: &ToLearn) -> Vec<Lesson> {
+    let told = learned(&turn.said).into_iter();
+    told.map(|statement| Lesson { text: statement.text, replaces: Vec::new() }).collect()
+}
+
+/// Keeps what a turn tells, and strikes it off; nothing when it does not wait any more.
+fn keep(
+    db: &Connection,
+    turn: &ToLearn,
+    lessons: &[Lesson],
+    most: u32,
+    now: Timestamp,
+) -> rusqlite::Result<Learned> {
     let mut counts = Learned::default();
-    for statement in learned(&turn.said) {
-        match learning_store::keep(db, &turn, &statement.text, most, now)? {
-            Kept::Added => counts.added += 1,
+    if !learning_store::still_waits(db, turn)? {
+        return Ok(counts);
+    }
+    for lesson in lessons {
+        match learning_store::keep(db, turn, lesson, most, now)? {
             Kept::SaidAgain => counts.said_again += 1,
-            Kept::InPlaceOf(others) => {
+            Kept::Added(others) => {
                 counts.added += 1;
                 counts.superseded += others;
             }
         }
     }
-    learning_store::strike_off(db, &turn)?;
-    Ok(Some(counts))
+    learning_store::strike_off(db, turn, now)?;
+    Ok(counts)
 }
 
-/// Learns from all turns that are still to be learned from, in the caller's transaction: they are few.
-pub(crate) fn learn_all(db: &Connection, most: u32, now: Timestamp) -> rusqlite::Result<()> {
-    while learn_next(db, most, now)?.is_some() {}
-    Ok(())
+/// Learns, by rules, from what still waits in a session that is about to go, in the caller's transaction.
+pub(crate) fn learn_session(
+    db: &Connection,
+    session: i64,
+    most: u32,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let waiting = learning_store::waiting_in(db, session)?;
+    waiting.iter().try_for_each(|turn| keep(db, turn, &by_rules(turn), most, now).map(drop))
 }
 
 /// What a person who is remembered wants to be done with a turn that was just kept.
@@ -115,8 +222,6 @@ pub(crate) struct Heard {
     pub(crate) wish: Wish,
     /// Nothing in it is worth keeping.
     pub(crate) tells_nothing: bool,
-    /// As many memories a person may have.
-    pub(crate) most: u32,
     /// When.
     pub(crate) now: Timestamp,
 }
@@ -124,14 +229,14 @@ pub(crate) struct Heard {
 /// Does what is wished, in the transaction that keeps the turn; returns how many memories were forgotten.
 pub(crate) fn heed(db: &Connection, session: SessionId, heard: &Heard) -> rusqlite::Result<u64> {
     match &heard.wish {
-        // The rules find nothing in most messages, and tell so at once.
+        // Where the rules decide they find nothing in most messages, and tell so at once.
         Wish::Learn if heard.tells_nothing => Ok(0),
         Wish::Learn => learning_store::note(db, session).map(|()| 0),
         Wish::NotThis => Ok(0),
         Wish::ForgetBefore => learning_store::forget_before(db, session),
         Wish::Forget(text) => {
             // What is still to be learned may tell it again.
-            learn_all(db, heard.most, heard.now)?;
+            learning_store::note_unwanted(db, heard.person, text)?;
             learning_store::forget_like(db, heard.person, text, heard.now)
         }
     }

@@ -13,7 +13,7 @@ use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::ranking::Question;
 use crate::domain::memory::words::terms;
-use crate::domain::memory::{Found, MAX_SOURCE_CHARS, MAX_TEXT_CHARS, Memory, MemoryId};
+use crate::domain::memory::{Found, MAX_QUESTION_CHARS, MAX_SOURCE_CHARS, MAX_TEXT_CHARS, Memory, MemoryId};
 use crate::domain::person::Person;
 use crate::domain::session::PublicId;
 
@@ -86,16 +86,15 @@ impl App {
     /// The best `limit` of a person's memories for what is asked, best first.
     ///
     /// # Errors
-    /// [`AppError::Invalid`] for a question longer than `MAX_MESSAGE_CHARS`.
+    /// [`AppError::Invalid`] for a question longer than [`MAX_QUESTION_CHARS`].
     pub async fn recall(&self, person: Person, asked: &str, limit: usize) -> Result<Vec<Found>, AppError> {
-        let most = self.limits.max_message_chars;
-        if asked.chars().count() > most {
-            return Err(AppError::Invalid {
-                field: "q",
-                message: format!("must have at most {most} characters"),
-            });
+        if asked.chars().count() > MAX_QUESTION_CHARS {
+            let message = format!("must have at most {MAX_QUESTION_CHARS} characters");
+            return Err(AppError::Invalid { field: "q", message });
         }
-        let search = self.search_for(Question::new(&terms(asked)), limit);
+        let meaning = self.meaning_of(person, asked).await;
+        let question = Question::new(&terms(asked)).meaning_also(meaning.unwrap_or_default());
+        let search = self.search_for(question, limit);
         let begin = search.clone();
         let begin = move |db: &Connection| {
             if !person_store::is_there(db, person)? {

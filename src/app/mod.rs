@@ -8,6 +8,7 @@ use crate::adapters::database::Database;
 use crate::config::{LimitsConfig, RetentionConfig, SummaryConfig};
 use crate::domain::chat::{ChatModel, Persona, SmallModel};
 use crate::domain::clock::Clock;
+use crate::domain::embedding::Embedder;
 use crate::domain::memory::copy::MemoryCopy;
 use crate::domain::speech::{Synthesizer, Transcriber};
 use crate::domain::upstream::Upstream;
@@ -21,6 +22,7 @@ pub mod health;
 pub mod house;
 pub mod inventory;
 mod learning;
+mod meanings;
 pub mod memories;
 pub mod memory_status;
 pub mod outbox;
@@ -64,6 +66,8 @@ pub struct App {
     pub(crate) probe: health::Probe,
     pub(crate) learner: learning::Learner,
     pub(crate) copying: Option<copying::Copying>,
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
+    pub(crate) meanings: meanings::Meanings,
     pub(crate) lookout: Arc<house::Lookout>,
 }
 
@@ -81,6 +85,8 @@ pub struct Parts {
     pub transcriber: Option<Arc<dyn Transcriber>>,
     /// Who speaks; `None`: nobody.
     pub synthesizer: Option<Arc<dyn Synthesizer>>,
+    /// Who makes vectors of memories; `None`: they are found by their words alone.
+    pub embedder: Option<Arc<dyn Embedder>>,
     /// Who sums up what was said long ago; `None`: nobody does.
     pub small_model: Option<Arc<dyn SmallModel>>,
     /// When that is done.
@@ -131,6 +137,8 @@ impl App {
             probe: health::Probe::default(),
             learner: learning::Learner::default(),
             copying,
+            embedder: parts.embedder,
+            meanings: meanings::Meanings::default(),
             lookout: Arc::new(house::Lookout::new(runtime)),
         }
     }

@@ -6,7 +6,7 @@
 //! filled from the truth, beside the changes that go on.
 //!
 //! Only one process carries: the server, or `companion-maint` while there is none. Bounds: 64 changes, or 256 memories of
-//! a new copy, at once; 100,000 changes wait, of more a new copy is made instead (`migrations/0007_memory_copy.sql`).
+//! a new copy, at once; 100,000 changes wait, of more a new copy is made instead (`migrations/0008_memory_copy.sql`).
 
 use std::sync::Arc;
 
@@ -77,18 +77,22 @@ impl Carrier {
     /// When it cannot be used now, or without people.
     pub async fn stand(&self, force: bool) -> Result<(), CarryError> {
         let place = self.copy.place();
-        let known = self.database.write("want a copy of memories", move |db| copy_store::want(db, &place));
-        let known = known.await?;
-        match self.copy.look(known.owner).await {
-            Ok(Standing::Ours(there)) if known.generation == Some(there) => return Ok(()),
+        let want = move |db: &rusqlite::Connection| {
+            Ok((copy_store::want(db, &place)?.owner, copy_store::edition(db)?))
+        };
+        let (owner, known) = self.database.write("want a copy of memories", want).await?;
+        match self.copy.look(owner, known).await {
+            Ok(Standing::Ours(there)) if known.is_some_and(|known| known.generation == there) => {
+                return Ok(());
+            }
             Ok(Standing::Ours(_) | Standing::Nothing) => {}
-            Err(CopyError::Anothers(_) | CopyError::Shape { .. }) if force => {}
+            Err(CopyError::Anothers(_)) if force => {}
             Err(error) => return Err(error.into()),
         }
         let generation = *PublicId::random().as_bytes();
         let begin = move |db: &rusqlite::Connection| copy_store::begin(db, generation);
-        let marks = self.database.write("begin a copy of memories", begin).await?;
-        self.copy.begin(marks, force).await?;
+        let new = self.database.write("begin a copy of memories", begin).await?;
+        self.copy.begin(owner, new, force).await?;
         tracing::info!(event = "memory_copy_begun", "A copy of the index of memories is begun in Qdrant");
         Ok(())
     }

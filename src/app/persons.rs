@@ -32,7 +32,8 @@ pub struct Visit {
 pub struct Erasure {
     /// When it happened.
     pub erased_at: Timestamp,
-    /// The day the last backup that still holds the person is rotated away; `null` when no backup does.
+    /// The day by which the last backup that still holds the person is gone, at the latest, also when an accident has it
+    /// guarded later; `null` when no backup does.
     pub backups_until: Option<String>,
 }
 

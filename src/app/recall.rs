@@ -5,8 +5,9 @@
 
 use rusqlite::Connection;
 
+use crate::adapters::copy_store::{self, Meant};
 use crate::adapters::sqlite::DbError;
-use crate::adapters::{copy_store, memory_store, outbox_store, person_store};
+use crate::adapters::{memory_store, outbox_store, person_store, vector_store};
 use crate::app::App;
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::Found;
@@ -17,7 +18,7 @@ use crate::domain::person::Person;
 /// A question that is to be answered by one person's memories.
 #[derive(Clone)]
 pub(crate) struct Search {
-    /// Its words.
+    /// Its words, and what it means.
     pub(crate) question: std::sync::Arc<Question>,
     /// The most that are wanted.
     pub(crate) limit: usize,
@@ -31,8 +32,8 @@ pub(crate) struct Search {
 pub(crate) enum Searched {
     /// To its end.
     Found(Vec<Found>),
-    /// The copy has all of this person's and is to be asked.
-    AskCopy(Person),
+    /// The copy has all of this person's and is to be asked, by this meaning, too.
+    AskCopy(Person, Option<Vec<f32>>),
 }
 
 impl Search {
@@ -41,14 +42,24 @@ impl Search {
     /// # Errors
     /// What `SQLite` says.
     pub(crate) fn begin(&self, db: &Connection, person: Person) -> rusqlite::Result<Searched> {
-        if self.copy_is_ready
-            && !self.question.is_empty()
-            && copy_store::state(db)?.is_whole()
-            && outbox_store::is_empty_for(db, person.key)?
-        {
-            return Ok(Searched::AskCopy(person));
+        if self.copy_is_ready && !self.question.is_empty() {
+            let copy = copy_store::state(db)?;
+            let dense = self.dense(db, copy.meant)?;
+            let can_ask = dense.is_some() || !self.question.terms().is_empty();
+            if can_ask && copy.is_whole() && outbox_store::is_empty_for(db, person.key)? {
+                return Ok(Searched::AskCopy(person, dense));
+            }
         }
         self.embedded(db, person).map(Searched::Found)
+    }
+
+    /// What the question means, if it can be compared with what is in the copy.
+    fn dense(&self, db: &Connection, meant: Option<Meant>) -> rusqlite::Result<Option<Vec<f32>>> {
+        let (Some(meaning), Some(meant)) = (self.question.meaning(), meant) else { return Ok(None) };
+        let numbers = meaning.vector.numbers();
+        let alike = vector_store::current(db, &meaning.model)? == Some(meant.model)
+            && u32::try_from(numbers.len()) == Ok(meant.dimensions);
+        Ok(alike.then(|| numbers.to_vec()))
     }
 
     fn embedded(&self, db: &Connection, person: Person) -> rusqlite::Result<Vec<Found>> {
@@ -57,7 +68,7 @@ impl Search {
 }
 
 impl App {
-    /// A search for the words of a question.
+    /// A search for the words of a question, and for what it means.
     pub(crate) fn search_for(&self, question: Question, limit: usize) -> Search {
         let copy_is_ready = self.copying.as_ref().is_some_and(|copying| copying.is_ready());
         Search { question: std::sync::Arc::new(question), limit, now: self.clock.now(), copy_is_ready }
@@ -73,15 +84,15 @@ impl App {
         searched: Searched,
     ) -> Result<(Vec<Found>, bool), DbError> {
         let without = self.copying.is_some() && !search.copy_is_ready;
-        let (person, copying) = match (searched, &self.copying) {
-            (Searched::AskCopy(person), Some(copying)) => (person, copying),
+        let (person, dense, copying) = match (searched, &self.copying) {
+            (Searched::AskCopy(person, dense), Some(copying)) => (person, dense, copying),
             (Searched::Found(found), _) => return Ok((found, without)),
-            (Searched::AskCopy(_), None) => return Ok((Vec::new(), true)),
+            (Searched::AskCopy(..), None) => return Ok((Vec::new(), true)),
         };
         let asked = Asked {
             person: person.id,
             terms: search.question.terms().to_vec(),
-            dense: None,
+            dense,
             limit: search.limit,
             now: search.now,
         };

@@ -187,7 +187,7 @@ impl App {
             let mut deleted = Deleted::default();
             if let Some(stored) = owned(db, person, id)? {
                 if keep_memories {
-                    learning::learn_all(db, most, now)?;
+                    learning::learn_session(db, stored.key, most, now)?;
                 } else {
                     deleted.memories = memory_store::forget_session(db, stored.key)?;
                 }

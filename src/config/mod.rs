@@ -11,6 +11,7 @@ use tracing::level_filters::LevelFilter;
 use crate::domain::backup::KeepRules;
 use crate::domain::retention::RetentionDays;
 
+mod embedding;
 mod maint;
 mod outside;
 mod persona;
@@ -22,6 +23,7 @@ mod server;
 mod settings;
 mod speech;
 
+pub use embedding::{EmbeddingConfig, MODEL_FILES};
 pub use maint::MaintConfig;
 pub use outside::{BreakerConfig, LlmConfig, OutsideConfig, SummaryConfig};
 pub use problems::Problems;

@@ -11,7 +11,9 @@ use crate::config::persona;
 use crate::config::problems::Problems;
 use crate::config::raw::{Flags, Given};
 use crate::config::read::Reader;
-use crate::config::{LogConfig, RetentionConfig, SpeechConfig, StorageConfig, speech};
+use crate::config::{
+    EmbeddingConfig, LogConfig, RetentionConfig, SpeechConfig, StorageConfig, embedding, speech,
+};
 use crate::domain::chat::Persona;
 use crate::domain::secret::Secret;
 
@@ -92,6 +94,8 @@ pub struct ServerConfig {
     pub access: AccessConfig,
     /// Hearing and speaking.
     pub speech: SpeechConfig,
+    /// Who makes vectors of memories; `None`: they are found by their words alone.
+    pub embedding: Option<EmbeddingConfig>,
     /// The services outside.
     pub outside: OutsideConfig,
     /// Who the companion is.
@@ -141,7 +145,9 @@ impl ServerConfig {
         let allowed_origins = reader.origins("ALLOWED_ORIGINS");
         let outside = outside::read(&mut reader);
         let speech = speech::speech(&mut reader, outside.llm.as_ref());
-        let paid: Vec<_> = outside.paid().into_iter().chain(speech.paid()).collect();
+        let embedding = embedding::read(&mut reader, outside.llm.as_ref());
+        let embeds = embedding.as_ref().and_then(EmbeddingConfig::paid);
+        let paid: Vec<_> = outside.paid().into_iter().chain(speech.paid()).chain(embeds).collect();
         refuse_to_pay_for_everyone(&mut reader, &host, &paid);
         let log = reader.log();
         let api_docs = reader.yes_or_no("ENABLE_API_DOCS", false);
@@ -160,6 +166,7 @@ impl ServerConfig {
                 allowed_origins,
                 access,
                 speech,
+                embedding,
                 outside,
                 persona,
                 log,
@@ -323,6 +330,45 @@ mod tests {
         }
         let open = load(None, &[&elevenlabs[..], &[("HOST", "0.0.0.0")]].concat(), &[]).unwrap_err();
         assert!(open.contains("ELEVENLABS_API_KEY at your cost"), "{open}");
+    }
+
+    #[test]
+    fn who_makes_vectors_follows_from_what_is_given() {
+        let embeds = |given: &[(&str, &str)]| load(None, given, &[]).map(|config| config.embedding);
+        assert_eq!(embeds(&[]), Ok(None));
+        let there = ("EMBEDDING_BASE_URL", "http://127.0.0.1:11434/v1");
+        let named = ("EMBEDDING_MODEL_NAME", "all-minilm");
+        let told = format!("{:?}", embeds(&[there, named, ("EMBEDDING_API_KEY", "secret")]).unwrap());
+        assert!(told.contains("11434") && told.contains("all-minilm") && !told.contains("secret"), "{told}");
+        let model = [("LLM_BASE_URL", there.1), ("LLM_API_KEY", "secret"), named];
+        let shared = embeds(&[&model[..], &[there]].concat()).unwrap();
+        assert!(matches!(shared, Some(EmbeddingConfig::Api { key: Some(_), .. })), "the same place");
+        let other = ("EMBEDDING_BASE_URL", "http://other:11434/v1");
+        let other = embeds(&[&model[..], &[other]].concat()).unwrap();
+        assert!(
+            matches!(other, Some(EmbeddingConfig::Api { key: None, .. })),
+            "a key is only for its own place"
+        );
+        let dir = tempfile::tempdir().unwrap();
+        let directory = ("EMBEDDING_MODEL_DIR", dir.path().to_str().unwrap());
+        for (wrong, part) in [
+            (vec![there], "needs EMBEDDING_MODEL_NAME"),
+            (vec![named], "need EMBEDDING_BASE_URL"),
+            (vec![("EMBEDDING_API_KEY", "secret")], "need EMBEDDING_BASE_URL"),
+            (vec![there, named, directory], "keep one"),
+            (vec![directory], "there is no file config.json"),
+            (
+                vec![there, named, ("EMBEDDING_API_KEY", "secret"), ("HOST", "0.0.0.0")],
+                "EMBEDDING_API_KEY at your cost",
+            ),
+        ] {
+            let told = embeds(&wrong).unwrap_err();
+            assert!(told.contains(part) && !told.contains("secret"), "{told}");
+        }
+        for name in crate::config::MODEL_FILES {
+            std::fs::write(dir.path().join(name), "x").unwrap();
+        }
+        assert!(matches!(embeds(&[directory]), Ok(Some(EmbeddingConfig::Directory(_)))));
     }
 
     #[test]

@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 71] = [
+pub(crate) const SETTINGS: [Setting; 75] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -131,7 +131,11 @@ pub(crate) const SETTINGS: [Setting; 71] = [
         meaning: "the predecessor's name for LLM_API_KEY",
     },
     setting("TEXT_MODEL_NAME", "llama-3.3-70b-versatile", "the model that answers"),
-    setting("SMALL_TEXT_MODEL_NAME", "llama-3.1-8b-instant", "the model that sums up what was said long ago"),
+    setting(
+        "SMALL_TEXT_MODEL_NAME",
+        "llama-3.1-8b-instant",
+        "the model that sums up what was said long ago and decides what is remembered",
+    ),
     setting("WORKFLOW_TIMEOUT_SECONDS", "60", "an answer that takes longer in all is given up"),
     setting(
         "LLM_TIMEOUT_SECONDS",
@@ -168,6 +172,23 @@ pub(crate) const SETTINGS: [Setting; 71] = [
         "MAX_MEMORIES_PER_PERSON",
         "10000",
         "memories of one person; for one more the least useful one goes, which the export tells",
+    ),
+    setting(
+        "EMBEDDING_BASE_URL",
+        "",
+        "an OpenAI-compatible API that makes vectors of what is remembered and asked, so that memories are found by their meaning, too",
+    ),
+    Setting {
+        name: "EMBEDDING_API_KEY",
+        alias: Some("EMBEDDING_API_KEY_FILE"),
+        default: "",
+        meaning: "the key that is sent there, or the file that holds it; unset, the model's where that is the same place",
+    },
+    setting("EMBEDDING_MODEL_NAME", "", "which of its models; another one makes all vectors anew"),
+    setting(
+        "EMBEDDING_MODEL_DIR",
+        "",
+        "in its place a model in this process: a directory with `config.json`, `tokenizer.json` and `model.safetensors` of a BERT",
     ),
     setting(
         "QDRANT_URL",

@@ -103,6 +103,13 @@ impl KeepRules {
         by_period.into_iter().fold(stay(self.newest.get(), DAY, taken), Duration::max)
     }
 
+    /// The same whatever comes: an accident on its last day has it guarded for [`GUARDED_FOR`], and then it stays until
+    /// the next one is made.
+    #[must_use]
+    pub fn longest_guarded(&self, taken: &[Timestamp]) -> Duration {
+        self.longest(taken) + GUARDED_FOR + slowest(taken, LAST, DAY)
+    }
+
     /// The same in whole days, for the backups of these names (newest first): what lies in the future counts for no rule,
     /// and the present ones may stay so much longer as the newest lies ahead.
     #[must_use]
@@ -110,7 +117,7 @@ impl KeepRules {
         let ahead = names.first().map_or(Duration::ZERO, |newest| newest.taken.since(now));
         let past: Vec<_> =
             names.iter().filter(|name| !is_from_the_future(**name, now)).map(|name| name.taken).collect();
-        (self.longest(&past) + ahead).as_secs().div_ceil(DAY.as_secs())
+        (self.longest_guarded(&past) + ahead).as_secs().div_ceil(DAY.as_secs())
     }
 
     fn periods(&self) -> [Period; 3] {
@@ -143,11 +150,19 @@ struct Period {
     of: fn(Timestamp) -> String,
 }
 
+/// So many of the last backups tell when the next one comes.
+const LAST: u32 = 7;
+
 /// How long one of `count` stays when the next ones come at the slowest pace of these (newest first), or of `at_least`.
 fn stay(count: u32, at_least: Duration, taken: &[Timestamp]) -> Duration {
+    slowest(taken, count, at_least).saturating_mul(count)
+}
+
+/// The longest time between any two of the last `count` of these (newest first) that follow each other, or `at_least`.
+fn slowest(taken: &[Timestamp], count: u32, at_least: Duration) -> Duration {
     let gaps = taken.iter().zip(taken.iter().skip(1)).map(|(newer, older)| newer.since(*older));
     let counted = gaps.take(usize::try_from(count).unwrap_or(usize::MAX));
-    counted.fold(at_least, Duration::max).saturating_mul(count)
+    counted.fold(at_least, Duration::max)
 }
 
 fn keep_newest_of_each(period: &Period, taken: &[Timestamp], reasons: &mut [Vec<String>]) {
@@ -261,22 +276,38 @@ mod tests {
         assert_eq!(rules(1, 0, 0, 12).longest(&weekly), DAY * 35 * 12);
     }
 
+    /// A backup of which is known until when it is guarded, and how long it was to stay when it was made.
+    struct Promised {
+        at: Timestamp,
+        guarded_until: Option<Timestamp>,
+        longest: Duration,
+    }
+
     /// Backups at these hours, one after the other, each followed by a rotation: of each one that went, how long it had
-    /// stayed and what was promised when it was made. The first hundred only set the pace.
-    fn rotated(rules: KeepRules, hours: impl IntoIterator<Item = u64>) -> Vec<(Duration, Duration)> {
-        let (mut shelf, mut gone): (Vec<(Timestamp, Duration)>, _) = (Vec::new(), Vec::new());
+    /// stayed and what was promised when it was made. The first hundred only set the pace. With `accidents` each one is
+    /// guarded when it is about to go.
+    fn rotated(
+        rules: KeepRules,
+        accidents: bool,
+        hours: impl IntoIterator<Item = u64>,
+    ) -> Vec<(Duration, Duration)> {
+        let (mut shelf, mut gone): (Vec<Promised>, _) = (Vec::new(), Vec::new());
         for (number, hour) in hours.into_iter().enumerate() {
             let now = day(0).later_by(Duration::from_secs(60 * 60 * hour));
-            shelf.insert(0, (now, Duration::MAX));
-            let taken: Vec<_> = shelf.iter().map(|(at, _)| *at).collect();
+            shelf.insert(0, Promised { at: now, guarded_until: None, longest: Duration::MAX });
+            let taken: Vec<_> = shelf.iter().map(|backup| backup.at).collect();
             if number >= 100 {
-                shelf[0].1 = rules.longest(&taken);
+                let longest = if accidents { KeepRules::longest_guarded } else { KeepRules::longest };
+                shelf[0].longest = longest(&rules, &taken);
             }
             let mut why = rules.reasons(&taken).into_iter();
-            shelf.retain(|(at, promised)| {
-                let stays = !why.next().unwrap().is_empty();
-                if !stays && *promised < Duration::MAX {
-                    gone.push((now.since(*at), *promised));
+            shelf.retain_mut(|backup| {
+                let mut stays = !why.next().unwrap().is_empty();
+                if !stays && accidents {
+                    stays = *backup.guarded_until.get_or_insert(now.later_by(GUARDED_FOR)) > now;
+                }
+                if !stays && backup.longest < Duration::MAX {
+                    gone.push((now.since(backup.at), backup.longest));
                 }
                 stays
             });
@@ -290,14 +321,18 @@ mod tests {
         let paces: [&[u64]; 7] = [&[1], &[24], &[23, 50], &[7 * 24], &[10 * 24], &[40 * 24], &[1, 2, 300]];
         for pace in paces {
             for rules in [rules(3, 0, 0, 0), rules(1, 14, 0, 0), rules(2, 0, 8, 0), rules(7, 14, 8, 3)] {
-                let hours = (0..1500).scan(0, |at, number: usize| {
-                    *at += pace[number % pace.len()];
-                    Some(*at)
-                });
-                let gone = rotated(rules, hours);
-                assert!(gone.len() > 900, "{pace:?} {rules:?}: nothing was rotated");
-                for (stayed, promised) in gone {
-                    assert!(stayed <= promised, "{pace:?} {rules:?}: {stayed:?} of {promised:?}");
+                // Of hourly ones 720 at a time would be guarded, which takes long to go through.
+                for accidents in [false, true].into_iter().filter(|accidents| !accidents || *pace != [1]) {
+                    let hours = (0..1500).scan(0, |at, number: usize| {
+                        *at += pace[number % pace.len()];
+                        Some(*at)
+                    });
+                    let gone = rotated(rules, accidents, hours);
+                    assert!(gone.len() > 900, "{pace:?} {rules:?} {accidents}: {} were rotated", gone.len());
+                    for (stayed, promised) in gone {
+                        let longest = format!("{pace:?} {rules:?} {accidents}: {stayed:?} of {promised:?}");
+                        assert!(stayed <= promised, "{longest}");
+                    }
                 }
             }
         }
@@ -305,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_promise_is_no_longer_than_the_pace_asks_for() {
-        let weekly = rotated(rules(1, 14, 0, 0), (0..300).map(|week| week * 7 * 24));
+        let weekly = rotated(rules(1, 14, 0, 0), false, (0..300).map(|week| week * 7 * 24));
         let longest = weekly.iter().max().unwrap();
         assert_eq!(*longest, (DAY * 98, DAY * 98));
     }

@@ -4,6 +4,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::session::{PublicId, SessionId};
 
 pub mod copy;
+pub mod extraction;
 pub mod learning;
 pub mod mixing;
 pub mod ranking;
@@ -16,6 +17,9 @@ pub type MemoryId = PublicId;
 
 /// The longest text of a memory, in characters.
 pub const MAX_TEXT_CHARS: usize = 2000;
+/// The longest question for memories, in characters: it is part of an address, where a character takes up to twelve bytes, and a header
+/// has 32 KiB.
+pub const MAX_QUESTION_CHARS: usize = 1000;
 /// The longest name of where a memory is from, in characters.
 pub const MAX_SOURCE_CHARS: usize = 200;
 

@@ -6,6 +6,7 @@ pub mod backup;
 pub mod chat;
 pub mod clock;
 pub mod crisis;
+pub mod embedding;
 pub mod heard;
 pub mod maintenance;
 pub mod memory;

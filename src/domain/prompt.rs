@@ -119,15 +119,20 @@ fn noted(mark: &str, lines: impl Iterator<Item = String>) -> Option<String> {
     (!lines.is_empty()).then(|| format!("{what}\n<{mark}>\n{}\n</{mark}>", lines.join("\n")))
 }
 
-/// So that no note can end its place or begin another one.
+/// So that no note can end its place or begin another one, nor hold what a reader does not see.
 pub(crate) fn one_line(text: &str, most_chars: usize) -> String {
-    let plain = text.chars().map(|c| match c {
+    let plain = text.chars().filter(|c| !is_hidden(*c)).map(|c| match c {
         '<' => '\u{2039}',
         '>' => '\u{203a}',
         c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => ' ',
         c => c,
     });
     plain.take(most_chars).collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Signs that turn the direction of writing, and tags: letters that nobody sees, and models read.
+const fn is_hidden(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use crate::adapters::backup_store::{self, BackupFile};
 use crate::adapters::backup_writer::{self, Backup, BackupError, Proven, Stage, StageTimes};
-use crate::adapters::installation::{self, Claim};
 use crate::adapters::set_aside;
 use crate::adapters::snapshot;
 use crate::adapters::sqlite::During;
@@ -90,8 +89,11 @@ pub struct Counts {
     pub kept: Vec<Kept>,
     /// Backups that went, or would.
     pub removed: Vec<String>,
-    /// The longest a backup made now can stay by these rules and at this pace; an erasure is promised by it.
+    /// The longest a backup made now can stay by these rules and at this pace, and guarded on its last day; an erasure is
+    /// promised by it.
     pub kept_at_most_days: Option<u64>,
+    /// The newest backup from before more than half of the rows went, when this run tells of it; it is guarded now.
+    pub most_rows_gone_since: Option<String>,
     /// Databases set aside by a restore that went, because their time was over.
     pub set_aside_removed: Vec<String>,
 }
@@ -107,21 +109,22 @@ fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Resu
     let rules = rules(job, options.keep);
     let into = match options.destination {
         Destination::Directory(asked) => asked.unwrap_or_else(|| job.dir.backups().to_owned()),
-        Destination::Pipe(pipe) => return into_pipe(job, pipe, counts),
+        Destination::Pipe(pipe) => return into_pipe(job, pipe, rules, counts),
     };
     if job.run.dry_run {
         return rehearse(job, &into, rules, counts);
     }
-    place::refuse_vanished(job, &into)?;
+    let anew = place::begins_anew(job, &into)?;
     job.dir.owner().create_dir(&into)?;
-    backup_writer::claim(&job.dir, &into, job.run.force)?;
+    let taken_over = place::is_taken_over(job, &into)?;
+    if taken_over {
+        guard_last(job, &into)?;
+    }
+    backup_writer::claim(&job.dir, &into, taken_over)?;
     // What was there before tells whether most rows have gone since.
     let before = Shelf::look(&into, job.now)?;
-    let doubt = check_fuse(job, rules);
     let proven = prove(job, &into)?;
     let richer = before.richer(proven.contents().rows());
-    // Before the new one has its name: the next run must not take these for ordinary ones.
-    guard_newest(job, &richer)?;
     let backup = observed(job, |observe| backup_writer::keep(proven, &job.dir, &into, job.now, observe))?;
     take_up(counts, &backup);
     let lists =
@@ -130,42 +133,72 @@ fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Resu
         // The backup is good; what goes with it is not complete.
         job.failed(into.display().to_string(), &error);
     }
-    doubt?;
     let shelf = Shelf::look(&into, job.now)?.with_made(&backup.path);
-    counts.kept_at_most_days = Some(shelf.longest_days(rules));
-    if let Some(before) = richer.first().filter(|_| !job.run.force) {
-        shelf.keep_all(job, before, counts);
-        return Ok(());
-    }
-    shelf.rotate(job, rules, counts);
-    counts.set_aside_removed = set_aside::remove_older(&job.dir, job.now, kept_aside(job))?;
-    Ok(())
+    settle(job, shelf, &Settling { rules, richer: &richer, forced: anew || taken_over }, counts)
 }
 
 /// A dry run: the same checks in the same order, and the same plan with the backup that would be made in it. What only
 /// the copy itself could tell, that it is whole, stays open.
 fn rehearse(job: &mut Job<'_>, into: &Path, rules: KeepRules, counts: &mut Counts) -> Result<(), MaintError> {
     backup_writer::try_place(&job.dir, into)?;
-    place::refuse_vanished(job, into)?;
-    if !job.run.force && installation::claim(&job.dir, into)? == Claim::Anothers {
-        return Err(BackupError::Anothers(into.to_owned()).into());
-    }
+    let forced = place::begins_anew(job, into)? || place::is_taken_over(job, into)?;
     let contents = snapshot::count(job.dir.database())?;
     counts.database_bytes = contents.bytes;
     counts.sessions = contents.sessions;
     counts.checkpoints = contents.checkpoints;
     counts.memories = contents.memories;
-    check_fuse(job, rules)?;
     let shelf = Shelf::look(into, job.now)?;
     let richer = shelf.richer(contents.rows());
     let shelf = shelf.with_one_more(job.dir.backup_recipient().is_some())?;
-    counts.kept_at_most_days = Some(shelf.longest_days(rules));
-    if let Some(before) = richer.first().filter(|_| !job.run.force) {
-        shelf.keep_all(job, before, counts);
+    settle(job, shelf, &Settling { rules, richer: &richer, forced }, counts)
+}
+
+/// Whether what the clock says is backed by what has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Clock {
+    Sure,
+    /// It is taken for right by `--force` alone: no guard is over by it.
+    Doubted,
+}
+
+/// What is to be settled once the backup is made.
+struct Settling<'a> {
+    rules: KeepRules,
+    /// Those from before most rows went, newest first.
+    richer: &'a [BackupFile],
+    /// `--force` was spent on the directory: it passes nothing else, and nothing is removed.
+    forced: bool,
+}
+
+/// Which of the backups stay. Only here, where a run that is not refused ends, are they marked as told of: what a refused
+/// run had seen would never be told.
+fn settle(
+    job: &mut Job<'_>,
+    shelf: Shelf<'_>,
+    on: &Settling<'_>,
+    counts: &mut Counts,
+) -> Result<(), MaintError> {
+    // In a directory that was just taken over the newest is guarded already: it is told of now or never.
+    let told_first = on.forced && !on.richer.is_empty();
+    let clock = if told_first { Clock::Doubted } else { check_fuse(job, on.rules, on.forced)? };
+    counts.kept_at_most_days = Some(shelf.longest_days(on.rules));
+    if let Some(before) = on.richer.first() {
+        counts.most_rows_gone_since = Some(before.name.to_string());
+        shelf.tell_of_loss(job, before, counts);
+        return if job.run.dry_run { Ok(()) } else { mark_told(job, on.richer) };
+    }
+    if on.forced {
+        shelf.keep_all("the directory was not this installation's before: this run removes nothing", counts);
         return Ok(());
     }
-    shelf.rotate(job, rules, counts);
-    counts.set_aside_removed = set_aside::older(&job.dir, job.now, kept_aside(job))?;
+    shelf.rotate(job, (on.rules, clock), counts);
+    clear_set_aside(job, counts)
+}
+
+/// Removes the databases that restores have set aside and whose time is over.
+fn clear_set_aside(job: &Job<'_>, counts: &mut Counts) -> Result<(), MaintError> {
+    let clear = if job.run.dry_run { set_aside::older } else { set_aside::remove_older };
+    counts.set_aside_removed = clear(&job.dir, job.now, kept_aside(job))?;
     Ok(())
 }
 
@@ -183,28 +216,45 @@ fn rules(job: &Job<'_>, keep: Keep) -> KeepRules {
     }
 }
 
-/// A backup for a pipe goes nowhere else: its copy lies in the data directory, and nothing is rotated.
-fn into_pipe(job: &Job<'_>, pipe: Box<dyn Write + '_>, counts: &mut Counts) -> Result<(), MaintError> {
+/// A backup for a pipe goes nowhere else: its copy lies in the data directory, and no backup is rotated. Whoever makes
+/// no others has databases set aside all the same.
+fn into_pipe(
+    job: &Job<'_>,
+    pipe: Box<dyn Write + '_>,
+    rules: KeepRules,
+    counts: &mut Counts,
+) -> Result<(), MaintError> {
     let place = backup_writer::own_place(&job.dir);
     if job.run.dry_run {
-        return backup_writer::try_place(&job.dir, &place).map_err(Into::into);
+        backup_writer::try_place(&job.dir, &place)?;
+    } else {
+        job.dir.owner().create_dir(&place)?;
+        let proven = prove(job, &place)?;
+        let backup = observed(job, |observe| backup_writer::stream(proven, job.now, pipe, observe))?;
+        take_up(counts, &backup);
     }
-    job.dir.owner().create_dir(&place)?;
-    let proven = prove(job, &place)?;
-    let backup = observed(job, |observe| backup_writer::stream(proven, job.now, pipe, observe))?;
-    take_up(counts, &backup);
+    if !set_aside::older(&job.dir, job.now, kept_aside(job))?.is_empty() {
+        check_fuse(job, rules, false)?;
+    }
+    clear_set_aside(job, counts)
+}
+
+/// Guards the newest of those with more than twice the rows, and marks the others as told of, with a time that is over:
+/// the next night goes on as usual.
+fn mark_told(job: &Job<'_>, richer: &[BackupFile]) -> Result<(), MaintError> {
+    // The newest last: whoever is killed before it is guarded begins again.
+    for (place, file) in richer.iter().enumerate().rev() {
+        let until = if place == 0 { job.now.later_by(GUARDED_FOR) } else { job.now };
+        backup_store::guard(file, until, job.dir.owner())?;
+    }
     Ok(())
 }
 
-/// Guards the newest of those with more than twice the rows. The others are marked as told of, with a time that is
-/// over, and so are all by `--force`: the next night goes on as usual.
-fn guard_newest(job: &Job<'_>, richer: &[BackupFile]) -> Result<(), MaintError> {
-    // The newest last: whoever is killed before it is guarded begins again.
-    for (place, file) in richer.iter().enumerate().rev() {
-        let guarded = place == 0 && !job.run.force;
-        let until = if guarded { job.now.later_by(GUARDED_FOR) } else { job.now };
-        backup_store::guard(file, until, job.dir.owner())?;
-    }
+/// Guards the last one of another installation, before its directory is taken over: nobody else has what is in it.
+fn guard_last(job: &Job<'_>, into: &Path) -> Result<(), MaintError> {
+    let shelf = Shelf::look(into, job.now)?;
+    let last = shelf.last();
+    last.map_or(Ok(()), |file| backup_store::guard(file, job.now.later_by(GUARDED_FOR), job.dir.owner()))?;
     Ok(())
 }
 
@@ -229,13 +279,15 @@ fn observed<T>(
     work(observe).map_err(Into::into)
 }
 
-/// A wrong clock must not rotate good backups away; it does not keep a new one from being made.
-fn check_fuse(job: &Job<'_>, rules: KeepRules) -> Result<(), MaintError> {
-    if job.run.force {
-        return Ok(());
-    }
+/// A wrong clock must not rotate good backups away; it does not keep a new one from being made. A `--force` that was
+/// `spent` on something else does not pass it.
+fn check_fuse(job: &Job<'_>, rules: KeepRules, spent: bool) -> Result<Clock, MaintError> {
     let witness = expiry_store::clock_witness(&job.db, job.last_success).during("find the newest turn")?;
-    check_clock(job.now, witness, DAY * rules.newest.get()).map_err(Into::into)
+    match check_clock(job.now, witness, DAY * rules.newest.get()) {
+        Ok(()) => Ok(Clock::Sure),
+        Err(_) if job.run.force && !spent => Ok(Clock::Doubted),
+        Err(doubt) => Err(doubt.into()),
+    }
 }
 
 fn take_up(counts: &mut Counts, backup: &Backup) {

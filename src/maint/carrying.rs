@@ -16,7 +16,7 @@ use crate::adapters::sqlite::During;
 use crate::adapters::upstream::BreakerSettings;
 use crate::app::outbox::{CARRYING, Carrier, Step};
 use crate::domain::memory::MemoryId;
-use crate::domain::memory::copy::{Copied, CopyError, MemoryCopy, Page, Standing};
+use crate::domain::memory::copy::{Copied, CopyError, Edition, MemoryCopy, Page, Standing};
 use crate::maint::compact;
 use crate::maint::{MaintError, Run};
 
@@ -48,7 +48,7 @@ impl Carrying {
     /// `None` when there is only the embedded index.
     pub(crate) fn new(run: &Run<'_>) -> Result<Option<Self>, MaintError> {
         let Some(config) = &run.config.qdrant else { return Ok(None) };
-        let copy = Qdrant::new(config, None, PATIENT)?;
+        let copy = Qdrant::new(config, PATIENT)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(MaintError::Runtime)?;
         Ok(Some(Self { copy, runtime }))
@@ -59,8 +59,8 @@ impl Carrying {
         self.copy.place()
     }
 
-    pub(crate) fn look(&self, owner: [u8; 16]) -> Result<Standing, CopyError> {
-        self.runtime.block_on(self.copy.look(owner))
+    pub(crate) fn look(&self, owner: [u8; 16], known: Option<Edition>) -> Result<Standing, CopyError> {
+        self.runtime.block_on(self.copy.look(owner, known))
     }
 
     pub(crate) fn page(&self, from: Option<MemoryId>, limit: u32) -> Result<Page, CopyError> {

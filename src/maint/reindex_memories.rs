@@ -106,9 +106,8 @@ fn copy(job: &Job<'_>, carrying: &Carrying, counts: &mut Counts) -> Result<(), M
     if !job.run.dry_run {
         // Not before it is known to be there: the one that is may be whole.
         let owner = copy_store::state(&job.db).during("read how the copy stands")?.owner;
-        let anew = match carrying.look(owner) {
+        let anew = match carrying.look(owner, None) {
             Ok(_) => Anew::Yes,
-            Err(CopyError::Shape { .. }) => Anew::Whatever,
             Err(CopyError::Anothers(_)) if job.run.force => Anew::Whatever,
             Err(error) => return Err(error.into()),
         };

@@ -26,8 +26,10 @@ use crate::domain::maintenance::{BACKUP_DB, JOBS, RESTORE_DB};
 use crate::maint::{MaintError, Outcome, Report, Run, item};
 
 mod choice;
+mod expiring;
 mod new_home;
 mod since;
+mod way_back;
 mod whose;
 
 pub(crate) use choice::Chosen;
@@ -64,6 +66,8 @@ pub struct Counts {
     pub memories: u64,
     /// True when it was proven whole.
     pub verified: bool,
+    /// Sessions of it that `cleanup-sessions` deletes within a day, unless they are used or the retention is raised.
+    pub would_expire: u64,
     /// People it still held who had asked to be forgotten, and were.
     pub erased_again: u64,
     /// True when an earlier restore that was interrupted had to be undone first.
@@ -117,12 +121,16 @@ pub fn run(run: &Run<'_>, options: &Options) -> Report<Counts> {
         Err(error) => (None, Err(error)),
     };
     let ended = ended.map_err(|error| run.stop.explain(error));
+    let made = counts.data_dir_made_for.take_if(|_| ended.is_err()).is_some();
+    if made {
+        new_home::unmake(&run.config.storage);
+    }
     let (outcome, errors) = match &ended {
         Ok(()) => (Outcome::Done, Vec::new()),
         Err(error) => (error.outcome(), vec![item(options.backup.clone(), error)]),
     };
     let report = Report::of(run, RESTORE_DB, (now, began), counts, (outcome, errors));
-    if let Some(entered) = entered.filter(|_| !run.dry_run) {
+    if let Some(entered) = entered.filter(|_| !run.dry_run && !made) {
         record(&entered.dir, outcome, &report);
     }
     report
@@ -189,6 +197,7 @@ fn restore(
     counts.checkpoints = unpacked.contents.checkpoints;
     counts.memories = unpacked.contents.memories;
     counts.database_bytes = unpacked.contents.bytes;
+    counts.would_expire = expiring::count(&run.config.retention, &unpacked.scratch.0, now)?;
     match dir {
         Some(dir) if !run.dry_run => {
             whose::go_on(dir, &chosen)?;
@@ -213,6 +222,7 @@ fn log_completed(counts: &Counts) {
         sessions = counts.sessions,
         checkpoints = counts.checkpoints,
         erased_again = counts.erased_again,
+        would_expire = counts.would_expire,
         set_aside = counts.set_aside,
         data_dir_made_for = counts.data_dir_made_for,
         "The backup is restored"
@@ -254,7 +264,7 @@ pub(crate) fn put_in_place(
     match proven {
         Ok(aside) => {
             set_aside::finish(dir)?;
-            counts.go_back = aside.as_deref().map(|aside| go_back(dir, aside));
+            counts.go_back = aside.as_deref().map(|aside| way_back::commands(dir, aside));
             counts.set_aside = aside.map(|aside| aside.display().to_string());
             Ok(())
         }
@@ -263,20 +273,6 @@ pub(crate) fn put_in_place(
             Err(error)
         }
     }
-}
-
-/// Shell commands that put the database from before back. Whoever runs them, the jobs have to be able to remove the
-/// directory they make once its time is over.
-fn go_back(dir: &DataDir, aside: &Path) -> String {
-    let whole =
-        |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
-    let (database, aside) = (whole(dir.database()), whole(aside));
-    let home = whole(dir.database().parent().unwrap_or(dir.root()));
-    format!(
-        "stop the server, then: mkdir -m 700 '{aside}-undone' && chown --reference='{home}' '{aside}-undone' && \
-         for part in '' -wal -shm -journal; do [ ! -e '{database}'$part ] || mv '{database}'$part '{aside}-undone/'; \
-         done && mv '{aside}/'* '{home}/'"
-    )
 }
 
 /// In the database that is there now: the restored one, or the one from before.

@@ -1,18 +1,26 @@
 //! The services outside, as the settings name them: one client for all, an upstream for each.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
+use crate::adapters::embedding::EmbeddingService;
+#[cfg(feature = "local-embeddings")]
+use crate::adapters::embedding::LocalModel;
 use crate::adapters::llm::LanguageModel;
 use crate::adapters::offline::OfflineCompanion;
 use crate::adapters::qdrant::Qdrant;
 use crate::adapters::speech::SpeechUpstreams;
 use crate::adapters::upstream::{BreakerSettings, Outbound, Patience, Setup, Upstream};
-use crate::config::{Hearing, LlmConfig, OutsideConfig, Speaking, SpeechApi, SpeechConfig};
+use crate::config::{
+    EmbeddingConfig, Hearing, LlmConfig, OutsideConfig, ServerConfig, Speaking, SpeechConfig,
+};
+use crate::domain::address::BaseUrl;
 use crate::domain::chat::{ChatModel, SmallModel};
 use crate::domain::clock::{Clock, SystemClock};
+use crate::domain::embedding::Embedder;
 use crate::domain::memory::copy::MemoryCopy;
 use crate::domain::secret::ApiKey;
 use crate::domain::upstream;
@@ -22,6 +30,8 @@ use crate::web::assets::{ASSETS, Assets};
 /// To wait for a free connection; longer, and people had better be told.
 const PLACE: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(5);
+/// For the vectors of memories, for which nobody waits.
+const EMBEDDING: Duration = Duration::from_secs(30);
 
 /// What tests put in the place of the real thing.
 pub struct Substitutes {
@@ -44,13 +54,14 @@ pub(super) struct Outside {
     pub(super) model: Arc<dyn ChatModel>,
     pub(super) speech: SpeechUpstreams,
     pub(super) small_model: Option<Arc<dyn SmallModel>>,
+    pub(super) embedder: Option<Arc<dyn Embedder>>,
     /// Where a copy of the index of memories is kept.
     pub(super) copy: Option<Arc<dyn MemoryCopy>>,
     /// All of them, to be looked at.
     pub(super) upstreams: Vec<Arc<dyn upstream::Upstream>>,
 }
 
-pub(super) fn build(config: &OutsideConfig, speech: &SpeechConfig) -> Result<Outside, StartupError> {
+pub(super) fn build(config: &ServerConfig) -> Result<Outside, StartupError> {
     let outbound = Outbound::new()?;
     let mut upstreams: Vec<Arc<dyn upstream::Upstream>> = Vec::new();
     let mut up = |setup: Setup| {
@@ -59,17 +70,27 @@ pub(super) fn build(config: &OutsideConfig, speech: &SpeechConfig) -> Result<Out
         upstreams.push(upstream.clone());
         upstream
     };
-    let llm = config.llm.as_ref().map(|llm| (up(setup_of(llm, config)), llm));
-    let stt = hears(config, speech).map(&mut up);
-    let tts = speaks(config, speech).map(&mut up);
+    let (settings, speech) = (&config.outside, &config.speech);
+    let llm = settings.llm.as_ref().map(|llm| (up(setup_of(llm, settings)), llm));
+    let stt = hears(settings, speech).map(&mut up);
+    let tts = speaks(settings, speech).map(&mut up);
     let speech = SpeechUpstreams { stt, tts };
-    let copy = copy(config, &mut upstreams)?;
+    let embedder =
+        config.embedding.as_ref().map(|embedding| embedder(embedding, settings, &mut up)).transpose()?;
+    let copy = copy(settings, &mut upstreams)?;
     let Some((upstream, llm)) = llm else {
-        return Ok(Outside { model: Arc::new(OfflineCompanion), speech, small_model: None, copy, upstreams });
+        return Ok(Outside {
+            model: Arc::new(OfflineCompanion),
+            speech,
+            small_model: None,
+            embedder,
+            copy,
+            upstreams,
+        });
     };
     let model = Arc::new(LanguageModel::new(upstream.clone(), llm.model.clone()));
     let small_model = LanguageModel::new(upstream, llm.small_model.clone());
-    Ok(Outside { model, speech, small_model: Some(Arc::new(small_model)), copy, upstreams })
+    Ok(Outside { model, speech, small_model: Some(Arc::new(small_model)), embedder, copy, upstreams })
 }
 
 fn copy(
@@ -77,7 +98,7 @@ fn copy(
     upstreams: &mut Vec<Arc<dyn upstream::Upstream>>,
 ) -> Result<Option<Arc<dyn MemoryCopy>>, StartupError> {
     let Some(qdrant) = &config.qdrant else { return Ok(None) };
-    let qdrant = Qdrant::new(qdrant, None, breaker(config))?;
+    let qdrant = Qdrant::new(qdrant, breaker(config))?;
     upstreams.push(qdrant.clone());
     Ok(Some(qdrant))
 }
@@ -86,12 +107,40 @@ fn breaker(config: &OutsideConfig) -> BreakerSettings {
     BreakerSettings { threshold: config.breaker.threshold, recovery: config.breaker.recovery }
 }
 
+fn embedder(
+    config: &EmbeddingConfig,
+    outside: &OutsideConfig,
+    up: &mut impl FnMut(Setup) -> Arc<Upstream>,
+) -> Result<Arc<dyn Embedder>, StartupError> {
+    match config {
+        EmbeddingConfig::Api { base, key, model } => {
+            let api = (base, key.as_ref().and_then(bearer));
+            Ok(Arc::new(EmbeddingService::new(
+                up(service_setup(("embedding", Some("models")), api, (EMBEDDING, outside))),
+                model,
+            )))
+        }
+        EmbeddingConfig::Directory(directory) => local(directory),
+    }
+}
+
+#[cfg(feature = "local-embeddings")]
+fn local(directory: &Path) -> Result<Arc<dyn Embedder>, StartupError> {
+    Ok(Arc::new(LocalModel::load(directory)?))
+}
+
+#[cfg(not(feature = "local-embeddings"))]
+fn local(_: &Path) -> Result<Arc<dyn Embedder>, StartupError> {
+    Err(StartupError::NoLocalModels)
+}
+
 fn hears(config: &OutsideConfig, speech: &SpeechConfig) -> Option<Setup> {
     match speech.hearing.as_ref()? {
         Hearing::Command(_) => None,
         Hearing::Api(api) => {
             let key = api.key.as_ref().and_then(bearer);
-            Some(speech_setup(("stt", Some("models")), api, key, (speech.hearing_timeout, config)))
+            let patience = (speech.hearing_timeout, config);
+            Some(service_setup(("stt", Some("models")), (&api.base, key), patience))
         }
     }
 }
@@ -102,7 +151,7 @@ fn speaks(config: &OutsideConfig, speech: &SpeechConfig) -> Option<Setup> {
         Speaking::Command(_) => None,
         Speaking::OpenAi(api) => {
             let key = api.key.as_ref().and_then(bearer);
-            Some(speech_setup(("tts", Some("models")), api, key, patience))
+            Some(service_setup(("tts", Some("models")), (&api.base, key), patience))
         }
         Speaking::ElevenLabs(api) => {
             let key = api.key.as_ref().and_then(|key| {
@@ -110,20 +159,19 @@ fn speaks(config: &OutsideConfig, speech: &SpeechConfig) -> Option<Setup> {
                 value.set_sensitive(true);
                 Some((HeaderName::from_static("xi-api-key"), value))
             });
-            Some(speech_setup(("tts", Some("v1/models")), api, key, patience))
+            Some(service_setup(("tts", Some("v1/models")), (&api.base, key), patience))
         }
     }
 }
 
-fn speech_setup(
+fn service_setup(
     (name, probe): (&'static str, Option<&'static str>),
-    api: &SpeechApi,
-    key: Option<(HeaderName, HeaderValue)>,
+    (base, key): (&BaseUrl, Option<(HeaderName, HeaderValue)>),
     (total, config): (Duration, &OutsideConfig),
 ) -> Setup {
     Setup {
         name,
-        base: api.base.clone(),
+        base: base.clone(),
         key,
         probe,
         most_connections: config.most_connections,

@@ -18,6 +18,9 @@ pub struct MetricsError(#[from] prometheus::Error);
 /// Upper bounds in seconds: what is answered from memory, what waits for the disk, what waits for a model.
 const BUCKETS: [f64; 12] = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
+/// The same for the first sound of an answer: whoever talks notices tenths of seconds.
+const FIRST_SOUND_BUCKETS: [f64; 12] = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0];
+
 /// What a client can ask for too often.
 const KINDS: [&str; 3] = ["turn", "read", "health"];
 
@@ -146,6 +149,7 @@ pub struct Metrics {
     open_connections: IntGauge,
     ended_connections: IntCounterVec,
     stage_seconds: HistogramVec,
+    first_sound_seconds: Histogram,
     not_modified: IntCounter,
     modified: IntCounter,
 }
@@ -196,6 +200,10 @@ impl Metrics {
         for stage in Stage::ALL {
             stage_seconds.with_label_values(&[stage.label()]);
         }
+        let help = "From the end of what a person said to the first sound of the answer in their browser, in seconds, as the page measured it; the silence that shows the end is not counted.";
+        let options = HistogramOpts::new("companion_first_sound_seconds", help);
+        let first_sound_seconds = Histogram::with_opts(options.buckets(FIRST_SOUND_BUCKETS.to_vec()))?;
+        let first_sound_seconds = registered(&registry, first_sound_seconds)?;
         let started = Gauge::new("process_start_time_seconds", "When the server started, since 1970.")?;
         registered(&registry, started)?.set(started_at as f64 / 1000.0);
         let build = Opts::new("companion_build_info", "Which release runs.").const_label("version", version);
@@ -209,6 +217,7 @@ impl Metrics {
             open_connections,
             ended_connections,
             stage_seconds,
+            first_sound_seconds,
             not_modified: conditional.with_label_values(&["not_modified"]),
             modified: conditional.with_label_values(&["sent"]),
         })
@@ -246,6 +255,11 @@ impl Metrics {
     /// Counts how long a stage of a turn took.
     pub fn stage(&self, stage: Stage, took: Duration) {
         self.stage_seconds.with_label_values(&[stage.label()]).observe(took.as_secs_f64());
+    }
+
+    /// Counts how long after the end of their words a person heard the first sound of the answer, as their browser says.
+    pub fn first_sound(&self, after: Duration) {
+        self.first_sound_seconds.observe(after.as_secs_f64());
     }
 
     /// Counts a request for a static file by a client that holds a copy.

@@ -79,8 +79,16 @@ impl Form {
     /// # Errors
     /// When it is missing or not UTF-8.
     pub fn text(&mut self, name: &'static str) -> Result<String, ApiError> {
-        let bytes = self.bytes(name)?;
-        String::from_utf8(bytes.into()).map_err(|_| wrong(name, "must be UTF-8"))
+        self.text_if_given(name)?.ok_or(ApiError::MissingField(name))
+    }
+
+    /// The same of a field that may be missing.
+    ///
+    /// # Errors
+    /// When it is not UTF-8.
+    pub fn text_if_given(&mut self, name: &'static str) -> Result<Option<String>, ApiError> {
+        let text = self.0.remove(name).map(|bytes| String::from_utf8(bytes.into()));
+        text.transpose().map_err(|_| wrong(name, "must be UTF-8"))
     }
 }
 

@@ -123,7 +123,7 @@ impl PartialSchema for CorrectBody {
     path = "/api/v1/memories",
     operation_id = "list_memories",
     params(
-        ("q" = Option<String>, Query, description = "What is looked for, at most `MAX_MESSAGE_CHARS` (8000) characters", max_length = 8000),
+        ("q" = Option<String>, Query, description = "What is looked for, at most 1000 characters", max_length = 1000),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of an earlier answer, without `q`",
          pattern = "^-?[0-9]{1,18}_[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"),
         ("limit" = Option<u32>, Query, description = "How many at most; 50 when left out", minimum = 1, maximum = 100),

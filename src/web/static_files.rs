@@ -110,7 +110,7 @@ pub fn respond(req: &HttpRequest, asset: &'static Asset) -> HttpResponse {
 
 /// The largest piece of a body that is written at once. actix-http copies what it writes: a file in one piece would take its
 /// whole size for each connection, and the copy would no longer fit the processor's cache.
-const PIECE: usize = 48 << 10;
+const PIECE: usize = 56 << 10;
 
 /// A body that is handed on in pieces.
 struct Pieces(&'static [u8]);

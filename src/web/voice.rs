@@ -12,7 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::app::turn::{SilenceReply, Timings, TurnEvent, TurnReply, TurnRequest, Voice};
 use crate::app::{App, AppError, audio};
 use crate::domain::audio::{AudioFormat, AudioId};
-use crate::domain::session::SessionId;
+use crate::domain::session::{SessionId, TurnId};
 use crate::domain::speech::Recording;
 use crate::telemetry::metrics::Metrics;
 use crate::web::error::ApiError;
@@ -33,26 +33,31 @@ pub struct TextForm;
 impl ToSchema for RecordingForm {}
 impl ToSchema for TextForm {}
 
-/// What is asked for and up to 14 other fields that are not looked at: that cannot be derived.
-fn form_of(name: &str, what: ObjectBuilder) -> RefOr<Schema> {
-    let conversation = ObjectBuilder::new().schema_type(Type::String);
-    let conversation = conversation.format(Some(SchemaFormat::Custom("uuid".to_owned())));
+/// What is asked for and up to 13 other fields that are not looked at: that cannot be derived.
+fn form_of(name: &str, what: ObjectBuilder) -> ObjectBuilder {
+    let conversation = uuid("The conversation");
     let names = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_.-]{1,64}$"));
     ObjectBuilder::new()
         .property(name, what)
-        .property("session_id", conversation.description(Some("The conversation")))
+        .property("session_id", conversation)
         .required(name)
         .required("session_id")
         .property_names(Some(names))
         .max_properties(Some(16))
-        .into()
+}
+
+fn uuid(what: &str) -> ObjectBuilder {
+    let uuid = ObjectBuilder::new().schema_type(Type::String).description(Some(what));
+    uuid.format(Some(SchemaFormat::Custom("uuid".to_owned())))
 }
 
 impl PartialSchema for RecordingForm {
     fn schema() -> RefOr<Schema> {
         let sound = ObjectBuilder::new().schema_type(Type::String);
         let sound = sound.format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
-        form_of("audio", sound.description(Some("WAV, MP3, WebM, M4A, OGG or FLAC, told by its bytes")))
+        let told = "WAV, MP3, WebM, M4A, OGG or FLAC, told by its bytes";
+        let named = uuid("Names the turn: sent again, it is answered with what was kept");
+        form_of("audio", sound.description(Some(told))).property("turn_id", named).into()
     }
 }
 
@@ -61,7 +66,7 @@ impl PartialSchema for TextForm {
         let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(8000));
         let text = text.pattern(Some("[A-Za-z0-9]"));
         let told = "What is to be spoken; at most MAX_MESSAGE_CHARS (8000) characters";
-        form_of("text", text.description(Some(told)))
+        form_of("text", text.description(Some(told))).into()
     }
 }
 
@@ -125,13 +130,14 @@ pub async fn process(
     presented: PresentedToken,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let mut form = Form::read(&request, payload.into_inner(), &["audio", "session_id"]).await?;
+    let mut form = Form::read(&request, payload.into_inner(), &["audio", "session_id", "turn_id"]).await?;
     let began = Instant::now();
     let bytes = form.bytes("audio")?;
     let session = session_id(&form.text("session_id")?)?;
+    let turn_id = form.text_if_given("turn_id")?.map(|id| turn_id(&id)).transpose()?;
     let turn = TurnRequest::recorded(session, recording(bytes)?, Voice::Whole);
     let validation_ms = millis(began);
-    let turn = TurnRequest { token: presented.token, ..turn };
+    let turn = TurnRequest { token: presented.token, turn: turn_id, ..turn };
     let mut events = app.into_inner().begin_turn(turn).await?;
     while let Some(event) = events.recv().await {
         let mut body = match event {
@@ -159,6 +165,11 @@ pub async fn process(
 /// What is no id at all names no session of anyone.
 fn session_id(text: &str) -> Result<SessionId, ApiError> {
     text.trim().parse().map_err(|_| AppError::SessionNotFound.into())
+}
+
+fn turn_id(text: &str) -> Result<TurnId, ApiError> {
+    let wrong = |_| ApiError::Invalid { field: "turn_id", message: "must be a UUID".to_owned() };
+    text.trim().parse().map_err(wrong)
 }
 
 /// The recording, when it is one.

@@ -6,7 +6,6 @@
 //! for its end; 32 messages wait for a slow reader, then the turn does. Who does not answer for 60 s is let go.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason};
@@ -25,17 +24,17 @@ use crate::web::openapi::ErrorBody;
 use crate::web::person::PresentedToken;
 use crate::web::proxies::client_of;
 
+mod alive;
 mod answer;
 mod collected;
 mod conversation;
 mod messages;
 mod places;
 
+use alive::{Alive, Due};
 use conversation::Conversation;
 pub use places::VoiceSockets;
 
-const PING_EVERY: Duration = Duration::from_secs(20);
-const LET_GO_AFTER: Duration = Duration::from_secs(60);
 const MOST_MESSAGE: u64 = 1 << 20;
 
 /// The query of `GET /voice/ws`.
@@ -64,7 +63,7 @@ pub(crate) struct Around {
     path = "/api/v1/voice/ws",
     params(("session_id" = SessionId, Query, description = "The conversation")),
     responses(
-        (status = 101, description = "The socket is open. Sent: `start_listening`, binary sound, `stop_listening`, `interrupt`. \
+        (status = 101, description = "The socket is open. Sent: `start_listening`, binary sound, `stop_listening`, `interrupt`, `first_sound`. \
           Received: `connected`, `transcription`, `response_delta`, `response`, `audio_start`, binary sound, `audio_end`, `error`"),
         (status = 403, description = "A page of another site may not do this", body = ErrorBody),
         (status = 404, description = "No such session", body = ErrorBody),
@@ -129,12 +128,11 @@ async fn converse(
     if !conversation.greet().await {
         return None;
     }
-    let mut pings = tokio::time::interval_at(tokio::time::Instant::now() + PING_EVERY, PING_EVERY);
-    let mut heard_at = Instant::now();
+    let mut alive = Alive::new();
     loop {
         tokio::select! {
             message = stream.recv() => {
-                heard_at = Instant::now();
+                alive.heard();
                 match message {
                     Some(Ok(message)) => if !conversation.take(message).await { return None },
                     Some(Err(actix_ws::ProtocolError::Overflow)) => return closing(CloseCode::Size),
@@ -143,8 +141,8 @@ async fn converse(
                 }
             }
             () = conversation.turn_ended() => if !conversation.go_on().await { return None },
-            _ = pings.tick() => {
-                if heard_at.elapsed() >= LET_GO_AFTER || !conversation.ping().await {
+            due = alive.due() => {
+                if due == Due::LetGo || !conversation.ping().await {
                     return closing(CloseCode::Away);
                 }
             }

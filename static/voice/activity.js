@@ -7,6 +7,11 @@ const SILENCE_MS = 700;
 // A shorter gap is part of a word.
 const GAP_MS = 120;
 
+// What goes on belongs together so far back; and what is so much quieter than the loudest of it is only the room that rings,
+// or a filter: a cough of 150 ms leaves microphones as 250 ms of sound.
+const RECENT_FRAMES = 500 / FRAME_MS;
+const RINGS = 20;
+
 // Decibels above the floor, or above the echo, at which speech begins, and below which it pauses.
 const BEGINS = 12;
 const PAUSES = 8;
@@ -46,7 +51,8 @@ export class Floor {
 export class Activity {
   #floor = new Floor();
   #state = "quiet";
-  #voiced = 0;
+  // The last levels since it began; nothing where it paused.
+  #recent = [];
   #silent = 0;
 
   get floor() {
@@ -71,22 +77,18 @@ export class Activity {
     if (echo < this.floor) this.#floor.learn(level);
     const above = this.#state === "quiet" ? BEGINS : PAUSES;
     const voiced = level > Math.max(this.floor, echo) + above;
-    if (voiced) {
-      this.#voiced += FRAME_MS;
-      this.#silent = 0;
-    } else {
-      this.#silent += FRAME_MS;
-    }
+    this.#silent = voiced ? 0 : this.#silent + FRAME_MS;
+    this.#recent.push(voiced ? level : -Infinity);
+    if (this.#recent.length > RECENT_FRAMES) this.#recent.shift();
     return this.#next(voiced, sustained);
   }
 
   #next(voiced, sustained) {
     if (this.#state === "quiet" && voiced) {
-      this.#enter("maybe");
-      this.#voiced = FRAME_MS;
+      this.#enter("maybe", this.#recent.slice(-1));
       return "maybe";
     }
-    if (this.#state === "maybe" && this.#voiced >= sustained) {
+    if (this.#state === "maybe" && this.#sustained >= sustained) {
       this.#enter("speaking");
       return "speaking";
     }
@@ -101,9 +103,15 @@ export class Activity {
     return null;
   }
 
-  #enter(state) {
+  /** For how many milliseconds it has been loud. */
+  get #sustained() {
+    const least = Math.max(...this.#recent) - RINGS;
+    return FRAME_MS * this.#recent.filter((level) => level > least).length;
+  }
+
+  #enter(state, recent = []) {
     this.#state = state;
-    this.#voiced = 0;
+    this.#recent = recent;
     this.#silent = 0;
   }
 }

@@ -11,19 +11,24 @@ const AUDIBLE = -50;
 // An echo so far above the room's own noise has not been cancelled; once it is known to be, it has to fall further.
 const FAILS = 15;
 const WORKS = 9;
-// Until it has been heard, the page may come back as loud as it is.
+// Until it has been heard, the page may come back as loud as it is; and whenever it begins to speak, cancellation needs as long
+// to find its way.
 const UNKNOWN = 0;
 
 /** The echo of what the page plays. All levels are in decibels of full scale. */
 export class Echo {
   #played = [];
+  // In the order in which they came, and by size.
   #leaks = [];
+  #sorted = [];
+  // For how many frames the page has been heard without a break.
+  #since = 0;
   #failed = false;
 
   /** How loud the page may be heard just now. */
   get expected() {
     const loudest = this.#loudest();
-    return loudest > AUDIBLE ? loudest + this.#leak() : -Infinity;
+    return loudest > AUDIBLE ? loudest + (this.#isKnown ? this.#leak : UNKNOWN) : -Infinity;
   }
 
   /** Echo cancellation does not do its work: while the page speaks, the microphone cannot be believed. */
@@ -35,16 +40,16 @@ export class Echo {
   plays(level) {
     this.#played.push(level);
     if (this.#played.length > DELAY_FRAMES) this.#played.shift();
+    this.#since = this.#loudest() > AUDIBLE ? this.#since + 1 : 0;
   }
 
   /** What the microphone hears meanwhile. Not to be told while it may be the person. */
   learn(heard, floor) {
     const loudest = this.#loudest();
     if (loudest <= AUDIBLE) return;
-    this.#leaks.push(heard - loudest);
-    if (this.#leaks.length > REMEMBERED_FRAMES) this.#leaks.shift();
-    if (this.#leaks.length < ENOUGH_FRAMES) return;
-    const above = loudest + this.#leak() - floor;
+    this.#remember(heard - loudest);
+    if (!this.#isKnown) return;
+    const above = loudest + this.#leak - floor;
     this.#failed = above > (this.#failed ? WORKS : FAILS);
   }
 
@@ -52,10 +57,29 @@ export class Echo {
     return Math.max(-Infinity, ...this.#played);
   }
 
+  get #isKnown() {
+    return this.#leaks.length >= ENOUGH_FRAMES && this.#since >= ENOUGH_FRAMES;
+  }
+
   /** What is lost on the way: three of four frames have lost at least so much. */
-  #leak() {
-    if (this.#leaks.length < ENOUGH_FRAMES) return UNKNOWN;
-    const sorted = [...this.#leaks].sort((a, b) => a - b);
-    return sorted[Math.floor(sorted.length * 0.75)];
+  get #leak() {
+    return this.#sorted[Math.floor(this.#sorted.length * 0.75)];
+  }
+
+  #remember(leak) {
+    this.#leaks.push(leak);
+    this.#sorted.splice(this.#place(leak), 0, leak);
+    if (this.#leaks.length > REMEMBERED_FRAMES) this.#sorted.splice(this.#place(this.#leaks.shift()), 1);
+  }
+
+  /** Where the first that is not smaller lies. */
+  #place(leak) {
+    let [low, high] = [0, this.#sorted.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#sorted[middle] < leak) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }

@@ -17,7 +17,7 @@ export class Mouth {
   #answer = 0;
   #files = Promise.resolve();
 
-  /** `onSentence` gets what begins to be said, `onSilent` hears the end, `onMute` that nobody can say it. */
+  /** `onSentence` gets what begins to be said, and how many milliseconds ago if it is late; `onSilent` hears the end, `onMute` that nobody can say it. */
   constructor(sound, { onSentence, onSilent, onMute }) {
     this.#onSilent = onSilent;
     this.#player = new Player(sound, { onSentence, onSilent: () => this.#readTheRest() });

@@ -1,4 +1,4 @@
-// Shows how the voice fares: what happens now, how loud it is, what is being said, and how quick the answers are.
+// Shows how the voice fares: what happens now, how loud it is, and what is being said.
 
 const QUIETEST = -60;
 
@@ -21,7 +21,6 @@ export class Panel {
   #caption;
   #bar;
   #stop;
-  #pace;
 
   constructor(root, onStop) {
     const part = (name) => root.querySelector(name);
@@ -30,7 +29,6 @@ export class Panel {
     this.#caption = part(".caption");
     this.#bar = part(".level span");
     this.#stop = part(".stop");
-    this.#pace = part(".pace");
     this.#stop.addEventListener("click", onStop);
   }
 
@@ -54,15 +52,5 @@ export class Panel {
   /** The sentence that is being said. */
   caption(text) {
     this.#caption.textContent = text;
-  }
-
-  /** How long after the end of what was said the answer began to sound, the latest last; in milliseconds. */
-  pace(delays) {
-    if (delays.length === 0) return;
-    const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
-    const sorted = [...delays].sort((a, b) => a - b);
-    const middle = sorted[Math.floor(sorted.length / 2)];
-    this.#pace.textContent = `Answered after ${seconds(delays.at(-1))}`;
-    this.#pace.title = `From the end of your words to the first sound: half of ${delays.length} within ${seconds(middle)}, all within ${seconds(sorted.at(-1))}`;
   }
 }

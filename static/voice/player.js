@@ -46,7 +46,7 @@ export class Player {
   #look = null;
   #current = null;
 
-  /** `onSentence` gets the text of the sentence that begins to play; `onSilent` hears that all has been played. */
+  /** `onSentence` gets the text of the sentence that plays and how many milliseconds ago it began; `onSilent` hears that all has been played. */
   constructor(sound, { onSentence, onSilent }) {
     this.#sound = sound;
     this.#onSentence = onSentence;
@@ -144,7 +144,7 @@ export class Player {
     this.#ended = true;
     clearInterval(this.#look);
     this.#look = null;
-    this.#point(null);
+    this.#current = null;
   }
 
   #now() {
@@ -165,7 +165,7 @@ export class Player {
     if (!this.playing) return;
     const now = this.#now();
     const playing = this.#parts.findLast(({ at }) => at <= now);
-    if (playing) this.#point(playing.sentence.text);
+    if (playing) this.#point(playing.sentence, now);
     if (!this.#busy) this.#decodeNext();
     if (this.#ended && !this.#busy && this.#waiting.length === 0 && now >= this.#until()) {
       this.stop();
@@ -173,10 +173,11 @@ export class Player {
     }
   }
 
-  #point(text) {
-    if (text === this.#current) return;
-    this.#current = text;
-    if (text !== null) this.#onSentence(text);
+  #point(sentence, now) {
+    if (sentence === this.#current) return;
+    this.#current = sentence;
+    const { at } = this.#parts.find((part) => part.sentence === sentence);
+    this.#onSentence(sentence.text, 1000 * (now - at));
   }
 
   /** Decodes what will be needed soon, not more: decoded sound is large. */

@@ -2,36 +2,35 @@
 
 import { Ears } from "/static/voice/ears.js";
 import { Mouth } from "/static/voice/mouth.js";
+import { Pace } from "/static/voice/pace.js";
 import { Panel } from "/static/voice/panel.js";
 import { VoiceSocket } from "/static/voice/socket.js";
-
-const KEPT_DELAYS = 100;
 
 /** The server has not spoken, or not to the end. */
 const isMute = (degraded) => degraded?.includes("speech") ?? false;
 
 /**
- * Talks in the page's conversation. `host` is the page: `session()` is the conversation on it, shown by `conversation`;
+ * Talks in the page's conversation. `parts` are the elements of the `panel` and the `pace`. `host` is the page: `session()` is the conversation on it, shown by `conversation`;
  * `serverSpeaks()`; `busy(session, is)` that an answer is awaited; `settled(session)` hears that a turn is over; `failed(session, failure, retry)` that it could not be taken; `note(text)` says a word to the
  * person; `changed()`.
  */
 export class Talk {
   #host;
   #panel;
+  #pace;
   #mouth;
   #ears;
   #socket = null;
-  // The turn that is spoken or answered: `{ session, words, reply, text, isAnswered, endedAt }`. A typed one has no words.
+  // The turn that is spoken or answered: `{ session, words, reply, text, isAnswered, endedAt }`. A typed one has no words; one
+  // that `isPosted` is answered all at once, also when it was interrupted meanwhile.
   #turn = null;
-  // Its end has to come before anything that is said belongs to a later turn.
-  #interrupted = null;
-  #delays = [];
 
-  constructor(sound, root, host) {
+  constructor(sound, parts, host) {
     this.#host = host;
-    this.#panel = new Panel(root, () => this.stop());
+    this.#panel = new Panel(parts.panel, () => this.stop());
+    this.#pace = new Pace(parts.pace);
     this.#mouth = new Mouth(sound, {
-      onSentence: (text) => this.#sentenceBegins(text),
+      onSentence: (text, ago) => this.#sentenceBegins(text, ago),
       onSilent: () => this.#fallsSilent(),
       onMute: () => {
         this.#host.note("This browser has no voice of its own. The answer is on the page.");
@@ -104,7 +103,6 @@ export class Talk {
     this.#show();
     this.#socket?.close();
     this.#socket = null;
-    this.#interrupted = null;
   }
 
   /** Says the answer to a turn that was typed: returns where its text goes, the files of its sentences, and its end. */
@@ -133,11 +131,14 @@ export class Talk {
     this.#socket?.close();
     this.#socket = new VoiceSocket(session.id, {
       message: (message) => this.#hear(message),
-      sound: (bytes) => {
-        if (!this.#interrupted) this.#mouth.sound(bytes);
-      },
+      sound: (bytes) => this.#mouth.sound(bytes),
       again: () => this.#startOver(),
-      lost: () => this.#fail({ code: "unreachable", message: "The companion cannot be reached right now." }),
+      posts: (turn) => {
+        turn.isPosted = true;
+      },
+      whole: (turn, answer) => this.#hearWhole(turn, answer),
+      failed: (turn, failure) => this.#fail(turn, failure),
+      settled: (turn) => this.#host.settled(turn.session),
       full: () => this.#ears.finish(),
     });
     return this.#socket;
@@ -147,8 +148,10 @@ export class Talk {
     this.#interrupt();
     const session = this.#host.session();
     const words = this.#host.conversation.listen();
-    this.#turn = { session, words, reply: null, text: "", isAnswered: false, endedAt: null };
-    return this.#connection(session).start();
+    const turn = { session, words, reply: null, text: "", isAnswered: false, endedAt: null };
+    this.#turn = turn;
+    turn.recording = this.#connection(session).start(turn);
+    return turn.recording;
   }
 
   /** The person has ended; now the companion answers. */
@@ -168,10 +171,6 @@ export class Talk {
   }
 
   #hear({ type, text, final, degraded, code, message, interrupted }) {
-    if (this.#interrupted) {
-      if (type === "audio_end" || type === "error") this.#interruptionEnded();
-      return;
-    }
     const turn = this.#turn;
     if (!turn?.words) return;
     if (type === "transcription") turn.words.hear(text, final);
@@ -179,7 +178,20 @@ export class Talk {
     if (type === "response") this.#answer(turn, text, degraded);
     if (type === "audio_start") this.#mouth.sentence(text);
     if (type === "audio_end" && !interrupted) this.#complete();
-    if (type === "error") this.#fail({ code, message });
+    if (type === "error") this.#fail(turn, { code, message });
+  }
+
+  /** The answer to a turn that went as a form. One that was interrupted meanwhile is still read. */
+  #hearWhole(turn, { transcription, text, audio_url: url, degraded }) {
+    turn.words.hear(transcription, true);
+    this.#answer(turn, text, degraded);
+    if (turn !== this.#turn) {
+      turn.words.end();
+      return this.#host.settled(turn.session);
+    }
+    if (url) this.#mouth.file(url);
+    else turn.isMute = true;
+    this.#complete();
   }
 
   #grow(turn, piece) {
@@ -190,11 +202,11 @@ export class Talk {
 
   #answer(turn, text, degraded) {
     turn.isMute = isMute(degraded);
-    if (text.startsWith(turn.text)) this.#mouth.text(text.slice(turn.text.length));
+    if (turn === this.#turn && text.startsWith(turn.text)) this.#mouth.text(text.slice(turn.text.length));
     turn.text = text;
     turn.reply?.finish(text);
     if (text === "") turn.reply?.discard();
-    this.#host.busy(turn.session, false);
+    if (turn === this.#turn) this.#host.busy(turn.session, false);
   }
 
   /** Nothing more comes. What is said may still be heard for a while. */
@@ -221,14 +233,13 @@ export class Talk {
     this.#await(turn);
   }
 
-  #fail(failure) {
-    const turn = this.#turn;
-    if (!turn) return;
+  #fail(turn, failure) {
+    turn.reply?.discard();
+    turn.words.end("(what you said)");
+    if (turn !== this.#turn) return;
     this.#turn = null;
     this.#mouth.stop();
     this.#ears.discard();
-    turn.reply?.discard();
-    turn.words.end("(what you said)");
     this.#host.busy(turn.session, false);
     this.#show();
     this.#host.failed(turn.session, failure, () => this.#retry(turn));
@@ -237,9 +248,11 @@ export class Talk {
   #retry(turn) {
     this.#interrupt();
     this.#turn = turn;
+    turn.isPosted = false;
+    turn.endedAt = null;
     turn.words.again();
     this.#await(turn);
-    this.#socket.retry();
+    turn.recording.retry();
   }
 
   /** Ends the turn under way, whatever it has come to. */
@@ -253,16 +266,9 @@ export class Talk {
     if (!turn.words) return;
     this.#host.busy(turn.session, false);
     this.#socket.interrupt(played);
+    if (turn.isPosted) return;
     turn.words.end();
     turn.reply?.cut(heard);
-    // Its end has not been heard yet.
-    if (turn.reply && !turn.isAnswered) this.#interrupted = turn;
-  }
-
-  #interruptionEnded() {
-    const { session } = this.#interrupted;
-    this.#interrupted = null;
-    this.#host.settled(session);
   }
 
   #dropRecording() {
@@ -280,20 +286,20 @@ export class Talk {
     this.#show();
   }
 
-  #sentenceBegins(text) {
+  /** It began so many milliseconds ago. */
+  #sentenceBegins(text, ago = 0) {
     const turn = this.#turn;
     if (!turn) return;
-    if (turn.endedAt !== null) this.#told(performance.now() - turn.endedAt);
+    if (turn.words && turn.endedAt !== null) this.#firstSound(performance.now() - ago - turn.endedAt);
     turn.endedAt = null;
     turn.reply?.point(text);
     this.#panel.caption(text);
     this.#show();
   }
 
-  #told(delay) {
-    this.#delays.push(delay);
-    if (this.#delays.length > KEPT_DELAYS) this.#delays.shift();
-    this.#panel.pace(this.#delays);
+  #firstSound(afterMs) {
+    this.#pace.add(afterMs);
+    this.#socket.firstSound(afterMs);
   }
 
   #fallsSilent() {

@@ -53,6 +53,17 @@ fn a_streamed_turn_is_its_pieces_and_then_the_whole() {
 }
 
 #[test]
+fn the_first_word_leaves_by_itself_and_what_waits_behind_it_together() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    app.model.next(pieces(&["One ", "two ", "three."]));
+    let mut streamed = app.stream(&turn(&talk, "hello"));
+    let words = |packet: &str| packet.matches("event: token").count();
+    assert_eq!(words(&streamed.packet()), 1);
+    assert_eq!(words(&streamed.packet()), 2);
+}
+
+#[test]
 fn a_piece_is_seen_before_the_next_one_is_made() {
     let app = TestApp::spawn();
     let talk = app.start_session();

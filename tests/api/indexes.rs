@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use companion::config::QdrantConfig;
+use companion::config::ServerConfig;
 use serde_json::{Value, json};
 
 use crate::memories::{add, ask, listed, remember, texts};
 use crate::qdrant::{asks_for, carried, config};
 use crate::qdrant_server::Bridge;
 use crate::support::TestApp;
+use crate::support::meaning::{of_model, service, wait_for_vectors};
 
 /// A server whose memories are found by one of the indexes.
 struct Indexed {
@@ -19,23 +20,30 @@ struct Indexed {
 }
 
 impl Indexed {
-    fn embedded() -> Self {
-        Self { name: "embedded", app: TestApp::spawn(), _bridge: None }
-    }
-
-    fn copied(name: &'static str, qdrant: QdrantConfig, bridge: Option<Bridge>) -> Self {
-        let app = TestApp::spawn_with(|config| asks_for(qdrant, config));
-        Self { name, app, _bridge: bridge }
+    fn new(name: &'static str, change: impl FnOnce(&mut ServerConfig), bridge: Option<Bridge>) -> Self {
+        Self { name, app: TestApp::spawn_with(change), _bridge: bridge }
     }
 
     fn all() -> Vec<Self> {
+        Self::all_with(&|_| {})
+    }
+
+    /// All, each with these settings.
+    fn all_with(also: &dyn Fn(&mut ServerConfig)) -> Vec<Self> {
+        let copied = |name, qdrant, bridge| {
+            let change = |settings: &mut ServerConfig| {
+                asks_for(qdrant, settings);
+                also(settings);
+            };
+            Self::new(name, change, bridge)
+        };
         let bridge = Bridge::start();
-        let local = Self::copied("local engine", config(&bridge.url(), "tests"), Some(bridge));
-        let mut all = vec![Self::embedded(), local];
+        let local = copied("local engine", config(&bridge.url(), "tests"), Some(bridge));
+        let mut all = vec![Self::new("embedded", also, None), local];
         #[expect(clippy::disallowed_methods, reason = "a real server is named from outside")]
         if let Ok(url) = std::env::var("QDRANT_TEST_URL") {
             let collection = format!("tests-{}", uuid::Uuid::new_v4());
-            all.push(Self::copied("server", config(&url, &collection), None));
+            all.push(copied("server", config(&url, &collection), None));
         }
         all
     }
@@ -137,12 +145,64 @@ fn the_same_is_found_in_the_same_order() {
         }
         rankings.push((index.name, found.into()));
     }
+    assert_all_alike(&rankings);
+}
+
+/// Each index as the first one.
+fn assert_all_alike(rankings: &[(&str, Vec<Ranking>)]) {
     let (_, embedded) = &rankings[0];
     for (name, others) in &rankings[1..] {
-        for ((asked, _), (ours, theirs)) in QUESTIONS.iter().zip(embedded.iter().zip(others)) {
-            assert_alike(&format!("{name}: {asked}"), ours, theirs);
+        for (at, (ours, theirs)) in embedded.iter().zip(others).enumerate() {
+            assert_alike(&format!("{name}: question {at}"), ours, theirs);
         }
     }
+}
+
+const MEANT: [&str; 8] = [
+    "My home is in Porto",
+    "I like tea in the morning",
+    "Bruno barks at night",
+    "I earn my money with bread in a bakery",
+    "My cat sleeps beside the dog",
+    "The street is loud",
+    "Whoever is thirsty may have coffee",
+    "The rain fell all day",
+];
+/// By meaning alone, by both, and by words that tell nothing.
+const MEANINGS: [&str; 8] = [
+    "In which town is it?",
+    "Do you drink something?",
+    "a pet",
+    "my job",
+    "a loud pet in the street",
+    "rain in town",
+    "Where do I live?",
+    "what was that?",
+];
+
+#[test]
+fn what_means_the_same_is_found_in_the_same_order() {
+    let outside = service();
+    let mut rankings: Vec<(&str, Vec<Ranking>)> = Vec::new();
+    for index in &Indexed::all_with(&|config| config.embedding = Some(of_model(&outside, "meanings"))) {
+        let app = &index.app;
+        let (mine, theirs) = (app.start_session().token, app.start_session().token);
+        for text in MEANT {
+            add(app, &mine, &json!({"text": text, "source": "diary"}));
+            add(app, &theirs, &json!({"text": format!("{text} as they say"), "source": "diary"}));
+        }
+        wait_for_vectors(app, 2 * MEANT.len() as u64);
+        index.settle();
+        let found = MEANINGS.map(|asked| index.found(&mine, asked));
+        for (asked, first) in [(0, MEANT[5]), (1, MEANT[1]), (3, MEANT[3]), (7, MEANT[7])] {
+            assert_eq!(found[asked][0].0, first, "{}: {}: {found:?}", index.name, MEANINGS[asked]);
+        }
+        let all = found.iter().flatten();
+        assert!(all.clone().all(|(text, _)| !text.ends_with("as they say")), "{}: {found:?}", index.name);
+        assert!(all.clone().all(|(_, score)| *score > 0.0 && *score <= 1.0), "{}: {found:?}", index.name);
+        rankings.push((index.name, found.into()));
+    }
+    assert_all_alike(&rankings);
 }
 
 /// Found by both, with about the same scores; who is clearly better here is not worse there.

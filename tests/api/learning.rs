@@ -6,14 +6,15 @@ use crate::support::voice::{ESPEAK, PROCESS, Programs, recording};
 use crate::support::{Talk, TestApp, files_below, wait_for};
 
 /// All that is remembered, the newest first: what, and whether it still counts.
-fn remembered(app: &TestApp, talk: &Talk) -> Vec<(String, bool)> {
+pub fn remembered(app: &TestApp, talk: &Talk) -> Vec<(String, bool)> {
     let body = app.get_as(&talk.token, "/api/v1/memories?limit=100").expect(200).json();
     let told =
         |memory: &Value| (memory["text"].as_str().unwrap().to_owned(), memory.get("superseded_at").is_none());
     body["memories"].as_array().unwrap().iter().map(told).collect()
 }
 
-fn texts(app: &TestApp, talk: &Talk) -> Vec<String> {
+/// Their texts.
+pub fn texts(app: &TestApp, talk: &Talk) -> Vec<String> {
     remembered(app, talk).into_iter().map(|(text, _)| text).collect()
 }
 
@@ -172,7 +173,7 @@ fn what_is_still_to_be_learned_is_forgotten_with_the_rest() {
     app.say(&talk, "I live in Porto").expect(200);
     // The server learns nothing while the disk is low, and notes that it is to.
     let app = app.restart_with(|config| config.storage.min_free_disk_bytes = u64::MAX);
-    app.db().execute("INSERT INTO to_learn SELECT id FROM checkpoints", []).unwrap();
+    app.db().execute("INSERT INTO to_learn (checkpoint_id) SELECT id FROM checkpoints", []).unwrap();
     let headers = [("x-companion-person", talk.token.as_str())];
     app.ask("DELETE", "/api/v1/memories", &headers, b"").expect(204);
     assert_eq!(app.count("to_learn"), 0);
@@ -188,7 +189,7 @@ fn what_was_not_yet_learned_when_the_server_ended_is_learned_by_the_next_one_onc
     app.say(&talk, "I live in Porto").expect(200);
     app.say(&talk, "I like tea").expect(200);
     // As a server leaves it that was killed between a turn and what it tells.
-    app.db().execute("INSERT INTO to_learn SELECT id FROM checkpoints", []).unwrap();
+    app.db().execute("INSERT INTO to_learn (checkpoint_id) SELECT id FROM checkpoints", []).unwrap();
     assert!(texts(&app, &talk).is_empty());
     let app = app.restart_with(|_| {});
     learned(&app);
@@ -233,4 +234,20 @@ fn what_has_helped_stays_when_there_is_no_room_for_more() {
         ["I like tea", "I play chess", "My dog is called Bruno"],
         "jazz is the oldest that never helped"
     );
+}
+
+#[test]
+fn a_search_that_fails_costs_the_memories_alone_and_is_told() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    tell(&app, &talk, "I like tea");
+    app.db().execute_batch("ALTER TABLE memory_words RENAME TO elsewhere").unwrap();
+    let reply = app.tell(&talk, "Is there tea?").expect(200).json();
+    assert_eq!((&reply["degraded"], reply.get("memories")), (&json!(["memory"]), None));
+    assert!(app.model.last_memories().is_empty());
+    app.get_as(&talk.token, "/api/v1/memories?q=tea").refused(500, "internal_error");
+    app.db().execute_batch("ALTER TABLE elsewhere RENAME TO memory_words").unwrap();
+    let reply = app.tell(&talk, "Is there tea?").expect(200).json();
+    assert_eq!((&reply["degraded"], &reply["memories"][0]["text"]), (&json!([]), &json!("I like tea")));
+    assert_eq!(app.said(&talk).len(), 3, "the turn is kept all the same");
 }

@@ -264,7 +264,8 @@ fn an_erasure_tells_until_when_a_backup_holds_it() {
     std::fs::write(backup.with_extension("db.zst"), "x").unwrap();
     std::fs::write(backup.with_extension("json"), manifest.to_string()).unwrap();
     let body = app.erase(&talk.token).expect(200).json();
-    assert_eq!(body["backups_until"], "2026-12-01", "seven backups are kept, one a day");
+    // 30 days that an accident may have it guarded for, and one until the next backup removes it.
+    assert_eq!(body["backups_until"], "2027-01-01", "seven backups are kept, one a day, and 31 days more");
 }
 
 #[test]

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use companion::adapters::qdrant::Qdrant;
 use companion::adapters::upstream::BreakerSettings;
 use companion::config::{QdrantConfig, ServerConfig};
-use companion::domain::memory::copy::{Marks, MemoryCopy};
+use companion::domain::memory::copy::{Edition, MemoryCopy};
 use companion::domain::secret::{ApiKey, Secret};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::memories::{remember, texts};
 use crate::qdrant_server::{Bridge, State};
+use crate::support::meaning::{meaning, of_model, service, vectors, wait_for_vectors};
+use crate::support::outside::{Outside, Part, Seen, refusal, whole};
 use crate::support::{Talk, TestApp, wait_for};
 
 const STATUS: &str = "/api/v1/admin/memory/status";
@@ -127,7 +129,7 @@ fn what_qdrant_misses_waits_and_is_carried_when_it_is_back() {
     wait_for("it is seen", || state_of_it(&app) == "disconnected");
     assert_eq!(texts(&app, &talk.token, "?q=sugar"), ["The third is about sugar"]);
     let reply = app.tell(&talk, "what about coffee?").expect(200).json();
-    assert_eq!(reply["degraded"], serde_json::json!(["memory"]));
+    assert_eq!(reply["degraded"], json!(["memory"]));
     assert_eq!(app.model.last_memories(), ["The first is about coffee"], "the embedded index finds it");
     let waiting = status(&app);
     assert!(waiting["outbox"]["changes"].as_u64().unwrap() >= 3, "{waiting}");
@@ -141,7 +143,7 @@ fn what_qdrant_misses_waits_and_is_carried_when_it_is_back() {
     assert!(texts(&app, &talk.token, "?q=milk").is_empty() && texts(&app, &talk.token, "?q=tea").is_empty());
     assert_eq!(searches(&app), before + 3, "Qdrant was asked");
     let reply = app.tell(&talk, "what about coffee?").expect(200).json();
-    assert_eq!(reply["degraded"], serde_json::json!([]));
+    assert_eq!(reply["degraded"], json!([]));
 }
 
 #[test]
@@ -157,7 +159,7 @@ fn one_that_is_not_there_at_the_start_keeps_nobody_waiting() {
         let began = Instant::now();
         let reply = app.tell(&talk, "where is my sister?").expect(200).json();
         assert!(began.elapsed() < Duration::from_secs(1), "{away:?}: {:?}", began.elapsed());
-        assert_eq!(reply["degraded"], serde_json::json!(["memory"]));
+        assert_eq!(reply["degraded"], json!(["memory"]));
         assert_eq!(reply["memories"][0]["text"], "My sister lives in Porto");
         line.set(State::Up);
         carried(&app);
@@ -217,7 +219,7 @@ fn a_hung_qdrant_costs_fifty_conversations_one_wait_and_then_none() {
     assert_eq!(state_of_it(&app), "disconnected");
     assert!(began.elapsed() < Duration::from_millis(500), "page and health: {:?}", began.elapsed());
     let finding = app.tell(&talks[0], "where is my sister?").expect(200).json();
-    assert_eq!(finding["degraded"], serde_json::json!(["memory"]));
+    assert_eq!(finding["degraded"], json!(["memory"]));
     assert_eq!(finding["memories"][0]["text"], "My sister lives in Porto");
     line.set(State::Up);
     carried(&app);
@@ -273,10 +275,10 @@ fn settings() -> BreakerSettings {
 }
 
 /// A collection of a store, whose vectors of meanings have so many dimensions.
-fn collection_of(owner: [u8; 16], url: &str, collection: &str, dimensions: Option<u64>) {
-    let copy = Qdrant::new(&config(url, collection), dimensions, settings()).unwrap();
+fn collection_of(owner: [u8; 16], url: &str, collection: &str, new: Edition) {
+    let copy = Qdrant::new(&config(url, collection), settings()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(copy.begin(Marks { owner, generation: [1; 16] }, true)).unwrap();
+    runtime.block_on(copy.begin(owner, new, true)).unwrap();
 }
 
 #[test]
@@ -308,7 +310,8 @@ fn what_cannot_be_used_is_told_in_one_clear_line() {
     assert!(told.contains("not Qdrant's gRPC port") && told.contains("6334"), "{told}");
 
     let qdrant = Bridge::start();
-    collection_of([9; 16], &qdrant.url(), "anothers", None);
+    let edition = Edition { generation: [1; 16], dimensions: None };
+    collection_of([9; 16], &qdrant.url(), "anothers", edition);
     let told = problem(config(&qdrant.url(), "anothers"));
     assert!(told.contains("anothers") && told.contains("QDRANT_COLLECTION"), "{told}");
 
@@ -317,17 +320,84 @@ fn what_cannot_be_used_is_told_in_one_clear_line() {
     assert!(told.contains("cannot be reached") && told.contains("refused"), "{told}");
 }
 
+/// What is said of a collection of this store that cannot hold what is made now.
+fn problem_with_shape(app: &TestApp) -> String {
+    wait_for("it is told", || status(app)["qdrant"]["problem"].is_string());
+    let told = status(app)["qdrant"]["problem"].as_str().unwrap().to_owned();
+    assert!(told.contains("reindex-memories") && told.lines().count() == 1, "{told}");
+    told
+}
+
 #[test]
 fn a_collection_of_another_shape_is_told_with_what_to_do() {
     let qdrant = Bridge::start();
     let app = with_qdrant(&qdrant.url());
-    let owner = app.db().query_row("SELECT owner FROM memory_copy", [], |row| row.get(0)).unwrap();
     carried(&app);
-    collection_of(owner, &qdrant.url(), "tests", Some(384));
+    let marks = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let (owner, generation) =
+        app.db().query_row("SELECT owner, generation FROM memory_copy", [], marks).unwrap();
+    collection_of(owner, &qdrant.url(), "tests", Edition { generation, dimensions: Some(384) });
     let app = app.restart_with(|config| asks(&qdrant.url(), config));
-    wait_for("it is told", || status(&app)["qdrant"]["problem"].is_string());
-    let told = status(&app)["qdrant"]["problem"].as_str().unwrap().to_owned();
-    assert!(told.contains("384 dimensions") && told.contains("reindex-memories"), "{told}");
+    let told = problem_with_shape(&app);
+    assert!(told.contains("384 dimensions") && told.contains("have no"), "{told}");
+}
+
+/// A service whose vectors all have these numbers.
+fn always(numbers: &'static [f32]) -> impl Fn(&Seen) -> Vec<Part> {
+    move |seen| {
+        let texts = seen.json()["input"].as_array().unwrap().len();
+        let data: Vec<_> = (0..texts).map(|index| json!({"index": index, "embedding": numbers})).collect();
+        whole(200, &[], &json!({"data": data}))
+    }
+}
+
+#[test]
+fn what_memories_mean_is_carried_when_it_is_known_and_anew_for_another_model() {
+    let (qdrant, outside) = (Bridge::start(), service());
+    outside.usually(refusal(500, &[], "broken"));
+    let app = meaning(&outside, |config| {
+        asks(&qdrant.url(), config);
+        config.outside.breaker.threshold = 1000;
+    });
+    let talk = app.start_session();
+    for text in ["My home is in Porto", "I like tea", "Bruno barks at night"] {
+        remember(&app, &talk.token, text);
+    }
+    carried(&app);
+    assert!(texts(&app, &talk.token, "?q=thirsty").is_empty(), "its vector is not made");
+    outside.answers(vectors);
+    wait_for_vectors(&app, 3);
+    carried(&app);
+    let before = searches(&app);
+    assert_eq!(texts(&app, &talk.token, "?q=thirsty"), ["I like tea"]);
+    assert_eq!(texts(&app, &talk.token, "?q=where+is+it+in+town"), ["My home is in Porto"]);
+    let reply = app.tell(&talk, "Do you know my pet?").expect(200).json();
+    assert_eq!(app.model.last_memories(), ["Bruno barks at night"]);
+    assert_eq!(reply["degraded"], json!([]));
+    assert_eq!(searches(&app), before + 3, "Qdrant was asked");
+
+    let other = Outside::new(Vec::new());
+    other.answers(always(&[1.0, 2.0]));
+    let to_others = |config: &mut ServerConfig| {
+        asks(&qdrant.url(), config);
+        config.embedding = Some(of_model(&other, "others"));
+    };
+    let app = app.restart_with(to_others);
+    let made = "memory_vectors WHERE model = (SELECT max(id) FROM embedding_models)";
+    wait_for("they are made anew", || app.count("embedding_models") == 2 && app.count(made) == 3);
+    carried(&app);
+    let before = searches(&app);
+    assert_eq!(texts(&app, &talk.token, "?q=thirsty").len(), 3, "it knows no difference");
+    assert_eq!(searches(&app), before + 1, "Qdrant was asked");
+
+    // A service that says more all at once, and still calls itself the same.
+    other.answers(always(&[1.0, 2.0, 3.0]));
+    remember(&app, &talk.token, "My cat is old");
+    wait_for_vectors(&app, 4);
+    let app = app.restart_with(to_others);
+    let told = problem_with_shape(&app);
+    assert!(told.contains("with 2 dimensions, those made now have 3"), "{told}");
+    assert_eq!(texts(&app, &talk.token, "?q=old"), ["My cat is old"], "the embedded index does");
 }
 
 #[test]
@@ -371,7 +441,7 @@ fn all_that_is_forgotten_at_once_leaves_it_too() {
     app.ask("DELETE", "/api/v1/memories", &[("x-companion-person", &all)], b"").expect(204);
     line.set(State::Up);
     carried(&app);
-    let copy = Qdrant::new(&config(&qdrant.url(), "tests"), None, settings()).unwrap();
+    let copy = Qdrant::new(&config(&qdrant.url(), "tests"), settings()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (held, next) = runtime.block_on(copy.page(None, 100)).unwrap();
     assert_eq!((held.len(), next), (5, None));

@@ -65,6 +65,28 @@ fn the_stages_are_told_in_the_body_and_to_the_developers_tools() {
 }
 
 #[test]
+fn a_recording_that_is_sent_again_under_its_name_is_answered_once() {
+    let programs = Programs::new();
+    let app = programs.server("echo heard >> \"$HERE/runs\"; echo 'I feel calm today'", ESPEAK);
+    let (talk, sound) = (app.start_session(), recording("webm"));
+    let send = |turn: &str| {
+        let (session, turn) =
+            (("session_id", None, talk.session.as_bytes()), ("turn_id", None, turn.as_bytes()));
+        app.send_form(PROCESS, &[session, turn, ("audio", Some("blob"), &sound)])
+    };
+    let first = send("11111111-1111-4111-8111-111111111111").expect(200).json();
+    let again = send("11111111-1111-4111-8111-111111111111").expect(200).json();
+    for field in ["text", "transcription", "audio_url"] {
+        assert_eq!(again[field], first[field], "{field}");
+    }
+    assert_eq!((app.count("checkpoints"), programs.noted("runs").lines().count()), (1, 1));
+    send("22222222-2222-4222-8222-222222222222").expect(200);
+    assert_eq!(app.count("checkpoints"), 2);
+    let refused = send("the first").refused(400, "validation_error");
+    assert_eq!(refused.json()["details"]["field"], "turn_id");
+}
+
+#[test]
 fn every_format_reaches_the_program_as_what_it_is_in_a_file_of_its_own() {
     let programs = Programs::new();
     let notes = "echo \"$(stat -c %a \"$1\") ${1##*.} $(stat -c %s \"$1\")\"";

@@ -2,7 +2,9 @@
 //!
 //! - `cargo bench --locked` measures all of them (about ten minutes) and prints a table to paste into the README.
 //! - `cargo bench --locked -- cleanup turns` measures the parts named: `start`, `turns`, `edge`, `model`, `speech`,
-//!   `cleanup`, `few`, `snapshot`, `restore`, `memories`, `recall` (which needs `LOCOMO_JSON`).
+//!   `cleanup`, `few`, `snapshot`, `restore`, `memories`, `meanings` (which needs `MINILM_DIR`), `recall` (which needs
+//!   `LOCOMO_JSON`, and finds by meaning, too, where there is `MINILM_DIR`; and in Qdrant: a server where `QDRANT_TEST_URL` names
+//!   one, else its local engine, which `tests/run` installs).
 //! - `-- --quick` runs at a small size: that shows that the benchmark works, its figures mean nothing.
 //!
 //! It fails when something cannot be run, never because of a figure: it measures, it does not judge a build.
@@ -23,8 +25,10 @@ mod http;
 mod load;
 mod locomo;
 mod machine;
+mod meanings;
 mod memories;
 mod model;
+mod qdrant;
 mod recall;
 mod restore;
 mod seed;
@@ -38,7 +42,7 @@ mod turns;
 
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
-const PARTS: [(&str, Measure); 11] = [
+const PARTS: [(&str, Measure); 12] = [
     ("start", start::measure),
     ("turns", turns::measure),
     ("edge", edge::measure),
@@ -49,6 +53,7 @@ const PARTS: [(&str, Measure); 11] = [
     ("snapshot", snapshot::measure),
     ("restore", restore::measure),
     ("memories", memories::measure),
+    ("meanings", meanings::measure),
     ("recall", recall::measure),
 ];
 

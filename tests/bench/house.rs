@@ -21,19 +21,31 @@ pub const RETENTION_DAYS: &str = "30";
 
 pub struct House {
     pub dir: PathBuf,
+    settings: Vec<(&'static str, String)>,
 }
 
 impl House {
+    /// A place where there is nothing yet.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir, settings: Vec::new() }
+    }
+
     /// A house whose database the server has made, with nobody in it.
     pub fn built(dir: PathBuf) -> Result<Self> {
-        let house = Self { dir };
+        let house = Self::new(dir);
         house.start()?.stop()?;
         Ok(house)
     }
 
+    /// With one setting more.
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.push((name, value.to_owned()));
+        self
+    }
+
     /// Another house with a copy of this one's database; this one's server must not run.
     pub fn copied(&self, dir: PathBuf) -> Result<Self> {
-        let house = Self { dir };
+        let house = Self::new(dir);
         fs::create_dir_all(&house.dir)?;
         copy(&self.database(), &house.database())?;
         Ok(house)
@@ -52,6 +64,7 @@ impl House {
     /// Gives a program the settings for this house and no others.
     pub fn move_in(&self, command: &mut Command) {
         command.env_clear().env("DATA_DIR", &self.dir).env("SESSION_RETENTION_DAYS", RETENTION_DAYS);
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.env("PORT", "0").env("RATE_LIMIT_ENABLED", "false").current_dir(std::env::temp_dir());
     }
 
@@ -112,6 +125,11 @@ pub struct Server {
 impl Server {
     pub fn resident_bytes(&self) -> u64 {
         memory(self.child.id(), "VmRSS")
+    }
+
+    /// The most that was ever resident.
+    pub fn peak_bytes(&self) -> u64 {
+        memory(self.child.id(), "VmHWM")
     }
 
     pub fn stop(mut self) -> Result<()> {

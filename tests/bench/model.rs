@@ -15,6 +15,7 @@ use tokio::sync::{Barrier, oneshot};
 
 use crate::Bench;
 use crate::http::{self, find};
+use crate::load::rest;
 use crate::stub::{Caller, Stub, end_of_words, one_thread, streamed, words};
 use crate::table::{Figure, Reach, Row, median, millis, quantile};
 use crate::turns::turn;
@@ -94,6 +95,9 @@ impl Asker {
         stream.set_nodelay(true)?;
         let (mut times, mut received) = (Vec::new(), Vec::new());
         for round in 0..WARM_UP + rounds {
+            if together.wait().await.is_leader() {
+                rest(phase(round));
+            }
             together.wait().await;
             let first = if self.served {
                 let request = http::streamed_turn(&session, "I went for a walk along the river");
@@ -117,6 +121,12 @@ async fn all(at_once: usize, rounds: usize, asker: Asker) -> Result<Vec<f64>> {
         times.extend(asker.await??);
     }
     Ok(times)
+}
+
+/// The stub's clock ticks once a millisecond, and its delay ends with a tick: rounds begin everywhere between two ticks, so
+/// that none of those who are compared comes just in time more often than the other.
+const fn phase(round: usize) -> Duration {
+    Duration::from_micros((round as u64 * 618) % 1000)
 }
 
 /// What the companion asks of the model, in size and form.

@@ -29,11 +29,12 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
 
 /// The real server, which hears, thinks and speaks through the services `outside`, with more settings.
 fn serve(bench: &Bench, name: &str, outside: &Outside, settings: &[(&str, &str)]) -> Result<Ours> {
-    let house = House { dir: bench.path(name) };
+    let house = House::new(bench.path(name));
     let mut program = Command::new(env!("CARGO_BIN_EXE_companion"));
     house.move_in(&mut program);
     let base = outside.base();
     program.env("LLM_BASE_URL", &base).env("STT_BASE_URL", &base).env("TTS_BASE_URL", &base);
+    program.env("SMALL_TEXT_MODEL_NAME", outside::SUMS_UP);
     Ours::start(program.envs(settings.iter().copied()))
 }
 

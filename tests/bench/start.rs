@@ -13,7 +13,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let rounds = bench.size(15, 2);
     let (mut fresh, mut again) = (Vec::new(), Vec::new());
     for round in 0..rounds {
-        let house = House { dir: bench.path(&format!("start-{round}")) };
+        let house = House::new(bench.path(&format!("start-{round}")));
         for times in [&mut fresh, &mut again] {
             let server = house.start()?;
             times.push(millis(server.ready_after));
@@ -30,7 +30,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
 }
 
 fn idle(bench: &Bench) -> Result<Row> {
-    let house = House { dir: bench.path("idle") };
+    let house = House::new(bench.path("idle"));
     let server = house.start()?;
     rest(Duration::from_millis(bench.size(2000, 100)));
     let bytes = server.resident_bytes();

@@ -35,6 +35,9 @@ def find(kind, name, kustomization="base"):
 def cron_jobs():
     return {r["metadata"]["name"].removeprefix("companion-"): r for r in KUSTOMIZATIONS["base"] if r["kind"] == "CronJob"}
 
+# What only the server is to know.
+SECRETS = ("ACCESS_TOKEN", "ADMIN_TOKEN", "LLM_API_KEY", "STT_API_KEY", "TTS_API_KEY", "ELEVENLABS_API_KEY", "EMBEDDING_API_KEY", "QDRANT_API_KEY")
+
 
 class Manifests(Case):
     def test_every_manifest_is_valid_by_kubernetes_own_schemas(self):
@@ -250,7 +253,7 @@ class Jobs(Case):
                 given = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container.get("env", []) if "valueFrom" in one}
                 expected = {
                     name: {"name": "companion-tokens", "key": name, "optional": True}
-                    for name in ("ACCESS_TOKEN", "ADMIN_TOKEN", "LLM_API_KEY")
+                    for name in SECRETS
                 }
                 self.assertEqual(given, expected if container["name"] == "server" else {}, where)
         self.assertIn("create secret generic companion-tokens", (PLACE.parent / "README.md").read_text())

@@ -9,6 +9,9 @@ use crate::support::seed::{self, DAY, HOUR};
 use crate::support::{House, Server, Talk, agent};
 use crate::upgrades::{earlier_schemas, house_of, owner_of_the_fixture};
 
+/// Days that an accident may have a backup guarded for, and one until the next backup removes it.
+const GUARD: i64 = 31;
+
 /// Somebody asks to be forgotten; returns what they are told.
 pub fn forget(server: &Server, talk: &Talk) -> Value {
     let url = format!("{}/api/v1/me", server.url);
@@ -51,10 +54,33 @@ fn an_erasure_names_the_day_the_last_copy_forgets() {
     let server = house.start();
     let talk = server.start_session();
     let body = forget(&server, &talk);
-    let at =
-        std::time::UNIX_EPOCH + std::time::Duration::from_millis((seed::now() + 56 * DAY).unsigned_abs());
+    let at = std::time::UNIX_EPOCH
+        + std::time::Duration::from_millis((seed::now() + (56 + GUARD) * DAY).unsigned_abs());
     assert_eq!(body["backups_until"], companion::domain::clock::Timestamp::from_system(at).day());
     server.stop();
+}
+
+#[test]
+fn the_day_an_erasure_names_holds_although_a_backup_is_guarded_later() {
+    let house = House::built();
+    let server = house.start();
+    let (gone, stays) = (server.start_session(), server.start_session());
+    for number in 0..6 {
+        assert_eq!(server.say(&gone, &format!("quincunx {number}")).0, 200);
+    }
+    assert_eq!(server.say(&stays, "xylograph").0, 200);
+    house.maint(&["backup-db"]).expect(0);
+    let told = forget(&server, &gone)["backups_until"].as_str().unwrap().to_owned();
+    server.stop();
+    // They had said most of what was said: that looks like an accident.
+    let ran = house.maint(&["backup-db"]).expect(3).tells("more than half");
+    let listed = house.maint(&["list-backups"]).expect(0).report;
+    let guarded = listed["backups"][1]["guarded_until"].as_str().unwrap().to_owned();
+    assert!(guarded < told, "{guarded} {told}");
+    // On the last day that the rules keep it, seven days from now, the guard would end seven days later than this one.
+    let last = seed::now() + (7 + GUARD) * DAY;
+    assert_eq!(told, companion::domain::clock::Timestamp::from_millis(last).day());
+    assert!(ran.report["kept_at_most_days"].as_u64() >= Some(7 + 31), "{}", ran.report);
 }
 
 #[test]
@@ -65,8 +91,8 @@ fn an_erasure_goes_by_all_keep_rules_where_no_report_tells_of_them() {
     house.db().execute_batch("DELETE FROM maintenance_runs").unwrap();
     let server = house.start();
     let body = forget(&server, &server.start_session());
-    let at =
-        std::time::UNIX_EPOCH + std::time::Duration::from_millis((seed::now() + 62 * DAY).unsigned_abs());
+    let at = std::time::UNIX_EPOCH
+        + std::time::Duration::from_millis((seed::now() + (62 + GUARD) * DAY).unsigned_abs());
     assert_eq!(body["backups_until"], companion::domain::clock::Timestamp::from_system(at).day());
     server.stop();
 }

@@ -66,6 +66,17 @@ companion-backup-db.service: Dependency failed
     assert!(!moved.exists(), "nothing is written below the mount point");
 }
 
+#[test]
+fn after_an_accident_the_handbook_rotates_nothing_away_before_anyone_has_decided() {
+    let title = "Most rows have gone";
+    let scene = scenes::of(title);
+    let before = scene.house().backups();
+    assert!(before.len() > 7, "more than the rules keep");
+    let scene = run(&section(title), scene);
+    assert!(before.iter().all(|backup| backup.exists()), "one of those from before is gone");
+    assert_eq!(scene.house().backups().len(), before.len() + 1, "the night's own, and no other");
+}
+
 /// The section about the predecessor waits for its command; every other one is run.
 fn can_run(title: &str) -> bool {
     title != "Coming from the Python predecessor"

@@ -49,6 +49,11 @@ fn id(house: &House) -> String {
     fs::read_to_string(house.dir.join("installation")).unwrap()
 }
 
+/// The backup that it makes now.
+fn made_by(house: &House) -> PathBuf {
+    PathBuf::from(house.maint(&["backup-db"]).expect(0).report["path"].as_str().unwrap())
+}
+
 fn sessions(house: &House) -> u64 {
     house.db().query_row("SELECT count(*) FROM sessions", [], |row| row.get(0)).unwrap()
 }
@@ -120,6 +125,66 @@ fn a_backup_into_the_directory_of_another_installation_touches_nothing() {
     first.maint(&["backup-db"]).expect(4);
     first.maint(&["doctor"]).expect(3);
     assert!(backup.exists());
+}
+
+/// The disk died with the data, the backups did not, and the new server was empty when it took over their directory.
+#[test]
+fn taking_a_directory_over_removes_nothing_and_guards_the_last_backup_from_before() {
+    let shared = Shared::new();
+    let first = shared.lived_in(53);
+    (1..7).for_each(|_| drop(made_by(&first)));
+    let last = made_by(&first);
+    let all = names(shared.path(), ".db.zst");
+    let second = shared.lived_in(1);
+    second.maint(&["backup-db", "--force", "--dry-run"]).expect(3).tells("more than half");
+    assert_eq!(fs::read_to_string(shared.path().join(MARKER)).unwrap(), id(&first));
+    let ran = second.maint(&["backup-db", "--keep", "1", "--force"]).expect(3).tells("more than half");
+    assert_eq!(ran.report["removed"], serde_json::json!([]));
+    assert!(all.iter().all(|backup| backup.exists()));
+    for _ in 0..6 {
+        second.maint(&["backup-db", "--force"]).expect(0);
+    }
+    assert!(last.exists());
+    second.maint(&["restore-db", last.to_str().unwrap(), "--yes"]).expect(0);
+    assert_eq!(sessions(&second), 54);
+}
+
+#[test]
+fn the_last_backup_from_before_a_takeover_is_guarded_although_there_is_more_now() {
+    let shared = Shared::new();
+    let first = shared.lived_in(3);
+    (1..3).for_each(|_| drop(made_by(&first)));
+    let last = made_by(&first);
+    let second = shared.lived_in(30);
+    let force = ["backup-db", "--keep", "1", "--force"];
+    let dry = second.maint(&[&force[..], &["--dry-run"]].concat()).expect(0).report;
+    let ran = second.maint(&force).expect(0).report;
+    for report in [&dry, &ran] {
+        assert_eq!(
+            (report["kept"].as_array().unwrap().len(), &report["removed"]),
+            (4, &serde_json::json!([]))
+        );
+    }
+    for _ in 0..2 {
+        second.maint(&["backup-db", "--keep", "1"]).expect(0);
+    }
+    assert!(last.exists());
+    assert_eq!(names(shared.path(), ".db.zst").len(), 2);
+}
+
+#[test]
+fn the_force_that_takes_a_directory_over_does_not_pass_the_clock_as_well() {
+    let shared = Shared::new();
+    shared.lived_in(3).maint(&["backup-db"]).expect(0);
+    let second = shared.lived_in(30);
+    let silent = "UPDATE sessions SET last_active_at = last_active_at - 40 * 86400000";
+    second.db().execute_batch(silent).unwrap();
+    let force = ["backup-db", "--force"];
+    second.maint(&["backup-db"]).expect(4).tells("another installation");
+    second.maint(&[&force[..], &["--dry-run"]].concat()).expect(4).tells("the clock says");
+    second.maint(&force).expect(4).tells("the clock says");
+    assert_eq!(fs::read_to_string(shared.path().join(MARKER)).unwrap(), id(&second));
+    second.maint(&force).expect(0);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use companion::adapters::upstream::BreakerSettings;
 use companion::config::QdrantConfig;
 use companion::domain::clock::Timestamp;
 use companion::domain::memory::MemoryId;
-use companion::domain::memory::copy::{Marks, MemoryCopy, Point};
+use companion::domain::memory::copy::{Edition, MemoryCopy, Point};
 use companion::domain::memory::words::terms;
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ impl Asked {
     fn at(url: &str) -> Self {
         let settings = BreakerSettings { threshold: 1000, recovery: Duration::from_secs(1) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { copy: Qdrant::new(&config(url), None, settings).unwrap(), runtime }
+        Self { copy: Qdrant::new(&config(url), settings).unwrap(), runtime }
     }
 
     /// What it holds.
@@ -263,6 +263,49 @@ fn doctor_compares_one_by_one_and_mends_with_a_server_and_without() {
     }
 }
 
+/// The SQL of a vector with so many numbers.
+fn vector(numbers: usize, last: u8) -> String {
+    format!("x'{}0000{last:02x}3f'", "0000803f".repeat(numbers - 1))
+}
+
+#[test]
+fn vectors_of_meanings_are_copied_and_compared_one_by_one() {
+    let qdrant = Bridge::start();
+    let house = house_with(&qdrant.url());
+    lived_in(&house, 5);
+    let of_meanings = format!(
+        "INSERT INTO embedding_models (name) VALUES ('one');
+         UPDATE memories SET embedded = 1;
+         INSERT INTO memory_vectors SELECT id, 1, {} FROM memories WHERE id < 4",
+        vector(3, 0x80)
+    );
+    house.db().execute_batch(&of_meanings).unwrap();
+    let report = house.maint(&["doctor"]).expect(3).report;
+    assert_eq!(findings(&report), ["the copy of the index of memories is not whole"], "the first vectors");
+    house.maint(&["doctor", "--repair"]).expect(0);
+    let of_another = format!("INSERT INTO memory_vectors VALUES (4, 1, {})", vector(3, 0x80));
+    house.db().execute_batch(&of_another).unwrap();
+    assert_eq!(waiting(&house), 1, "a vector that comes later is carried by itself");
+    let server = house.start();
+    carried(&house);
+    server.stop();
+    house.maint(&["doctor"]).expect(0);
+    let otherwise = format!("UPDATE memory_vectors SET vector = {} WHERE memory_id = 2", vector(3, 0x40));
+    house.db().execute_batch(&otherwise).unwrap();
+    let report = house.maint(&["doctor"]).expect(3).report;
+    assert_eq!(findings(&report), ["is in Qdrant otherwise than here"], "{report}");
+    house.maint(&["doctor", "--repair"]).expect(0);
+    // Whoever makes them says more now, and still calls itself the same.
+    let longer = format!("UPDATE memory_vectors SET vector = {}", vector(4, 0x80));
+    house.db().execute_batch(&longer).unwrap();
+    let ran = house.maint(&["doctor"]).expect(3);
+    ran.tells("with 3 dimensions, those made now have 4").tells("reindex-memories");
+    let server = house.start();
+    house.maint(&["reindex-memories", "--only", "qdrant"]).expect(0);
+    house.maint(&["doctor"]).expect(0);
+    server.stop();
+}
+
 #[test]
 fn doctor_says_what_to_do_when_qdrant_is_away() {
     let qdrant = Bridge::start();
@@ -326,7 +369,8 @@ fn a_reindex_that_cannot_be_done_says_why_and_harms_nothing() {
     line.set(State::Up);
     house.maint(&["doctor"]).expect(0);
     let copy = Asked::at(&qdrant.url());
-    copy.runtime.block_on(copy.copy.begin(Marks { owner: [9; 16], generation: [1; 16] }, true)).unwrap();
+    let edition = Edition { generation: [1; 16], dimensions: None };
+    copy.runtime.block_on(copy.copy.begin([9; 16], edition, true)).unwrap();
     let ran = house.maint(&["reindex-memories", "--only", "qdrant"]).expect(4);
     ran.tells("not of this store");
     assert_eq!(copy.ids().len(), 0, "it was left as it is");

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::seed::{self, HOUR};
+use serde_json::Value;
+
+use crate::support::seed::{self, DAY, HOUR};
 use crate::support::{House, Mounted, names, wait_for};
 
 /// A house with a backup of `sessions` sessions, to which one more was added since.
@@ -101,10 +103,124 @@ fn the_latest_comes_back_the_old_one_is_set_aside_and_the_way_back_works() {
     server.stop();
     assert_eq!(house.maint(&["status"]).expect(0).report["last_runs"][4]["outcome"], "succeeded");
 
-    let commands = report["go_back"].as_str().unwrap().strip_prefix("stop the server, then: ").unwrap();
-    assert!(Command::new("sh").args(["-ec", commands]).status().unwrap().success(), "{commands}");
+    go_back(&report);
     assert_eq!(sessions(&house), 6);
     house.assert_sound();
+}
+
+/// Runs what a restore said about going back.
+#[track_caller]
+fn go_back(report: &Value) {
+    let commands = report["go_back"].as_str().unwrap().strip_prefix("stop the server, then: ").unwrap();
+    assert!(Command::new("sh").args(["-ec", commands]).status().unwrap().success(), "{commands}");
+}
+
+#[test]
+fn the_way_back_works_whatever_the_directory_is_called() {
+    let place = tempfile::TempDir::new().unwrap();
+    for name in ["it's here", "a \"$HOME\" `id`", "*"] {
+        let house = House::at(place.path().join(name));
+        house.start().stop();
+        seed::sessions(&mut house.db(), 5, 2, seed::now() - HOUR);
+        house.maint(&["backup-db"]).expect(0);
+        seed::sessions(&mut house.db(), 1, 2, seed::now() - HOUR);
+        let report = house.maint(&["restore-db", "latest", "--yes"]).expect(0).report;
+        assert_eq!(sessions(&house), 5, "{name}");
+        go_back(&report);
+        assert_eq!(sessions(&house), 6, "{name}");
+        house.assert_sound();
+        fs::write(house.dir.join("restore.pending"), "half").unwrap();
+        let told = house.maint(&["status"]).expect(4).error();
+        let command = told.split_once("(mv").unwrap().1.split_once(") and").unwrap().0;
+        assert!(
+            Command::new("sh").args(["-ec", &format!("mv{command}")]).status().unwrap().success(),
+            "{told}"
+        );
+        house.maint(&["status"]).expect(0);
+    }
+}
+
+#[test]
+fn what_going_back_puts_away_is_kept_from_that_day_on() {
+    let house = house(5);
+    let report = house.maint(&["restore-db", "latest", "--yes"]).expect(0).report;
+    let aside = std::path::PathBuf::from(report["set_aside"].as_str().unwrap());
+    go_back(&report);
+    // The restore was long ago, and somebody went back just now.
+    let undone = aside.with_file_name("20260101T000000Z-undone");
+    fs::rename(format!("{}-undone", aside.display()), &undone).unwrap();
+    house.maint(&["backup-db"]).expect(0);
+    assert!(undone.join("companion.db").exists());
+    let long_ago = std::time::Duration::from_millis((seed::now() - 8 * DAY).unsigned_abs());
+    fs::File::open(&undone).unwrap().set_modified(std::time::UNIX_EPOCH + long_ago).unwrap();
+    let report = house.maint(&["backup-db"]).expect(0).report;
+    assert_eq!(report["set_aside_removed"], serde_json::json!(["20260101T000000Z-undone"]));
+}
+
+#[test]
+fn a_late_restore_tells_what_the_next_cleanup_deletes() {
+    let house = House::built();
+    seed::sessions(&mut house.db(), 50, 2, seed::now() - 9 * DAY);
+    // Old enough by the time the cleanup comes.
+    seed::sessions(&mut house.db(), 2, 2, seed::now() - 7 * DAY + 12 * HOUR);
+    seed::sessions(&mut house.db(), 1, 2, seed::now() - HOUR);
+    house.maint(&["backup-db"]).expect(0);
+    for arguments in [&["restore-db", "latest", "--dry-run"][..], &["restore-db", "latest", "--yes"]] {
+        assert_eq!(house.maint(arguments).expect(0).report["would_expire"], 52);
+        let text = house.maint_command(arguments).output().unwrap().stdout;
+        let text = String::from_utf8(text).unwrap();
+        assert!(
+            text.contains("THE NEXT CLEANUP DELETES 52 of these sessions: raise SESSION_RETENTION_DAYS"),
+            "{text}"
+        );
+    }
+    let longer = House::at(house.dir.clone()).with("SESSION_RETENTION_DAYS", "30");
+    assert_eq!(longer.maint(&["restore-db", "latest", "--dry-run"]).expect(0).report["would_expire"], 0);
+    assert_eq!(house.maint(&["cleanup-sessions"]).expect(0).report["sessions_deleted"], 50);
+}
+
+#[test]
+fn a_restore_that_fails_on_a_new_host_leaves_nothing_there() {
+    let from = house(5);
+    let backup = newest(&from);
+    let mut bytes = fs::read(&backup).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(&backup, bytes).unwrap();
+    let to = House::new();
+    // By root it is made for the owner of the backup, who may not remove it from a directory of root's.
+    for owner in [None, crate::owners::is_root().then_some(12_345)] {
+        std::os::unix::fs::chown(&backup, owner, None).unwrap();
+        let report = to.maint(&["restore-db", backup.to_str().unwrap(), "--yes"]).expect(4).report;
+        assert!(report["data_dir_made_for"].is_null(), "{report}");
+        assert!(!to.dir.exists());
+    }
+    // One that was there before stays.
+    fs::create_dir(&to.dir).unwrap();
+    to.maint(&["restore-db", backup.to_str().unwrap(), "--yes"]).expect(4);
+    assert!(to.dir.exists());
+}
+
+#[test]
+fn what_came_out_of_a_pipe_is_known_by_its_first_bytes() {
+    let keys = tempfile::TempDir::new().unwrap();
+    let key = keys.path().join("key");
+    assert!(Command::new("age-keygen").arg("-o").arg(&key).output().unwrap().status.success());
+    let public = Command::new("age-keygen").arg("-y").arg(&key).output().unwrap().stdout;
+    let house = house(5);
+    let sealed =
+        House::at(house.dir.clone()).with("BACKUP_AGE_RECIPIENT", String::from_utf8(public).unwrap().trim());
+    for (house, name) in [(&sealed, "sealed.db.zst"), (&house, "open.age")] {
+        let file = keys.path().join(name);
+        let piped = house.maint_command(&["backup-db", "--stdout"]).output().unwrap();
+        fs::write(&file, piped.stdout).unwrap();
+        let restore = ["restore-db", file.to_str().unwrap(), "--dry-run", "--force"];
+        if name == "sealed.db.zst" {
+            house.maint(&restore).expect(2).tells("--identity");
+        }
+        let with_key = [&restore[..], &["--identity", key.to_str().unwrap()]].concat();
+        assert_eq!(house.maint(&with_key).expect(0).report["sessions"], 6, "{name}");
+    }
 }
 
 #[test]
@@ -297,6 +413,34 @@ fn what_is_not_there_is_said_with_what_to_do() {
 }
 
 #[test]
+fn whoever_makes_backups_for_a_pipe_alone_does_not_keep_what_was_set_aside_for_good() {
+    let house = house(5);
+    house.maint(&["restore-db", "latest", "--yes"]).expect(0);
+    let place = house.dir.join("set-aside");
+    let old = place.join("20260101T000000Z");
+    fs::rename(&names(&place, "")[0], &old).unwrap();
+    let pipe = |arguments: &[&str]| {
+        let all = [&["backup-db", "--stdout", "--json"], arguments].concat();
+        let output = house.maint_command(&all).output().unwrap();
+        let report = String::from_utf8(output.stderr).unwrap();
+        let report: Value = serde_json::from_str(report.lines().last().unwrap()).unwrap();
+        (output.status.code().unwrap(), report)
+    };
+    let removed = serde_json::json!(["20260101T000000Z"]);
+    let (code, dry) = pipe(&["--dry-run"]);
+    assert_eq!((code, &dry["set_aside_removed"], old.exists()), (0, &removed, true));
+    let silent =
+        "UPDATE sessions SET last_active_at = last_active_at - 40 * 86400000; DELETE FROM maintenance_runs";
+    house.db().execute_batch(silent).unwrap();
+    let (code, refused) = pipe(&[]);
+    assert_eq!((code, &refused["path"], old.exists()), (4, &"-".into(), true), "{refused}");
+    seed::sign_of_life(&mut house.db());
+    let (code, report) = pipe(&[]);
+    assert_eq!((code, &report["set_aside_removed"], old.exists()), (0, &removed, false));
+    assert!(house.backups().len() == 1, "no backup is rotated");
+}
+
+#[test]
 fn two_restores_in_the_same_second_set_two_databases_aside_and_they_go_in_time() {
     let house = house(5);
     for _ in 0..3 {
@@ -355,7 +499,7 @@ fn a_damaged_note_of_a_restore_says_in_one_line_what_to_do_and_that_works() {
     fs::write(&pending, "").unwrap();
     for job in [&["cleanup-sessions"][..], &["backup-db"], &["status"], &["restore-db", "latest", "--yes"]] {
         let told = house.maint(job).expect(4).error();
-        assert!(told.contains("is damaged: move it away (mv '") && !told.contains('\n'), "{told}");
+        assert!(told.contains("is damaged: move it away (mv ") && !told.contains('\n'), "{told}");
     }
     let told = house.try_start().err().unwrap();
     assert!(told.starts_with("Some(1)") && told.contains("is damaged: move it away"), "{told}");

@@ -43,6 +43,19 @@ fn a_report_that_cannot_be_delivered_is_no_success_but_one_nobody_wants_to_read_
 }
 
 #[test]
+fn a_pipe_that_takes_nothing_is_told_as_such() {
+    let house = House::built();
+    let ran = house.maint_command(&["backup-db", "--stdout", "--json"]).stdout(full()).output().unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    let told = String::from_utf8(ran.stderr).unwrap();
+    let report: serde_json::Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    let error = report["errors"][0]["error"].as_str().unwrap();
+    assert!(error.starts_with("write to stdout: No space left on device"), "{error}");
+    assert!(!told.contains("companion-tmp"), "{told}");
+    house.assert_no_temporary_files();
+}
+
+#[test]
 fn each_cause_is_told_once() {
     let house = House::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

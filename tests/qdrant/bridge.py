@@ -1,4 +1,5 @@
-"""Qdrant's own local engine behind gRPC: what Qdrant's Python client does without a server, asked as a server is.
+"""Qdrant's own local engine behind gRPC: what Qdrant's Python client does without a server, asked as a server is; with `--edge` Qdrant
+Edge, which is the server's engine as a library.
 
 Prints the port it listens on (`--port`); ends when its standard input does. Counts nothing and remembers nothing but what the engine
 holds. `--key` wants that key as a server does, `--version` says another version than the engine's.
@@ -108,6 +109,8 @@ class Points(points_service_pb2_grpc.PointsServicer):
     @asked
     def CreateFieldIndex(self, request):
         self.engine.get_collection(request.collection_name)
+        if hasattr(self.engine, "index"):
+            self.engine.index(request.collection_name, request.field_name)
         self.indexes.setdefault(request.collection_name, set()).add(request.field_name)
         return self.done()
 
@@ -145,13 +148,20 @@ class Points(points_service_pb2_grpc.PointsServicer):
         )
 
 
+def edge():
+    from edge import Edge
+
+    return Edge()
+
+
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--key")
     options.add_argument("--version", default="1.20.0")
     options.add_argument("--port", type=int, default=0)
+    options.add_argument("--edge", action="store_true")
     given = options.parse_args()
-    engine = QdrantLocal(":memory:", force_disable_check_same_thread=True)
+    engine = edge() if given.edge else QdrantLocal(":memory:", force_disable_check_same_thread=True)
     indexes = {}
     server = grpc.server(futures.ThreadPoolExecutor(32), interceptors=[Key(given.key)])
     qdrant_pb2_grpc.add_QdrantServicer_to_server(Health(given.version), server)

@@ -5,11 +5,20 @@ import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
+
+function isRunning(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 /** Speaks a text into a WAV file. */
 export async function spoken(text, file) {
@@ -20,6 +29,13 @@ export async function spoken(text, file) {
 export class Room {
   /** Opens a room in which what the loudspeaker plays comes back `echo` decibels quieter. */
   static async open({ echo = 6 } = {}) {
+    try {
+      // Sound has to come in time, whatever else the machine is doing: that goes for everything that is started from here on.
+      setPriority(-10);
+    } catch (error) {
+      // Only root may; others hope for a machine that does nothing else.
+      if (error.code !== "ERR_SYSTEM_ERROR") throw error;
+    }
     const room = new Room();
     room.dir = await mkdtemp(join(tmpdir(), "companion-room-"));
     const socket = join(room.dir, "socket");
@@ -72,10 +88,10 @@ export class Room {
     await run("ffmpeg", ["-nostdin", "-loglevel", "error", "-y", ...inputs, "-filter_complex", joined, "-c:a", "pcm_s16le", file]);
   }
 
-  /** Records what the loudspeaker plays; the function returned ends that and gives the WAV file. */
-  async listen() {
+  /** Records what the loudspeaker plays, or all that the microphone hears; the function returned ends that and gives the WAV file. */
+  async listen(where = "loudspeaker") {
     const file = join(this.dir, "heard.wav");
-    const recorder = spawn("parec", ["--device=loudspeaker.monitor", "--file-format=wav", file], { env: this.env });
+    const recorder = spawn("parec", [`--device=${where}.monitor`, "--file-format=wav", file], { env: this.env });
     await once(recorder, "spawn");
     return async () => {
       recorder.kill("SIGINT");
@@ -87,6 +103,8 @@ export class Room {
   async close() {
     const pid = await readFile(join(this.dir, "pulse", "pid"), "utf8");
     process.kill(Number(pid), "SIGTERM");
+    // As long as it is there it may write.
+    while (isRunning(Number(pid))) await pause(10);
     await rm(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -81,6 +81,19 @@ describe("what interrupts", () => {
     const levels = [...frames(VOICE, 200), ...frames(ROOM, 500)];
     assert.deepEqual(follow(new Activity(), levels, options).map(([heard]) => heard), ["maybe", "nothing"]);
   });
+
+  test("a cough that rings on in the room does not, as a browser has heard it", () => {
+    const rings = [-57, -41, -27, -17, -16, -14, -13, -12, -22, -35, -34, -38, -51, -76];
+    const levels = [...frames(-100, 3000), ...rings, ...frames(-95, 500)];
+    assert.deepEqual(follow(new Activity(), levels, options).map(([heard]) => heard), ["maybe", "nothing"]);
+  });
+
+  test("speech right after a loud knock does", () => {
+    const levels = [...frames(ROOM, 500), ...frames(-3, 60), ...frames(-32, 800)];
+    const [, [heard, at]] = follow(new Activity(), levels, options);
+    assert.equal(heard, "speaking");
+    assert.ok(at <= 500 + 60 + 500 + 20, `after ${at} ms`);
+  });
 });
 
 describe("the page's own voice", () => {
@@ -124,6 +137,16 @@ describe("the page's own voice", () => {
     playBack(echo, activity, { seconds: 3, lost: 6, late: 5 });
     assert.equal(echo.failed, true);
     playBack(echo, activity, { seconds: 3, lost: 60, late: 5 });
+    assert.equal(echo.failed, false);
+  });
+
+  test("is not taken for the person's either while cancellation finds its way, whenever it begins to speak", () => {
+    const [echo, activity] = [new Echo(), new Activity()];
+    playBack(echo, activity, { seconds: 3, lost: 60, late: 5 });
+    for (let n = 0; n < 100; n += 1) echo.plays(-Infinity);
+    const noticed = playBack(echo, activity, { seconds: 0.4, lost: 6, late: 5 });
+    assert.deepEqual(noticed, []);
+    playBack(echo, activity, { seconds: 1, lost: 60, late: 5 });
     assert.equal(echo.failed, false);
   });
 

@@ -3,23 +3,26 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { HEARING, SPEAKING_SLOWLY, inCommon, understood } from "./hearing.mjs";
+import { HEARING, SPEAKING_SLOWLY, inCommon, understood, wakeWhisper } from "./hearing.mjs";
 import { Room } from "./room.mjs";
 import { Server } from "./server.mjs";
 import { WebKit } from "./webkit.mjs";
 
 let room;
+let sleep;
 let webkit;
 let server;
 
 before(async () => {
   room = await Room.open();
+  sleep = await wakeWhisper();
   webkit = await WebKit.open(room);
   server = await Server.start({ STT_COMMAND: HEARING, TTS_COMMAND: SPEAKING_SLOWLY });
 });
 after(async () => {
   await webkit?.close();
   await server?.remove();
+  await sleep?.();
   await room?.close();
 });
 

@@ -7,24 +7,29 @@ import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
 import { Guest, launch } from "./guest.mjs";
-import { HEARING, SPEAKING, SPEAKING_SLOWLY, inCommon, understood } from "./hearing.mjs";
+import { HEARING, SPEAKING, SPEAKING_SLOWLY, inCommon, understood, wakeWhisper } from "./hearing.mjs";
 import { Line } from "./line.mjs";
+import { Proxy } from "./proxy.mjs";
 import { Room, spoken } from "./room.mjs";
 import { Server } from "./server.mjs";
 
+const SOCKET_REFUSED = /WebSocket connection to .* failed/;
 const ALLOWED = "--use-fake-ui-for-media-stream";
 
 let room;
+let sleep;
 let browser;
 let server;
 let guest;
 
 before(async () => {
   room = await Room.open();
+  sleep = await wakeWhisper();
   browser = await launch([ALLOWED], room);
 });
 after(async () => {
   await browser?.close();
+  await sleep?.();
   await room?.close();
 });
 afterEach(async () => {
@@ -67,6 +72,24 @@ const kept = () =>
     return (await answer.json()).messages.map(({ role, text }) => [role, text]);
   });
 
+/** The page tells how soon the last answer was heard, and how soon those before; the server has counted them. */
+async function saysHowSoon(answers) {
+  const button = guest.page.getByRole("button", { name: /^First sound after \d+\.\d s$/ });
+  await button.click();
+  const more = guest.page.locator("#pace-more");
+  await more.getByText(answers === 1 ? /^The last answer began within/ : `Of the last ${answers} answers`).waitFor();
+  const bars = await more.locator("meter").evaluateAll((all) => all.map(({ value }) => value));
+  assert.equal(bars.reduce((sum, value) => sum + value, 0), answers);
+  await guest.page.keyboard.press("Escape");
+  await more.waitFor({ state: "hidden" });
+  const told = await (await fetch(`${server.origin}/metrics`)).text();
+  const counted = Object.fromEntries(["count", "sum"].map((what) =>
+    [what, Number(new RegExp(`^companion_first_sound_seconds_${what} (.*)$`, "m").exec(told)[1])]));
+  assert.equal(counted.count, answers);
+  const shown = Number(/[\d.]+/.exec(await button.textContent())[0]);
+  if (answers === 1) assert.ok(Math.abs(counted.sum - shown) <= 0.051, `${counted.sum} s are shown as ${shown} s`);
+}
+
 describe("holding the button", () => {
   test("what is said is understood, answered, and the answer is heard in the room", async () => {
     await arrive();
@@ -86,6 +109,7 @@ describe("holding the button", () => {
     assert.ok(inCommon(sounded, answer) >= 0.6, `the room heard "${sounded}" for "${answer}"`);
     const [words] = await guest.log.locator(".user .words").allTextContents();
     assert.deepEqual(await kept(), [["user", words], ["assistant", answer]]);
+    await saysHowSoon(1);
   });
 
   test("works with the keyboard, and Escape takes it back", async () => {
@@ -166,8 +190,16 @@ describe("hands-free", () => {
     await phase("listening");
     await room.say("Tell me something about the sea.");
     await phase("speaking");
+    // What is interrupted before it comes out of the loudspeaker has no first sound.
+    const pace = guest.page.getByRole("button", { name: /^First sound/ });
+    await pace.waitFor();
     await guest.page.keyboard.press("Escape");
     await phase("listening");
+    // What has been opened goes first.
+    await pace.click();
+    await guest.page.keyboard.press("Escape");
+    await guest.page.locator("#pace-more").waitFor({ state: "hidden" });
+    assert.equal(await panel().getAttribute("data-phase"), "listening");
     await guest.page.keyboard.press("Escape");
     await phase("off");
     assert.equal(await guest.page.getByRole("button", { name: "Hands-free" }).getAttribute("aria-pressed"), "false");
@@ -298,6 +330,65 @@ describe("when something fails", () => {
     assert.equal((await kept()).length, 2);
     assert.equal((await answers()).length, 2);
     line.close();
+  });
+
+  test("behind a proxy that knows no sockets, what is said goes as a form, and the answer is heard", async () => {
+    server = await Server.start({ STT_COMMAND: HEARING, TTS_COMMAND: SPEAKING });
+    const proxy = await Proxy.to(server);
+    guest = await Guest.arrive(browser, server);
+    await guest.open();
+    const heard = await room.listen();
+    await talk().click();
+    await phase("tapped");
+    await room.say("I would like to talk about my garden.");
+    await isUnderstood("I would like to talk about my garden.");
+    await phase("aloud");
+    await phase("off");
+    const [, answer] = await answers();
+    const sounded = await understood(await heard());
+    assert.ok(inCommon(sounded, answer) >= 0.6, `the room heard "${sounded}" for "${answer}"`);
+    assert.equal((await kept()).length, 2);
+    guest.excuse(SOCKET_REFUSED);
+    await guest.leave();
+    guest = null;
+    proxy.close();
+  });
+
+  test("with all sockets taken, what is said goes as a form; interrupted, its answer is still read, and not heard", async () => {
+    const heard = join(room.dir, "may-hear");
+    await rm(heard, { force: true });
+    const hears = join(room.dir, "hear-late.sh");
+    await writeFile(hears, `#!/bin/sh\nwhile [ ! -e ${heard} ]; do sleep 0.05; done\necho 'I can see the sea'\n`, { mode: 0o755 });
+    await arrive({ STT_COMMAND: hears, MAX_VOICE_SOCKETS: "1" });
+    await guest.page.evaluate(() => new Promise((resolve) => {
+      const id = localStorage.getItem("companion.session");
+      window.taken = new WebSocket(`/api/v1/voice/ws?session_id=${id}`.replace(/^/, location.origin.replace("http", "ws")));
+      window.taken.onopen = resolve;
+    }));
+    await talk().click();
+    await phase("tapped");
+    const posts = guest.page.waitForRequest(/voice\/process/);
+    await room.say("I can see the sea.");
+    await posts;
+    await panel().getByRole("button", { name: "Stop" }).click();
+    await phase("off");
+    await writeFile(heard, "");
+    await isUnderstood("I can see the sea.");
+    await guest.page.locator("#log:not([aria-busy])").waitFor();
+    const [, answer] = await answers();
+    assert.deepEqual(await kept(), [["user", "I can see the sea"], ["assistant", answer]]);
+    assert.equal(await panel().getAttribute("data-phase"), "off");
+    guest.excuse(SOCKET_REFUSED);
+  });
+
+  test("a conversation that has expired meanwhile is told as such, and a new one begins", async () => {
+    await arrive();
+    await guest.page.evaluate(() => fetch(`/api/v1/sessions/${localStorage.getItem("companion.session")}`, { method: "DELETE" }));
+    await talk().click();
+    await phase("tapped");
+    await room.say("Hello, good morning.");
+    await guest.page.getByText("The old conversation has expired and is gone. This is a new one: please say it again.").waitFor();
+    guest.excuse(/WebSocket connection to .* failed|status of 404/);
   });
 
   test("a server without speech leaves reading to the browser's own voice, sentence by sentence", async () => {

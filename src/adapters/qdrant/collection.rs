@@ -16,7 +16,7 @@ use qdrant_client::{Qdrant as Client, QdrantError};
 
 use super::Place;
 use super::points::{ALONE, AROUND, DENSE, PERSON};
-use crate::domain::memory::copy::{CopyError, Marks, Standing};
+use crate::domain::memory::copy::{CopyError, Edition, Standing};
 use crate::domain::session::PublicId;
 
 /// The first release that counts the rarity of words among one person's points.
@@ -37,7 +37,12 @@ pub(super) async fn look(client: &Client, collection: &str) -> Result<Seen, Qdra
     Ok(Seen { version, collection })
 }
 
-pub(super) fn judge(place: &Place, seen: &Seen, owner: [u8; 16]) -> Result<Standing, CopyError> {
+pub(super) fn judge(
+    place: &Place,
+    seen: &Seen,
+    owner: [u8; 16],
+    known: Option<Edition>,
+) -> Result<Standing, CopyError> {
     if version(&seen.version) < Some(OLDEST) {
         return Err(CopyError::TooOld { found: seen.version.chars().take(40).collect() });
     }
@@ -50,7 +55,9 @@ pub(super) fn judge(place: &Place, seen: &Seen, owner: [u8; 16]) -> Result<Stand
     if whose != owner {
         return Err(CopyError::Anothers(place.collection.clone()));
     }
-    match difference(place, collection) {
+    // Another one than the known is begun anew, whatever its shape.
+    let known = known.filter(|known| known.generation == generation);
+    match known.and_then(|known| difference(known.dimensions, collection)) {
         Some(differs) => Err(CopyError::Shape { collection: place.collection.clone(), differs }),
         None => Ok(Standing::Ours(generation)),
     }
@@ -67,7 +74,7 @@ fn mark(value: &Value) -> Option<[u8; 16]> {
     Some(*id.as_bytes())
 }
 
-fn difference(place: &Place, collection: &CollectionInfo) -> Option<String> {
+fn difference(wanted: Option<u32>, collection: &CollectionInfo) -> Option<String> {
     let params = collection.config.as_ref().and_then(|config| config.params.as_ref());
     let sparse = params.and_then(|params| params.sparse_vectors_config.as_ref());
     for name in [ALONE, AROUND] {
@@ -80,13 +87,13 @@ fn difference(place: &Place, collection: &CollectionInfo) -> Option<String> {
         Some(Config::ParamsMap(vectors)) => vectors.map.get(DENSE),
         Some(Config::Params(_)) | None => None,
     };
-    if dense.map(|dense| dense.size) != place.dimensions {
-        let told =
-            |size: Option<u64>| size.map_or("none".to_owned(), |size| format!("those of {size} dimensions"));
+    let (holds, wanted) = (dense.map(|dense| dense.size), wanted.map(u64::from));
+    if holds != wanted {
+        let told = |size: Option<u64>| size.map_or("no".to_owned(), |size| format!("{size}"));
         return Some(format!(
-            "has of the vectors of meanings {}, wanted are {}",
-            told(dense.map(|dense| dense.size)),
-            told(place.dimensions)
+            "holds vectors of meanings with {} dimensions, those made now have {}",
+            told(holds),
+            told(wanted)
         ));
     }
     if dense.is_some_and(|dense| dense.distance() != Distance::Cosine) {
@@ -102,12 +109,17 @@ impl Seen {
     }
 }
 
-pub(super) async fn begin(client: &Client, place: &Place, marks: Marks) -> Result<(), QdrantError> {
+pub(super) async fn begin(
+    client: &Client,
+    place: &Place,
+    owner: [u8; 16],
+    new: Edition,
+) -> Result<(), QdrantError> {
     let name = &place.collection;
     if client.collection_exists(name).await? {
         client.delete_collection(name).await?;
     }
-    client.create_collection(wanted(place, marks)).await?;
+    client.create_collection(wanted(place, owner, new)).await?;
     index_persons(client, name).await
 }
 
@@ -121,10 +133,11 @@ pub(super) async fn index_persons(client: &Client, collection: &str) -> Result<(
     Ok(())
 }
 
-fn wanted(place: &Place, marks: Marks) -> CreateCollection {
+fn wanted(place: &Place, owner: [u8; 16], new: Edition) -> CreateCollection {
     let sparse = SparseVectorParams { modifier: Some(Modifier::Idf.into()), ..SparseVectorParams::default() };
     let sparse = [ALONE, AROUND].map(|name| (name.to_owned(), sparse));
-    let dense = place.dimensions.map(|size| {
+    let dense = new.dimensions.map(|size| {
+        let size = size.into();
         let params = VectorParams { size, distance: Distance::Cosine.into(), ..VectorParams::default() };
         (DENSE.to_owned(), params)
     });
@@ -135,8 +148,8 @@ fn wanted(place: &Place, marks: Marks) -> CreateCollection {
         vectors_config: Some(VectorsConfig { config: Some(Config::ParamsMap(dense)) }),
         sparse_vectors_config: Some(SparseVectorConfig { map: HashMap::from(sparse) }),
         metadata: HashMap::from([
-            (OWNER.to_owned(), text(marks.owner)),
-            (GENERATION.to_owned(), text(marks.generation)),
+            (OWNER.to_owned(), text(owner)),
+            (GENERATION.to_owned(), text(new.generation)),
         ]),
         ..CreateCollection::default()
     }

@@ -26,9 +26,10 @@ const PRINT: &str = "print";
 
 /// Points in one request: together far below what gRPC takes.
 pub(super) const AT_ONCE: usize = 100;
-/// Of each list so many candidates for one that is wanted, and at least and at most so many.
+/// Of a list by words so many candidates for one that is wanted, and at least and at most so many.
 const CANDIDATES: usize = 10;
 const FEWEST: usize = 200;
+/// Of the list by meaning always so many: how alike the usual memory is shows only among those that are not.
 const MOST: usize = 1000;
 
 pub(super) fn parts(points: Vec<Point>) -> impl Iterator<Item = Vec<Point>> {
@@ -92,38 +93,44 @@ pub(super) fn confirmed(response: &PointsOperationResponse) -> Result<(), CopyEr
 
 pub(super) fn questions(collection: &str, asked: &Asked) -> QueryBatchPoints {
     let words = Sparse::question(&asked.terms);
+    let limit = (asked.limit * CANDIDATES).clamp(FEWEST, MOST);
     let by_words = |name: &str| {
         let input = VectorInput::new_sparse(words.terms.clone(), words.weights.clone());
         let idf = IdfParamsBuilder::new().corpus(of_person(asked.person));
         let params = SearchParamsBuilder::default().idf(idf);
-        question(collection, name, input, asked).params(params).build()
+        question(collection, name, input, asked).limit(limit as u64).params(params).build()
     };
-    let mut questions: Vec<QueryPoints> = [ALONE, AROUND].map(by_words).into();
+    let lists = if asked.terms.is_empty() { &[][..] } else { &[ALONE, AROUND] };
+    let mut questions: Vec<QueryPoints> = lists.iter().copied().map(by_words).collect();
     if let Some(dense) = &asked.dense {
         // One person's points are few enough to look at each.
         let params = SearchParamsBuilder::default().exact(true);
         let input = VectorInput::new_dense(dense.clone());
-        questions.push(question(collection, DENSE, input, asked).params(params).build());
+        let question = question(collection, DENSE, input, asked).limit(MOST as u64);
+        questions.push(question.params(params).build());
     }
     QueryBatchPointsBuilder::new(collection, questions).build()
 }
 
 fn question(collection: &str, name: &str, input: VectorInput, asked: &Asked) -> QueryPointsBuilder {
-    let limit = (asked.limit * CANDIDATES).clamp(FEWEST, MOST);
     QueryPointsBuilder::new(collection)
         .query(Query::new_nearest(input))
         .using(name)
         .filter(of_person(asked.person))
-        .limit(limit as u64)
         .with_payload(PayloadIncludeSelector { fields: vec![SAID_AT.to_owned()] })
 }
 
 pub(super) fn answers(response: QueryBatchResponse, asked: &Asked) -> Result<Vec<Hit>, CopyError> {
     let mut lists = response.result.into_iter().map(|list| listed(list.result));
-    let (Some(alone), Some(around)) = (lists.next(), lists.next()) else {
-        return Err(CopyError::Garbage("it answered fewer questions than it was asked"));
+    let mut next = |wanted: bool| match wanted.then(|| lists.next()) {
+        Some(list) => {
+            list.unwrap_or(Err(CopyError::Garbage("it answered fewer questions than it was asked")))
+        }
+        None => Ok(Vec::new()),
     };
-    let lists = Lists { alone: alone?, around: around?, dense: lists.next().transpose()? };
+    let by_words = !asked.terms.is_empty();
+    let lists =
+        Lists { alone: next(by_words)?, around: next(by_words)?, dense: next(asked.dense.is_some())? };
     Ok(mix(&lists, asked.limit, asked.now))
 }
 

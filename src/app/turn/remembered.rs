@@ -12,6 +12,7 @@ use crate::adapters::sqlite::DbError;
 use crate::adapters::{memory_store, person_store};
 use crate::app::learning::{self, Heard};
 use crate::app::recall::Search;
+use crate::domain::embedding::{EmbedError, Meaning};
 use crate::domain::memory::learning::learned;
 use crate::domain::memory::ranking::Question;
 use crate::domain::memory::wishes::wish;
@@ -50,28 +51,46 @@ impl Work {
     /// Finds what the reply should know. When that fails, the turn goes on without.
     pub(super) async fn recall(&self) -> Remembered {
         let Some(token) = self.request.token.clone() else { return Remembered::default() };
-        let question = Question::new(&terms(&self.request.message));
+        let meaning = self.meaning(&token).await;
+        let without_meaning = meaning.is_err();
+        let question = Question::new(&terms(&self.request.message)).meaning_also(meaning.unwrap_or_default());
         let search = self.app.search_for(question, self.app.limits.memory_top_k);
-        self.search(token, search).await.unwrap_or_else(|error| {
-            tracing::warn!(event = "recall_failed", error = %error, "A turn goes on without memories");
-            Remembered { degraded: true, ..Remembered::default() }
-        })
+        match self.search(token, search).await {
+            Ok(Some(found)) => Remembered { degraded: found.degraded || without_meaning, ..found },
+            Ok(None) => Remembered::default(),
+            Err(error) => {
+                tracing::warn!(event = "recall_failed", error = %error, "A turn goes on without memories");
+                Remembered { degraded: true, ..Remembered::default() }
+            }
+        }
     }
 
-    async fn search(&self, token: PersonToken, search: Search) -> Result<Remembered, DbError> {
+    /// `None` where nobody's memories may be read.
+    async fn search(&self, token: PersonToken, search: Search) -> Result<Option<Remembered>, DbError> {
         let (session, owner, begin) = (self.request.session, self.person, search.clone());
         let begin = move |db: &Connection| {
-            let person = person_store::find(db, &token)?.filter(|person| person.key == owner);
-            let Some(person) = person else { return Ok(None) };
-            let remembered =
-                session_store::find(db, session)?.is_some_and(|stored| stored.session.remembered);
-            if remembered { Ok(Some((person, begin.begin(db, person)?))) } else { Ok(None) }
+            let person = who(db, &token, owner, session)?;
+            person.map(|person| Ok((person, begin.begin(db, person)?))).transpose()
         };
         let Some((person, searched)) = self.app.database.read("recall memories", begin).await? else {
-            return Ok(Remembered::default());
+            return Ok(None);
         };
         let (memories, degraded) = self.app.finish_search(search, searched).await?;
-        Ok(Remembered { person: Some(person), memories, degraded })
+        Ok(Some(Remembered { person: Some(person), memories, degraded }))
+    }
+
+    /// What the message means, where vectors are made; nothing of it is sent anywhere unless it may be remembered.
+    async fn meaning(&self, token: &PersonToken) -> Result<Option<Meaning>, EmbedError> {
+        if self.app.embedder.is_none() {
+            return Ok(None);
+        }
+        let (token, owner, session) = (token.clone(), self.person, self.request.session);
+        let may = move |db: &Connection| who(db, &token, owner, session);
+        match self.app.database.read("see whom a turn may remember", may).await {
+            Ok(Some(person)) => self.app.meaning_of(person, &self.request.message).await,
+            // What is wrong with the database the search will tell.
+            Ok(None) | Err(_) => Ok(None),
+        }
     }
 
     /// What the turn will leave.
@@ -79,8 +98,7 @@ impl Work {
         let heard = Heard {
             person: self.person,
             wish: wish(&self.request.message),
-            tells_nothing: learned(&self.request.message).is_empty(),
-            most: self.app.limits.max_memories_per_person,
+            tells_nothing: self.app.small_model.is_none() && learned(&self.request.message).is_empty(),
             now: self.app.clock.now(),
         };
         let used = self.remembered.memories.iter().map(|found| found.memory.id).collect();
@@ -102,6 +120,18 @@ impl Work {
             });
         }
     }
+}
+
+/// Whose memories a turn may read: who sent their own token with it, in a session that is remembered.
+fn who(
+    db: &Connection,
+    token: &PersonToken,
+    owner: i64,
+    session: SessionId,
+) -> rusqlite::Result<Option<Person>> {
+    let person = person_store::find(db, token)?.filter(|person| person.key == owner);
+    let remembered = session_store::find(db, session)?.is_some_and(|stored| stored.session.remembered);
+    Ok(person.filter(|_| remembered))
 }
 
 impl Trace {

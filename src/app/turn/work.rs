@@ -165,7 +165,8 @@ impl Work {
         let (mut text, mut sentences) = (String::new(), Sentences::default());
         while let Some(piece) = pieces.next().await {
             let piece = piece?;
-            if text.is_empty() {
+            let is_first = text.is_empty();
+            if is_first {
                 timings.first_token_ms = millis(self.began);
             }
             text.push_str(&piece);
@@ -179,6 +180,10 @@ impl Work {
             if self.request.pace == Pace::Live {
                 // A reader that has gone away is noticed by `run`.
                 drop(self.events.send(TurnEvent::Token(piece)).await);
+            }
+            if is_first {
+                // The first word is on its way before the ones after it are looked at, here and in other turns.
+                tokio::task::yield_now().await;
             }
         }
         if let (Some(speaker), Some(rest)) = (&speaker, sentences.finish()) {

@@ -12,8 +12,8 @@ use companion::domain::span::Span;
 /// hand, or from cron, systemd timers or Kubernetes CronJobs, while the server is running.
 ///
 /// Exit codes: 0 done or nothing to do; 1 failed, the report says what changed; 2 wrong usage or settings, nothing was
-/// touched; 3 some items failed, the rest is done, safe to run again; 4 refused for safety; 75 another run of this job
-/// holds the lock.
+/// touched; 3 some items failed, the rest is done, safe to run again (backup-db only after a look); 4 refused for
+/// safety; 75 another run of this job holds the lock.
 #[derive(Debug, Parser)]
 #[command(name = "companion-maint", version, max_term_width = 100, after_long_help = companion::config::describe())]
 pub struct Arguments {
@@ -65,7 +65,8 @@ pub struct Changing {
     /// Make the same plan and stop before the first change
     #[arg(long)]
     pub dry_run: bool,
-    /// Go past the fuses (a doubtful clock, a stricter retention, too much to delete)
+    /// Go past the refusal that was told (a doubtful clock, a stricter retention, too much to delete, another
+    /// installation's backups); a guarded backup stays, and that most rows have gone is told, all the same
     #[arg(long)]
     pub force: bool,
 }

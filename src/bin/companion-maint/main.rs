@@ -90,8 +90,9 @@ fn turned_away(arguments: &Arguments, job: &'static str, error: &anyhow::Error) 
     complain(&told);
     let report = not_begun(job, errors);
     let into_pipe = matches!(&arguments.command, Command::BackupDb(asked) if asked.stdout);
-    if arguments.common.json && !into_pipe {
-        drop(deliver(&serde_json::to_string(&report).unwrap_or_default()));
+    if arguments.common.json {
+        let document = serde_json::to_string(&report).unwrap_or_default();
+        if into_pipe { deliver_beside(&document) } else { drop(deliver(&document)) }
     }
     report
 }
@@ -196,7 +197,9 @@ impl Setting<'_> {
         if asked.stdout {
             self.progress.finish();
             let report = self.telling.measured(self.config, &report);
-            complain(&self.text(&report));
+            if !self.common.quiet || report.exit_code != 0 {
+                deliver_beside(&self.text(&report));
+            }
             return Ok(report.exit_code);
         }
         Ok(self.print(&report))
@@ -284,6 +287,11 @@ fn deliver(report: &str) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Writes the report to stderr, for what else is in stdout. Where it cannot be written, the exit code has to do.
+fn deliver_beside(report: &str) {
+    drop(writeln!(std::io::stderr(), "{report}"));
 }
 
 fn ask(question: &str) {

@@ -1,6 +1,5 @@
 //! Reports for people: a few lines each. (As JSON a report is simply itself.)
 
-use companion::maint::backup;
 use companion::maint::cleanup_audio;
 use companion::maint::cleanup_sessions;
 use companion::maint::doctor::{self, Finding};
@@ -10,6 +9,7 @@ use companion::maint::restore;
 use companion::maint::verify_backups::{self, Checked};
 use companion::maint::{ItemError, Report};
 
+mod backup;
 mod reindex;
 mod status;
 
@@ -107,29 +107,6 @@ impl Readable for cleanup_audio::Counts {
     }
 }
 
-impl Readable for backup::Counts {
-    fn lines(&self, dry_run: bool) -> Vec<String> {
-        let mut lines = Vec::new();
-        if let Some(path) = &self.path {
-            lines.push(format!("  backup       {path} ({}), verified", bytes(self.bytes)));
-            lines.push(format!("  sha256       {}", self.sha256.as_deref().unwrap_or_default()));
-            let holds = rows(self.sessions, self.checkpoints, self.memories);
-            lines.push(format!("  holds        {holds}, {} uncompressed", bytes(self.database_bytes)));
-        }
-        lines.extend(
-            self.kept.iter().map(|kept| format!("  keep         {}: {}", kept.file, kept.reasons.join(", "))),
-        );
-        let verb = if dry_run { "would remove" } else { "removed" };
-        lines.extend(self.removed.iter().map(|file| format!("  {verb:<12} {file}")));
-        lines.extend(
-            self.set_aside_removed
-                .iter()
-                .map(|name| format!("  {verb:<12} set-aside/{name}, its time is over")),
-        );
-        lines
-    }
-}
-
 impl Readable for restore::Counts {
     fn lines(&self, dry_run: bool) -> Vec<String> {
         let Some(path) = &self.path else { return Vec::new() };
@@ -142,6 +119,13 @@ impl Readable for restore::Counts {
             let (verb, size) = (if dry_run { "would hold" } else { "holds" }, bytes(self.database_bytes));
             let holds = rows(self.sessions, self.checkpoints, self.memories);
             lines.push(format!("  {verb:<12} {holds}, {size}, verified"));
+        }
+        if self.would_expire > 0 {
+            lines.push(format!(
+                "  expiring     THE NEXT CLEANUP DELETES {} of these sessions: raise SESSION_RETENTION_DAYS before it, or \
+                 stop its schedule",
+                self.would_expire
+            ));
         }
         if self.erased_again > 0 {
             lines.push(format!("  erased again {} people who asked to be forgotten", self.erased_again));
@@ -165,7 +149,7 @@ impl Readable for list_backups::Counts {
         for backup in &self.backups {
             let key = if backup.encrypted { ", encrypted" } else { "" };
             let guard = backup.guarded_until.as_ref().map_or_else(String::new, |until| {
-                format!(", stays until {until}: the last one before most rows went")
+                format!(", stays until {until}: the last one before most rows went, or before a takeover")
             });
             lines.push(format!(
                 "  {}  {}, {}, schema {}{key}{guard}",

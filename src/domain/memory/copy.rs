@@ -1,5 +1,5 @@
 //! A copy of the index of memories that is kept by a service outside: what it holds of a memory, and what can be asked of it.
-//! Words and texts never go there: only ids, hashes of words, times.
+//! Words and texts never go there: only ids, hashes of words, times and, where meanings are known, their vectors.
 
 use futures_util::future::BoxFuture;
 
@@ -148,13 +148,13 @@ pub struct Hit {
     pub score: f32,
 }
 
-/// Tells copies apart.
+/// One copy of several that there have been: which it is, and its shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Marks {
-    /// Whose store it is a copy of.
-    pub owner: [u8; 16],
-    /// Which of its copies.
+pub struct Edition {
+    /// Tells it from the one before.
     pub generation: [u8; 16],
+    /// How many numbers its vectors of meanings have; `None`: it has none.
+    pub dimensions: Option<u32>,
 }
 
 /// What is at the place of the copy.
@@ -204,12 +204,12 @@ pub enum CopyError {
         "the collection {0} in Qdrant is not of this store: set QDRANT_COLLECTION to another name, or give it up with `companion-maint reindex-memories --force`"
     )]
     Anothers(String),
-    /// The collection cannot hold what is to be copied.
+    /// The collection is of this store, and cannot hold what is to be copied.
     #[error("the collection {collection} in Qdrant {differs}: run `companion-maint reindex-memories`")]
     Shape {
         /// Which.
         collection: String,
-        /// How it differs: `has vectors of 384 dimensions, 768 are wanted`.
+        /// How it differs: `holds vectors of 384 dimensions, those made now have 768`.
         differs: String,
     },
     /// It says no for a reason of its own.
@@ -231,11 +231,12 @@ pub trait MemoryCopy: Send + Sync {
     /// Where it is, without any secret: two settings that mean the same place give the same text.
     fn place(&self) -> String;
 
-    /// What is there now; an error where that cannot be used. Also the call that tries again what was left alone.
-    fn look(&self, owner: [u8; 16]) -> BoxFuture<'_, Result<Standing, CopyError>>;
+    /// What is there now; an error where that cannot be used, or is the `known` copy in another shape. Also the call that tries again
+    /// what was left alone.
+    fn look(&self, owner: [u8; 16], known: Option<Edition>) -> BoxFuture<'_, Result<Standing, CopyError>>;
 
-    /// Begins a new, empty copy with these marks in the place of what is there, if that is this store's; by `force` whatever it is.
-    fn begin(&self, marks: Marks, force: bool) -> BoxFuture<'_, Result<(), CopyError>>;
+    /// Begins a new, empty copy in the place of what is there, if that is this store's; by `force` whatever it is.
+    fn begin(&self, owner: [u8; 16], new: Edition, force: bool) -> BoxFuture<'_, Result<(), CopyError>>;
 
     /// Puts these in, whether they are there or not, and takes those out; resolves once the service has confirmed both.
     fn change(&self, put: Vec<Point>, gone: Vec<MemoryId>) -> BoxFuture<'_, Result<(), CopyError>>;

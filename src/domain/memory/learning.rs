@@ -3,6 +3,8 @@
 //!
 //! Bounds: 5 statements of a message, of 300 characters each.
 
+use std::collections::BTreeSet;
+
 use crate::domain::memory::statements::tells;
 use crate::domain::memory::words::{Term, terms};
 
@@ -59,6 +61,19 @@ pub fn sameness(text: &str) -> i64 {
     let mixed =
         words.into_iter().fold(start, |hash, word| (hash ^ u64::from(word)).wrapping_mul(0x0100_0000_01b3));
     mixed.cast_signed()
+}
+
+/// Whether two texts say nearly the same: more than four fifths of the words that count, the same numbers, and both or neither with a "not".
+#[must_use]
+pub fn is_nearly_the_same(one: &str, other: &str) -> bool {
+    let words = |text: &str| terms(text).into_iter().collect::<BTreeSet<_>>();
+    let numbers = |text: &str| {
+        let digits = text.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
+        digits.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (these, those) = (words(one), words(other));
+    let (common, all) = (these.intersection(&those).count(), these.union(&those).count());
+    all > 0 && common * 5 > all * 4 && numbers(one) == numbers(other) && is_denial(one) == is_denial(other)
 }
 
 /// Whether there is a "not" in it.
@@ -236,5 +251,15 @@ mod tests {
         assert_ne!(sameness("I like tea"), sameness("I do not like tea"));
         assert_ne!(sameness("I like tea"), sameness("I don't like tea"));
         assert_ne!(sameness("I live in Porto"), sameness("I live in Lisbon"));
+        let long = "I work as a nurse at the old hospital by the river in Porto, mostly at night, with Ana";
+        assert!(is_nearly_the_same(long, &long.replace("mostly ", "")));
+        for other in [
+            long.replace("Ana", "Eva").replace("nurse", "cook"),
+            long.replace("work", "do not work"),
+            format!("{long} 2"),
+        ] {
+            assert!(!is_nearly_the_same(long, &other), "{other}");
+        }
+        assert!(!is_nearly_the_same("I have 2 sisters", "I have 3 sisters") && !is_nearly_the_same("", ""));
     }
 }

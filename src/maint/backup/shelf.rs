@@ -8,7 +8,7 @@ use crate::domain::backup::{
     BackupName, FROM_THE_FUTURE, GUARDED_FOR, KeepRules, has_halved, is_from_the_future,
 };
 use crate::domain::clock::Timestamp;
-use crate::maint::backup::{Counts, Kept};
+use crate::maint::backup::{Clock, Counts, Kept};
 use crate::maint::{ItemError, Job};
 
 /// Backups of a directory, newest first.
@@ -81,24 +81,35 @@ impl<'d> Shelf<'d> {
         past.map(|entry| entry.name.taken).collect()
     }
 
-    /// An accident must not rotate away what undoes it.
-    pub(super) fn keep_all(self, job: &mut Job<'_>, before: &BackupFile, counts: &mut Counts) {
+    /// The newest one that was not taken in the future.
+    pub(super) fn last(&self) -> Option<&BackupFile> {
+        let past = self.entries.iter().find(|entry| !is_from_the_future(entry.name, self.now));
+        past.and_then(|entry| entry.file.as_ref())
+    }
+
+    /// All of them stay.
+    pub(super) fn keep_all(self, reason: &str, counts: &mut Counts) {
+        let kept = |entry: Entry| Kept { file: entry.name.to_string(), reasons: vec![reason.to_owned()] };
+        counts.kept = self.entries.into_iter().map(kept).collect();
+    }
+
+    /// An accident must not rotate away what undoes it: all stay, and whoever reads it is told what to do.
+    pub(super) fn tell_of_loss(self, job: &mut Job<'_>, before: &BackupFile, counts: &mut Counts) {
         let reason = format!("more than half of the rows have gone since {}", before.name);
-        for entry in self.entries {
-            counts.kept.push(Kept { file: entry.name.to_string(), reasons: vec![reason.clone()] });
-        }
         let until = self.now.later_by(GUARDED_FOR).day();
+        self.keep_all(&reason, counts);
         job.errors.push(ItemError {
             item: before.name.to_string(),
             error: format!(
-                "{reason}: no backup was removed, and this one stays until {until}; if that was no accident, the next \
-                 run removes the others again, and --force this one, too"
+                "{reason}: no backup was removed, and this one stays until {until}. If that was an accident, stop the \
+                 schedule of backup-db before its next run, which removes the others by the keep rules, and restore \
+                 this one; if it was meant, there is nothing to do. deploy/README.md, \"Most rows have gone\""
             ),
         });
     }
 
     /// Removes the backups that no rule keeps; never the one just made, never one that is guarded or from the future.
-    pub(super) fn rotate(self, job: &mut Job<'_>, rules: KeepRules, counts: &mut Counts) {
+    pub(super) fn rotate(self, job: &mut Job<'_>, (rules, clock): (KeepRules, Clock), counts: &mut Counts) {
         let mut by_rule = rules.reasons(&self.past()).into_iter();
         for entry in self.entries {
             let mut reasons = if is_from_the_future(entry.name, self.now) {
@@ -107,10 +118,10 @@ impl<'d> Shelf<'d> {
                 by_rule.next().unwrap_or_default()
             };
             reasons.extend(entry.made.map(str::to_owned));
-            if let Some(until) = entry.file.as_ref().and_then(|file| guarded(job, file)) {
+            if let Some(until) = entry.file.as_ref().and_then(|file| guarded(job, file, clock)) {
                 let until = until.day();
                 reasons.push(format!(
-                    "the last one before more than half of the rows went; stays until {until}"
+                    "the last one before more than half of the rows went, or before a takeover; stays until {until}"
                 ));
             }
             let file = entry.name.to_string();
@@ -131,6 +142,7 @@ fn remove(job: &mut Job<'_>, entry: Entry, counts: &mut Counts) {
     }
 }
 
-fn guarded(job: &Job<'_>, file: &BackupFile) -> Option<Timestamp> {
-    file.manifest.guarded_until().filter(|until| *until > job.now && !job.run.force)
+/// Until when it is guarded. A clock that is doubted ends no guard: it may be a year ahead.
+fn guarded(job: &Job<'_>, file: &BackupFile, clock: Clock) -> Option<Timestamp> {
+    file.manifest.guarded_until().filter(|until| *until > job.now || clock == Clock::Doubted)
 }

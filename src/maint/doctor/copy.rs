@@ -40,7 +40,8 @@ pub fn check(visit: &mut Visit<'_>, db: &Connection) -> Result<(), MaintError> {
         // Set up, and not begun: the server does that when it starts.
         return Ok(());
     }
-    match carrying.look(state.owner) {
+    let known = copy_store::edition(db).during("read which copy there is")?;
+    match carrying.look(state.owner, known) {
         Ok(Standing::Ours(there)) if state.generation == Some(there) && state.is_whole() => {}
         Ok(_) => return unfinished(visit, db, &carrying),
         Err(error) => {

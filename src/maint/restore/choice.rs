@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf, absolute};
 
 use crate::adapters::acting::{Rights, as_operator};
-use crate::adapters::backup_codec::Expected;
+use crate::adapters::backup_codec::{self, Expected};
 use crate::adapters::backup_store::{self, BackupFile, Manifest};
-use crate::domain::backup::{BackupName, is_from_the_future};
+use crate::domain::backup::is_from_the_future;
 use crate::maint::{MaintError, Run};
 
 /// A backup that was asked for.
@@ -55,8 +55,8 @@ pub(super) fn choose(run: &Run<'_>, asked: &str) -> Result<Chosen, MaintError> {
             format!("{} has no manifest beside it, so that it can be held against nothing", path.display());
         return Err(MaintError::Refused(told));
     }
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let encrypted = BackupName::parse(&name).map_or(name.ends_with(".age"), |name| name.encrypted);
+    // What came out of a pipe has whatever name it was given.
+    let encrypted = rights.lend(|| backup_codec::is_encrypted(&path))?;
     Ok(Chosen { path, rights, encrypted, manifest: None })
 }
 

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::answer::{Answering, answer, keep_what_was_heard};
 use super::collected::{Collected, Held};
-use super::messages::{Said, Told, played};
+use super::messages::{Said, Told, millis};
 use super::{Around, is_close};
 use crate::app::AppError;
 use crate::app::turn::{TurnReply, TurnRequest, Voice};
@@ -30,8 +30,12 @@ pub(super) struct Conversation {
     running: Option<Running>,
     /// A recording that came while a turn ran.
     waiting: Option<Whole>,
+    /// Recordings that waited and were dropped; their end is told after that of the turn that runs.
+    dropped: usize,
     /// The last reply, which may still be playing.
     last: Option<TurnReply>,
+    /// The client has not told yet when it heard the first sound of the last answer.
+    unheard: bool,
 }
 
 /// A recording that comes.
@@ -63,7 +67,16 @@ impl Drop for Running {
 impl Conversation {
     pub(super) fn new(around: Around, sender: actix_ws::Session) -> Self {
         let around = Rc::new(around);
-        Self { around, sender, listening: None, running: None, waiting: None, last: None }
+        Self {
+            around,
+            sender,
+            listening: None,
+            running: None,
+            waiting: None,
+            dropped: 0,
+            last: None,
+            unheard: false,
+        }
     }
 
     pub(super) async fn greet(&mut self) -> bool {
@@ -110,7 +123,13 @@ impl Conversation {
             }
             Said::StopListening => self.hear(),
             Said::Interrupt { played_ms } => {
-                self.interrupt(played_ms.map(played)).await;
+                self.interrupt(played_ms.map(millis)).await;
+                Ok(())
+            }
+            Said::FirstSound { after_ms } => {
+                if std::mem::take(&mut self.unheard) {
+                    self.around.metrics.first_sound(millis(after_ms));
+                }
                 Ok(())
             }
         }
@@ -156,6 +175,7 @@ impl Conversation {
             rates.count_turn(*client).map_err(|retry_after| ApiError::RateLimited { retry_after })?;
         }
         self.last = None;
+        self.unheard = true;
         let request = TurnRequest::recorded(*session, whole.recording, Voice::Live);
         let request = TurnRequest { token: token.clone(), turn: whole.turn, ..request };
         let (interrupt, interrupted) = oneshot::channel();
@@ -166,8 +186,12 @@ impl Conversation {
         Ok(())
     }
 
-    /// Takes effect on the turn that runs; else on the reply that may still be playing.
+    /// Takes effect on the turn that runs and on the recording that waits for its end; else on the reply that may still be
+    /// playing.
     async fn interrupt(&mut self, played: Option<Duration>) {
+        if self.waiting.take().is_some() {
+            self.dropped += 1;
+        }
         if let Some(running) = &mut self.running {
             if let Some(interrupt) = running.interrupt.take() {
                 // One that has just ended needs none.
@@ -188,8 +212,13 @@ impl Conversation {
         self.running = None;
     }
 
-    /// Answers the recording that waits, if one does.
+    /// Tells the end of the recordings that were dropped, and answers the one that waits, if one does.
     pub(super) async fn go_on(&mut self) -> bool {
+        for _ in 0..std::mem::take(&mut self.dropped) {
+            if !self.tell(&Told::AudioEnd { interrupted: true }).await {
+                return false;
+            }
+        }
         let Some(waiting) = self.waiting.take() else { return true };
         match self.begin(waiting) {
             Ok(()) => true,

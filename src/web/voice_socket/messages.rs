@@ -22,25 +22,35 @@ pub(super) enum Said {
         /// How much of its sound was played.
         played_ms: Option<f64>,
     },
+    /// The reply begins to be heard.
+    FirstSound {
+        /// How long after the end of what the person said.
+        after_ms: f64,
+    },
 }
+
+/// A day.
+const LONGEST_MS: f64 = 86_400_000.0;
 
 impl Said {
     /// Reads a message; what is wrong with it otherwise.
     pub(super) fn read(text: &str) -> Result<Self, &'static str> {
         let said: Self = serde_json::from_str(text).map_err(|_| {
-            "must be JSON with a type of start_listening, stop_listening or interrupt, and what belongs to it"
+            "must be JSON with a type of start_listening, stop_listening, interrupt or first_sound, and what belongs to it"
         })?;
-        if let Self::Interrupt { played_ms: Some(ms) } = said
-            && !(0.0..=86_400_000.0).contains(&ms)
-        {
-            return Err("played_ms must be milliseconds");
-        }
-        Ok(said)
+        let (ms, wrong) = match said {
+            Self::Interrupt { played_ms: Some(ms) } => (ms, "played_ms must be milliseconds"),
+            Self::FirstSound { after_ms } => (after_ms, "after_ms must be milliseconds"),
+            Self::StartListening { .. } | Self::StopListening | Self::Interrupt { played_ms: None } => {
+                return Ok(said);
+            }
+        };
+        if (0.0..=LONGEST_MS).contains(&ms) { Ok(said) } else { Err(wrong) }
     }
 }
 
 /// Milliseconds as a time; they have been found to be some.
-pub(super) fn played(ms: f64) -> Duration {
+pub(super) fn millis(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default()
 }
 
@@ -91,6 +101,8 @@ mod tests {
     fn what_clients_say_is_read_and_nonsense_refused() {
         assert_eq!(Said::read(r#"{"type":"start_listening"}"#), Ok(Said::StartListening { turn_id: None }));
         assert_eq!(Said::read(r#"{"type":"stop_listening","more":1}"#), Ok(Said::StopListening));
+        let heard = Said::FirstSound { after_ms: 412.5 };
+        assert_eq!(Said::read(r#"{"type":"first_sound","after_ms":412.5}"#), Ok(heard));
         let played = Said::Interrupt { played_ms: Some(1500.5) };
         assert_eq!(Said::read(r#"{"type":"interrupt","played_ms":1500.5}"#), Ok(played));
         for wrong in [
@@ -103,6 +115,9 @@ mod tests {
             r#"{"type":"interrupt","played_ms":-1}"#,
             r#"{"type":"interrupt","played_ms":1e300}"#,
             r#"{"type":"interrupt","played_ms":"1"}"#,
+            r#"{"type":"first_sound"}"#,
+            r#"{"type":"first_sound","after_ms":-0.5}"#,
+            r#"{"type":"first_sound","after_ms":86400001}"#,
         ] {
             assert!(Said::read(wrong).is_err(), "{wrong}");
         }

@@ -17,15 +17,20 @@ pub fn asking(outside: &Outside) -> TestApp {
 pub fn asking_with(outside: &Outside, change: impl FnOnce(&mut ServerConfig)) -> TestApp {
     let url = outside.url.clone();
     TestApp::spawn_with(move |config| {
-        config.outside.llm = Some(LlmConfig {
-            base: url.parse().unwrap(),
-            key: Some(ApiKey::new("sk-very-secret".to_owned())),
-            model: "large".to_owned(),
-            small_model: "small".to_owned(),
-            silence: Duration::from_secs(20),
-        });
+        ask_at(config, &url);
         change(config);
     })
+}
+
+/// The models are at this address.
+pub fn ask_at(config: &mut ServerConfig, url: &str) {
+    config.outside.llm = Some(LlmConfig {
+        base: url.parse().unwrap(),
+        key: Some(ApiKey::new("sk-very-secret".to_owned())),
+        model: "large".to_owned(),
+        small_model: "small".to_owned(),
+        silence: Duration::from_secs(20),
+    });
 }
 
 /// One event of a streamed completion.

@@ -15,11 +15,14 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 pub mod llm;
+pub mod meaning;
 pub mod model;
 pub mod outside;
 pub mod scrape;
 pub mod seed;
 pub mod socket;
+pub mod tiny_bert;
+pub mod tricks;
 pub mod voice;
 pub mod wire;
 

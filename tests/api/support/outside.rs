@@ -20,9 +20,13 @@ pub enum Part {
     Close,
 }
 
+/// What it answers to a request.
+type Answers = Arc<dyn Fn(&Seen) -> Vec<Part> + Send + Sync>;
+
 #[derive(Default)]
 struct State {
     scripts: VecDeque<Vec<Part>>,
+    answers: Option<Answers>,
     usual: Vec<Part>,
     requests: Vec<Seen>,
     connections: usize,
@@ -78,7 +82,13 @@ impl Outside {
 
     /// What it does from now on without a script.
     pub fn usually(&self, script: Vec<Part>) {
-        self.lock().usual = script;
+        let mut state = self.lock();
+        (state.usual, state.answers) = (script, None);
+    }
+
+    /// From now on it answers what has no script by what is asked.
+    pub fn answers(&self, answers: impl Fn(&Seen) -> Vec<Part> + Send + Sync + 'static) {
+        self.lock().answers = Some(Arc::new(answers));
     }
 
     /// The requests for this path, oldest first.
@@ -120,9 +130,9 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) {
         let looks = seen.head.starts_with("GET ");
         let script = {
             let mut state = state.lock().unwrap();
-            state.requests.push(seen);
+            state.requests.push(seen.clone());
             // Looks at whether it is there are not what scripts are for.
-            if looks { whole(200, &[], &json!({"data": []})) } else { next(&mut state) }
+            if looks { whole(200, &[], &json!({"data": []})) } else { next(&mut state, &seen) }
         };
         if !perform(&mut stream, script, state) {
             break;
@@ -131,8 +141,11 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) {
     state.lock().unwrap().open -= 1;
 }
 
-fn next(state: &mut State) -> Vec<Part> {
-    state.scripts.pop_front().unwrap_or_else(|| state.usual.clone())
+fn next(state: &mut State, seen: &Seen) -> Vec<Part> {
+    if let Some(script) = state.scripts.pop_front() {
+        return script;
+    }
+    state.answers.as_ref().map_or_else(|| state.usual.clone(), |answers| answers(seen))
 }
 
 /// False when the connection is over.

@@ -1,13 +1,16 @@
 //! A voice socket as a client has it.
 
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::{Message, WebSocket};
 
 use super::{Talk, TestApp};
+
+/// Pings come meanwhile, also where nothing else does.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Socket {
     pub web: WebSocket<TcpStream>,
@@ -51,7 +54,7 @@ impl TestApp {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
         let stream = TcpStream::connect(host).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         match tungstenite::client(request, stream) {
             Ok((web, _)) => Ok(Socket { web }),
@@ -91,7 +94,9 @@ impl Socket {
 
     /// The next thing that comes.
     pub fn next(&mut self) -> Came {
+        let began = Instant::now();
         loop {
+            assert!(began.elapsed() < PATIENCE, "waited in vain for a message");
             match self.web.read().unwrap() {
                 Message::Text(text) => return Came::Text(serde_json::from_str(&text).unwrap()),
                 Message::Binary(sound) => return Came::Sound(sound.to_vec()),

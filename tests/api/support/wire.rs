@@ -226,6 +226,11 @@ impl Streamed {
         Some(Event { name, data })
     }
 
+    /// What is sent in one piece: some events.
+    pub fn packet(&mut self) -> String {
+        String::from_utf8(self.wire.chunk().unwrap()).unwrap()
+    }
+
     /// What still comes before the connection breaks.
     pub fn broken(mut self) -> String {
         String::from_utf8(self.wire.broken()).unwrap()

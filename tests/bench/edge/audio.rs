@@ -18,7 +18,7 @@ use crate::table::{Figure, Reach, Row, median, millis};
 const BYTES: usize = 50 << 10;
 
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
-    let house = House { dir: bench.path("edge-audio") };
+    let house = House::new(bench.path("edge-audio"));
     let ours = Ours::start_house(&house)?;
     let session = http::start_session(ours.address)?;
     let id = put(&house, &session)?;

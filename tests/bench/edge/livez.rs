@@ -12,7 +12,7 @@ use crate::table::{Figure, Reach, Row, median};
 const CONNECTIONS: u32 = 512;
 
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
-    let house = House { dir: bench.path("edge-livez") };
+    let house = House::new(bench.path("edge-livez"));
     let ours = Ours::start_house(&house)?;
     let model = ask(ours.address, &request("/livez", ""))?;
     ensure!(model.status == 200, "/livez was answered {}", model.status);

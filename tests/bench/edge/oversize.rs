@@ -11,7 +11,7 @@ use crate::http::Client;
 use crate::table::{Figure, Reach, Row, median, millis, quantile};
 
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
-    let house = House { dir: bench.path("edge-oversize") };
+    let house = House::new(bench.path("edge-oversize"));
     let ours = Ours::start_house(&house)?;
     let head = format!(
         "POST /api/v1/chat HTTP/1.1\r\nHost: companion\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",

@@ -18,7 +18,7 @@ const AT_ONCE: u32 = 16;
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let bare = House::built(bench.path("edge-bare"))?;
     let bare = open(&bare)?;
-    let house = House { dir: bench.path("edge-sessions") };
+    let house = House::new(bench.path("edge-sessions"));
     // Not on one processor: the bare loop is free to run where it likes, too.
     let ours = Ours::start_free(&house)?;
     let first = ask(ours.address, &post_with("/api/v1/session/start", "", "{}"))?;

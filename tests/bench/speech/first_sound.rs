@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Barrier;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use super::outside::{Manner, Outside, Seen};
 use super::socket::Socket;
@@ -60,12 +60,14 @@ fn times(bench: &Bench, at_once: u8, rounds: usize) -> Result<Vec<f64>> {
             talkers.into_iter().map(|talker| talker.join().map_err(|_| anyhow!("a talker panicked"))?);
         joined.collect::<Result<Vec<_>>>()
     })?;
+    drop(server);
     let mut written = vec![Vec::new(); usize::from(at_once)];
     for seen in outside.seen.try_iter() {
         if let Seen::Sentence { number, at } = seen {
             written.get_mut(usize::from(number)).context("nobody has this number")?.push(at);
         }
     }
+    ensure!(written.iter().all(|of_one| of_one.len() == WARM_UP + rounds), "not every turn was written");
     let rounds =
         written.iter().zip(&heard).flat_map(|(written, heard)| written.iter().zip(heard).skip(WARM_UP));
     Ok(rounds.map(|(written, heard)| millis(*heard - *written)).collect())

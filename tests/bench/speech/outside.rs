@@ -10,6 +10,8 @@ use tokio::io::AsyncWriteExt;
 use crate::http::find;
 use crate::stub::{Caller, Stub, chunk, end_of_words, streamed, whole, words};
 
+/// The model that is asked for summaries, beside the turns.
+pub const SUMS_UP: &str = "sums-up";
 /// The first sentence is known to be whole once the next one begins.
 const FIRST_SENTENCE: &str = "It is good to hear from you. And";
 /// By then its sound has long left.
@@ -70,12 +72,22 @@ impl Service {
                 let answer = whole("application/json", heard.to_string().as_bytes());
                 self.caller.stream.write_all(&answer).await?;
             } else if request.starts_with(b"POST /v1/chat/completions ") {
-                let number = number_said(request)?;
-                self.write(number).await?;
+                if find(request, SUMS_UP.as_bytes()).is_some() {
+                    self.sum_up().await?;
+                } else {
+                    let number = number_said(request)?;
+                    self.write(number).await?;
+                }
             } else {
                 self.speak().await?;
             }
         }
+    }
+
+    async fn sum_up(&mut self) -> Result<()> {
+        let words = [words(Some("They talked.")), end_of_words()].concat();
+        let summary = [streamed("text/event-stream").into_bytes(), words].concat();
+        Ok(self.caller.stream.write_all(&summary).await?)
     }
 
     async fn write(&mut self, number: u8) -> Result<()> {

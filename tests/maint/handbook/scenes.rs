@@ -135,11 +135,7 @@ fn broken(title: &str) -> Scene {
             lost(Scene { user: CONTAINER, ..Scene::on(Machine::installed()) }.with_people())
         }
         "The disk is full" => full(),
-        "Most rows have gone" => Scene::lived_in().ending_with(5).after(|house| {
-            let most = "DELETE FROM checkpoints WHERE session_id > 1; DELETE FROM sessions WHERE id > 1;
-                UPDATE totals SET sessions = 1, checkpoints = 2";
-            house.db().execute_batch(most).unwrap();
-        }),
+        "Most rows have gone" => after_an_accident(),
         "A restore was interrupted" => Scene::lived_in().stopped().after(interrupt),
         "The note of a restore is damaged" => {
             Scene::lived_in().stopped().ending_with(5).after(interrupt_and_damage)
@@ -176,6 +172,19 @@ fn broken(title: &str) -> Scene {
         "Going back a version" => newer(),
         other => panic!("nobody says what has happened before the section {other:?}"),
     }
+}
+
+/// Most rows went, the nightly backup told of it, and there are as many backups as the rules keep, and two more.
+fn after_an_accident() -> Scene {
+    let scene = Scene::lived_in().ending_with(6).after(|house| {
+        (0..7).for_each(|_| drop(house.maint(&["backup-db", "--keep", "9"]).expect(0)));
+        let most = "DELETE FROM checkpoints WHERE session_id > 1; DELETE FROM sessions WHERE id > 1;
+            UPDATE totals SET sessions = 1, checkpoints = 2";
+        house.db().execute_batch(most).unwrap();
+    });
+    let timers = "systemctl start companion-backup-db.timer companion-cleanup-sessions.timer";
+    let night = "! systemctl start companion-backup-db.service";
+    Scene { prelude: format!("{START}\n{timers}\n{night}"), ..scene }
 }
 
 /// A server whose Qdrant was away when it started, and is back with nothing in it.

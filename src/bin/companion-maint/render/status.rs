@@ -1,6 +1,7 @@
-//! The report of `status` for people.
+//! What `status` tells.
 
 use companion::adapters::inventory::{Inventory, LastRun};
+use companion::domain::clock::Timestamp;
 
 use super::{Readable, bytes, rows};
 
@@ -41,9 +42,7 @@ impl Readable for Inventory {
 }
 
 fn last_run(run: &LastRun) -> String {
-    let at = |time: Option<companion::domain::clock::Timestamp>| {
-        time.map_or("never".to_owned(), |at| at.to_string())
-    };
+    let at = |time: Option<Timestamp>| time.map_or("never".to_owned(), |at| at.to_string());
     match run.started_at {
         None => format!("  {:<17} never ran", run.job),
         Some(_) => format!(

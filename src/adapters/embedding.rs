@@ -1,0 +1,14 @@
+//! Vectors of texts, by whatever the settings name.
+
+mod outside;
+
+#[cfg(feature = "local-embeddings")]
+mod bert;
+#[cfg(feature = "local-embeddings")]
+mod local;
+#[cfg(feature = "local-embeddings")]
+mod weights;
+
+#[cfg(feature = "local-embeddings")]
+pub use local::{LocalModel, ModelDirError};
+pub use outside::EmbeddingService;

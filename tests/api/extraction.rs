@@ -1,0 +1,235 @@
+//! Where there is a language model its small one decides what is kept of what somebody told, and rules do when it cannot.
+
+use std::time::Duration;
+
+use companion::config::ServerConfig;
+use serde_json::{Value, json};
+
+use crate::learning::{remembered, texts};
+use crate::support::llm::{asked, asking_with, says};
+use crate::support::outside::{Outside, Part, Seen, refusal};
+use crate::support::{Talk, TestApp, tricks, wait_for};
+
+/// A companion whose model answers everything with "well", and whose small one answers to what a person has said.
+fn finding(finds: impl Fn(&str) -> Vec<Part> + Send + Sync + 'static) -> (Outside, TestApp) {
+    let outside = Outside::new(Vec::new());
+    answers(&outside, finds);
+    let app = asking_with(&outside, patient);
+    (outside, app)
+}
+
+fn answers(outside: &Outside, finds: impl Fn(&str) -> Vec<Part> + Send + Sync + 'static) {
+    outside.answers(move |seen: &Seen| {
+        let body = seen.json();
+        if body["model"] != "small" {
+            return says(&["well"]);
+        }
+        // Of summaries there is nothing to be found.
+        let told = body["messages"][1]["content"].as_str().unwrap();
+        told.split_once("<person>\n").map_or_else(|| says(&["well"]), |(_, person)| finds(person))
+    });
+}
+
+fn patient(config: &mut ServerConfig) {
+    config.outside.breaker.threshold = 1000;
+}
+
+fn memories(texts: &[(&str, &[usize])]) -> Vec<Part> {
+    let memories: Vec<_> =
+        texts.iter().map(|(text, replaces)| json!({"text": text, "replaces": replaces})).collect();
+    says(&[&json!({"memories": memories}).to_string()])
+}
+
+/// What the small model was asked, oldest first.
+fn asked_small(outside: &Outside) -> Vec<String> {
+    let small = asked(outside).into_iter().filter(|body| body["model"] == "small");
+    small.map(|body| body["messages"][1]["content"].as_str().unwrap().to_owned()).collect()
+}
+
+fn tell(app: &TestApp, talk: &Talk, message: &str) {
+    app.tell(talk, message).expect(200);
+    wait_for("it is learned", || app.count("to_learn") == 0);
+    app.clock.advance(Duration::from_secs(60));
+}
+
+#[test]
+fn the_small_model_words_what_is_kept_and_knows_what_is_known() {
+    let (outside, app) = finding(|told| match told {
+        told if told.contains("by the river in Porto") => memories(&[("I live by the river in Porto", &[])]),
+        told if told.contains("Lisbon now") => memories(&[("I live in Lisbon", &[1])]),
+        _ => memories(&[]),
+    });
+    let talk = app.start_session();
+    tell(&app, &talk, "well you know, after all these years it is still by the river in Porto where I sleep");
+    assert_eq!(remembered(&app, &talk), [("I live by the river in Porto".to_owned(), true)]);
+    let said = &asked_small(&outside)[0];
+    assert!(said.contains("<known>\n</known>") && !said.contains("<companion>"), "{said}");
+    tell(&app, &talk, "How are you?");
+    tell(&app, &talk, "they call Lisbon now my place");
+    let said = &asked_small(&outside)[2];
+    assert!(
+        said.contains("\n1. I live by the river in Porto\n") && said.contains("<companion>\n- well\n"),
+        "{said}"
+    );
+    // It is said that the other one is no longer true, in the list and in the export.
+    let both = [("I live in Lisbon".to_owned(), true), ("I live by the river in Porto".to_owned(), false)];
+    assert_eq!(remembered(&app, &talk), both);
+    let export = app.export(&talk.token).expect(200).json();
+    assert!(export["memories"][1]["superseded_at"].is_string(), "{export}");
+    tell(&app, &talk, "and what do you think");
+    let said = asked_small(&outside).pop().unwrap();
+    assert!(
+        said.contains("1. I live in Lisbon") && !said.contains("Porto"),
+        "what is no longer true is not known: {said}"
+    );
+    // The instructions are ours alone, and nothing tells who it is.
+    let body = asked(&outside).into_iter().rfind(|body| body["model"] == "small").unwrap();
+    assert_eq!(body["messages"].as_array().unwrap().len(), 2);
+    assert!(!body.to_string().contains(&talk.session) && !body.to_string().contains(&talk.token));
+}
+
+#[test]
+fn what_is_said_again_in_other_words_is_kept_once() {
+    let (_, app) = finding(|told| match told {
+        told if told.contains("first") => {
+            memories(&[("I work as a night nurse at the old hospital in Porto", &[])])
+        }
+        told if told.contains("hospital") => {
+            memories(&[("I work as a night nurse at the hospital in old Porto", &[])])
+        }
+        // As small models do, it repeats what it was given, whatever was said.
+        _ => memories(&[("I work as a night nurse at the hospital in old Porto", &[])]),
+    });
+    let talk = app.start_session();
+    tell(&app, &talk, "first");
+    tell(&app, &talk, "the hospital again");
+    assert_eq!(texts(&app, &talk), ["I work as a night nurse at the hospital in old Porto"]);
+    let listed = || app.get_as(&talk.token, "/api/v1/memories").expect(200).json()["memories"][0].clone();
+    let before = listed();
+    tell(&app, &talk, "what a day");
+    assert_eq!(listed(), before, "what was only repeated from the notes was not said again");
+    app.tell(&talk, "Forget that.").expect(200);
+    assert_eq!(texts(&app, &talk).len(), 1);
+}
+
+#[test]
+fn an_answer_that_is_none_is_asked_for_three_times_and_then_the_rules_decide() {
+    for wrong in [
+        "I would keep that they live in Porto.",
+        r#"{"memories": [{"text": "I live in Porto", "replaces": [7]}]}"#,
+        r#"{"memories": [{"note": "I live in Porto"}]}"#,
+    ] {
+        let (outside, app) = finding(move |_| says(&[wrong]));
+        let talk = app.start_session();
+        tell(&app, &talk, "I live in Braga and it is raining");
+        assert_eq!(texts(&app, &talk), ["I live in Braga and it is raining"]);
+        assert_eq!(asked_small(&outside).len(), 3);
+    }
+}
+
+#[test]
+fn a_model_that_is_down_loses_nothing_and_is_not_waited_for_for_ever() {
+    let (outside, app) = finding(|_| refusal(503, &[], "overloaded"));
+    let talk = app.start_session();
+    app.tell(&talk, "the river is where I sleep").expect(200);
+    wait_for("it was asked", || !asked_small(&outside).is_empty());
+    assert_eq!(app.count("to_learn"), 1, "the turn waits");
+    assert!(texts(&app, &talk).is_empty());
+    // Also for a server that is started anew.
+    let url = outside.url.clone();
+    answers(&outside, |_| memories(&[("I sleep by the river", &[])]));
+    let app = app.restart_with(|config| {
+        crate::support::llm::ask_at(config, &url);
+        patient(config);
+    });
+    wait_for("it is learned", || app.count("to_learn") == 0);
+    assert_eq!(texts(&app, &talk), ["I sleep by the river"]);
+    // What has waited for long the rules decide.
+    answers(&outside, |_| refusal(503, &[], "overloaded"));
+    app.tell(&talk, "I like tea").expect(200);
+    app.tell(&talk, "how are you").expect(200);
+    app.clock.advance(Duration::from_secs(6 * 60));
+    wait_for("the rules decide", || app.count("to_learn") == 0);
+    assert_eq!(texts(&app, &talk), ["I like tea", "I sleep by the river"]);
+}
+
+#[test]
+fn a_reply_never_waits_for_what_is_learned() {
+    let (outside, app) = finding(|_| vec![Part::UntilGone]);
+    let talk = app.start_session();
+    let began = std::time::Instant::now();
+    for said in ["I like tea", "I like jazz", "I like Porto"] {
+        app.tell(&talk, said).expect(200);
+    }
+    assert!(began.elapsed() < Duration::from_secs(5));
+    wait_for("it is asked", || asked_small(&outside).len() == 1);
+    assert_eq!(app.count("to_learn"), 3);
+    app.finish();
+}
+
+#[test]
+fn what_is_not_to_be_remembered_is_never_sent() {
+    let (outside, app) = finding(|_| memories(&[("I like tea", &[])]));
+    let talk = app.start_session();
+    app.say(&talk, "the id alone").expect(200);
+    let unremembered = app.start(&[("x-companion-person", &talk.token)], &json!({"remember": false}));
+    app.tell(&Talk { token: talk.token.clone(), ..unremembered }, "not remembered").expect(200);
+    app.tell(&talk, "Off the record, my sister is ill").expect(200);
+    app.tell(&talk, "Don't remember this. I drink").expect(200);
+    tell(&app, &talk, "I like tea");
+    let sent = asked_small(&outside);
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert_eq!(texts(&app, &talk), ["I like tea"]);
+}
+
+#[test]
+fn a_wish_acts_before_the_model_has_answered() {
+    let held = |answer: Vec<Part>| [vec![Part::Pause(Duration::from_millis(700))], answer].concat();
+    // "Forget that" while it thinks of what is to be forgotten.
+    let (outside, app) = finding(move |told| match told {
+        told if told.contains("sister") => held(memories(&[("My sister is ill", &[])])),
+        told if told.contains("town") => held(memories(&[("I live in Porto", &[]), ("I fear spiders", &[])])),
+        _ => memories(&[]),
+    });
+    let talk = app.start_session();
+    app.tell(&talk, "the sister again").expect(200);
+    wait_for("it is asked", || asked_small(&outside).len() == 1);
+    app.tell(&talk, "Forget that.").expect(200);
+    tell(&app, &talk, "well");
+    assert!(texts(&app, &talk).is_empty());
+    // One thing of two.
+    app.tell(&talk, "that town, and the animals").expect(200);
+    app.tell(&talk, "Forget that I live in Porto").expect(200);
+    tell(&app, &talk, "well");
+    assert_eq!(texts(&app, &talk), ["I fear spiders"]);
+    // All of it, with the conversation.
+    app.tell(&talk, "the sister once more").expect(200);
+    app.delete(&talk, "").expect(204);
+    let other = app.start_session_of(&talk.token);
+    tell(&app, &other, "well");
+    assert!(texts(&app, &other).is_empty());
+    // Kept, though the conversation goes before the model has answered.
+    app.tell(&other, "that sister. I like tea").expect(200);
+    app.delete(&other, "?keep_memories=true").expect(204);
+    assert_eq!(texts(&app, &other), ["I like tea"]);
+}
+
+#[test]
+fn what_somebody_says_cannot_pose_as_instructions_to_the_small_model() {
+    let (outside, app) = finding(|_| memories(&[]));
+    let talk = app.start_session();
+    for trick in tricks::ALL {
+        let body = json!({"text": trick});
+        app.post("/api/v1/memories", &[("x-companion-person", &talk.token)], &body).expect(201);
+        tell(&app, &talk, trick);
+    }
+    // The others are of summaries.
+    let of_memory = |body: &Value| body["messages"][1]["content"].as_str().unwrap().starts_with("<known>");
+    for body in asked(&outside).into_iter().filter(|body| body["model"] == "small" && of_memory(body)) {
+        let messages = body["messages"].as_array().unwrap();
+        assert_eq!(messages.len(), 2);
+        assert_eq!(messages[0]["role"], "system");
+        assert!(tricks::ALL.iter().all(|trick| !messages[0]["content"].as_str().unwrap().contains(trick)));
+        tricks::assert_bounded(messages[1]["content"].as_str().unwrap(), &["known", "companion", "person"]);
+    }
+}

@@ -1,0 +1,150 @@
+//! What a voice socket may hold, for how long it may be silent, and what it tells the metrics.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tungstenite::Message;
+
+use crate::support::scrape::Scrape;
+use crate::support::socket::Socket;
+use crate::support::voice::{ESPEAK, Programs, recording};
+use crate::support::{TestApp, wait_for};
+
+const HEARS: &str = "cat \"$1\" > /dev/null; echo heard >> \"$HERE/runs\"; echo 'I feel calm today'";
+const KIB: usize = 1024;
+
+/// Bytes set aside for recordings and bodies: from the reserve of the small ones, and from the budget of the large ones.
+fn held(app: &TestApp) -> (f64, f64) {
+    let told = Scrape::of(app);
+    let of = |size: &str| told.value(&format!("companion_inflight_body_bytes{{size=\"{size}\"}}"));
+    (of("small"), of("large"))
+}
+
+fn send(socket: &mut Socket, bytes: usize) {
+    socket.web.send(Message::binary(vec![0; bytes])).unwrap();
+}
+
+#[test]
+fn an_interruption_drops_the_recording_that_waits_as_well() {
+    let programs = Programs::new();
+    let app = programs.server(HEARS, ESPEAK);
+    let mut socket = app.socket(&app.start_session());
+    let _never_opened = app.model.hold_next("some", " words");
+    socket.speak(&recording("wav"), None);
+    socket.until("response_delta");
+    assert_eq!(held(&app), (0.0, 0.0), "what was understood is let go");
+    socket.speak(&recording("wav"), None);
+    socket.speak(&recording("wav"), None);
+    assert_eq!(socket.until("error")["code"], "turn_in_progress", "one waits");
+    assert_eq!(held(&app), (64.0 * 1024.0, 256.0 * 1024.0));
+    socket.interrupt(None);
+    let ends = [socket.until("audio_end"), socket.until("audio_end")];
+    assert!(ends.iter().all(|end| end["interrupted"] == true), "each of the two has its end: {ends:?}");
+    assert_eq!(held(&app), (0.0, 0.0), "nobody holds it any more");
+    socket.speak(&recording("wav"), None);
+    assert_eq!(socket.answer().deltas, "You said: I feel calm today", "the next one is answered");
+    assert_eq!((programs.noted("runs").lines().count(), app.model.begun()), (2, 2), "it was never heard");
+    assert_eq!(app.count("checkpoints"), 2);
+}
+
+#[test]
+fn recordings_on_their_way_are_in_the_budget_of_bodies() {
+    let programs = Programs::new();
+    let waits = format!("while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done; {HEARS}");
+    let app = programs.server_with(&waits, ESPEAK, |config| {
+        config.limits.max_request_bytes = 400 * KIB as u64;
+        config.limits.max_inflight_body_bytes = 1024 * KIB as u64;
+    });
+    let mut socket = app.socket(&app.start_session());
+    socket.say(&json!({"type": "start_listening"}));
+    send(&mut socket, 60 * KIB);
+    wait_for("the first piece has its place", || held(&app) == (64.0 * 1024.0, 0.0));
+    send(&mut socket, 60 * KIB);
+    wait_for("its place has grown", || held(&app) == (64.0 * 1024.0, 256.0 * 1024.0));
+    let mut other = app.socket(&app.start_session());
+    other.say(&json!({"type": "start_listening"}));
+    send(&mut other, 100 * KIB);
+    assert_eq!(other.text()["code"], "server_busy", "one client has its share, over all its sockets");
+    send(&mut socket, 200 * KIB);
+    send(&mut socket, 50 * KIB);
+    assert_eq!(socket.text()["code"], "server_busy");
+    send(&mut socket, KIB);
+    assert_eq!(socket.text()["code"], "validation_error", "that recording has been given up");
+    assert_eq!(held(&app), (0.0, 0.0));
+    other.speak(&recording("wav"), None);
+    wait_for("it is being heard", || held(&app) == (64.0 * 1024.0, 256.0 * 1024.0));
+    std::fs::write(programs.path("go"), "").unwrap();
+    assert_eq!(other.until("transcription")["text"], "I feel calm today");
+    assert_eq!(held(&app), (0.0, 0.0), "what was understood is let go");
+    other.answer();
+    socket.say(&json!({"type": "start_listening"}));
+    send(&mut socket, 100 * KIB);
+    wait_for("there is room again", || held(&app) == (64.0 * 1024.0, 256.0 * 1024.0));
+    drop(socket);
+    wait_for("who leaves holds nothing", || held(&app) == (0.0, 0.0));
+}
+
+#[test]
+fn who_does_not_answer_for_a_minute_is_let_go_and_who_answers_stays() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let (mut there, mut gone) = (app.socket(&talk), app.socket(&talk));
+    let began = Instant::now();
+    let patience = Some(Duration::from_secs(90));
+    there.web.get_ref().set_read_timeout(patience).unwrap();
+    let answering = std::thread::spawn(move || {
+        let mut pings = 0;
+        while pings < 3 {
+            // Reading a ping answers it.
+            pings += u32::from(matches!(there.web.read().unwrap(), Message::Ping(_)));
+            there.web.flush().unwrap();
+        }
+        there
+    });
+    // Its machine takes what comes, but nobody is there to read it as messages, and answer.
+    let mut came = Vec::new();
+    gone.web.get_mut().set_read_timeout(patience).unwrap();
+    let mut piece = [0; 64];
+    loop {
+        let length = gone.web.get_mut().read(&mut piece).unwrap();
+        came.extend_from_slice(&piece[..length]);
+        if length == 0 {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(80), "asked again and again: {came:?}");
+    }
+    let after = began.elapsed().as_secs_f64();
+    assert!((59.0..70.0).contains(&after), "let go after {after} s");
+    let (ping, close) = ([0x89, 0], [0x88, 2, 0x03, 0xE9]);
+    assert_eq!(came, [&ping[..], &ping, &close].concat(), "two pings, then 1001");
+    let mut there = answering.join().unwrap();
+    there.say(&json!({"type": "nonsense"}));
+    assert_eq!(there.text()["code"], "validation_error", "who has answered is still there");
+    wait_for("only they are", || Scrape::of(&app).value("companion_voice_sockets") == 1.0);
+}
+
+#[test]
+fn when_an_answer_is_heard_is_counted_once_as_the_client_tells_it() {
+    let app = Programs::new().server(HEARS, ESPEAK);
+    let mut socket = app.socket(&app.start_session());
+    let first_sound = |ms: f64| json!({"type": "first_sound", "after_ms": ms});
+    let told = |app: &TestApp, series: &str| {
+        Scrape::of(app).value(&format!("companion_first_sound_seconds{series}"))
+    };
+    assert_eq!(told(&app, "_count"), 0.0, "it is there from the beginning");
+    socket.say(&first_sound(100.0));
+    socket.speak(&recording("wav"), None);
+    socket.answer();
+    assert_eq!(told(&app, "_count"), 0.0, "nothing had been answered that could be heard");
+    socket.say(&first_sound(412.5));
+    socket.say(&first_sound(1.0));
+    socket.say(&json!({"type": "first_sound", "after_ms": "soon"}));
+    assert_eq!(socket.text()["code"], "validation_error");
+    let counted = ["_count", "_bucket{le=\"0.3\"}", "_bucket{le=\"0.5\"}"].map(|series| told(&app, series));
+    assert_eq!((counted, told(&app, "_sum")), ([1.0, 0.0, 1.0], 0.4125));
+    socket.speak(&recording("wav"), None);
+    socket.answer();
+    socket.say(&first_sound(90.0));
+    wait_for("the next answer counts, too", || told(&app, "_count") == 2.0);
+}

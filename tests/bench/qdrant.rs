@@ -1,0 +1,99 @@
+//! Qdrant beside the server that is measured: a real one where `QDRANT_TEST_URL` names it, else its own local engine behind gRPC
+//! (`tests/qdrant/bridge.py`).
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rusqlite::{Connection, OpenFlags};
+use serde_json::Value;
+
+use crate::house::House;
+use crate::http::{self, Client};
+use crate::load::rest;
+
+const OPERATOR: &str = "the-operator";
+
+/// A Qdrant; ended when dropped.
+pub struct Qdrant {
+    engine: Option<Child>,
+    url: String,
+}
+
+impl Qdrant {
+    /// `None` where there is neither a server nor the Python that has the engine.
+    pub fn start() -> Result<Option<Self>> {
+        #[expect(clippy::disallowed_methods, reason = "a real server is named from outside")]
+        if let Ok(url) = std::env::var("QDRANT_TEST_URL") {
+            return Ok(Some(Self { engine: None, url }));
+        }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let python = root.join("target/venv-qdrant/bin/python");
+        if !python.exists() {
+            return Ok(None);
+        }
+        let mut command = Command::new(python);
+        command.arg(root.join("tests/qdrant/bridge.py")).env_clear();
+        let mut engine = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        BufReader::new(engine.stdout.take().context("no output")?).read_line(&mut line)?;
+        let port: u16 = line.trim().parse().context("the engine did not start")?;
+        Ok(Some(Self { engine: Some(engine), url: format!("http://127.0.0.1:{port}") }))
+    }
+
+    pub const fn name(&self) -> &'static str {
+        if self.engine.is_some() { "Qdrant's local engine" } else { "a Qdrant server" }
+    }
+
+    /// A house whose memories are found there, in a collection of its own.
+    pub fn finds_for(&self, house: House) -> House {
+        let collection = format!("bench-{}", uuid::Uuid::new_v4());
+        let house = house.with("QDRANT_URL", &self.url).with("QDRANT_COLLECTION", &collection);
+        house.with("ADMIN_TOKEN", OPERATOR)
+    }
+}
+
+impl Drop for Qdrant {
+    fn drop(&mut self) {
+        if let Some(engine) = &mut self.engine {
+            drop(engine.kill());
+            drop(engine.wait());
+        }
+    }
+}
+
+/// Waits until it holds all that is remembered.
+pub fn wait_until_carried(house: &House) -> Result<()> {
+    #[expect(clippy::disallowed_methods, reason = "the benchmark looks at what is there")]
+    let db = Connection::open_with_flags(house.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let sql = "SELECT generation IS NULL OR copied_until IS NOT NULL, (SELECT count(*) FROM memory_outbox) FROM memory_copy";
+    let began = Instant::now();
+    loop {
+        let (unfinished, waits): (bool, u64) = db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if !unfinished && waits == 0 {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < Duration::from_secs(1800), "{waits} changes still wait for Qdrant");
+        rest(Duration::from_millis(200));
+    }
+}
+
+/// How many calls to it were answered; an error where one was not.
+pub fn answered(address: SocketAddr) -> Result<u64> {
+    let path = "/api/v1/admin/memory/status";
+    let (status, body) = {
+        let mut client = Client::connect(address)?;
+        let (status, body) =
+            client.ask(&http::get_with(path, &format!("Authorization: Bearer {OPERATOR}\r\n")))?;
+        (status, serde_json::from_slice::<Value>(body)?)
+    };
+    ensure!(status == 200, "the status of the memory was answered {status}");
+    let calls = body["qdrant"]["calls"].as_object().context("no calls")?;
+    let failed = calls.iter().filter(|(how, _)| *how != "answered");
+    let failed: u64 = failed.filter_map(|(_, count)| count.as_u64()).sum();
+    ensure!(failed == 0, "{failed} calls to Qdrant were not answered: {body}");
+    calls["answered"].as_u64().context("no count")
+}

@@ -1,0 +1,218 @@
+// How spoken turns are taken to the server, when connections come, go, and cannot be had. The network is the test's own.
+
+import assert from "node:assert/strict";
+import { beforeEach, describe, mock, test } from "node:test";
+
+import { load } from "./pure.mjs";
+
+const { VoiceSocket } = await load("voice/socket.js");
+
+/** The server's end of a connection, which opens, says and closes as the test wants. */
+class Connection {
+  static OPEN = 1;
+  static all = [];
+
+  readyState = 0;
+  sent = [];
+
+  constructor() {
+    Connection.all.push(this);
+  }
+
+  send(data) {
+    this.sent.push(typeof data === "string" ? JSON.parse(data) : data);
+  }
+
+  close() {
+    this.readyState = 3;
+    this.onclose?.();
+  }
+
+  open() {
+    this.readyState = 1;
+    this.onopen();
+  }
+
+  says(...messages) {
+    for (const message of messages) this.onmessage({ data: message instanceof ArrayBuffer ? message : JSON.stringify(message) });
+  }
+
+  get types() {
+    return this.sent.map((sent) => (sent instanceof Blob ? sent.size : sent.type));
+  }
+}
+
+const settles = () => new Promise((resolve) => setImmediate(resolve));
+const piece = new Blob(["some sound"]);
+const END = { type: "audio_end", interrupted: true };
+
+let heard;
+let posted;
+let socket;
+
+beforeEach(() => {
+  Connection.all = [];
+  heard = [];
+  posted = [];
+  globalThis.WebSocket = Connection;
+  globalThis.location = { href: "https://companion.example/" };
+  globalThis.fetch = (url, { body }) => new Promise((resolve, reject) => posted.push({ url, body, resolve, reject }));
+  const note = (what) => (...more) => heard.push([what, ...more]);
+  const names = ["message", "sound", "again", "posts", "whole", "failed", "settled", "full"];
+  socket = new VoiceSocket("the-session", Object.fromEntries(names.map((name) => [name, note(name)])));
+});
+
+const answered = (status, body) => ({ ok: status === 200, status, json: async () => body });
+
+/** A turn that is spoken and delivered. */
+async function spoken(name, { ends = true } = {}) {
+  const recording = socket.start(name);
+  if (Connection.all.at(-1)?.readyState !== 1) Connection.all.at(-1).open();
+  await settles();
+  recording.piece(piece);
+  if (ends) recording.end();
+  return recording;
+}
+
+describe("interrupting", () => {
+  test("what still comes of an interrupted answer is not taken for the next one's, until its end has come", async () => {
+    await spoken("first");
+    const [connection] = Connection.all;
+    connection.says({ type: "response_delta", text: "One" });
+    socket.interrupt(120);
+    await spoken("second");
+    connection.says({ type: "response_delta", text: " two" }, new ArrayBuffer(4), END, { type: "transcription", text: "second" });
+    assert.deepEqual(heard, [
+      ["message", { type: "response_delta", text: "One" }],
+      ["settled", "first"],
+      ["message", { type: "transcription", text: "second" }],
+    ]);
+    assert.deepEqual(connection.types, ["start_listening", 10, "stop_listening", "interrupt", "start_listening", 10, "stop_listening"]);
+  });
+
+  test("two in a row have two ends", async () => {
+    await spoken("first");
+    socket.interrupt();
+    await spoken("second");
+    socket.interrupt();
+    await spoken("third");
+    const [connection] = Connection.all;
+    connection.says(END, { type: "transcription", text: "not the third's" }, END, { type: "transcription", text: "third" });
+    assert.deepEqual(heard, [["settled", "first"], ["settled", "second"], ["message", { type: "transcription", text: "third" }]]);
+  });
+
+  test("what was not whole, or has been answered, has no end to wait for", async () => {
+    await spoken("first", { ends: false });
+    socket.interrupt();
+    await spoken("second");
+    const [connection] = Connection.all;
+    connection.says({ type: "audio_end", interrupted: false });
+    socket.forget();
+    socket.interrupt(1500);
+    await spoken("third");
+    connection.says({ type: "transcription", text: "third" });
+    assert.deepEqual(heard.map(([what]) => what), ["message", "message"]);
+  });
+
+  test("a connection that is lost ends what was interrupted on it, and the next turn goes over a new one", async () => {
+    await spoken("first");
+    socket.interrupt();
+    await spoken("second");
+    Connection.all[0].close();
+    assert.deepEqual(heard, [["settled", "first"], ["again"]]);
+    Connection.all[1].open();
+    await settles();
+    assert.deepEqual(Connection.all[1].types, ["start_listening", 10, "stop_listening"]);
+    assert.equal(Connection.all[1].sent[0].turn_id, Connection.all[0].sent[4].turn_id);
+    Connection.all[1].says({ type: "transcription", text: "second" });
+    assert.deepEqual(heard.at(-1), ["message", { type: "transcription", text: "second" }]);
+  });
+});
+
+describe("without a connection", () => {
+  /** A turn for which there is none to be had. */
+  async function refused(name) {
+    const recording = socket.start(name);
+    Connection.all.at(-1).close();
+    await settles();
+    recording.piece(piece);
+    return recording;
+  }
+
+  test("the recording goes as a form once it is whole", async () => {
+    const recording = await refused("first");
+    assert.deepEqual(posted, []);
+    recording.end();
+    await settles();
+    const [{ url, body, resolve }] = posted;
+    assert.equal(url, "/api/v1/voice/process");
+    assert.equal(body.get("session_id"), "the-session");
+    assert.match(body.get("turn_id"), /^[0-9a-f-]{36}$/);
+    assert.equal(await body.get("audio").text(), "some sound");
+    resolve(answered(200, { text: "well" }));
+    await settles();
+    assert.deepEqual(heard, [["posts", "first"], ["whole", "first", { text: "well" }]]);
+    await spoken("second");
+    assert.equal(Connection.all.length, 2, "the next one tries a connection again");
+  });
+
+  test("an answer comes also to one that was interrupted meanwhile", async () => {
+    (await refused("first")).end();
+    await settles();
+    socket.interrupt();
+    posted[0].resolve(answered(200, { text: "well" }));
+    await settles();
+    assert.deepEqual(heard, [["posts", "first"], ["whole", "first", { text: "well" }]]);
+  });
+
+  test("a refusal is told as what it is", async () => {
+    (await refused("first")).end();
+    await settles();
+    posted[0].resolve(answered(404, { error: "session_not_found", message: "gone" }));
+    await settles();
+    const [, [what, whose, failure]] = heard;
+    assert.deepEqual([what, whose, failure.code, failure.message], ["failed", "first", "session_not_found", "gone"]);
+  });
+
+  test("four tries are made, all under one name, and by hand as many again", async () => {
+    mock.timers.enable({ apis: ["setTimeout"] });
+    try {
+      const recording = socket.start("first");
+      recording.piece(piece);
+      recording.end();
+      for (let tries = 1; tries <= 8; tries += 1) {
+        Connection.all.at(-1).close();
+        await settles();
+        posted.at(-1).reject(new TypeError("unreachable"));
+        await settles();
+        assert.equal(posted.length, tries);
+        const failed = heard.filter(([what]) => what === "failed").map(([, , { code }]) => code);
+        assert.deepEqual(failed, Array.from({ length: Math.floor(tries / 4) }, () => "unreachable"));
+        if (tries === 4) recording.retry();
+        else mock.timers.tick(3000);
+        await settles();
+      }
+      assert.equal(new Set(posted.map(({ body }) => body.get("turn_id"))).size, 1);
+      assert.equal(Connection.all.length, 8);
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
+  test("one that does not open in time is given up", async () => {
+    mock.timers.enable({ apis: ["setTimeout"] });
+    try {
+      const recording = socket.start("first");
+      recording.end();
+      await settles();
+      mock.timers.tick(4999);
+      await settles();
+      assert.deepEqual(posted, []);
+      mock.timers.tick(1);
+      await settles();
+      assert.equal(posted.length, 1);
+    } finally {
+      mock.timers.reset();
+    }
+  });
+});
