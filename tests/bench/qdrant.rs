@@ -1,5 +1,5 @@
-//! Qdrant beside the server that is measured: a real one where `QDRANT_TEST_URL` names it, else its own local engine behind gRPC
-//! (`tests/qdrant/bridge.py`).
+//! Qdrant beside the server that is measured: a real one where `QDRANT_TEST_URL` names it; else, behind gRPC (`tests/qdrant/bridge.py`),
+//! what its Python client does without a server, and Qdrant Edge, the server's engine as a library.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -19,33 +19,37 @@ const OPERATOR: &str = "the-operator";
 
 /// A Qdrant; ended when dropped.
 pub struct Qdrant {
+    pub name: &'static str,
     engine: Option<Child>,
     url: String,
 }
 
 impl Qdrant {
-    /// `None` where there is neither a server nor the Python that has the engine.
-    pub fn start() -> Result<Option<Self>> {
+    /// Those there are; none where there is neither a server nor the Python that has the engines.
+    pub fn all() -> Result<Vec<Self>> {
         #[expect(clippy::disallowed_methods, reason = "a real server is named from outside")]
         if let Ok(url) = std::env::var("QDRANT_TEST_URL") {
-            return Ok(Some(Self { engine: None, url }));
+            return Ok(vec![Self { name: "a Qdrant server", engine: None, url }]);
         }
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let python = root.join("target/venv-qdrant/bin/python");
+        let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv-qdrant/bin/python");
         if !python.exists() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
+        Ok(vec![
+            Self::start("Qdrant's local engine", &python, &[])?,
+            Self::start("Qdrant Edge", &python, &["--edge"])?,
+        ])
+    }
+
+    fn start(name: &'static str, python: &Path, options: &[&str]) -> Result<Self> {
+        let bridge = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qdrant/bridge.py");
         let mut command = Command::new(python);
-        command.arg(root.join("tests/qdrant/bridge.py")).env_clear();
-        let mut engine = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        command.arg(bridge).args(options).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut engine = command.spawn()?;
         let mut line = String::new();
         BufReader::new(engine.stdout.take().context("no output")?).read_line(&mut line)?;
         let port: u16 = line.trim().parse().context("the engine did not start")?;
-        Ok(Some(Self { engine: Some(engine), url: format!("http://127.0.0.1:{port}") }))
-    }
-
-    pub const fn name(&self) -> &'static str {
-        if self.engine.is_some() { "Qdrant's local engine" } else { "a Qdrant server" }
+        Ok(Self { name, engine: Some(engine), url: format!("http://127.0.0.1:{port}") })
     }
 
     /// A house whose memories are found there, in a collection of its own.

@@ -8,6 +8,7 @@ holds. `--key` wants that key as a server does, `--version` says another version
 import argparse
 import sys
 import threading
+import warnings
 from concurrent import futures
 
 import grpc
@@ -161,6 +162,8 @@ def main():
     options.add_argument("--port", type=int, default=0)
     options.add_argument("--edge", action="store_true")
     given = options.parse_args()
+    # That is asked of the server.
+    warnings.filterwarnings("ignore", message="Local mode performs exact")
     engine = edge() if given.edge else QdrantLocal(":memory:", force_disable_check_same_thread=True)
     indexes = {}
     server = grpc.server(futures.ThreadPoolExecutor(32), interceptors=[Key(given.key)])
