@@ -1,5 +1,5 @@
 //! SQL for the outbox: changes of the index of memories that the copy of it does not have yet. Triggers write them, in whatever
-//! program and for whatever reason a memory changes (`migrations/0008_memory_copy.sql`).
+//! program and for whatever reason a memory changes (`migrations/0009_memory_copy.sql`).
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -6,7 +6,7 @@
 //! filled from the truth, beside the changes that go on.
 //!
 //! Only one process carries: the server, or `companion-maint` while there is none. Bounds: 64 changes, or 256 memories of
-//! a new copy, at once; 100,000 changes wait, of more a new copy is made instead (`migrations/0008_memory_copy.sql`).
+//! a new copy, at once; 100,000 changes wait, of more a new copy is made instead (`migrations/0009_memory_copy.sql`).
 
 use std::sync::Arc;
 

@@ -47,3 +47,4 @@ mod voice;
 mod voice_bounds;
 mod voice_replies;
 mod voice_socket;
+mod ways_in;

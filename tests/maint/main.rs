@@ -32,3 +32,4 @@ mod support;
 mod unwritable;
 mod upgrades;
 mod verify;
+mod ways_in;
