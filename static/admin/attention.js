@@ -93,6 +93,7 @@ function requests({ last_day: { requests: all, failed_requests: failed, rejectio
 function waiting(memory) {
   const found = [];
   const section = "Let it find memories by their meaning";
+  if (memory.qdrant?.problem) found.push({ level: "warn", text: `Qdrant does not help: ${memory.qdrant.problem}`, todo: "Conversations go on with the index in the database; what changes meanwhile is carried over afterwards.", section: "Lost Qdrant" });
   if (memory.to_learn > 50) found.push({ level: "warn", text: `${some(memory.to_learn, "turn")} wait to be learned from.`, todo: "Does the small model answer? The log's lines learning_failed tell.", section: "Give it a language model" });
   if (memory.vectors?.waiting > 500) found.push({ level: "note", text: `${some(memory.vectors.waiting, "memory", "memories")} wait to be found by their meaning.`, todo: "That takes a while after another model was set. If it does not shrink, the log's lines embedding_failed tell why.", section });
   return found;

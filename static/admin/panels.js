@@ -101,7 +101,12 @@ function backups({ now, disk: all, newest_backup: name, newest_backup_at: at, la
   );
 }
 
-function remembered({ memories, index, to_learn: waiting, vectors, outbox }) {
+function copied({ problem, whole }) {
+  if (problem) return problem;
+  return whole ? "holds all, but for what waits" : "is being filled";
+}
+
+function remembered({ memories, index, to_learn: waiting, vectors, outbox, qdrant }) {
   put(
     "memory",
     facts([
@@ -109,7 +114,8 @@ function remembered({ memories, index, to_learn: waiting, vectors, outbox }) {
       ["Found by", index === "embedded" ? "the index in the database" : index],
       ["Turns to be learned from", count(waiting)],
       ["Meaning", vectors ? `${vectors.model}; ${some(vectors.waiting, "memory", "memories")} to come` : "words alone: no model is set"],
-      outbox && ["Changes that wait for the index", count(outbox.changes)],
+      qdrant && ["Qdrant", copied(qdrant)],
+      qdrant && ["Changes that wait for it", count(outbox.changes)],
     ]),
   );
 }
