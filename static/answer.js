@@ -96,6 +96,7 @@ function used(memories) {
   const made = element("details", "used");
   const list = element("ul");
   list.append(...memories.map(({ text }) => element("li", "", text)));
+  made.addEventListener("toggle", () => made.open && made.scrollIntoView({ block: "nearest" }));
   made.append(element("summary", "", `Remembered ${memories.length === 1 ? "1 thing" : `${memories.length} things`}`), list);
   return made;
 }

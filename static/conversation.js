@@ -26,6 +26,9 @@ export function icon(name) {
   return drawn;
 }
 
+// Those before them are laid out only while they are in sight.
+const LATEST = 40;
+
 const SPEAKERS = { user: "You said:", assistant: "Companion said:" };
 
 function message(role, text) {
@@ -60,6 +63,7 @@ export class Conversation {
   #log;
   #view;
   #onAnswer;
+  #latest = null;
   // Someone who has scrolled up to read is left there.
   #followsEnd = true;
 
@@ -82,19 +86,29 @@ export class Conversation {
 
   clear() {
     this.#log.replaceChildren();
+    this.#view.classList.remove("begun", "unused");
     this.#log.removeAttribute("aria-busy");
+  }
+
+  /** It was begun before, and nothing was said in it. */
+  showUnused() {
+    this.#view.classList.add("unused");
   }
 
   /** Shows a page of messages before those already there, which stay where the reader sees them. */
   showEarlier(messages) {
     const fromEnd = this.#view.scrollHeight - this.#view.scrollTop;
     this.#log.prepend(...messages.map((each) => this.#earlier(each)));
+    this.#leave(0, messages.length);
+    if (messages.length > 0) this.#view.classList.add("begun");
     this.#view.scrollTop = this.#view.scrollHeight - fromEnd;
   }
 
-  /** Adds what someone said. */
+  /** Adds what the person said, or a greeting. */
   say(role, text) {
-    return this.#add(message(role, text));
+    const shown = message(role, text);
+    shown.classList.toggle("greeting", role === "assistant");
+    return this.#add(shown);
   }
 
   /** Begins what somebody says aloud, before it is understood. */
@@ -198,8 +212,22 @@ export class Conversation {
     return shown;
   }
 
+  /** So many from there on are past, but for the last few. */
+  #leave(from, count) {
+    const { children } = this.#log;
+    const end = Math.min(from + count, children.length - LATEST);
+    for (let at = Math.max(from, 0); at < end; at += 1) children[at].classList.add("past");
+  }
+
   #add(shown) {
     this.#log.append(shown);
+    this.#leave(this.#log.childElementCount - LATEST - 1, 1);
+    if (shown.classList.contains("user")) this.#view.classList.add("begun");
+    if (shown.classList.contains("assistant")) {
+      this.#latest?.classList.remove("latest");
+      this.#latest = shown;
+      shown.classList.add("latest");
+    }
     this.#followsEnd = true;
     this.#view.scrollTop = this.#view.scrollHeight;
     return shown;

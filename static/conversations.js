@@ -156,13 +156,14 @@ class List {
 
   #opening(session) {
     const opening = button("", "open", () => this.#leave(() => this.#host.onOpen(session.id)));
-    opening.append(element("span", "title", titleOf(session)), element("span", "fine", this.#details(session)));
-    opening.setAttribute("aria-label", `Open: ${titleOf(session)}. ${this.#details(session)}`);
+    opening.append(element("span", "unseen", "Open: "), element("span", "title", titleOf(session)), element("span", "fine", this.#details(session)));
     return opening;
   }
 
   #details(session) {
-    const facts = [session.id === this.#host.current ? "Open now" : `Last active ${day(session.last_active_at)}`];
+    const facts = session.id === this.#host.current ? ["Open now"] : [];
+    // Of the others the heading says it.
+    if (["Pinned", "Earlier"].includes(groupOf(session))) facts.push(`last active ${day(session.last_active_at)}`);
     if (session.remembered === false) facts.push("not remembered");
     if (!session.checkpoints) facts.push("nothing said yet");
     facts.push(keptUntil(session));
@@ -170,15 +171,15 @@ class List {
   }
 
   #acts(session) {
-    const row = element("div", "row");
+    const acts = element("div", "acts");
     const pin = act(session.pinned ? "Unpin" : "Pin", "pin", "pin", session, () => this.#change(session, { pinned: !session.pinned }, ".pin"));
     pin.setAttribute("aria-pressed", String(session.pinned));
-    row.append(
+    acts.append(
       pin,
       act("Rename", "rename", "rename", session, () => this.#rename(session)),
       act("Delete", "delete", "delete", session, () => this.#ask(session)),
     );
-    return row;
+    return acts;
   }
 
   // Changing

@@ -131,6 +131,7 @@ async function resume(id) {
   const { messages, next_cursor, ...session } = await api.session(id, { limit: PAGE });
   show(session, next_cursor);
   conversation.showEarlier(messages);
+  if (messages.length === 0) conversation.showUnused();
   $("view").scrollTop = $("view").scrollHeight;
   const ours = shown;
   await announce();
@@ -253,13 +254,21 @@ function setBusy(session, busy) {
 
 function write(text) {
   $("message").value = text;
-  draft.text = text;
+  isWritten();
+}
+
+/** Keeps what is written; the box is as high as that, where the browser does not see to it. */
+function isWritten() {
+  draft.text = $("message").value;
+  if (CSS.supports("field-sizing", "content")) return;
+  $("message").style.height = "auto";
+  $("message").style.height = `${$("message").scrollHeight}px`;
 }
 
 /** What was sent in a conversation that is gone is written again. */
 function takeBack(id) {
   draft.takeBack(id);
-  $("message").value = draft.text;
+  write(draft.text);
 }
 
 function send() {
@@ -474,9 +483,7 @@ $("message").addEventListener("keydown", (event) => {
   event.preventDefault();
   send();
 });
-$("message").addEventListener("input", () => {
-  draft.text = $("message").value;
-});
+$("message").addEventListener("input", isWritten);
 document.addEventListener("keydown", (event) => {
   if (!event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
   const act = event.key === "/" ? openKeys : event.shiftKey && KEYS[event.code];
@@ -489,6 +496,6 @@ $("choice").querySelector("button").addEventListener("click", () => attempt(choo
 $("new").addEventListener("click", startOver);
 for (const each of DIALOGS) $(each.opener).addEventListener("click", () => openDialog(each));
 
-$("message").value = draft.text;
+write(draft.text);
 showMode();
 attempt(begin);

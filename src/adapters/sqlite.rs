@@ -142,16 +142,28 @@ pub fn migrate(connection: &mut Connection) -> Result<(), DbError> {
 /// Sets a connection up for many short batches of deletions beside people who talk:
 /// - a commit does not flush while it holds the lock that everybody waits for; whoever uses this calls
 ///   [`crate::adapters::write_ahead_log::flush`] after each commit, when the lock is free again;
-/// - the write-ahead log is copied in portions of 2 MiB: nobody's own flush waits long behind that of a portion;
+/// - the write-ahead log is copied in the portions of [`copy_log_for`]; until that is called, in those for others;
 /// - what a batch changes stays in memory until it commits, up to 16 MiB: with `SQLite`'s own 2 MiB many pages are
 ///   written several times.
 ///
 /// # Errors
 /// What `SQLite` says.
 pub fn for_many_batches(connection: &Connection) -> Result<(), DbError> {
-    let settings =
-        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 500; PRAGMA cache_size = -16384;";
-    connection.execute_batch(settings).during("set up the connection for many batches")
+    let settings = "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384;";
+    connection.execute_batch(settings).during("set up the connection for many batches")?;
+    copy_log_for(connection, true)
+}
+
+/// Sets after how much of it the write-ahead log is copied into the database, on a connection of [`for_many_batches`]:
+/// - while `others` write, 2 MiB: nobody's own flush waits long behind that of a portion;
+/// - else 16 MiB: pages that many batches change are copied once instead of each time, with fewer flushes.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn copy_log_for(connection: &Connection, others: bool) -> Result<(), DbError> {
+    // In pages of 4 KiB.
+    let portion = if others { 500 } else { 4000 };
+    connection.pragma_update(None, "wal_autocheckpoint", portion).during("leave the log alone for longer")
 }
 
 /// Lets every commit flush again, as on every connection from the start.

@@ -145,6 +145,11 @@ impl<'a> Line<'a> {
         Step { taken: self.length, told: String::new(), then }
     }
 
+    /// All of it is there, and it is not too long to have been waited for.
+    fn is_settled(&self) -> bool {
+        self.is_whole && self.text.len() < MOST_LINE
+    }
+
     /// It is not to be decided before all of it is there.
     fn is_awaited(&self) -> bool {
         !self.is_whole && self.text.len() < MOST_LINE

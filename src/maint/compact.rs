@@ -36,7 +36,7 @@ impl Courtesy {
         Self { seen_version: None, until: Instant::now() + FIRST_LOOK }
     }
 
-    /// How long the next transaction may take.
+    /// How long the next transaction may take. Sets how much of the log one copy takes up, too.
     pub(crate) fn slice(&mut self, db: &Connection) -> Result<Duration, DbError> {
         // Changes when another connection commits, and only then.
         let version = db
@@ -45,7 +45,9 @@ impl Courtesy {
         if self.seen_version.replace(version).is_some_and(|seen: i64| seen != version) {
             self.until = Instant::now() + SOMEONE_WRITES_FOR;
         }
-        Ok(if Instant::now() < self.until { SHORT_SLICE } else { LONG_SLICE })
+        let others = Instant::now() < self.until;
+        sqlite::copy_log_for(db, others)?;
+        Ok(if others { SHORT_SLICE } else { LONG_SLICE })
     }
 }
 

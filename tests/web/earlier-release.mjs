@@ -14,8 +14,8 @@ const REFERRED = /\/static\/([\w./+-]*\w)/g;
 const fileOf = (asset) => asset.replaceAll("/", "+");
 
 export class EarlierRelease {
-  /** Makes it of what this server serves: `change(name, text)` gives what its files said. */
-  static async of(server, change) {
+  /** Makes it of this server's page, and of the files it left when it was stopped; `change(name, text)` gives what they said. */
+  static async of(server, page, change) {
     const release = new EarlierRelease();
     const kept = join(server.home, "data", "assets");
     const [own] = await readdir(kept);
@@ -23,7 +23,6 @@ export class EarlierRelease {
     for (const file of await readdir(join(kept, own))) {
       if (!/\.(br|gz)$/.test(file)) assets.set(file.replaceAll("+", "/"), await readFile(join(kept, own, file)));
     }
-    release.page = await (await fetch(server.origin)).text();
     release.files = new Map();
     const named = new Map();
     /** Its files are finished each after those they refer to, as `build.rs` does. */
@@ -39,7 +38,7 @@ export class EarlierRelease {
       return name;
     };
     for (const asset of assets.keys()) finish(asset);
-    release.page = change("index.html", release.#rename(release.page, finish));
+    release.page = change("index.html", release.#rename(page, finish));
     return release;
   }
 

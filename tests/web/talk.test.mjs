@@ -222,7 +222,7 @@ describe("when the network drops", () => {
 
 describe("with the keyboard alone", () => {
   test("everything is reached in the order it is read in, and the focus is always seen", async () => {
-    await arrive(servers.speaks);
+    await arrive(servers.speaks, { reducedMotion: "reduce" });
     await guest.say("Tell me about the river.");
     await deed("Copy").waitFor();
     await guest.page.evaluate(() => document.querySelector("#list").focus());
@@ -257,7 +257,7 @@ describe("with the keyboard alone", () => {
     await guest.page.getByRole("dialog", { name: "Your conversations" }).waitFor();
     await guest.page.keyboard.press("Escape");
     await guest.page.keyboard.press("Control+Shift+O");
-    await guest.page.getByText("The first one.").waitFor({ state: "detached" });
+    await guest.log.getByText("The first one.").waitFor({ state: "detached" });
   });
 });
 

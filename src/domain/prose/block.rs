@@ -26,7 +26,7 @@ fn fence(line: &Line<'_>, body: &str, mark: char) -> Option<Step> {
     if line.is_awaited() && (marks >= 3 || marks == body.len()) {
         return None;
     }
-    let is_fence = line.is_whole && marks >= 3 && !body[marks..].contains(mark);
+    let is_fence = line.is_settled() && marks >= 3 && !body[marks..].contains(mark);
     Some(if is_fence { line.dropped(Place::CodeStart) } else { as_text() })
 }
 
@@ -37,7 +37,7 @@ pub(super) fn code_line(line: &Line<'_>) -> Option<Step> {
     if may_end && line.is_awaited() {
         return None;
     }
-    let ends = may_end && line.is_whole && body.len() >= 3;
+    let ends = may_end && line.is_settled() && body.len() >= 3;
     Some(if ends { line.dropped(Place::LineStart) } else { Step { then: Place::Code, ..as_text() } })
 }
 
@@ -54,10 +54,10 @@ fn heading(line: &Line<'_>, body: &str) -> Option<Step> {
 
 fn rule_or_bullet(line: &Line<'_>, indent: &str, body: &str, mark: char) -> Option<Step> {
     let is_rule = mark != '+' && body.chars().all(|c| c == mark || c == ' ');
-    if line.is_awaited() && (is_rule || body.len() == 1) {
+    if line.is_awaited() && (is_rule || body[1..].trim().is_empty()) {
         return None;
     }
-    if is_rule && line.is_whole && body.matches(mark).count() >= 3 {
+    if is_rule && line.is_settled() && body.matches(mark).count() >= 3 {
         return Some(line.dropped(Place::LineStart));
     }
     let text = body[1..].trim_start_matches([' ', '\t']);
@@ -73,7 +73,7 @@ fn row(line: &Line<'_>, body: &str) -> Option<Step> {
         return None;
     }
     let body = body.trim_end();
-    if !line.is_whole || !body.ends_with('|') || body.len() == 1 {
+    if !line.is_settled() || !body.ends_with('|') || body.len() == 1 {
         return Some(as_text());
     }
     if body.contains('-') && body.chars().all(|c| matches!(c, '|' | '-' | ':' | ' ')) {
