@@ -84,6 +84,7 @@ pub enum StartupError {
 /// A server that is bound and ready to run.
 pub struct Application {
     app: Arc<App>,
+    live: serving::Look,
     data_dir: DataDir,
     database: Database,
     server: Server,
@@ -130,9 +131,10 @@ impl Application {
         let app = Arc::new(App::new(parts, tokio::runtime::Handle::current()));
         let url = format!("http://{}", listener.local_addr()?);
         let files = (substitutes.assets, storage::earlier_assets(&data_dir));
-        let server = serving::serve(app.clone(), files, listener, config)?;
+        let (server, live) = serving::serve(app.clone(), files, listener, config)?;
         Ok(Self {
             app,
+            live,
             data_dir,
             database: started.database,
             server,
@@ -176,7 +178,7 @@ impl Application {
             // In this order: when the preparation fails the database ends with it, and the reason is to be told.
             biased;
             () = shutdown => Ok(()),
-            failed = run(&self.app, self.prepared, &self.url) => failed,
+            failed = run(&self.app, &self.live, self.prepared, &self.url) => failed,
             _ = self.database_ended => Err(StartupError::Died("the database")),
             ended = &mut serving => {
                 served = Some(ended);
@@ -210,6 +212,7 @@ impl Application {
 /// Reports the end of the preparation, then watches over maintenance; resolves only when something failed.
 async fn run(
     app: &App,
+    live: &serving::Look,
     prepared: oneshot::Receiver<Result<(), DbError>>,
     url: &str,
 ) -> Result<(), StartupError> {
@@ -224,6 +227,7 @@ async fn run(
             tokio::select! {
                 () = app.watch_upkeep() => Err(StartupError::Died("the watch over maintenance")),
                 () = app.learn() => Err(StartupError::Died("what learns from turns")),
+                () = app.note_samples(live) => Err(StartupError::Died("what notes the server's numbers")),
                 () = app.embed_memories() => Err(StartupError::Died("what makes vectors of memories")),
             }
         }

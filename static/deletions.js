@@ -1,4 +1,5 @@
-// Deletes conversations after a while in which that can be undone; at once when the page is left meanwhile.
+// Deletes conversations after a while in which that can be undone; at once when the page is left or put aside meanwhile: a phone
+// does not tell the page that it is closed.
 
 import * as api from "/static/api.js";
 
@@ -7,8 +8,11 @@ export const UNDO_MS = 10_000;
 // By id: `{ session, keepMemories, timer, over }`.
 const pending = new Map();
 
-addEventListener("pagehide", () => {
-  for (const id of [...pending.keys()]) carryOut(id);
+const carryOutAll = () => [...pending.keys()].forEach(carryOut);
+
+addEventListener("pagehide", carryOutAll);
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "hidden") carryOutAll();
 });
 
 /** Whether it is on its way out. */

@@ -7,8 +7,8 @@ const MOST_TURNS = 20;
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000, 15_000];
 
 /**
- * What is written and what was sent without an answer, as `{ text, turns }`, a turn being `{ session, id, text }`. It is kept for
- * this tab alone and gone with it. Storage may be forbidden; then it lasts as long as the page.
+ * What is written and what was sent without an answer, as `{ text, turns }`, a turn being `{ session, id, text, after }`: so many
+ * turns were before it. It is kept for this tab alone and gone with it. Storage may be forbidden; then it lasts as long as the page.
  */
 export class Draft {
   #now = { text: "", turns: [] };
@@ -29,9 +29,9 @@ export class Draft {
   }
 
   /** It is on its way. */
-  add({ session, id, text }) {
-    const others = this.#now.turns.filter((turn) => turn.id !== id);
-    this.#now.turns = [...others, { session, id, text }].slice(-MOST_TURNS);
+  add(turn) {
+    const others = this.#now.turns.filter(({ id }) => id !== turn.id);
+    this.#now.turns = [...others, turn].slice(-MOST_TURNS);
     this.#keep();
   }
 

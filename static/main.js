@@ -140,11 +140,13 @@ async function resume(id) {
 
 /** What was sent before the page was loaded anew, and what of it has arrived. */
 async function goOn(session, messages) {
-  for (const { id, text } of draft.of(session.id)) {
+  const said = messages.filter(({ role }) => role === "user").map(({ text }) => text);
+  const { checkpoints } = session;
+  for (const { id, text, after } of draft.of(session.id)) {
     if (session !== shown) return;
-    const isThere = messages.findLast(({ role }) => role === "user")?.text === text;
-    if (isThere) draft.remove({ id });
-    else await deliver(session, { id, text, tries: 0, said: conversation.say("user", text) });
+    const since = said.slice(Math.max(0, said.length - Math.max(0, checkpoints - after)));
+    if (since.includes(text)) draft.remove({ id });
+    else await deliver(session, { id, text, after, tries: 0, said: conversation.say("user", text) });
   }
 }
 
@@ -277,13 +279,15 @@ function send() {
   say();
   voice.typed();
   write("");
-  deliver(shown, { text, id: api.turnId(), tries: 0, said: conversation.say("user", text) });
+  // By so many turns before it one tells later whether it has arrived.
+  const after = (shown.checkpoints ?? 0) + draft.of(shown.id).length;
+  deliver(shown, { text, id: api.turnId(), after, tries: 0, said: conversation.say("user", text) });
 }
 
 /** Takes one turn. Trying again uses the same id, by which the server knows a turn it has already taken. */
 async function deliver(session, turn) {
   const reply = conversation.reply();
-  draft.add({ session: session.id, id: turn.id, text: turn.text });
+  draft.add({ session: session.id, id: turn.id, text: turn.text, after: turn.after });
   turn.said.classList.remove("kept");
   turn.tries += 1;
   setBusy(session, true);

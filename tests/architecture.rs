@@ -38,6 +38,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "adapters::process",
             "adapters::reserve",
             "adapters::run_store",
+            "adapters::sample_store",
             "adapters::set_aside",
             "adapters::sign_in_store",
             "adapters::summary_store",

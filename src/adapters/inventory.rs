@@ -11,10 +11,12 @@ use crate::adapters::disk::{self, DiskError};
 use crate::adapters::expiry_store::{self, Cutoffs};
 use crate::adapters::installation::{self, Claim};
 use crate::adapters::session_store::{self, Totals};
-use crate::adapters::{audio_store, backup_store, release_assets, run_store, set_aside, write_ahead_log};
+use crate::adapters::{
+    audio_store, backup_store, person_store, release_assets, run_store, set_aside, write_ahead_log,
+};
 use crate::config::RetentionConfig;
 use crate::domain::clock::Timestamp;
-use crate::domain::maintenance::JOBS;
+use crate::domain::maintenance::{DAILY, JOBS, is_overdue};
 
 /// Where the bytes are.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -60,6 +62,23 @@ pub struct LastRun {
     pub outcome: String,
     /// When it last succeeded.
     pub last_success: Option<Timestamp>,
+    /// True when a job that is to run daily has not succeeded for 48 h.
+    pub overdue: bool,
+    /// Bytes it gave back to the file system; `null` when it has not ended, or frees none.
+    pub bytes_reclaimed: Option<u64>,
+}
+
+/// What the next cleanup would take: what `--dry-run` counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct NextCleanup {
+    /// Sessions the next `cleanup-sessions` would delete.
+    pub next_cleanup_sessions: u64,
+    /// Their checkpoints.
+    pub next_cleanup_checkpoints: u64,
+    /// Memories it would delete.
+    pub next_cleanup_memories: u64,
+    /// People it would erase.
+    pub next_cleanup_persons: u64,
 }
 
 /// All of it.
@@ -73,39 +92,51 @@ pub struct Inventory {
     pub checkpoints: u64,
     /// Memories.
     pub memories: u64,
+    /// People.
+    pub persons: u64,
     /// The newest backup's file name.
     pub newest_backup: Option<String>,
+    /// When it was taken.
+    pub newest_backup_at: Option<Timestamp>,
     /// The last run of each job.
     pub last_runs: Vec<LastRun>,
-    /// Sessions the next `cleanup-sessions` would delete.
-    pub next_cleanup_sessions: u64,
-    /// Their checkpoints.
-    pub next_cleanup_checkpoints: u64,
+    /// What the next cleanup would take of the database.
+    #[serde(flatten)]
+    pub next: NextCleanup,
+    /// False when it was not counted.
+    pub next_cleanup_counted: bool,
     /// Audio files the next `cleanup-audio` would delete.
     pub next_cleanup_audio_files: u64,
+    /// Their bytes.
+    pub next_cleanup_audio_bytes: u64,
     /// False when the database could not be read: then the rows and runs told here are not known.
     pub database_read: bool,
 }
 
 impl Inventory {
-    /// What the database holds; what lies beside it is added by [`Self::add_files`].
+    /// What the database holds. What lies beside it is added by [`Self::add_files`], what goes next by [`Self::add_next`].
     ///
     /// # Errors
     /// What `SQLite` says.
-    pub fn of_rows(db: &Connection, now: Timestamp, retention: &RetentionConfig) -> rusqlite::Result<Self> {
+    pub fn of_rows(db: &Connection, now: Timestamp) -> rusqlite::Result<Self> {
         let Totals { sessions, checkpoints, memories } = session_store::totals(db)?;
-        let cutoffs = Cutoffs::at(now, retention.session_days, retention.person_days);
-        let next = expiry_store::count_doomed(db, cutoffs)?;
+        let in_use_since = run_store::in_use_since(db)?;
+        let runs = JOBS.iter().map(|job| last_run(db, job, now, in_use_since));
         Ok(Self {
             database_read: true,
             sessions,
             checkpoints,
             memories,
-            last_runs: JOBS.iter().map(|job| last_run(db, job)).collect::<rusqlite::Result<_>>()?,
-            next_cleanup_sessions: next.sessions,
-            next_cleanup_checkpoints: next.checkpoints,
+            persons: person_store::count(db)?,
+            last_runs: runs.collect::<rusqlite::Result<_>>()?,
             ..Self::default()
         })
+    }
+
+    /// Adds what the next cleanup would take of the database, where that was counted.
+    pub fn add_next(&mut self, next: Option<NextCleanup>) {
+        self.next = next.unwrap_or_default();
+        self.next_cleanup_counted = next.is_some();
     }
 
     /// Adds what lies on disk. Waits for the disk.
@@ -123,6 +154,7 @@ impl Inventory {
         let backups = if ours { backup_store::list(dir.backups())? } else { Vec::new() };
         let audio = if dir.audio().is_dir() { audio_store::list(dir.audio())? } else { Vec::new() };
         self.newest_backup = backups.first().map(|backup| backup.name.to_string());
+        self.newest_backup_at = backups.first().map(|backup| backup.name.taken);
         self.disk = DiskUse {
             database_bytes: disk::allocated_bytes(dir.database()),
             log_bytes: disk::allocated_bytes(&write_ahead_log::beside(dir.database())),
@@ -138,26 +170,61 @@ impl Inventory {
             backups_share_the_databases_disk: disk::same_file_system(dir.database(), dir.backups()),
             backups_are_anothers,
         };
-        self.next_cleanup_audio_files = next_audio(audio, now, retention);
+        (self.next_cleanup_audio_files, self.next_cleanup_audio_bytes) = next_audio(audio, now, retention);
         Ok(())
     }
 }
 
-fn last_run(db: &Connection, job: &str) -> rusqlite::Result<LastRun> {
+impl NextCleanup {
+    /// Counts it. Of an older schema, too, in which there may be nothing to remember.
+    ///
+    /// # Errors
+    /// What `SQLite` says.
+    pub fn of_rows(db: &Connection, now: Timestamp, retention: &RetentionConfig) -> rusqlite::Result<Self> {
+        let cutoffs = Cutoffs::at(now, retention.session_days, retention.person_days);
+        let doomed = expiry_store::count_doomed(db, cutoffs)?;
+        let known = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'memories')";
+        let remembers: bool = db.query_row(known, [], |row| row.get(0))?;
+        let unchanged_since = retention.memory_days.map(|days| days.cutoff(now));
+        let memories =
+            if remembers { expiry_store::count_doomed_memories(db, cutoffs, unchanged_since)? } else { 0 };
+        Ok(Self {
+            next_cleanup_sessions: doomed.sessions,
+            next_cleanup_checkpoints: doomed.checkpoints,
+            next_cleanup_memories: memories,
+            next_cleanup_persons: doomed.persons,
+        })
+    }
+}
+
+fn last_run(
+    db: &Connection,
+    job: &str,
+    now: Timestamp,
+    in_use_since: Option<Timestamp>,
+) -> rusqlite::Result<LastRun> {
     let last = run_store::last_run(db, job)?;
+    let last_success = run_store::last_success(db, job)?;
     Ok(LastRun {
         job: job.to_owned(),
         started_at: last.as_ref().map(|run| run.started_at),
         ended_at: last.as_ref().and_then(|run| run.ended_at),
+        bytes_reclaimed: last.as_ref().and_then(|run| run.bytes_reclaimed),
         outcome: last.map_or_else(|| "never".to_owned(), |run| run.outcome),
-        last_success: run_store::last_success(db, job)?,
+        last_success,
+        overdue: DAILY.contains(&job) && is_overdue(now, last_success, in_use_since),
     })
 }
 
-fn next_audio(mut files: Vec<audio_store::AudioFile>, now: Timestamp, retention: &RetentionConfig) -> u64 {
+/// How many files, and how many bytes they have.
+fn next_audio(
+    mut files: Vec<audio_store::AudioFile>,
+    now: Timestamp,
+    retention: &RetentionConfig,
+) -> (u64, u64) {
     files.sort_by_key(|file| file.written_at);
     let cutoff = now.earlier_by(retention.audio_max_age);
     let no_orphans = |_: &audio_store::AudioFile| Ok::<_, Infallible>(false);
     let Ok(doomed) = audio_store::doomed(&files, cutoff, retention.audio_max_total_bytes, no_orphans);
-    doomed.len() as u64
+    (doomed.len() as u64, doomed.iter().map(|file| file.bytes).sum())
 }

@@ -96,6 +96,14 @@ pub fn next(connection: &Connection) -> rusqlite::Result<Option<ToLearn>> {
     connection.prepare_cached(&sql)?.query_row([], to_learn).optional()
 }
 
+/// How many turns are still to be learned from.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn waiting(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.prepare_cached("SELECT count(*) FROM to_learn")?.query_row([], |row| row.get(0))
+}
+
 /// The turns of a session that wait.
 ///
 /// # Errors

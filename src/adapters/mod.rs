@@ -38,6 +38,7 @@ pub mod process;
 pub mod release_assets;
 pub mod reserve;
 pub mod run_store;
+pub mod sample_store;
 pub mod session_store;
 pub mod set_aside;
 pub mod shell_word;

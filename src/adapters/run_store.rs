@@ -20,6 +20,8 @@ pub struct Run {
     pub ended_at: Option<Timestamp>,
     /// `running`, `succeeded`, `partial`, `failed` or `refused`.
     pub outcome: String,
+    /// Bytes it gave back to the file system, by its report.
+    pub bytes_reclaimed: Option<u64>,
 }
 
 /// Records that a run has begun; returns its key. The caller holds the job's lock: whatever else is recorded as running
@@ -124,19 +126,26 @@ pub fn reports(connection: &Connection, job: &str, most: u32) -> rusqlite::Resul
 pub fn last_run(connection: &Connection, job: &str) -> rusqlite::Result<Option<Run>> {
     let run = |row: &Row<'_>| {
         let ended: Option<i64> = row.get(2)?;
+        let report: Option<String> = row.get(4)?;
         Ok(Run {
             job: row.get(0)?,
             started_at: timestamp(row, 1)?,
             ended_at: ended.map(Timestamp::from_millis),
             outcome: row.get(3)?,
+            bytes_reclaimed: report.as_deref().and_then(bytes_reclaimed),
         })
     };
     connection
         .query_row(
-            "SELECT job, started_at, ended_at, outcome FROM maintenance_runs WHERE job = ?1
+            "SELECT job, started_at, ended_at, outcome, report FROM maintenance_runs WHERE job = ?1
              ORDER BY started_at DESC, id DESC LIMIT 1",
             [job],
             run,
         )
         .optional()
+}
+
+fn bytes_reclaimed(report: &str) -> Option<u64> {
+    let report: serde_json::Value = serde_json::from_str(report).ok()?;
+    report.get("bytes_reclaimed")?.as_u64()
 }

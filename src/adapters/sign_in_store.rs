@@ -1,6 +1,6 @@
-//! SQL for browsers that have signed in: a hash of each cookie and when it expires.
+//! SQL for browsers that have signed in: a hash of each cookie, which door it opens, and when it expires.
 //!
-//! Bounds: 1000; one more ends the oldest.
+//! Bounds: 1000 for each door; one more ends the oldest.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,24 +13,35 @@ use crate::domain::clock::Timestamp;
 
 const MOST: u32 = 1000;
 
+/// What somebody has signed in to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// The companion, with `ACCESS_TOKEN`.
+    Companion,
+    /// The admin page, with `ADMIN_TOKEN`.
+    Admin,
+}
+
 /// Lets the holder of a cookie in until `expires_at`; forgets those that have expired, and the oldest beyond the bound.
 ///
 /// # Errors
 /// What `SQLite` says.
 pub fn insert(
     connection: &Connection,
+    door: Door,
     hash: [u8; 32],
-    now: Timestamp,
-    expires_at: Timestamp,
+    (now, expires_at): (Timestamp, Timestamp),
 ) -> rusqlite::Result<()> {
+    let admin = door == Door::Admin;
     connection.execute("DELETE FROM sign_ins WHERE expires_at <= ?1", [now.as_millis()])?;
     connection.execute(
-        "INSERT INTO sign_ins (cookie_hash, expires_at) VALUES (?1, ?2)",
-        params![hash, expires_at.as_millis()],
+        "INSERT INTO sign_ins (cookie_hash, admin, expires_at) VALUES (?1, ?2, ?3)",
+        params![hash, admin, expires_at.as_millis()],
     )?;
     connection.execute(
-        "DELETE FROM sign_ins WHERE id NOT IN (SELECT id FROM sign_ins ORDER BY id DESC LIMIT ?1)",
-        [MOST],
+        "DELETE FROM sign_ins WHERE admin = ?1
+             AND id NOT IN (SELECT id FROM sign_ins WHERE admin = ?1 ORDER BY id DESC LIMIT ?2)",
+        params![admin, MOST],
     )?;
     Ok(())
 }
@@ -39,10 +50,17 @@ pub fn insert(
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn is_valid(connection: &Connection, hash: [u8; 32], now: Timestamp) -> rusqlite::Result<bool> {
+pub fn is_valid(
+    connection: &Connection,
+    door: Door,
+    hash: [u8; 32],
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
     connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM sign_ins WHERE cookie_hash = ?1 AND expires_at > ?2)")?
-        .query_row(params![hash, now.as_millis()], |row| row.get(0))
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM sign_ins WHERE cookie_hash = ?1 AND admin = ?2 AND expires_at > ?3)",
+        )?
+        .query_row(params![hash, door == Door::Admin, now.as_millis()], |row| row.get(0))
 }
 
 /// From now on the cookie lets nobody in.

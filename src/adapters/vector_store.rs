@@ -48,6 +48,16 @@ pub fn without(connection: &Connection, model: i64, limit: usize) -> rusqlite::R
     connection.prepare_cached(sql)?.query_map(params![model, limit], read)?.collect()
 }
 
+/// How many memories the model of this name is still to be asked about.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn waiting(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
+    let model = current(connection, name)?.unwrap_or(i64::MAX);
+    let sql = "SELECT count(*) FROM memories WHERE superseded_at IS NULL AND embedded < ?1";
+    connection.prepare_cached(sql)?.query_row([model], |row| row.get(0))
+}
+
 /// Keeps the vector of a memory; `None`: the model refuses its text. Not when the memory is gone meanwhile, or says something else.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ use crate::domain::maintenance::JOBS;
 
 const KEPT: Duration = Duration::from_secs(5);
 /// No more than a twentieth of one thread's time goes into looking.
-const SHARE: u32 = 20;
+pub(crate) const SHARE: u32 = 20;
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 const TOO_OLD: Duration = Duration::from_secs(60);
 
@@ -157,10 +157,24 @@ impl App {
         self.lookout.seen()
     }
 
+    /// What is on disk and in the database now, as far as it can be seen.
+    pub(crate) async fn look_over(&self) -> House {
+        let rows = self.database.read("look over the house", rows).await.ok();
+        let dir = self.data_dir.clone();
+        let disk = tokio::task::spawn_blocking(move || disk_use(&dir)).await.unwrap_or_default();
+        House { disk, rows }
+    }
+
     /// Bytes of memory the process holds.
     #[must_use]
     pub fn resident_bytes(&self) -> Option<u64> {
         process::resident_bytes()
+    }
+
+    /// Below so many free bytes what grows the store is refused.
+    #[must_use]
+    pub fn min_free_bytes(&self) -> u64 {
+        self.data_dir.min_free_bytes()
     }
 
     /// How many turns run now.
@@ -178,10 +192,8 @@ impl App {
 
 async fn look(app: Arc<App>, looking: Looking) {
     let began = Instant::now();
-    let rows = app.database.read("look over the house", rows).await.ok();
-    let dir = app.data_dir.clone();
-    let disk = tokio::task::spawn_blocking(move || disk_use(&dir)).await.unwrap_or_default();
-    looking.0.saw(House { disk, rows }, began.elapsed());
+    let house = app.look_over().await;
+    looking.0.saw(house, began.elapsed());
 }
 
 fn rows(db: &Connection) -> rusqlite::Result<Rows> {

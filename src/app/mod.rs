@@ -22,11 +22,13 @@ pub mod inventory;
 mod learning;
 mod meanings;
 pub mod memories;
+pub mod memory_status;
 mod passing_audio;
 mod person_turns;
 pub mod persons;
 mod recent_turns;
 pub mod running_turns;
+pub mod samples;
 mod session_lines;
 pub mod sessions;
 pub mod sign_ins;
@@ -64,6 +66,7 @@ pub struct App {
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) meanings: meanings::Meanings,
     pub(crate) lookout: Arc<house::Lookout>,
+    pub(crate) forecast: inventory::Forecast,
 }
 
 /// What an [`App`] is made of.
@@ -128,6 +131,7 @@ impl App {
             embedder: parts.embedder,
             meanings: meanings::Meanings::default(),
             lookout: Arc::new(house::Lookout::new(runtime)),
+            forecast: inventory::Forecast::default(),
         }
     }
 

@@ -100,7 +100,7 @@ pub(crate) const SETTINGS: [Setting; 72] = [
         name: "ADMIN_TOKEN",
         alias: Some("ADMIN_TOKEN_FILE"),
         default: "",
-        meaning: "opens `/api/v1/admin`, and lets in like ACCESS_TOKEN; `ADMIN_TOKEN_FILE` names a file that holds it",
+        meaning: "opens `/admin` and `/api/v1/admin`, and lets in like ACCESS_TOKEN; `ADMIN_TOKEN_FILE` names a file that holds it",
     },
     Setting {
         name: "METRICS_TOKEN",

@@ -18,6 +18,7 @@ pub mod prompt;
 pub mod prose;
 pub mod recovery;
 pub mod retention;
+pub mod samples;
 pub mod secret;
 pub mod sentences;
 pub mod session;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::adapters::data_dir::DataDir;
-use crate::adapters::inventory::Inventory;
+use crate::adapters::inventory::{Inventory, NextCleanup};
 use crate::adapters::set_aside;
 use crate::adapters::sqlite::During;
 use crate::domain::clock::Timestamp;
@@ -37,5 +37,8 @@ fn look(run: &Run<'_>, now: Timestamp, counts: &mut Inventory) -> Result<(), Mai
 
 fn of_rows(run: &Run<'_>, dir: &DataDir, now: Timestamp) -> Result<Inventory, MaintError> {
     let db = open_database(dir, Schema::CurrentOrOlder)?;
-    Ok(Inventory::of_rows(&db, now, &run.config.retention).during("take stock")?)
+    let mut inventory = Inventory::of_rows(&db, now).during("take stock")?;
+    let next = NextCleanup::of_rows(&db, now, &run.config.retention).during("count what goes next")?;
+    inventory.add_next(Some(next));
+    Ok(inventory)
 }

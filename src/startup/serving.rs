@@ -10,10 +10,12 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App as Actix, web};
 
 use crate::app::App;
+use crate::app::samples::Live;
 use crate::config::ServerConfig;
 use crate::startup::listening::{self, Serving};
 use crate::startup::{StartupError, cors, open_files};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::tally::Tally;
 use crate::web::access::AccessControl;
 use crate::web::assets::Assets;
 use crate::web::byte_budget::ByteBudget;
@@ -35,6 +37,9 @@ use crate::web::openapi::ShowDocs;
 use crate::web::proxies::TrustedProxies;
 use crate::web::routes;
 use crate::web::voice_socket::VoiceSockets;
+
+/// Tells what is known of what is served, each time it is asked.
+pub(super) type Look = Box<dyn Fn() -> Live + Send + Sync>;
 
 /// A body may be as slow as it likes for so long.
 const BODY_GRACE: Duration = Duration::from_secs(10);
@@ -60,7 +65,7 @@ pub(super) fn serve(
     (assets, earlier): (Assets, EarlierAssets),
     listener: TcpListener,
     config: &ServerConfig,
-) -> Result<Server, StartupError> {
+) -> Result<(Server, Look), StartupError> {
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), app.now().as_millis())?;
     let metrics = web::Data::new(metrics);
@@ -79,6 +84,7 @@ pub(super) fn serve(
     let origins = web::Data::new(AllowedOrigins(allowed.clone()));
     let access = web::Data::new(AccessControl::new(config.access.clone()));
     let max_bytes = MaxRequestBytes(config.limits.max_request_bytes);
+    let live = look(metrics.clone().into_inner(), sockets.clone().into_inner());
     let factory = move || {
         let limited = rates.clone();
         Actix::new()
@@ -107,5 +113,9 @@ pub(super) fn serve(
             .wrap(Condition::new(!allowed.is_empty(), cors::of(&allowed)))
             .wrap(from_fn(every_request))
     };
-    Ok(listening::serve(factory, listener, serving)?)
+    Ok((listening::serve(factory, listener, serving)?, live))
+}
+
+fn look(metrics: Arc<Metrics>, sockets: Arc<VoiceSockets>) -> Look {
+    Box::new(move || Live { tally: Tally::of(&metrics), voice_sockets: sockets.open() as u64 })
 }

@@ -4,3 +4,4 @@ pub mod causes;
 pub mod exposition;
 pub mod logs;
 pub mod metrics;
+pub mod tally;

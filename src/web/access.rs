@@ -6,6 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::app::sign_ins::Door;
 use crate::config::AccessConfig;
 use crate::domain::secret::Secret;
 use crate::web::assets::SIGN_IN_HTML;
@@ -131,7 +132,7 @@ pub async fn sign_in(
 ) -> Result<HttpResponse, ApiError> {
     let access = control.access_token().ok_or(ApiError::NotFound)?;
     control.check(&request, &body.0.token, [Some(access), None], ApiError::WrongToken)?;
-    let cookie = app.sign_in(access).await?;
+    let cookie = app.sign_in(Door::Companion, access).await?;
     request.extensions_mut().insert(CookieChange::Set(&SIGN_IN, cookie));
     Ok(HttpResponse::NoContent().finish())
 }

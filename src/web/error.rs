@@ -10,6 +10,7 @@ use crate::domain::chat::ChatError;
 use crate::domain::speech::SpeechError;
 use crate::telemetry::causes::told_once;
 use crate::web::access::SIGN_IN_PAGE;
+use crate::web::admin::sign_in::PAGE as ADMIN_SIGN_IN_PAGE;
 
 mod outside;
 mod ways_in;
@@ -50,6 +51,9 @@ pub enum ApiError {
     /// Only whoever runs the server may ask this.
     #[error("for the operator")]
     AdminOnly,
+    /// The token to sign in to the admin page with is a wrong one.
+    #[error("a wrong admin token")]
+    WrongAdminToken,
     /// The body did not come whole.
     #[error("the request body did not arrive whole")]
     BrokenBody,
@@ -225,8 +229,12 @@ pub fn report(error: &ApiError) -> (StatusCode, ErrorReport) {
         ApiError::WrongToken => (StatusCode::UNAUTHORIZED, unauthorized("This is not the access token")),
         ApiError::AdminOnly => (
             StatusCode::UNAUTHORIZED,
-            unauthorized("Send the token of whoever runs this server (Authorization: Bearer)"),
+            unauthorized(
+                "Sign in first, or send the token of whoever runs this server (Authorization: Bearer)",
+            )
+            .with("details", json!({"sign_in": ADMIN_SIGN_IN_PAGE})),
         ),
+        ApiError::WrongAdminToken => (StatusCode::UNAUTHORIZED, unauthorized("This is not the admin token")),
         ApiError::BrokenBody => (
             StatusCode::BAD_REQUEST,
             ErrorReport::new("validation_error", "The request body did not arrive whole"),

@@ -46,8 +46,15 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/api/v1/sign-in", "POST").route(web::post().to(access::sign_in)))
         .service(at("/api/v1/sign-out", "POST").route(web::post().to(access::sign_out)));
     let admin = web::scope("/api/v1/admin")
+        .service(at("/sign-in", "POST").route(web::post().to(admin::sign_in::sign_in)))
+        .service(at("/sign-out", "POST").route(web::post().to(admin::sign_in::sign_out)))
         .service(at("/status", READ).route(read().to(admin::status)))
+        .service(at("/memory/status", READ).route(read().to(admin::memory_status)))
         .wrap(from_fn(doors::admin));
+    let admin_page = web::scope("/admin")
+        .service(at("", READ).route(read().to(admin::sign_in::page)))
+        .service(at("/sign-in", READ).route(read().to(admin::sign_in::sign_in_page)))
+        .wrap(from_fn(doors::admin_page));
     let api = web::scope("/api/v1")
         .service(at("/session/start", "POST").route(web::post().to(sessions::start)))
         .service(at("/sessions", "GET").route(web::get().to(sessions::list)))
@@ -86,6 +93,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .wrap(from_fn(doors::access));
     config
         .service(admin)
+        .service(admin_page)
         .service(api)
         .service(at("/livez", READ).route(read().to(health::livez)))
         .service(at("/readyz", READ).route(read().to(health::readyz)))

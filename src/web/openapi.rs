@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 use crate::domain::clock::Timestamp;
 use crate::domain::session::SessionId;
 use crate::web::error::ApiError;
-use crate::web::middleware::token_cookies::{PERSON, SIGN_IN};
+use crate::web::middleware::token_cookies::{ADMIN, PERSON, SIGN_IN};
 use crate::web::{
     access, admin, assets, audio, chat, health, me, memories, metrics, sessions, static_files, voice,
     voice_socket, ways_in,
@@ -148,7 +148,8 @@ pub struct ExportedSession {
         ways_in::page,
         memories::list, memories::add, memories::correct, memories::forget, memories::forget_all,
         health::health, health::livez, health::readyz, metrics::text, metrics::json,
-        access::sign_in, access::sign_out, access::page, admin::status,
+        access::sign_in, access::sign_out, access::page, admin::status, admin::memory_status,
+        admin::sign_in::sign_in, admin::sign_in::sign_out, admin::sign_in::page, admin::sign_in::sign_in_page,
         static_files::page, static_files::asset, document, docs,
     ),
     components(schemas(ErrorBody)),
@@ -167,13 +168,21 @@ impl Modify for Security {
         components.add_security_scheme("person", token(ApiKey::Header, "X-Companion-Person"));
         components.add_security_scheme("person_cookie", token(ApiKey::Cookie, PERSON.plain_name));
         components.add_security_scheme("sign_in_cookie", token(ApiKey::Cookie, SIGN_IN.plain_name));
+        components.add_security_scheme("admin_cookie", token(ApiKey::Cookie, ADMIN.plain_name));
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     }
 }
 
 /// What needs no `ACCESS_TOKEN`, though it is set.
-const OPEN: [&str; 4] = ["/api/v1/health", "/api/v1/metrics", "/api/v1/sign-in", "/api/v1/sign-out"];
+const OPEN: [&str; 6] = [
+    "/api/v1/health",
+    "/api/v1/metrics",
+    "/api/v1/sign-in",
+    "/api/v1/sign-out",
+    admin::sign_in::OPEN[0],
+    admin::sign_in::OPEN[1],
+];
 
 /// What may come from any address, by what it takes.
 struct CommonErrors;

@@ -47,6 +47,7 @@ fn a_reply_names_what_was_remembered_for_it_to_the_person_alone() {
     let body = json!({"text": "My sister lives in Porto"}).to_string();
     let memory = app.ask("POST", "/api/v1/memories", &headers, body.as_bytes()).expect(201).json();
     let mut socket = app.try_socket(&talk.session, &[("x-companion-person", &talk.token)]).unwrap();
+    assert_eq!(socket.text()["type"], "connected");
     socket.speak(&recording("webm"), None);
     let response = socket.answer().response.unwrap();
     assert_eq!(response["memories"], json!([{"id": memory["id"], "text": memory["text"]}]));

@@ -250,7 +250,7 @@ fn status_tells_how_much_is_free_on_a_disk_of_the_backups_own() {
     let metrics = Metrics::of("status");
     assert_eq!(
         metrics.run(&house, &[]).expect(0).report["disk"]["backups_free_bytes"],
-        Value::Null,
+        serde_json::Value::Null,
         "none yet"
     );
     house.maint(&["backup-db"]).expect(0);

@@ -78,8 +78,11 @@ def second_of_silence() -> bytes:
 @schemathesis.hook
 def map_case(context, case):
     """Nobody guesses the name of a file, or the id of an audio reply or a memory: every second one is real. No schema tells what a sound is,
-    and nobody guesses a link or a recovery code: what has to be one is."""
+    and nobody guesses a link, a recovery code or the admin token: what has to be one is."""
     positive = case.meta.generation.mode.is_positive
+    # Whoever is wrong too often is not listened to for a minute.
+    if positive and case.operation.path == "/api/v1/admin/sign-in":
+        case.body = {"token": os.environ["ADMIN_TOKEN"]}
     if positive and case.operation.path == "/api/v1/voice/process" and isinstance(case.body, dict):
         case.body["audio"] = second_of_silence()
     ways_in = {"/api/v1/me/link/redeem": ("secret", "link"), "/api/v1/me/recovery/redeem": ("code", "recovery")}

@@ -171,8 +171,12 @@ describe("what was learned", () => {
       const gone = guest.page.waitForResponse((answer) => answer.request().method() === "DELETE");
       await list().getByRole("button", { name: "Delete", exact: true }).click();
       await list().waitFor({ state: "hidden" });
-      // Leaving the page does not wait.
-      await guest.page.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide")));
+      // Leaving the page does not wait, nor does putting it aside.
+      await guest.page.evaluate((leaves) => {
+        if (leaves) return dispatchEvent(new PageTransitionEvent("pagehide"));
+        Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+        return document.dispatchEvent(new Event("visibilitychange"));
+      }, forgets);
       assert.equal((await gone).status(), 204);
       assert.equal(await memories(), left);
     });

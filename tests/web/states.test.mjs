@@ -57,6 +57,8 @@ async function isFine(guest, at) {
       .filter((part) => part.scrollWidth > part.clientWidth)
       .map((part) => part.tagName));
   assert.deepEqual(wide, [], "too wide");
+  const moving = await guest.page.evaluate(() => document.getAnimations().map(({ animationName, transitionProperty }) => animationName ?? transitionProperty));
+  assert.deepEqual(moving, [], "moves, though no motion is wanted");
   if (!at) return;
   const options = at === "all" ? {} : { runOnly: ["color-contrast"] };
   const { violations } = await guest.page.evaluate((options) => window.axe.run(document, options), options);

@@ -13,8 +13,10 @@ use crate::web::middleware::security_headers::OverTls;
 pub struct TokenCookie {
     /// Its name over plain HTTP.
     pub(crate) plain_name: &'static str,
-    /// Its name over TLS: the prefix makes browsers insist on `Secure`, `Path=/` and no `Domain`.
+    /// Its name over TLS: the prefix `__Host-` makes browsers insist on `Secure`, `Path=/` and no `Domain`.
     tls_name: &'static str,
+    /// The addresses it is sent to.
+    path: &'static str,
     same_site: SameSite,
     life: Duration,
 }
@@ -23,6 +25,7 @@ pub struct TokenCookie {
 pub static PERSON: TokenCookie = TokenCookie {
     plain_name: "companion_person",
     tls_name: "__Host-companion_person",
+    path: "/",
     same_site: SameSite::Lax,
     life: Duration::days(400),
 };
@@ -31,6 +34,17 @@ pub static PERSON: TokenCookie = TokenCookie {
 pub static SIGN_IN: TokenCookie = TokenCookie {
     plain_name: "companion_access",
     tls_name: "__Host-companion_access",
+    path: "/",
+    same_site: SameSite::Strict,
+    life: Duration::days(crate::app::sign_ins::DAYS as i64),
+};
+
+/// That this browser has signed in with `ADMIN_TOKEN`. Nothing else is ever shown it; so its name over TLS has the prefix that
+/// insists on `Secure` alone.
+pub static ADMIN: TokenCookie = TokenCookie {
+    plain_name: "companion_admin",
+    tls_name: "__Secure-companion_admin",
+    path: "/api/v1/admin",
     same_site: SameSite::Strict,
     life: Duration::days(crate::app::sign_ins::DAYS as i64),
 };
@@ -54,7 +68,7 @@ impl TokenCookie {
 
     fn build(&self, name: &'static str, value: String, life: Duration) -> Cookie<'static> {
         Cookie::build(name, value)
-            .path("/")
+            .path(self.path)
             .http_only(true)
             .same_site(self.same_site)
             .secure(name == self.tls_name)

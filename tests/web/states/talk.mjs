@@ -26,6 +26,15 @@ export const states = [
     },
   },
   {
+    name: "taken up again without a word",
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.page.reload();
+      await guest.isAnnounced();
+      await guest.page.locator("main.unused").waitFor();
+    },
+  },
+  {
     name: "why it is offline",
     async go(guest) {
       await guest.isAnnounced();

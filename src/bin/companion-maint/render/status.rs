@@ -34,9 +34,14 @@ impl Readable for Inventory {
                 1,
                 format!("  holds        {}", rows(self.sessions, self.checkpoints, self.memories)),
             );
+            let next = &self.next;
             lines.push(format!(
-                "  next cleanup {} sessions, {} checkpoints, {} audio files",
-                self.next_cleanup_sessions, self.next_cleanup_checkpoints, self.next_cleanup_audio_files
+                "  next cleanup {} sessions, {} checkpoints, {} memories, {} people, {} audio files",
+                next.next_cleanup_sessions,
+                next.next_cleanup_checkpoints,
+                next.next_cleanup_memories,
+                next.next_cleanup_persons,
+                self.next_cleanup_audio_files
             ));
         }
         lines.extend(self.last_runs.iter().map(last_run));

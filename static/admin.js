@@ -1,0 +1,68 @@
+// The admin page: asks how the server is, at once and every 30 s while somebody looks, and shows it.
+
+import { charts } from "/static/admin/charts.js";
+import { panels } from "/static/admin/panels.js";
+import * as server from "/static/admin/server.js";
+import { span as length, time } from "/static/admin/words.js";
+
+const EVERY_MS = 30_000;
+
+const main = document.getElementById("main");
+const fresh = document.getElementById("fresh");
+const problem = document.getElementById("problem");
+const spans = document.getElementById("span");
+
+const showTrends = charts(document.getElementById("charts"));
+
+let timer;
+let asked = 0;
+let seen = null;
+
+async function refresh() {
+  clearTimeout(timer);
+  asked += 1;
+  const mine = asked;
+  try {
+    const [status, memory] = await Promise.all([server.status(spans.querySelector(":checked").value), server.memory()]);
+    // Whoever has asked for another span meanwhile wants that.
+    if (mine !== asked) return;
+    main.hidden = false;
+    panels(status, memory);
+    showTrends(status.trends);
+    seen = new Date();
+    fresh.textContent = `As of ${time(seen)}`;
+    tell("");
+  } catch (failure) {
+    if (!(failure instanceof server.Failure)) throw failure;
+    if (failure.signIn) return location.replace(failure.signIn);
+    if (mine !== asked) return;
+    const old = seen ? ` What you see is ${length(Date.now() - seen)} old.` : "";
+    tell(`${failure.message}${old} It is asked again every 30 s.`);
+  }
+  if (!document.hidden) timer = setTimeout(refresh, EVERY_MS);
+}
+
+/** Says what is wrong; what is on the page is old then. */
+function tell(words) {
+  main.classList.toggle("stale", words !== "");
+  if (problem.textContent !== words) problem.textContent = words;
+}
+
+spans.addEventListener("change", refresh);
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) clearTimeout(timer);
+  else refresh();
+});
+
+document.getElementById("sign-out").addEventListener("click", async () => {
+  try {
+    await server.signOut();
+    location.replace("/admin/sign-in");
+  } catch (failure) {
+    if (!(failure instanceof server.Failure)) throw failure;
+    tell(failure.message);
+  }
+});
+
+refresh();

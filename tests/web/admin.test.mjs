@@ -1,0 +1,340 @@
+// What whoever runs the server sees at /admin: a real browser against the real server, whose numbers of the last month are in its
+// own table.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, afterEach, before, describe, test } from "node:test";
+
+import { Guest, launch } from "./guest.mjs";
+import { load } from "./pure.mjs";
+import { Server } from "./server.mjs";
+
+const TOKEN = "the-operator";
+const REFUSED = /status of 401/;
+const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core"), "utf8");
+
+const DEVICES = [
+  ["desktop", { width: 1280, height: 900 }],
+  ["phone", { width: 320, height: 640 }],
+];
+const SCHEMES = ["light", "dark"];
+
+let browser;
+let server;
+let guest;
+
+before(async () => {
+  browser = await launch();
+});
+after(() => browser?.close());
+afterEach(async () => {
+  await guest?.leave();
+  guest = null;
+});
+
+const address = (path) => new URL(path, server.origin).href;
+const token = () => guest.page.getByLabel("Admin token");
+
+async function arrive(options) {
+  guest = await Guest.arrive(browser, server, options);
+  await guest.page.addInitScript(() => {
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+      const moved = list.getEntries().filter((entry) => !entry.hadRecentInput);
+      window.shifts.push(...moved.map((entry) => entry.sources.map(({ node }) => node?.outerHTML?.slice(0, 80)).join(" | ")));
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+}
+
+/** Signs in beforehand, as another tab would have. */
+async function enter() {
+  const answer = await guest.context.request.post(address("/api/v1/admin/sign-in"), { data: { token: TOKEN } });
+  assert.equal(answer.status(), 204);
+}
+
+async function open() {
+  await guest.page.goto(address("/admin"));
+  await guest.page.getByRole("heading", { name: "What needs attention" }).waitFor();
+}
+
+/** Runs SQL on the database of a server that has stopped. */
+const sql = (text) => execFileSync("sqlite3", ["-bail", join(server.home, "data", "companion.db")], { input: text });
+
+/** A month of numbers up to now: the last week has 200 sessions, then the database grows and browsers come. */
+function samples() {
+  const grown = (grain, step, many) => `
+    INSERT OR REPLACE INTO samples (grain, began_at, free_bytes, database_bytes, log_bytes, audio_bytes, backup_bytes, resident_bytes,
+        sessions, checkpoints, memories, persons, open_connections, voice_sockets, turns, requests, failed_requests, refused_too_large,
+        refused_too_slow, refused_too_often, refused_not_let_in, refused_busy, refused_disk_full, refused_connections,
+        static_not_modified, static_sent)
+    WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${many - 1})
+    SELECT ${grain}, now - now % ${step} - i * ${step}, 40000000000 - (${many} - i) * 1000000, 20000000 + (${many} - i) * 20000,
+        (i * 7919) % 4000000, 30000000 + (i * 104729) % 9000000, 15000000 + (${many} - i) / 200 * 500000, 60000000 + (i * 15485863) % 12000000,
+        200 + (${many} - i) / 20, 900, 400 + (${many} - i) / 9, 40 + (${many} - i) / 100, 5 + i % 30, i % 4, (i * 31) % 9, 40 + (i * 17) % 50, 0,
+        i % 97 = 0, i % 131 = 0, (i % 53 = 0) * 4, (i % 41 = 0) * 2, i % 211 = 0, 0, i % 307 = 0, (i * 13) % 12, i % 5
+    FROM n, (SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now)
+    WHERE i NOT BETWEEN ${Math.round(many / 3)} AND ${Math.round(many / 3) + 40};`;
+  return grown(1, 60_000, 1440) + grown(2, 1_800_000, 1440);
+}
+
+/** What maintenance did: one job well, one badly, one long ago. */
+const RUNS = `
+  INSERT INTO maintenance_runs (job, started_at, ended_at, outcome, report)
+  SELECT column1, now - column2 * 3600000, now - column2 * 3600000 + 900, column3, column4 FROM (VALUES
+      ('cleanup-sessions', 5, 'succeeded', '{"bytes_reclaimed": 5242880}'), ('cleanup-audio', 1, 'failed', '{"bytes_reclaimed": 0}'),
+      ('backup-db', 80, 'succeeded', '{}')),
+      (SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now);
+  UPDATE persons SET created_at = created_at - 864000000;
+  UPDATE sessions SET last_active_at = last_active_at - 864000000;`;
+
+/** A server that has been in use for a month. */
+async function inUse() {
+  server = await Server.start({ ADMIN_TOKEN: TOKEN });
+  const started = await fetch(address("/api/v1/session/start"), { method: "POST" });
+  const { session_id: session } = await started.json();
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ session_id: session, message: "Good morning!" });
+  assert.equal((await fetch(address("/api/v1/chat"), { method: "POST", headers, body })).status, 200);
+  await server.stop();
+  sql(samples() + RUNS);
+  await server.restart();
+}
+
+async function screenshot(name) {
+  if (!process.env.SCREENSHOTS) return;
+  await mkdir(process.env.SCREENSHOTS, { recursive: true });
+  await guest.page.screenshot({ path: join(process.env.SCREENSHOTS, `admin-${name}.png`), fullPage: true });
+}
+
+async function isAccessible() {
+  await guest.page.evaluate(AXE);
+  const found = await guest.page.evaluate(() => window.axe.run());
+  const told = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`)}`);
+  assert.deepEqual(told, []);
+}
+
+async function fits() {
+  const wide = await guest.page.evaluate(() =>
+    [...document.querySelectorAll("html, main, section, figure, form")]
+      .filter((part) => part.scrollWidth > part.clientWidth)
+      .map((part) => `${part.tagName}#${part.id}`));
+  assert.deepEqual(wide, []);
+}
+
+describe("the admin page", () => {
+  before(inUse);
+  after(() => server.remove());
+
+  test("is for whoever has the token, is signed in to by the keyboard alone, and left for good", async () => {
+    await arrive();
+    await guest.page.goto(address("/admin"));
+    await guest.page.waitForURL(address("/admin/sign-in"));
+    guest.excuse(REFUSED);
+    assert.ok(await token().evaluate((input) => input === document.activeElement));
+    await guest.page.keyboard.type("a guess");
+    await guest.page.keyboard.press("Enter");
+    await guest.page.getByRole("alert").getByText("This is not the admin token").waitFor();
+    guest.excuse(REFUSED);
+    await guest.page.keyboard.type(TOKEN);
+    await guest.page.keyboard.press("Enter");
+    await guest.page.waitForURL(address("/admin"));
+    await guest.page.getByRole("heading", { name: "What needs attention" }).waitFor();
+    const cookie = (await guest.context.cookies()).find(({ name }) => name === "companion_admin");
+    assert.deepEqual([cookie.httpOnly, cookie.sameSite, cookie.path], [true, "Strict", "/api/v1/admin"]);
+    assert.doesNotMatch(cookie.value, /operator/);
+    const before = await guest.context.cookies();
+    await guest.press("Sign out");
+    await guest.page.waitForURL(address("/admin/sign-in"));
+    await guest.context.addCookies(before);
+    await guest.page.goto(address("/admin"));
+    await guest.page.waitForURL(address("/admin/sign-in"));
+    guest.excuse(REFUSED);
+  });
+
+  test("says first what needs attention and what to do about it", async () => {
+    await arrive();
+    await enter();
+    await open();
+    const found = await guest.page.locator("#health li").allInnerTexts();
+    assert.match(found.find((text) => text.includes("backup-db")), /has not succeeded for 3 days.*companion-maint backup-db.*deploy\/README\.md#schedules/s);
+    assert.match(found.find((text) => text.startsWith("cleanup-audio")), /^cleanup-audio failed 1 hour ago, and has never succeeded/);
+    assert.ok(found[0].includes("backup-db") || found[0].includes("cleanup-audio"), "the worst comes first");
+    const job = (name) => guest.page.locator("#jobs li", { has: guest.page.getByText(name, { exact: true }) });
+    assert.match(await job("cleanup-sessions").innerText(), /succeeded\s+5 hours ago, freed 5 MiB/);
+    assert.match(await job("backup-db").innerText(), /succeeded\s+overdue/);
+    assert.match(await job("doctor").innerText(), /never ran/);
+    assert.match(await guest.page.locator("#next").innerText(), /Sessions\s+1 \(1 turn\)/);
+    assert.match(await guest.page.locator("#memory").innerText(), /Memories\s+0/);
+    assert.match(await guest.page.locator("#services").innerText(), /nothing leaves this machine/);
+    assert.match(await guest.page.locator("#backups").innerText(), /Newest\s+none/);
+  });
+
+  test("shows how the numbers went, as pictures, by keyboard, and as tables", async () => {
+    await arrive();
+    await enter();
+    await open();
+    const answer = await guest.context.request.get(address("/api/v1/admin/status?span=24h"));
+    const { trends } = await answer.json();
+    const missing = trends.series.sessions.filter((value) => value === null).length;
+    assert.ok([7, 8].includes(missing), `of the 41 minutes without a number ${missing} points are seen`);
+    const chart = guest.page.locator("#chart-turns");
+    const drawn = await chart.locator("path.area").getAttribute("d");
+    assert.ok(drawn.split("M").length > 200, "a column for each five minutes in which somebody spoke");
+    const sum = trends.series.turns.reduce((all, value) => all + value, 0);
+    const told = await chart.locator("p").textContent();
+    assert.ok(Math.abs(Number(told.replace(/\D/g, "")) - sum) < 50, `${told} ${sum}`);
+    assert.equal((await guest.page.locator("#chart-sessions path.line").first().getAttribute("d")).split("M").length, 3, "a line on each side of the gap");
+
+    const slider = guest.page.getByRole("slider", { name: "Conversations and people: a moment" });
+    await slider.focus();
+    await guest.page.keyboard.press("Home");
+    const first = await slider.getAttribute("aria-valuetext");
+    assert.match(first, /: sessions \d+, people \d+$/);
+    await guest.page.keyboard.press("End");
+    assert.notEqual(await slider.getAttribute("aria-valuetext"), first);
+
+    const rejections = guest.page.locator("#chart-rejections");
+    await rejections.getByText("As a table").click();
+    await rejections.getByRole("columnheader", { name: "too often" }).waitFor();
+    assert.equal(await rejections.getByRole("row").count(), 1 + trends.series.turns.filter((value) => value !== null).length);
+
+    await guest.page.getByLabel("30 days").check();
+    await guest.page.waitForFunction(() => document.querySelectorAll("#chart-rejections tbody tr").length < 240);
+    assert.match(await chart.locator("p").textContent(), /in all/);
+  });
+
+  test("says so when the server cannot be reached, and what it shows is old", async () => {
+    await arrive();
+    await enter();
+    await guest.page.clock.install();
+    await open();
+    assert.match(await guest.page.locator("#fresh").textContent(), /^As of/);
+    await server.stop();
+    await guest.page.clock.fastForward(31_000);
+    try {
+      const told = /^The server cannot be reached\. What you see is (1 minute|less than a minute) old\. It is asked again every 30 s\.$/;
+      await guest.page.getByRole("alert").getByText(told).waitFor();
+      guest.excuse(/ERR_CONNECTION_REFUSED/);
+      assert.ok(await guest.page.locator("main.stale").isVisible());
+    } finally {
+      await server.restart();
+    }
+    await guest.page.clock.fastForward(31_000);
+    await guest.page.locator("main:not(.stale)").waitFor();
+    assert.equal(await guest.page.locator("#problem").textContent(), "");
+  });
+
+  test("is small, and nothing moves while it loads", async () => {
+    await arrive();
+    await enter();
+    await open();
+    const bytes = await guest.page.evaluate(() => {
+      const all = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+      return all.reduce((sum, { transferSize }) => sum + transferSize, 0);
+    });
+    // The numbers are most of it.
+    assert.ok(bytes > 5_000 && bytes <= 60 * 1024, `${bytes} bytes`);
+    assert.deepEqual(await guest.page.evaluate(() => window.shifts), []);
+    await guest.page.evaluate(() => document.body.prepend(Object.assign(document.createElement("p"), { textContent: "Moved!" })));
+    await guest.page.waitForFunction(() => window.shifts.length > 0);
+  });
+
+  for (const [device, viewport] of DEVICES) {
+    for (const colorScheme of SCHEMES) {
+      test(`is for everyone and fits a ${device} in the ${colorScheme}`, async () => {
+        await arrive({ viewport, colorScheme, reducedMotion: "reduce" });
+        await guest.page.goto(address("/admin/sign-in"));
+        await token().waitFor();
+        await isAccessible();
+        await fits();
+        await screenshot(`sign-in-${device}-${colorScheme}`);
+        await enter();
+        await open();
+        await guest.page.locator("#chart-disk").getByText("As a table").click();
+        await isAccessible();
+        await fits();
+        const paper = await guest.page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+        assert.equal(paper, colorScheme === "dark" ? "rgb(23, 27, 28)" : "rgb(247, 244, 238)");
+        await screenshot(`${device}-${colorScheme}`);
+      });
+    }
+  }
+});
+
+test("without ADMIN_TOKEN there is no admin page", async () => {
+  server = await Server.start();
+  try {
+    for (const path of ["/admin", "/admin/sign-in", "/api/v1/admin/status"]) {
+      assert.equal((await fetch(address(path))).status, 404, path);
+    }
+  } finally {
+    await server.remove();
+  }
+});
+
+describe("what needs attention", async () => {
+  const { attention, summary } = await load("admin/attention.js");
+  const { anchor } = await load("admin/anchor.js");
+  const handbook = await readFile(new URL("../../deploy/README.md", import.meta.url), "utf8");
+
+  const now = "2026-11-24T12:00:00.000Z";
+  const run = (job, more) => ({ job, outcome: "succeeded", overdue: false, started_at: now, last_success: now, bytes_reclaimed: null, ...more });
+  const well = {
+    now,
+    degraded: [],
+    min_free_bytes: 100 * 1024 ** 2,
+    sessions: 3,
+    newest_backup_at: "2026-11-24T02:00:00.000Z",
+    disk: { free_bytes: 50 * 1024 ** 3, database_bytes: 1024 ** 2, backups: 3, backups_are_anothers: false, backups_share_the_databases_disk: false },
+    last_runs: [run("cleanup-sessions"), run("backup-db")],
+    upstreams: [{ name: "llm", state: "connected", circuit: "closed", retry_after_seconds: null }],
+    last_day: { requests: 1000, failed_requests: 1, rejections: { busy: 1, too_often: 1 } },
+  };
+  const memory = { to_learn: 0, vectors: null };
+  const disk = (more) => ({ ...well, disk: { ...well.disk, ...more } });
+
+  test("is nothing when all is well", () => {
+    assert.deepEqual(attention(well, memory), []);
+    assert.equal(summary([], well), "All is well: 50 GiB are free, the last backup was made 10 hours ago.");
+  });
+
+  for (const [what, status, remembered, level, words] of [
+    ["a disk that is low", { ...disk({ free_bytes: 1024 }), degraded: ["disk"] }, memory, "bad", /The disk is low: 1 KiB/],
+    ["a disk that fills up", disk({ free_bytes: 1024 ** 3 - 1 }), memory, "warn", /The disk fills up/],
+    ["a database too large to be copied", disk({ database_bytes: 30 * 1024 ** 3 }), memory, "warn", /The disk fills up/],
+    ["backups that are another's", disk({ backups_are_anothers: true }), memory, "bad", /another installation/],
+    ["no backup", disk({ backups: 0 }), memory, "warn", /no backup yet/],
+    ["backups on the same disk", disk({ backups_share_the_databases_disk: true }), memory, "note", /same disk/],
+    ["a job that failed", { ...well, last_runs: [run("backup-db", { outcome: "failed" })] }, memory, "bad", /backup-db failed less than a minute ago/],
+    ["a fuse", { ...well, last_runs: [run("cleanup-audio", { outcome: "refused" })] }, memory, "warn", /refused for safety/],
+    ["a cleanup that is overdue", { ...well, last_runs: [run("cleanup-audio", { overdue: true, last_success: "2026-11-20T12:00:00Z" })] }, memory, "warn", /has not succeeded for 4 days/],
+    ["a backup that is overdue", { ...well, last_runs: [run("backup-db", { overdue: true, last_success: null, outcome: "never" })] }, memory, "bad", /has never succeeded/],
+    ["a circuit that is open", { ...well, upstreams: [{ name: "llm", state: "disconnected", circuit: "open", retry_after_seconds: 7 }] }, memory, "bad", /left alone\. It is tried again in 7 seconds/],
+    ["a service that is gone", { ...well, upstreams: [{ name: "tts", state: "disconnected", circuit: "closed" }] }, memory, "warn", /tts does not answer/],
+    ["requests that fail", { ...well, last_day: { ...well.last_day, failed_requests: 51 } }, memory, "warn", /51 of 1,000 requests/],
+    ["requests turned away", { ...well, last_day: { ...well.last_day, rejections: { busy: 51, too_often: 0 } } }, memory, "warn", /too busy/],
+    ["requests that come too soon", { ...well, last_day: { ...well.last_day, rejections: { busy: 0, too_often: 501 } } }, memory, "warn", /came too soon/],
+    ["turns that wait", well, { to_learn: 51, vectors: null }, "warn", /51 turns wait/],
+    ["memories that wait", well, { to_learn: 0, vectors: { model: "m", waiting: 501 } }, "note", /501 memories wait/],
+  ]) {
+    test(`is ${what}, with what to do and a place in the handbook`, () => {
+      const found = attention(status, remembered);
+      assert.equal(found.length, 1, JSON.stringify(found));
+      assert.deepEqual([found[0].level, words.test(found[0].text)], [level, true], found[0].text);
+      assert.ok(found[0].todo.length > 5);
+      const headings = handbook.split("\n").filter((line) => /^##+ /.test(line)).map((line) => anchor(line.replace(/^#+ /, "")));
+      assert.ok(headings.includes(anchor(found[0].section)), found[0].section);
+      if (found[0].command) assert.ok(handbook.includes(`\`${found[0].command.split(" ")[1]}\``), found[0].command);
+    });
+  }
+
+  test("comes in the order of how bad it is", () => {
+    const status = { ...disk({ backups_share_the_databases_disk: true, free_bytes: 1024 }), degraded: ["disk"], upstreams: [{ name: "tts", state: "disconnected", circuit: "closed" }] };
+    const found = attention(status, memory);
+    assert.deepEqual(found.map(({ level }) => level), ["bad", "warn", "note"]);
+    assert.equal(summary(found, status), "2 things need attention.");
+  });
+});
