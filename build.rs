@@ -2,7 +2,7 @@
 //!
 //! Pages, stylesheets and modules name other files as `/static/<path>`; here each such name is given its fingerprint.
 //! A fingerprint covers what the browser gets, the names of other files included, so a file is finished only after
-//! everything it refers to. Pages keep plain names: people type them.
+//! everything it refers to. Pages keep plain names: people type them. What a stylesheet imports is put in its place.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -19,6 +19,9 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Where files are served, and so how they are referred to.
 const PREFIX: &str = "/static/";
+
+/// How a stylesheet takes another one in.
+const IMPORT: &str = "@import \"/static/";
 
 /// Where the bytes lie for the compiler, beside the source that names them.
 const STORE: &str = "embedded";
@@ -158,7 +161,8 @@ impl Finisher<'_> {
         Ok(())
     }
 
-    /// Gives every reference in a text its fingerprint.
+    /// Gives every reference in a text its fingerprint. A stylesheet that another one imports is put in its place: the rooms of a
+    /// stylesheet come in one request.
     fn rewrite(&mut self, path: &str, source: &[u8]) -> Result<Vec<u8>> {
         let mut rest = str::from_utf8(source).map_err(|error| format!("static/{path}: {error}"))?;
         let mut text = String::with_capacity(rest.len());
@@ -171,9 +175,16 @@ impl Finisher<'_> {
                 return Err(format!("static/{path} refers to {PREFIX}{target}, {problem}").into());
             }
             self.finish(target)?;
-            text.push_str(before);
-            text.push_str(&self.done[target].name);
             rest = &after[target.len()..];
+            let done = &self.done[target];
+            if let (Some(before), Some(after)) = (before.strip_suffix(IMPORT), rest.strip_prefix("\";\n")) {
+                text.push_str(before);
+                text.push_str(str::from_utf8(&done.content)?);
+                rest = after;
+            } else {
+                text.push_str(before);
+                text.push_str(&done.name);
+            }
         }
         text.push_str(rest);
         Ok(text.into_bytes())

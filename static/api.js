@@ -10,11 +10,12 @@ const SILENCE_MS = 90_000;
  * is the page to sign in at, if the server lets in only who has.
  */
 export class Failure extends Error {
-  constructor(status, code, message, signIn) {
+  constructor(status, code, message, details) {
     super(message);
     this.status = status;
     this.code = code;
-    this.signIn = signIn;
+    this.details = details;
+    this.signIn = details?.sign_in;
   }
 }
 
@@ -24,7 +25,7 @@ function unreachable() {
 
 function refused(status, told) {
   const message = told?.message ?? "Something went wrong; please try again.";
-  return new Failure(status, told?.error ?? "unknown", message, told?.details?.sign_in);
+  return new Failure(status, told?.error ?? "unknown", message, told?.details);
 }
 
 async function request(path, options) {
@@ -35,6 +36,8 @@ async function request(path, options) {
   return response;
 }
 
+const sent = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
 async function json(path, options) {
   const response = await request(path, options);
   return response.json().catch(() => {
@@ -44,12 +47,7 @@ async function json(path, options) {
 
 export const health = () => json("/health");
 
-export const signIn = (token) =>
-  request("/sign-in", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ token }),
-  });
+export const signIn = (token) => request("/sign-in", sent("POST", { token }));
 
 export const signOut = () => request("/sign-out", { method: "POST" });
 
@@ -57,13 +55,56 @@ export const me = () => json("/me");
 
 export const eraseMe = () => json("/me", { method: "DELETE" });
 
-export const startSession = () => json("/session/start", { method: "POST" });
+/** Replaces this person's token: everywhere else it is worth nothing. */
+export const replaceToken = () => request("/me/rotate", { method: "POST" });
+
+export const makeLink = () => json("/me/link", { method: "POST" });
+
+export const makeRecoveryCode = () => json("/me/recovery", { method: "POST" });
+
+/** Becomes the person a link leads to; `instead` of whoever one is here so far. */
+export const redeemLink = (secret, instead) => json("/me/link/redeem", sent("POST", { secret, instead }));
+
+/** Becomes the person whose recovery code it is. */
+export const redeemCode = (code, instead) => json("/me/recovery/redeem", sent("POST", { code, instead }));
+
+/** Makes this browser nobody. */
+export const leave = () => request("/me/leave", { method: "POST" });
+
+export const memories = (page) => json(`/memories?${new URLSearchParams(page)}`);
+
+export const addMemory = (text) => json("/memories", sent("POST", { text }));
+
+export const correctMemory = (id, text) => json(`/memories/${encodeURIComponent(id)}`, sent("PATCH", { text }));
+
+/** Forgets one; also when the page is about to go. */
+export const forgetMemory = (id) => request(`/memories/${encodeURIComponent(id)}`, { method: "DELETE", keepalive: true });
+
+export const forgetMemories = () => request("/memories", { method: "DELETE" });
+
+export const startSession = (remember = true) => json("/session/start", sent("POST", { remember }));
 
 export const sessions = (page) => json(`/sessions?${new URLSearchParams(page)}`);
 
 export const session = (id, page) => json(`/sessions/${encodeURIComponent(id)}?${new URLSearchParams(page)}`);
 
-export const deleteSession = (id) => request(`/sessions/${encodeURIComponent(id)}`, { method: "DELETE" });
+/** Renames (`title`) or pins (`pinned`) a conversation. */
+export const changeSession = (id, change) => json(`/sessions/${encodeURIComponent(id)}`, sent("PATCH", change));
+
+/** Deletes a conversation, also when the page is closed meanwhile; and what was learned in it, unless that is kept. */
+export const deleteSession = (id, keepMemories = false) =>
+  request(`/sessions/${encodeURIComponent(id)}?keep_memories=${keepMemories}`, { method: "DELETE", keepalive: true });
+
+/** An answer as sound: the one that is kept, else made once more. Null when neither can be had. */
+export async function sound(sessionId, { text, audio }) {
+  const kept = audio && (await fetch(audio).catch(() => null));
+  if (kept?.ok) return kept;
+  const form = new FormData();
+  form.append("session_id", sessionId);
+  form.append("text", text);
+  const made = await fetch(`${ROOT}/voice/stream-tts`, { method: "POST", body: form }).catch(() => null);
+  return made?.ok ? made : null;
+}
 
 /**
  * Takes a turn: hands each piece of the reply to `onPiece` as it comes, and the address of each spoken sentence to `onFile`
@@ -73,12 +114,9 @@ export async function chat(turn, onPiece, onFile) {
   const silence = new AbortController();
   let timer = setTimeout(() => silence.abort(), SILENCE_MS);
   try {
-    const response = await request("/chat", {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "text/event-stream" },
-      body: JSON.stringify(turn),
-      signal: silence.signal,
-    });
+    const asked = sent("POST", turn);
+    asked.headers.Accept = "text/event-stream";
+    const response = await request("/chat", { ...asked, signal: silence.signal });
     for await (const { name, data } of events(response.body)) {
       clearTimeout(timer);
       timer = setTimeout(() => silence.abort(), SILENCE_MS);

@@ -16,12 +16,33 @@ export function button(label, className, onClick) {
   return made;
 }
 
+/** An icon that the page has drawn. */
+export function icon(name) {
+  const [drawn, use] = ["svg", "use"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
+  drawn.classList.add("icon");
+  drawn.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `#i-${name}`);
+  drawn.append(use);
+  return drawn;
+}
+
+// Those before them are laid out only while they are in sight.
+const LATEST = 40;
+
 const SPEAKERS = { user: "You said:", assistant: "Companion said:" };
 
 function message(role, text) {
   const shown = element("article", `message ${role}`);
   shown.append(element("h2", "unseen", SPEAKERS[role]), element("p", "words", text));
   return shown;
+}
+
+/** What can point at the sentence that is being said: each after the one before; at none for null. */
+export function pointer(words) {
+  let pointed = 0;
+  return (sentence) => {
+    pointed = point(words.firstChild, sentence, pointed);
+  };
 }
 
 /** Marks a sentence in a text, from `from` on, where the browser can; returns where it ends. */
@@ -41,12 +62,16 @@ function point(text, sentence, from) {
 export class Conversation {
   #log;
   #view;
+  #onAnswer;
+  #latest = null;
   // Someone who has scrolled up to read is left there.
   #followsEnd = true;
 
-  constructor(log, view) {
+  /** `onAnswer` gets each whole answer as it stands there, and what is known of it: `{ text, audio, memories }`. */
+  constructor(log, view, onAnswer) {
     this.#log = log;
     this.#view = view;
+    this.#onAnswer = onAnswer;
     let before = { top: 0, most: 0 };
     view.addEventListener("scroll", () => {
       const now = { top: view.scrollTop, most: view.scrollHeight - view.clientHeight };
@@ -61,19 +86,29 @@ export class Conversation {
 
   clear() {
     this.#log.replaceChildren();
+    this.#view.classList.remove("begun", "unused");
     this.#log.removeAttribute("aria-busy");
+  }
+
+  /** It was begun before, and nothing was said in it. */
+  showUnused() {
+    this.#view.classList.add("unused");
   }
 
   /** Shows a page of messages before those already there, which stay where the reader sees them. */
   showEarlier(messages) {
     const fromEnd = this.#view.scrollHeight - this.#view.scrollTop;
-    this.#log.prepend(...messages.map(({ role, text }) => message(role, text)));
+    this.#log.prepend(...messages.map((each) => this.#earlier(each)));
+    this.#leave(0, messages.length);
+    if (messages.length > 0) this.#view.classList.add("begun");
     this.#view.scrollTop = this.#view.scrollHeight - fromEnd;
   }
 
-  /** Adds what someone said. */
+  /** Adds what the person said, or a greeting. */
   say(role, text) {
-    return this.#add(message(role, text));
+    const shown = message(role, text);
+    shown.classList.toggle("greeting", role === "assistant");
+    return this.#add(shown);
   }
 
   /** Begins what somebody says aloud, before it is understood. */
@@ -108,17 +143,23 @@ export class Conversation {
     return this.#add(element("p", "note", text));
   }
 
-  /** Says below what the person said that it did not arrive, and offers to try again; before that `more`, if there is more. */
+  /**
+   * Says below what the person said that it did not arrive, and offers to try again; before that `more`, if there is more.
+   * Returns what tries again by itself, if that was not done by then. `retry` is told whether it was by hand.
+   */
   unsent(text, retry, ...more) {
     const shown = element("div", "unsent");
-    const again = button("Try again", "strong", () => {
+    const go = (byHand) => {
+      if (!shown.isConnected) return;
       shown.remove();
-      retry();
-    });
+      return retry(byHand);
+    };
+    const again = button("Try again", "strong", () => go(true));
     const problem = element("p", "problem", text);
     problem.setAttribute("role", "alert");
     shown.append(problem, ...more, again);
-    return this.#add(shown);
+    this.#add(shown);
+    return () => go(false);
   }
 
   /** Moves something to the end, where the conversation goes on. */
@@ -131,7 +172,7 @@ export class Conversation {
     const shown = message("assistant", "");
     const words = shown.querySelector(".words");
     const end = () => this.#log.removeAttribute("aria-busy");
-    let pointed = 0;
+    let known = {};
     shown.classList.add("waiting");
     this.#log.setAttribute("aria-busy", "true");
     this.#add(shown);
@@ -141,10 +182,12 @@ export class Conversation {
         if (words.firstChild) words.firstChild.appendData(piece);
         else words.textContent = piece;
       }),
-      finish: (text) => this.#keepingTheEnd(() => {
+      finish: (text, facts = {}) => this.#keepingTheEnd(() => {
         shown.classList.remove("waiting");
         if (words.textContent !== text) words.textContent = text;
         end();
+        known = facts;
+        if (text !== "") this.#onAnswer(shown, { ...known, text });
       }),
       /** It was interrupted: shows only so much of it, or nothing. */
       cut: (text) => this.#keepingTheEnd(() => {
@@ -152,12 +195,10 @@ export class Conversation {
         shown.classList.add("cut");
         words.textContent = text;
         if (text === "") shown.remove();
+        else this.#onAnswer(shown, { ...known, text, audio: undefined });
         end();
       }),
-      /** Points at the sentence that is being said, after the one before; at none for null. */
-      point: (sentence) => {
-        pointed = point(words.firstChild, sentence, pointed);
-      },
+      point: pointer(words),
       discard: () => {
         shown.remove();
         end();
@@ -165,8 +206,28 @@ export class Conversation {
     };
   }
 
+  #earlier({ role, text, audio_url: audio }) {
+    const shown = message(role, text);
+    if (role === "assistant") this.#onAnswer(shown, { text, audio });
+    return shown;
+  }
+
+  /** So many from there on are past, but for the last few. */
+  #leave(from, count) {
+    const { children } = this.#log;
+    const end = Math.min(from + count, children.length - LATEST);
+    for (let at = Math.max(from, 0); at < end; at += 1) children[at].classList.add("past");
+  }
+
   #add(shown) {
     this.#log.append(shown);
+    this.#leave(this.#log.childElementCount - LATEST - 1, 1);
+    if (shown.classList.contains("user")) this.#view.classList.add("begun");
+    if (shown.classList.contains("assistant")) {
+      this.#latest?.classList.remove("latest");
+      this.#latest = shown;
+      shown.classList.add("latest");
+    }
     this.#followsEnd = true;
     this.#view.scrollTop = this.#view.scrollHeight;
     return shown;

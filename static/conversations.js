@@ -1,93 +1,276 @@
-// The list of a person's conversations: open one, delete one.
+// The list of a person's conversations: open, find by title, rename, pin, delete.
 
 import * as api from "/static/api.js";
-import { button, element } from "/static/conversation.js";
-import { day } from "/static/words.js";
+import { button, element, icon } from "/static/conversation.js";
+import { deleteSoon, isGoing, undo } from "/static/deletions.js";
+import { day, keptUntil } from "/static/words.js";
 
-const PAGE = 30;
+// The first page is there soon, the others bring as much as the server gives.
+const FIRST_PAGE = 30;
+const PAGE = 100;
+// More are not searched, and the list says so.
+const MOST_SEARCHED = 2000;
+const DAY_MS = 86_400_000;
 
-/** Opens the list. `onOpen` gets the id of the one chosen; `onCurrentDeleted` hears that the one shown is gone. */
-export function open(dialog, { current, onOpen, onCurrentDeleted }) {
-  const list = dialog.querySelector("ul");
-  const more = dialog.querySelector(".more");
-  const problem = dialog.querySelector(".problem");
-  const heading = dialog.querySelector("h2");
-  let cursor;
+/**
+ * Opens the list. The host's `onOpen` gets the id of the one chosen, `onChanged` one that was renamed or pinned; `onCurrentDeleted`
+ * hears that the one shown (`current`) goes; `onFind` and `onKeys` open what they are called after; `say` says a word on the page.
+ */
+export function open(dialog, host) {
+  new List(dialog, host).open();
+}
 
-  async function attempt(work) {
-    problem.textContent = "";
+/** Under which heading a conversation stands, on this day. */
+export function groupOf({ pinned, last_active_at: active }, now = new Date()) {
+  if (pinned) return "Pinned";
+  const midnight = new Date(now).setHours(0, 0, 0, 0);
+  const at = new Date(active).getTime();
+  if (at >= midnight) return "Today";
+  if (at >= midnight - DAY_MS) return "Yesterday";
+  if (at >= midnight - 7 * DAY_MS) return "The last seven days";
+  return "Earlier";
+}
+
+const titleOf = ({ title, created_at: begun }) => title || `Conversation of ${day(begun)}`;
+
+function act(label, name, drawn, session, onClick) {
+  const made = button("", name, onClick);
+  made.append(icon(drawn));
+  made.setAttribute("aria-label", `${label}: ${titleOf(session)}`);
+  made.title = label;
+  return made;
+}
+
+class List {
+  #dialog;
+  #host;
+  #sessions = [];
+  #cursor;
+  #isWhole = false;
+  // What is looked for, and the pages that are fetched for it.
+  #words = "";
+  #gathering = null;
+
+  constructor(dialog, host) {
+    this.#dialog = dialog;
+    this.#host = host;
+  }
+
+  open() {
+    const search = this.#part("input[type=search]");
+    search.value = "";
+    search.oninput = () => this.#search(search.value);
+    this.#part(".groups").replaceChildren();
+    this.#part(".searched").textContent = "";
+    this.#part(".more").hidden = true;
+    this.#part(".more").onclick = () => this.#attempt(() => this.#more(PAGE));
+    this.#part(".find").onclick = () => this.#leave(this.#host.onFind);
+    this.#part(".keys-open").onclick = () => this.#leave(this.#host.onKeys);
+    this.#dialog.showModal();
+    this.#part("h2").focus();
+    return this.#attempt(() => this.#more(FIRST_PAGE));
+  }
+
+  #part(selector) {
+    return this.#dialog.querySelector(selector);
+  }
+
+  #leave(forWhat) {
+    this.#dialog.close();
+    forWhat();
+  }
+
+  async #attempt(work) {
+    this.#part(".problem").textContent = "";
     try {
       await work();
     } catch (failure) {
       if (!(failure instanceof api.Failure)) throw failure;
-      problem.textContent = failure.message;
+      this.#part(".problem").textContent = failure.message;
     }
   }
 
-  async function load() {
-    const page = await api.sessions(cursor ? { limit: PAGE, cursor } : { limit: PAGE });
-    list.append(...page.sessions.map(row));
-    cursor = page.next_cursor;
-    more.hidden = !cursor;
-    if (list.children.length === 0) list.append(element("li", "", "There are none."));
+  async #more(limit) {
+    const page = await api.sessions(this.#cursor ? { limit, cursor: this.#cursor } : { limit });
+    this.#sessions.push(...page.sessions);
+    this.#cursor = page.next_cursor;
+    this.#isWhole = !this.#cursor;
+    this.#show();
   }
 
-  function row(session) {
-    const shown = element("li");
-    const title = session.title || `Conversation of ${day(session.created_at)}`;
-    const about = element("div");
-    about.append(element("div", "", title), element("div", "fine", details(session)));
-    const controls = element("div", "row");
-    offer(controls, shown, session, title);
-    shown.append(about, controls);
+  // Searching
+
+  #search(words) {
+    this.#words = words.trim().toLocaleLowerCase();
+    this.#show();
+    if (this.#words) this.#gathering ??= this.#attempt(() => this.#gather()).finally(() => (this.#gathering = null));
+  }
+
+  async #gather() {
+    while (!this.#isWhole && this.#words && this.#sessions.length < MOST_SEARCHED) await this.#more(PAGE);
+  }
+
+  #searched(found) {
+    if (!this.#words) return "";
+    const all = `${this.#sessions.length} ${this.#sessions.length === 1 ? "title" : "titles"}`;
+    const more = this.#sessions.length < MOST_SEARCHED ? " so far" : ", the latest";
+    return `${found} found in ${all}${this.#isWhole ? "" : more}.`;
+  }
+
+  // Showing
+
+  #show() {
+    const found = this.#sessions.filter((session) => titleOf(session).toLocaleLowerCase().includes(this.#words));
+    const groups = new Map();
+    for (const session of found) {
+      const name = groupOf(session);
+      if (!groups.has(name)) groups.set(name, element("ul"));
+      groups.get(name).append(this.#row(session));
+    }
+    // Pinned ones first; the others come in their order.
+    const names = [...groups.keys()].sort((a, b) => (b === "Pinned") - (a === "Pinned"));
+    this.#part(".groups").replaceChildren(...names.flatMap((name) => [element("h3", "", name), groups.get(name)]));
+    if (this.#sessions.length === 0) this.#part(".groups").append(element("p", "fine", "There are none."));
+    this.#part(".searched").textContent = this.#searched(found.length);
+    this.#part(".more").hidden = this.#isWhole || this.#words !== "";
+  }
+
+  /** Shows one anew, and puts the focus on what `selector` names in it. */
+  #refresh(session, selector) {
+    this.#show();
+    this.#rowOf(session)?.querySelector(selector)?.focus();
+  }
+
+  #rowOf({ id }) {
+    return this.#part(`[data-id="${id}"]`);
+  }
+
+  #row(session) {
+    const shown = element("li", "conversation");
+    shown.dataset.id = session.id;
+    shown.classList.toggle("current", session.id === this.#host.current);
+    if (isGoing(session.id)) shown.append(...this.#going(session));
+    else shown.append(this.#opening(session), this.#acts(session));
     return shown;
   }
 
-  function details(session) {
-    const facts = [session.id === current ? "Open now" : `Last active ${day(session.last_active_at)}`];
+  #opening(session) {
+    const opening = button("", "open", () => this.#leave(() => this.#host.onOpen(session.id)));
+    opening.append(element("span", "unseen", "Open: "), element("span", "title", titleOf(session)), element("span", "fine", this.#details(session)));
+    return opening;
+  }
+
+  #details(session) {
+    const facts = session.id === this.#host.current ? ["Open now"] : [];
+    // Of the others the heading says it.
+    if (["Pinned", "Earlier"].includes(groupOf(session))) facts.push(`last active ${day(session.last_active_at)}`);
+    if (session.remembered === false) facts.push("not remembered");
     if (!session.checkpoints) facts.push("nothing said yet");
-    if (session.pinned) facts.push("pinned");
-    else if (session.expires_at) facts.push(`kept until ${day(session.expires_at)}`);
-    return facts.join(" · ");
+    facts.push(keptUntil(session));
+    return facts.filter(Boolean).join(" · ");
   }
 
-  function offer(controls, shown, session, title) {
-    const opening = button("Open", "", () => {
-      dialog.close();
-      onOpen(session.id);
+  #acts(session) {
+    const acts = element("div", "acts");
+    const pin = act(session.pinned ? "Unpin" : "Pin", "pin", "pin", session, () => this.#change(session, { pinned: !session.pinned }, ".pin"));
+    pin.setAttribute("aria-pressed", String(session.pinned));
+    acts.append(
+      pin,
+      act("Rename", "rename", "rename", session, () => this.#rename(session)),
+      act("Delete", "delete", "delete", session, () => this.#ask(session)),
+    );
+    return acts;
+  }
+
+  // Changing
+
+  #change(session, change, selector) {
+    return this.#attempt(async () => {
+      Object.assign(session, await api.changeSession(session.id, change));
+      this.#host.onChanged(session);
+      this.#refresh(session, selector);
     });
-    const deleting = button("Delete", "", () => ask(controls, shown, session, title));
-    opening.setAttribute("aria-label", `Open: ${title}`);
-    deleting.setAttribute("aria-label", `Delete: ${title}`);
-    controls.replaceChildren(opening, deleting);
-    return deleting;
   }
 
-  function ask(controls, shown, session, title) {
-    const keep = button("Keep", "", () => offer(controls, shown, session, title).focus());
-    const really = button("Delete for good", "danger", () => attempt(() => remove(shown, session)));
-    controls.replaceChildren(really, keep);
+  #rename(session) {
+    const form = element("form");
+    const label = element("label", "fine", "A title of your own");
+    const input = element("input");
+    const keep = element("button", "strong", "Rename");
+    input.value = session.title ?? "";
+    input.maxLength = 200;
+    input.required = true;
+    label.append(input);
+    const controls = element("div", "row");
+    const back = () => this.#refresh(session, ".rename");
+    controls.append(keep, button("Cancel", "", back));
+    form.append(label, controls);
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      if (input.value.trim()) this.#change(session, { title: input.value.trim() }, ".rename");
+    };
+    form.onkeydown = (event) => this.#onEscape(event, back);
+    this.#rowOf(session).replaceChildren(form);
+    input.select();
+  }
+
+  /** Escape leaves the question, not the list. */
+  #onEscape(event, back) {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    event.stopPropagation();
+    back();
+  }
+
+  // Deleting
+
+  #ask(session) {
+    const asked = element("div", "asked");
+    const forgets = element("input");
+    forgets.type = "checkbox";
+    forgets.checked = true;
+    const label = element("label");
+    label.append(forgets, "Forget what I learned from it, too");
+    const controls = element("div", "row");
+    const back = () => this.#refresh(session, ".delete");
+    const keep = button("Keep", "", back);
+    controls.append(button("Delete", "danger", () => this.#delete(session, !forgets.checked)), keep);
+    asked.append(element("p", "", "Delete this one?"), label, controls);
+    asked.onkeydown = (event) => this.#onEscape(event, back);
+    this.#rowOf(session).replaceChildren(this.#opening(session), asked);
     keep.focus();
   }
 
-  async function remove(shown, session) {
-    try {
-      await api.deleteSession(session.id);
-    } catch (failure) {
-      // Already gone is what was wanted.
-      if (failure.status !== 404) throw failure;
+  #delete(session, keepMemories) {
+    const undoing = button("Undo", "", () => this.#undo(session, () => this.#host.onOpen(session.id)));
+    deleteSoon(session, keepMemories, (failure) => this.#ended(session, undoing, failure));
+    if (session.id === this.#host.current) {
+      this.#dialog.close();
+      this.#host.onCurrentDeleted();
+      this.#host.current = null;
+    } else {
+      this.#refresh(session, ".undo");
     }
-    shown.remove();
-    heading.focus();
-    if (session.id !== current) return;
-    dialog.close();
-    onCurrentDeleted();
+    this.#host.say(`“${titleOf(session)}” is deleted.`, undoing);
   }
 
-  list.replaceChildren();
-  more.onclick = () => attempt(load);
-  more.hidden = true;
-  dialog.showModal();
-  heading.focus();
-  return attempt(load);
+  #going(session) {
+    const told = element("div", "asked row");
+    told.append(element("p", "fine", `“${titleOf(session)}” is deleted.`), button("Undo", "undo", () => this.#undo(session, () => this.#refresh(session, ".open"))));
+    return [told];
+  }
+
+  #undo(session, then) {
+    this.#host.say();
+    if (undo(session.id)) then();
+  }
+
+  #ended(session, undoing, failure) {
+    if (failure) this.#host.say(`“${titleOf(session)}” could not be deleted: ${failure.message}`);
+    else {
+      if (undoing.isConnected) this.#host.say();
+      this.#sessions = this.#sessions.filter(({ id }) => id !== session.id);
+    }
+    if (this.#dialog.open) this.#show();
+  }
 }

@@ -98,6 +98,9 @@ async function ask(method, url, body) {
   return `${response.status} ${response.statusText}\n${told}\n\n${pretty(text).slice(0, SHOWN_BYTES)}`;
 }
 
+/** What may be longer than its room can be scrolled with the keyboard. */
+const scrolled = (label) => ({ tabindex: "0", role: "group", "aria-label": label });
+
 function pretty(text) {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
@@ -113,10 +116,10 @@ function trial(api, method, path, operation, fields) {
   if (body) body.value = JSON.stringify(example(api, content.schema), null, 2);
   const deletes = method === "delete";
   const send = make("button", deletes ? { class: "danger" } : {}, deletes ? "Send: this deletes" : "Send");
-  const answer = make("pre", { "aria-live": "polite", hidden: "" });
+  const answer = make("pre", { ...scrolled("Answer"), "aria-live": "polite", hidden: "" });
   const form = make("form", {});
   if (fields.length > 0) form.append(make("h3", {}, "Takes"), make("dl", {}, ...fields.flatMap(({ rows }) => rows)));
-  if (content) form.append(make("h3", {}, "Body"), make("pre", {}, describe(api, content.schema)), body);
+  if (content) form.append(make("h3", {}, "Body"), make("pre", scrolled("Shape of the body"), describe(api, content.schema)), body);
   form.append(make("p", {}, send), answer);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -133,7 +136,7 @@ function answers(api, operation) {
     const shapes = Object.entries(response.content ?? {}).map(([kind, { schema }]) => {
       const name = schema?.$ref?.split("/").pop();
       if (name === "ErrorBody") return make("span", { class: "fine" }, " (an error)");
-      return make("pre", {}, `${kind}\n${describe(api, schema, "  ")}`);
+      return make("pre", scrolled(kind), `${kind}\n${describe(api, schema, "  ")}`);
     });
     return [make("dt", {}, status), make("dd", {}, response.description, ...shapes)];
   });

@@ -2,12 +2,15 @@
 
 import * as api from "/static/api.js";
 import { Conversation, button, element } from "/static/conversation.js";
+import { Draft, Reach } from "/static/interruption.js";
 import { Voice } from "/static/voice.js";
 import { retention } from "/static/words.js";
 
 const $ = (id) => document.getElementById(id);
 const KEPT = "companion.session";
 const PAGE = 50;
+// A turn that breaks off so often is not taken up again by itself.
+const MOST_TRIES = 5;
 
 const MODES = {
   offline: "Answers come from a simple built-in program on this machine: no network, no AI model.",
@@ -17,15 +20,34 @@ const MODES = {
 // What this server does with sound, as it says of itself.
 const ABSENT = ["not_configured", "offline"];
 
-const conversation = new Conversation($("log"), $("view"));
+// What opens above the page: its button, its element, and the module that fills it, fetched when it is opened for the first time.
+// `host` is what that module's `open(dialog, host)` is given.
+const DIALOGS = [
+  { opener: "list", dialog: "conversations", module: () => import("/static/conversations.js"), host: hostOfConversations },
+  { opener: "memory", dialog: "memories", module: () => import("/static/memories.js"), host: hostOfMemories },
+  { opener: "data", dialog: "person", module: () => import("/static/person.js"), host: hostOfPerson },
+];
+
+// With Control and Shift; told in the dialog "keys".
+const KEYS = {
+  KeyO: () => startOver(),
+  KeyL: () => $("list").click(),
+  KeyF: () => openFind(),
+  KeyY: () => lastDeed("copy"),
+  KeyE: () => lastDeed("hear"),
+};
+
+const conversation = new Conversation($("log"), $("view"), equip);
+const draft = new Draft();
+const reach = new Reach(isThere, showReach);
 let serverSpeaks = true;
 
 // The conversation on the page. A reply still under way holds its own, so that it cannot speak into another one.
 let shown = null;
 let kept = null;
 
-// Only the conversation's id is left in the browser, never what was said. Storage may be forbidden; then a reload
-// begins a new conversation and the old one is in the list.
+// Only the conversation's id is left in the browser, and in this tab what has not arrived yet. Storage may be forbidden; then a
+// reload begins a new conversation and the old one is in the list.
 function remember(id) {
   try {
     if (id) localStorage.setItem(KEPT, id);
@@ -53,11 +75,32 @@ async function attempt(work) {
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
     if (failure.signIn) return location.assign(failure.signIn);
-    say(`${failure.message} `, button("Try again", "", () => attempt(work)));
+    if (failure.status === 0) reach.lost();
+    say(failure.message, button("Try again", "", () => attempt(work)));
   }
 }
 
 const isGone = (failure) => !failure.signIn && (failure.status === 404 || failure.status === 401);
+
+// Whether the server can be reached
+
+/** Whatever it answers, it is there. */
+async function isThere() {
+  const failure = await api.health().catch((error) => error);
+  return !(failure instanceof api.Failure && failure.status === 0);
+}
+
+function showReach(isLost) {
+  const who = navigator.onLine ? "The companion cannot be reached." : "This device is offline.";
+  $("adrift").textContent = isLost ? `${who} What you write is kept, and goes by itself once it can be reached again.` : "";
+  $("adrift").hidden = !isLost;
+  if (isLost) return;
+  showMode();
+  if (shown) return announce();
+  return attempt(begin);
+}
+
+// Which conversation is shown
 
 /** Goes on with the conversation this browser had last, or begins one. */
 async function begin() {
@@ -67,6 +110,7 @@ async function begin() {
       return await resume(id);
     } catch (failure) {
       if (!isGone(failure)) throw failure;
+      takeBack(id);
     }
   }
   await startAnew();
@@ -77,7 +121,9 @@ function show(session, earlier = null) {
   shown = { ...session, busy: false };
   remember(session.id);
   conversation.clear();
+  closeFind();
   offerEarlier(earlier);
+  offerChoice();
   setBusy(shown, false);
 }
 
@@ -85,17 +131,54 @@ async function resume(id) {
   const { messages, next_cursor, ...session } = await api.session(id, { limit: PAGE });
   show(session, next_cursor);
   conversation.showEarlier(messages);
+  if (messages.length === 0) conversation.showUnused();
   $("view").scrollTop = $("view").scrollHeight;
+  const ours = shown;
   await announce();
+  await goOn(ours, messages);
+}
+
+/** What was sent before the page was loaded anew, and what of it has arrived. */
+async function goOn(session, messages) {
+  const said = messages.filter(({ role }) => role === "user").map(({ text }) => text);
+  const { checkpoints } = session;
+  for (const { id, text, after } of draft.of(session.id)) {
+    if (session !== shown) return;
+    const since = said.slice(Math.max(0, said.length - Math.max(0, checkpoints - after)));
+    if (since.includes(text)) draft.remove({ id });
+    else await deliver(session, { id, text, after, tries: 0, said: conversation.say("user", text) });
+  }
 }
 
 async function startAnew(note) {
   remember(null);
   const started = await api.startSession();
-  show({ id: started.session_id, checkpoints: 0 });
+  show({ id: started.session_id, checkpoints: 0, remembered: true });
   if (note) conversation.note(note);
   conversation.say("assistant", started.message);
   await announce();
+}
+
+/** One that is not remembered takes the place of the one that has just begun, or the other way round. */
+async function chooseRemembering() {
+  const unused = shown;
+  const wanted = unused.remembered === false;
+  const started = await api.startSession(wanted);
+  if (unused !== shown) return;
+  show({ id: started.session_id, checkpoints: 0, remembered: wanted });
+  conversation.say("assistant", started.message);
+  await announce();
+  await api.deleteSession(unused.id).catch(() => {
+    // An empty one is in nobody's way; it goes with its time.
+  });
+}
+
+function offerChoice() {
+  const unremembered = shown.remembered === false;
+  $("choice").hidden = shown.checkpoints > 0;
+  $("choice").querySelector("button").setAttribute("aria-pressed", String(unremembered));
+  $("choice").querySelector("p").textContent = unremembered ? "Nothing said here is learned, and it is deleted once nothing has been said in it for a day." : "";
+  $("unremembered").hidden = !unremembered;
 }
 
 function offerEarlier(cursor) {
@@ -104,13 +187,20 @@ function offerEarlier(cursor) {
 }
 
 async function showEarlier() {
+  await loadEarlier(PAGE);
+  // A hidden button cannot keep the focus.
+  if ($("earlier").hidden) $("view").focus({ preventScroll: true });
+}
+
+/** Shows a page of so many earlier turns; false when there was none. */
+async function loadEarlier(limit) {
   const session = shown;
-  const page = await api.session(session.id, { limit: PAGE, cursor: session.earlier });
-  if (session !== shown) return;
+  if (!session?.earlier) return false;
+  const page = await api.session(session.id, { limit, cursor: session.earlier });
+  if (session !== shown) return false;
   conversation.showEarlier(page.messages);
   offerEarlier(page.next_cursor);
-  // A hidden button cannot keep the focus.
-  if (!page.next_cursor) $("view").focus({ preventScroll: true });
+  return true;
 }
 
 /** Tells how long things are kept. Not being able to tell is no reason to stop a conversation. */
@@ -118,6 +208,8 @@ async function announce() {
   try {
     kept ??= await api.me();
     $("retention").textContent = retention(kept, shown);
+    // Whoever was first seen within the last hour may have been somebody here before. Its place is there from the start: nothing jumps.
+    $("been-here").classList.toggle("known", kept.created_at !== kept.last_seen_at);
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
   }
@@ -147,10 +239,38 @@ async function showMode() {
   $("mode-why").textContent = why;
 }
 
+function startOver() {
+  // An unused conversation is as good as a new one.
+  const unused = shown && !shown.checkpoints && shown.remembered !== false && !$("log").querySelector(".user");
+  $("message").focus();
+  if (!unused) attempt(startAnew);
+}
+
+// Turns
+
 function setBusy(session, busy) {
   session.busy = busy;
   // Not `disabled`: that would drop the focus of someone who pressed the button.
   if (session === shown) $("send").setAttribute("aria-disabled", String(busy));
+}
+
+function write(text) {
+  $("message").value = text;
+  isWritten();
+}
+
+/** Keeps what is written; the box is as high as that, where the browser does not see to it. */
+function isWritten() {
+  draft.text = $("message").value;
+  if (CSS.supports("field-sizing", "content")) return;
+  $("message").style.height = "auto";
+  $("message").style.height = `${$("message").scrollHeight}px`;
+}
+
+/** What was sent in a conversation that is gone is written again. */
+function takeBack(id) {
+  draft.takeBack(id);
+  write(draft.text);
 }
 
 function send() {
@@ -158,13 +278,18 @@ function send() {
   if (!shown || shown.busy || text.trim() === "") return;
   say();
   voice.typed();
-  $("message").value = "";
-  deliver(shown, { text, id: api.turnId(), said: conversation.say("user", text) });
+  write("");
+  // By so many turns before it one tells later whether it has arrived.
+  const after = (shown.checkpoints ?? 0) + draft.of(shown.id).length;
+  deliver(shown, { text, id: api.turnId(), after, tries: 0, said: conversation.say("user", text) });
 }
 
 /** Takes one turn. Trying again uses the same id, by which the server knows a turn it has already taken. */
 async function deliver(session, turn) {
   const reply = conversation.reply();
+  draft.add({ session: session.id, id: turn.id, text: turn.text, after: turn.after });
+  turn.said.classList.remove("kept");
+  turn.tries += 1;
   setBusy(session, true);
   let aloud = null;
   try {
@@ -175,7 +300,8 @@ async function deliver(session, turn) {
       aloud?.text(piece);
     };
     const whole = await api.chat(asked, onPiece, (url) => aloud?.file(url));
-    reply.finish(whole.text);
+    draft.remove(turn);
+    reply.finish(whole.text, { audio: whole.audio_url, memories: whole.memories });
     aloud?.end(whole.degraded);
     setBusy(session, false);
     await announceAfterTurn(session);
@@ -190,6 +316,7 @@ async function deliver(session, turn) {
 
 async function recover(session, turn, failure) {
   if (failure.code === "session_not_found") {
+    draft.remove(turn);
     return attempt(async () => {
       await startAnew("The old conversation has expired and is gone. This is a new one.");
       turn.said = conversation.say("user", turn.text);
@@ -198,20 +325,32 @@ async function recover(session, turn, failure) {
   }
   if (failure.status === 400 || failure.status === 413) {
     // The same words would be refused again: they go back to where they can be changed.
+    draft.remove(turn);
     turn.said.remove();
-    $("message").value = [turn.text, $("message").value].filter(Boolean).join("\n");
+    write([turn.text, $("message").value].filter(Boolean).join("\n"));
     $("message").focus();
     return say(failure.message);
   }
-  const retry = () => {
+  const retry = (byHand) => {
+    if (byHand) {
+      turn.tries = 0;
+      $("message").focus();
+    }
     if (session.busy) return recover(session, turn, failure);
     conversation.moveToEnd(turn.said);
-    deliver(session, turn);
-    $("message").focus();
+    return deliver(session, turn);
   };
+  turn.said.classList.add("kept");
   // Not in this tab: it holds what was written.
   if (failure.signIn) return conversation.unsent("You are signed out. What you wrote is still here.", retry, signInElsewhere(failure));
-  conversation.unsent(`${failure.message} What you wrote is still here.`, retry);
+  const again = conversation.unsent(`${failure.message} What you wrote is still here.`, retry);
+  if (failure.status === 0) takeUpAgain(again, turn.tries);
+}
+
+/** Tries by itself once the server can be reached. */
+function takeUpAgain(again, tries) {
+  reach.lost();
+  if (tries < MOST_TRIES) reach.whenBack(again);
 }
 
 /** A spoken turn could not be taken. Trying again sends the recording once more, as the same turn. */
@@ -226,6 +365,7 @@ function recoverSpoken(session, failure, retry) {
   };
   if (failure.signIn) return conversation.unsent("You are signed out. What you said is still here.", again, signInElsewhere(failure));
   conversation.unsent(`${failure.message} What you said is still here.`, again);
+  if (failure.status === 0) reach.lost();
 }
 
 function signInElsewhere(failure) {
@@ -235,47 +375,92 @@ function signInElsewhere(failure) {
   return link;
 }
 
-function startOver() {
-  // An unused conversation is as good as a new one.
-  const unused = shown && !shown.checkpoints && !$("log").querySelector(".user");
-  $("message").focus();
-  if (!unused) attempt(startAnew);
-}
-
-function openConversations() {
-  return attempt(async () => {
-    const { open } = await loaded(import("/static/conversations.js"));
-    open($("conversations"), {
-      current: shown?.id,
-      onOpen: (id) => {
-        $("message").focus();
-        if (id !== shown?.id) attempt(() => resume(id));
-      },
-      onCurrentDeleted: () => attempt(startAnew),
-    });
-  });
-}
-
-function openPerson() {
-  return attempt(async () => {
-    const { open } = await loaded(import("/static/person.js"));
-    open($("person"), {
-      kept: $("retention").textContent,
-      signedIn: kept?.signed_in,
-      onErased: () => {
-        remember(null);
-        kept = null;
-        attempt(startAnew);
-      },
-    });
-  });
-}
+// What is fetched only when it is used
 
 /** A part of the page that is fetched only when it is used. */
 function loaded(module) {
   return module.catch(() => {
     throw new api.Failure(0, "unreachable", "This part of the page cannot be loaded right now.");
   });
+}
+
+/** What can be done with an answer comes to stand below it. An answer can be read without. */
+async function equip(article, facts) {
+  try {
+    const { offer } = await loaded(import("/static/answer.js"));
+    offer(article, facts, { canSpeak: () => serverSpeaks || voice.hasOwn, hear: (...how) => voice.hear(shown, ...how) });
+  } catch (failure) {
+    if (!(failure instanceof api.Failure)) throw failure;
+  }
+}
+
+function lastDeed(name) {
+  [...$("log").querySelectorAll(`.deeds .${name}`)].at(-1)?.click();
+}
+
+function openDialog({ dialog, module, host }) {
+  return attempt(async () => {
+    const { open } = await loaded(module());
+    open($(dialog), host());
+  });
+}
+
+function hostOfConversations() {
+  return {
+    current: shown?.id,
+    say,
+    onOpen: (id) => {
+      $("message").focus();
+      if (id !== shown?.id) attempt(() => resume(id));
+    },
+    onChanged: (session) => {
+      if (session.id !== shown?.id) return;
+      Object.assign(shown, session);
+      announce();
+    },
+    onCurrentDeleted: () => attempt(startAnew),
+    onFind: openFind,
+    onKeys: openKeys,
+  };
+}
+
+function hostOfMemories() {
+  return {
+    kept,
+    onOpen: (id) => {
+      $("message").focus();
+      if (id !== shown?.id) attempt(() => resume(id));
+    },
+  };
+}
+
+function hostOfPerson() {
+  return {
+    kept: $("retention").textContent,
+    signedIn: kept?.signed_in,
+    onErased: () => {
+      remember(null);
+      draft.forget();
+      kept = null;
+      attempt(startAnew);
+    },
+  };
+}
+
+function openFind() {
+  return attempt(async () => {
+    const { open } = await loaded(import("/static/find.js"));
+    open($("find"), { log: $("log"), view: $("view"), loadEarlier, onClose: () => $("message").focus() });
+  });
+}
+
+function closeFind() {
+  if (!$("find").hidden) $("find").querySelector(".close").click();
+}
+
+function openKeys() {
+  $("keys").showModal();
+  $("keys-title").focus();
 }
 
 const voice = new Voice(
@@ -302,10 +487,19 @@ $("message").addEventListener("keydown", (event) => {
   event.preventDefault();
   send();
 });
+$("message").addEventListener("input", isWritten);
+document.addEventListener("keydown", (event) => {
+  if (!event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
+  const act = event.key === "/" ? openKeys : event.shiftKey && KEYS[event.code];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
 $("earlier").addEventListener("click", () => attempt(showEarlier));
+$("choice").querySelector("button").addEventListener("click", () => attempt(chooseRemembering));
 $("new").addEventListener("click", startOver);
-$("list").addEventListener("click", openConversations);
-$("data").addEventListener("click", openPerson);
+for (const each of DIALOGS) $(each.opener).addEventListener("click", () => openDialog(each));
 
+write(draft.text);
 showMode();
 attempt(begin);

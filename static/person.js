@@ -1,16 +1,99 @@
-// What is kept about a person: how long, a copy of it, and the end of it.
+// What is kept about a person: how long, a copy of it, who else is them, the way back, and the end of it.
 
 import * as api from "/static/api.js";
+import { anotherDevice } from "/static/mine/another-device.js";
+import { askFirst } from "/static/mine/asking.js";
+import { recoveryCode } from "/static/mine/recovery-code.js";
 import { day } from "/static/words.js";
 
+const others = (browsers) => {
+  if (browsers <= 1) return "No other browser is you.";
+  return browsers === 2 ? "One other browser is you." : `${browsers - 1} other browsers are you.`;
+};
+
+/** What somebody loses who leaves now. */
+function lost({ browsers, recovery_code: code }, signedIn) {
+  const again = signedIn ? "To come back you need the access token and to be brought back here as yourself. " : "";
+  if (code) return `${again}You have a recovery code, made on ${day(code.made_at)}: with it you come back. Do you still have it?`;
+  if (browsers > 1) return `${again}${others(browsers)} There you can make a link that brings you back here.`;
+  return `${again}You have no recovery code, and no other browser is you: without one all you have said here is out of your reach, and goes when it expires.`;
+}
+
 /** Opens the dialog. `onErased` is called when it closes after everything was erased. */
-export function open(dialog, { kept, signedIn, onErased }) {
-  const form = dialog.querySelector(".erase");
+export async function open(dialog, { kept, signedIn, onErased }) {
   const outcome = dialog.querySelector(".outcome");
+  const part = (name) => dialog.querySelector(`.${name}`);
+  let erased = false;
+  let me = null;
+
+  function say(text) {
+    outcome.textContent = text;
+    outcome.scrollIntoView({ block: "nearest" });
+  }
+
+  async function attempt(work) {
+    outcome.textContent = "";
+    try {
+      await work();
+    } catch (failure) {
+      if (!(failure instanceof api.Failure)) throw failure;
+      if (failure.signIn) return location.assign(failure.signIn);
+      say(failure.message);
+    }
+  }
+
+  const hideLink = anotherDevice(part("another"), attempt);
+  const code = recoveryCode(part("recovery"), (work) => attempt(async () => {
+    await work();
+    await look();
+  }));
+
+  /** What the server knows of the ways in; the rest of the dialog needs none of it. */
+  async function look() {
+    me = await api.me();
+    code.known(me.recovery_code);
+    part("alone").querySelector(".told").textContent = others(me.browsers);
+  }
+
+  const replaced = askFirst(part("alone").querySelector(".start"), part("alone").querySelector(".question"), () =>
+    attempt(async () => {
+      await api.replaceToken();
+      hideLink();
+      code.hide();
+      replaced(true);
+      await look();
+      say("Done: this browser alone is you now. Make a new recovery code if you want one.");
+    }));
+
+  const leave = part("leave");
+  const leaving = leave.querySelector(".start");
+  askFirst(leaving, leave.querySelector(".question"), () =>
+    attempt(async () => {
+      await api.leave();
+      if (signedIn) await api.signOut();
+      location.assign(signedIn ? "/sign-in" : "/link#left");
+    }));
+  const ask = leaving.onclick;
+  leaving.onclick = () => attempt(async () => {
+    await look();
+    warn();
+    ask();
+  });
+  const warn = () => {
+    leave.querySelector(".lost").textContent = lost(me, signedIn);
+    leave.querySelector(".first").hidden = Boolean(me.recovery_code);
+  };
+  leave.querySelector(".first").onclick = async () => {
+    await code.makeOne();
+    warn();
+  };
+  leaving.textContent = signedIn ? "Sign out" : "Leave this browser";
+  leave.querySelector(".yes").textContent = signedIn ? "Sign out for good" : "Leave for good";
+  leave.querySelector("h3").textContent = leaving.textContent;
+
+  const form = part("erase");
   const sure = form.querySelector("input");
   const erase = form.querySelector("button");
-  let erased = false;
-
   const isSure = () => sure.value.trim().toLowerCase() === "erase";
 
   sure.oninput = () => {
@@ -20,27 +103,16 @@ export function open(dialog, { kept, signedIn, onErased }) {
     event.preventDefault();
     if (!isSure()) return;
     erase.disabled = true;
-    try {
+    await attempt(async () => {
       const { backups_until } = await api.eraseMe();
       erased = true;
       done(backups_until);
-    } catch (failure) {
-      if (!(failure instanceof api.Failure)) throw failure;
-      erase.disabled = false;
-      outcome.textContent = failure.message;
-    }
-  };
-  const leave = dialog.querySelector(".leave");
-  leave.querySelector("button").onclick = async () => {
-    try {
-      await api.signOut();
-      location.assign("/sign-in");
-    } catch (failure) {
-      if (!(failure instanceof api.Failure)) throw failure;
-      outcome.textContent = failure.message;
-    }
+    });
+    erase.disabled = !isSure();
   };
   dialog.onclose = () => {
+    hideLink();
+    code.hide();
     if (erased) onErased();
   };
 
@@ -48,18 +120,18 @@ export function open(dialog, { kept, signedIn, onErased }) {
     const backups = backupsUntil
       ? `The last backup that still holds it is deleted by ${day(backupsUntil)} at the latest.`
       : "No backup holds any of it.";
+    hideLink();
     outcome.textContent = `Everything kept about you was erased. ${backups}`;
-    form.hidden = true;
-    for (const told of dialog.querySelectorAll(".kept, .copy")) told.hidden = true;
+    for (const told of dialog.querySelectorAll(".kept, .copy, .part, .erase")) told.hidden = true;
     dialog.querySelector("h2").focus();
   }
 
-  for (const told of dialog.querySelectorAll("[hidden]")) told.hidden = false;
-  leave.hidden = !signedIn;
+  for (const told of dialog.querySelectorAll(".kept, .copy, .part, .erase")) told.hidden = false;
   dialog.querySelector(".kept").textContent = kept;
   outcome.textContent = "";
   sure.value = "";
   erase.disabled = true;
   dialog.showModal();
   dialog.querySelector("h2").focus();
+  await attempt(look);
 }

@@ -1,4 +1,4 @@
-// Signs this browser in with the access token, then goes to the conversation.
+// Signs this browser in with the access token, then goes to the conversation, or back to the link that led here.
 
 import * as api from "/static/api.js";
 
@@ -15,6 +15,11 @@ function setBusy(now) {
   submit.setAttribute("aria-disabled", String(now));
 }
 
+/** Where to go on. It stands behind the # and is sent to nobody; nothing else is gone to. */
+function next() {
+  return /^#(\/link(#[0-9a-f]{64})?)$/i.exec(location.hash)?.[1] ?? "/";
+}
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (busy || token.value === "") return token.focus();
@@ -22,7 +27,7 @@ form.addEventListener("submit", async (event) => {
   problem.textContent = "";
   try {
     await api.signIn(token.value);
-    location.replace("/");
+    location.replace(next());
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
     problem.textContent = failure.message;

@@ -62,6 +62,17 @@ export class Voice {
     return talk?.readAloud(session, reply) ?? null;
   }
 
+  /** The browser can read by itself. */
+  get hasOwn() {
+    return typeof speechSynthesis !== "undefined";
+  }
+
+  /** Says an answer again; `reply` points at what is said, `onEnd` hears the end. Returns what ends it before. */
+  async hear(session, text, sound, reply, onEnd) {
+    await this.#with((talk) => talk.hearAgain(session, text, sound, reply, onEnd));
+    return () => this.#talk?.hush();
+  }
+
   /** The page turns to another conversation. */
   leave() {
     this.#talk?.leave();

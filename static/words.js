@@ -6,6 +6,18 @@ export function day(value) {
   return new Date(value).toLocaleDateString(undefined, { dateStyle: "long", timeZone });
 }
 
+/** A day and the time on it, for what is near. */
+export function moment(value) {
+  return new Date(value).toLocaleString(undefined, { dateStyle: "long", timeStyle: "short" });
+}
+
+/** Until when a conversation is kept, in few words. */
+export function keptUntil({ pinned, remembered, expires_at: until }) {
+  if (pinned) return "kept until you delete it";
+  if (!until) return "";
+  return `kept until ${remembered === false ? moment(until) : day(until)}`;
+}
+
 const days = (count) => (count === 1 ? "1 day" : `${count} days`);
 
 /** How long conversations and people are kept. A `session` that has just begun has no dates yet. */
@@ -17,9 +29,26 @@ export function retention({ retention: { session_days, person_days }, maintenanc
 }
 
 function conversationKept(sessionDays, session) {
-  if (!sessionDays) return "Conversations are kept until you delete them.";
-  const rule = `conversations idle for ${days(sessionDays)} are deleted.`;
+  if (!sessionDays && session.remembered !== false) return "Conversations are kept until you delete them.";
+  const rule = sessionDays ? `conversations idle for ${days(sessionDays)} are deleted.` : "conversations are kept until you delete them.";
   if (session.pinned) return `This conversation is pinned and kept until you delete it; other ${rule}`;
+  if (session.remembered === false) return `This conversation is not remembered and is deleted ${goesAt(session)}; other ${rule}`;
   if (session.expires_at) return `This conversation is kept until ${day(session.expires_at)}; ${rule}`;
   return `All ${rule}`;
+}
+
+function goesAt({ expires_at: until }) {
+  return until ? `after ${moment(until)}` : "once nothing has been said in it for a day";
+}
+
+/** How long what is remembered is kept, as it is. */
+export function memoriesKept({ retention: { memory_days, person_days } }) {
+  const told = [
+    memory_days
+      ? `What I remember is deleted ${days(memory_days)} after it was added or last changed, or when you forget it.`
+      : "What I remember is kept until you forget it, also when its conversation has expired.",
+  ];
+  if (person_days) told.push(`It goes with everything else when you have not been here for ${days(person_days)}.`);
+  told.push("Backups hold what is forgotten until they are rotated away.");
+  return told.join(" ");
 }

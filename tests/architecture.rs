@@ -43,6 +43,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "adapters::sign_in_store",
             "adapters::summary_store",
             "adapters::vector_store",
+            "adapters::ways_in_store",
             "adapters::write_ahead_log",
         ],
     ),

@@ -87,6 +87,17 @@ pub fn same_file_system(a: &Path, b: &Path) -> bool {
     matches!((fs::metadata(a), fs::metadata(b)), (Ok(a), Ok(b)) if a.dev() == b.dev())
 }
 
+/// Bytes that can still be written to the file system of `path`, where that is there and not also the one of `other`.
+///
+/// # Errors
+/// When the file system cannot be asked.
+pub fn free_bytes_apart(path: &Path, other: &Path) -> Result<Option<u64>, DiskError> {
+    if !path.exists() || !other.exists() || same_file_system(path, other) {
+        return Ok(None);
+    }
+    free_bytes(path).map(Some)
+}
+
 /// A new file, mode 0600, that must not exist yet.
 ///
 /// # Errors

@@ -41,6 +41,8 @@ pub struct DiskUse {
     pub reserve_bytes: u64,
     /// Free where the database lies.
     pub free_bytes: u64,
+    /// Free where the backups lie; `null` where that is no disk of its own.
+    pub backups_free_bytes: Option<u64>,
     /// True when one broken disk takes the database and its backups.
     pub backups_share_the_databases_disk: bool,
     /// True when what lies in the directory of backups belongs to another installation; none of it is counted here.
@@ -164,6 +166,7 @@ impl Inventory {
             asset_bytes: release_assets::bytes(dir)?,
             reserve_bytes: disk::allocated_bytes(&dir.reserve()),
             free_bytes: disk::free_bytes(dir.root())?,
+            backups_free_bytes: disk::free_bytes_apart(dir.backups(), dir.database())?,
             backups_share_the_databases_disk: disk::same_file_system(dir.database(), dir.backups()),
             backups_are_anothers,
         };

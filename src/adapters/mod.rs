@@ -50,4 +50,6 @@ pub mod sqlite;
 pub mod summary_store;
 pub mod upstream;
 pub mod vector_store;
+pub mod ways_in_since;
+pub mod ways_in_store;
 pub mod write_ahead_log;

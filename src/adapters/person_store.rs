@@ -62,9 +62,24 @@ pub fn replace_token(connection: &Connection, key: i64, token: &PersonToken) -> 
 /// # Errors
 /// What `SQLite` says.
 pub fn find(connection: &Connection, token: &PersonToken) -> rusqlite::Result<Option<Person>> {
+    find_with_visit(connection, token).map(|found| found.map(|(person, _)| person))
+}
+
+/// The same, and when they were last seen with this very token: their other browsers do not count.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn find_with_visit(
+    connection: &Connection,
+    token: &PersonToken,
+) -> rusqlite::Result<Option<(Person, Timestamp)>> {
     connection
-        .prepare_cached("SELECT id, public_id, created_at, last_seen_at FROM persons WHERE token_hash = ?1")?
-        .query_row([hash(token)], person)
+        .prepare_cached(
+            "SELECT id, public_id, created_at, last_seen_at, last_seen_at FROM persons WHERE token_hash = ?1
+             UNION ALL SELECT p.id, p.public_id, p.created_at, p.last_seen_at, d.seen_at
+                 FROM devices d JOIN persons p ON p.id = d.person_id WHERE d.token_hash = ?1",
+        )?
+        .query_row([hash(token)], |row| Ok((person(row)?, timestamp(row, 4)?)))
         .optional()
 }
 

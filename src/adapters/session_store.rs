@@ -60,6 +60,19 @@ const SESSION: &str =
     "id, person_id, public_id, title, created_at, last_active_at, pinned, remembered, checkpoints";
 const CHECKPOINT: &str = "c.public_id, c.said, c.answered, c.said_at, c.answered_at, a.public_id";
 
+/// Of a person: conversations in which something was said, and memories.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn holdings(connection: &Connection, person: i64) -> rusqlite::Result<(u64, u64)> {
+    connection
+        .prepare_cached(
+            "SELECT (SELECT count(*) FROM sessions WHERE person_id = ?1 AND checkpoints > 0),
+                    (SELECT memories FROM persons WHERE id = ?1)",
+        )?
+        .query_row([person], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
 /// Reads a public id from column `index`.
 pub(crate) fn public_id(row: &Row<'_>, index: usize) -> rusqlite::Result<PublicId> {
     Ok(PublicId::from_bytes(row.get(index)?))

@@ -28,7 +28,8 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("migrations/0005_summaries.sql")),
     M::up(include_str!("migrations/0006_memories.sql")),
     M::up(include_str!("migrations/0007_vectors.sql")),
-    M::up(include_str!("migrations/0008_admin.sql")),
+    M::up(include_str!("migrations/0008_ways_in.sql")),
+    M::up(include_str!("migrations/0009_admin.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 

@@ -42,7 +42,14 @@ impl App {
     }
 
     async fn write_export(&self, person: Person, pieces: &Pieces) -> Result<(), AppError> {
-        let head = json!({"created_at": person.created_at, "last_seen_at": person.last_seen_at});
+        let ways_in = self.ways_in(person).await?;
+        let head = json!({
+            "created_at": person.created_at,
+            "last_seen_at": person.last_seen_at,
+            "devices": ways_in.devices,
+            "links": ways_in.links,
+            "recovery_code": ways_in.recovery_code,
+        });
         let exported_at = self.clock.now();
         let opening = format!(r#"{{"exported_at":"{exported_at}","person":{head},"sessions":["#);
         if send(pieces, opening).await.is_err() {

@@ -40,6 +40,8 @@ pub struct House {
 pub struct DiskUse {
     /// Free where the data directory lies.
     pub free: Option<u64>,
+    /// Free where the backups lie, if that is a disk of its own.
+    pub backups_free: Option<u64>,
     /// The database file.
     pub database: Option<u64>,
     /// Its write-ahead log.
@@ -213,6 +215,7 @@ fn disk_use(dir: &DataDir) -> DiskUse {
     let backups = backup_store::list(dir.backups()).ok();
     DiskUse {
         free: disk::free_bytes(dir.root()).ok(),
+        backups_free: disk::free_bytes_apart(dir.backups(), dir.database()).ok().flatten(),
         database: Some(disk::allocated_bytes(dir.database())),
         log: Some(disk::allocated_bytes(&log_of(dir.database()))),
         audio: audio.map(|files| files.iter().map(|file| file.bytes).sum()),

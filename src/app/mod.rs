@@ -36,6 +36,7 @@ mod silences;
 mod summaries;
 pub mod turn;
 pub mod upkeep;
+pub mod ways_in;
 
 pub use error::AppError;
 

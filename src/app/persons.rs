@@ -9,7 +9,7 @@ use crate::adapters::disk::DiskError;
 use crate::adapters::installation::{self, Claim};
 use crate::adapters::session_store::Deleted;
 use crate::adapters::{audio_store, backup_record, backup_store, erasure_ledger, person_store};
-use crate::adapters::{reserve, set_aside};
+use crate::adapters::{reserve, set_aside, ways_in_store};
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::person::{Person, PersonToken};
@@ -23,7 +23,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Visit {
     /// Who it is.
     pub person: Person,
-    /// True when they were not seen within the last hour.
+    /// True when they were not seen with this token within the last hour.
     pub first_for_a_while: bool,
 }
 
@@ -41,9 +41,20 @@ fn after(at: Timestamp, days: u64) -> Timestamp {
     at.later_by(DAY * u32::try_from(days).unwrap_or(u32::MAX))
 }
 
-/// True when the person was not seen within the last hour: worth a note, and a cookie that lasts anew.
-pub(crate) fn is_first_for_a_while(person: Person, now: Timestamp) -> bool {
-    now.since(person.last_seen_at) >= SEEN_EVERY
+/// True when somebody was not seen within the last hour: worth a note, and a cookie that lasts anew.
+pub(crate) fn is_first_for_a_while(last_seen_at: Timestamp, now: Timestamp) -> bool {
+    now.since(last_seen_at) >= SEEN_EVERY
+}
+
+/// Notes that a person was seen with this token.
+pub(crate) fn note_visit(
+    db: &Connection,
+    person: i64,
+    token: &PersonToken,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    person_store::touch(db, person, now)?;
+    ways_in_store::touch_device(db, token, now)
 }
 
 impl App {
@@ -62,13 +73,15 @@ impl App {
     /// # Errors
     /// [`AppError::Unauthorized`] when nobody does.
     pub async fn person(&self, token: PersonToken) -> Result<Visit, AppError> {
-        let found = self.database.read("find a person", move |db| person_store::find(db, &token)).await?;
-        let person = found.ok_or(AppError::Unauthorized)?;
+        let presented = token.clone();
+        let find = move |db: &Connection| person_store::find_with_visit(db, &presented);
+        let found = self.database.read("find a person", find).await?;
+        let (person, last_seen_at) = found.ok_or(AppError::Unauthorized)?;
         let now = self.clock.now();
-        let first_for_a_while = is_first_for_a_while(person, now);
+        let first_for_a_while = is_first_for_a_while(last_seen_at, now);
         if first_for_a_while {
-            let noted =
-                self.database.write("note a visit", move |db| person_store::touch(db, person.key, now));
+            let note = move |db: &Connection| note_visit(db, person.key, &token, now);
+            let noted = self.database.write("note a visit", note);
             // On a full disk the visit goes unnoted; that must not turn the person away.
             if let Err(error) = noted.await {
                 tracing::warn!(error = %error, "A visit could not be noted");

@@ -142,6 +142,7 @@ mod tests {
                 jobs: Vec::new(),
             }),
             disk: crate::app::house::DiskUse {
+                backups_free: None,
                 free: Some(1),
                 database: Some(2),
                 log: Some(3),

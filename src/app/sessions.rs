@@ -61,12 +61,15 @@ impl App {
             checkpoints: 0,
         };
         let start = move |db: &Connection| {
-            let known = token.map(|token| person_store::find(db, &token)).transpose()?.flatten();
+            let known = match token {
+                Some(token) => person_store::find_with_visit(db, &token)?.map(|found| (found, token)),
+                None => None,
+            };
             let (person, new_token, first_for_a_while) = match known {
-                Some(person) => {
-                    let first_for_a_while = persons::is_first_for_a_while(person, now);
+                Some(((person, last_seen_at), token)) => {
+                    let first_for_a_while = persons::is_first_for_a_while(last_seen_at, now);
                     if first_for_a_while {
-                        person_store::touch(db, person.key, now)?;
+                        persons::note_visit(db, person.key, &token, now)?;
                     }
                     (person.key, None, first_for_a_while)
                 }

@@ -15,6 +15,8 @@ pub mod person;
 pub mod persona;
 pub(crate) mod plain;
 pub mod prompt;
+pub mod prose;
+pub mod recovery;
 pub mod retention;
 pub mod samples;
 pub mod secret;

@@ -12,7 +12,7 @@ use crate::adapters::audio_store;
 use crate::adapters::expiry_store::{self, Cutoffs, Doomed};
 use crate::adapters::session_store::{self, Deleted};
 use crate::adapters::sqlite::{self, During};
-use crate::adapters::{erasure_ledger, memory_store, person_store, write_ahead_log};
+use crate::adapters::{erasure_ledger, memory_store, person_store, ways_in_store, write_ahead_log};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_SESSIONS;
 use crate::domain::retention::{RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent};
@@ -191,6 +191,7 @@ fn delete_all(
         compact::pause(GAP);
     }
     expire_memories(job, counts)?;
+    ways_in_store::forget_expired_links(&job.db, job.now).during("forget expired links")?;
     erase_unseen(job, cutoffs, counts)
 }
 

@@ -19,12 +19,17 @@ const LAST_RUN: &str = "companion_job_last_run_timestamp_seconds";
 const LAST_SUCCESS: &str = "companion_job_last_success_timestamp_seconds";
 
 /// What `status` tells about the whole house: metric, place in the report, help.
-const HOUSE: [(&str, &str, &str); 8] = [
+const HOUSE: [(&str, &str, &str); 9] = [
     ("companion_disk_free_bytes", "/disk/free_bytes", "Free bytes where the database lies."),
     ("companion_database_bytes", "/disk/database_bytes", "Bytes the database takes on disk."),
     ("companion_log_bytes", "/disk/log_bytes", "Bytes the write-ahead log takes on disk."),
     ("companion_audio_bytes", "/disk/audio_bytes", "Bytes of audio replies."),
     ("companion_backup_bytes", "/disk/backup_bytes", "Bytes of backups."),
+    (
+        "companion_backup_disk_free_bytes",
+        "/disk/backups_free_bytes",
+        "Free bytes where the backups lie, if that is a disk of its own.",
+    ),
     ("companion_sessions", "/sessions", "Sessions there are."),
     ("companion_checkpoints", "/checkpoints", "Checkpoints there are."),
     ("companion_memories", "/memories", "Memories there are."),
@@ -101,7 +106,7 @@ fn add_report(text: &mut String, label: &str, report: &Value) {
     // What could not be looked at is not told as zero.
     if report["job"] == "status" && report["exit_code"] == 0 {
         for (name, place, help) in HOUSE {
-            if let Some(value) = report.pointer(place) {
+            if let Some(Value::Number(value)) = report.pointer(place) {
                 family(text, name, help, &[(String::new(), value.to_string())]);
             }
         }

@@ -1,7 +1,5 @@
 //! Who is let in: `ACCESS_TOKEN` and `ADMIN_TOKEN`, and signing a browser in and out.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
@@ -15,10 +13,8 @@ use crate::web::assets::SIGN_IN_HTML;
 use crate::web::body::JsonBody;
 use crate::web::error::ApiError;
 use crate::web::failed_tries::FailedTries;
-use crate::web::middleware::measure::Route;
 use crate::web::middleware::token_cookies::{CookieChange, SIGN_IN};
 use crate::web::openapi::ErrorBody;
-use crate::web::proxies::client_of;
 use crate::web::static_files;
 
 /// Where a browser signs in.
@@ -29,6 +25,9 @@ pub const SIGN_IN_PAGE: &str = "/sign-in";
 pub struct AccessControl {
     tokens: AccessConfig,
     failed: FailedTries,
+    /// Who was wrong about a link or a recovery code. They are counted for themselves: whoever mistakes an old link for a good
+    /// one is not kept from signing in.
+    pub(crate) ways_in: FailedTries,
 }
 
 /// This browser has signed in. Found in the request's extensions.
@@ -46,7 +45,7 @@ impl AccessControl {
     /// Lets in whoever knows the tokens.
     #[must_use]
     pub fn new(tokens: AccessConfig) -> Self {
-        Self { tokens, failed: FailedTries::default() }
+        Self { tokens, ..Self::default() }
     }
 
     /// What lets in; `None` when everyone is let in.
@@ -78,24 +77,12 @@ impl AccessControl {
         right: [Option<&Secret>; 2],
         refusal: ApiError,
     ) -> Result<(), ApiError> {
-        let client = client_of(request).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let barred = |retry_after| ApiError::RateLimited { retry_after };
-        self.failed.may_try(client).map_err(barred)?;
+        self.failed.admit(request)?;
         // Each is compared, whichever is right.
         if right.into_iter().flatten().fold(false, |is, right| right.is(presented) | is) {
             return Ok(());
         }
-        let counted = self.failed.failed(client);
-        // Not more often than failures are let through: whoever guesses must not flood the log.
-        tracing::warn!(
-            event = "access_refused",
-            method = %request.method(),
-            route = &*Route::of(request),
-            barred_seconds = counted.err(),
-            "A wrong token was presented"
-        );
-        counted.map_err(barred)?;
-        Err(refusal)
+        Err(self.failed.refuse(request, refusal))
     }
 }
 

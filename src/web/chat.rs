@@ -63,11 +63,18 @@ struct ReplyBody {
 
 /// A memory that a reply was given.
 #[derive(Serialize, ToSchema)]
-struct UsedMemory {
+pub struct UsedMemory {
     /// Its id.
     id: MemoryId,
     /// What it says.
     text: String,
+}
+
+impl UsedMemory {
+    /// What is told of those that a reply was given: ids and texts.
+    pub(crate) fn of(memories: Vec<(MemoryId, String)>) -> Vec<Self> {
+        memories.into_iter().map(|(id, text)| Self { id, text }).collect()
+    }
 }
 
 #[derive(Serialize)]
@@ -168,7 +175,7 @@ fn reply_body(reply: TurnReply) -> ReplyBody {
         checkpoint_id: reply.checkpoint,
         text: reply.text,
         audio_url: reply.audio.map(audio::url),
-        memories: reply.memories.into_iter().map(|(id, text)| UsedMemory { id, text }).collect(),
+        memories: UsedMemory::of(reply.memories),
         degraded: reply.degraded,
         timings: reply.timings,
     }

@@ -191,8 +191,9 @@ impl ApiError {
         {
             return Some(wait.as_secs_f64().ceil().clamp(1.0, LONGEST_WAIT) as u64);
         }
-        let soon = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
-        soon.contains(&status).then_some(2)
+        // Of a conflict about who somebody is, waiting makes nothing else.
+        let soon = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+        (soon || matches!(self, Self::App(AppError::TurnInProgress))).then_some(2)
     }
 }
 
@@ -266,6 +267,35 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
         AppError::MemoryNotFound => (
             StatusCode::NOT_FOUND,
             ErrorReport::new("memory_not_found", "This is not, or no longer, remembered"),
+        ),
+        AppError::LinkNotFound => (
+            StatusCode::NOT_FOUND,
+            ErrorReport::new(
+                "link_not_found",
+                "This link is no longer good: a link works once, within ten minutes. Please make a new one",
+            ),
+        ),
+        AppError::LinkUsed => (
+            StatusCode::CONFLICT,
+            ErrorReport::new(
+                "link_used",
+                "This link has been used already. If that was not you, replace your token; else make a new link",
+            ),
+        ),
+        AppError::CodeNotFound => (
+            StatusCode::NOT_FOUND,
+            ErrorReport::new(
+                "recovery_code_not_found",
+                "Nobody here has this recovery code; a newer one, or a new token, ends the one before",
+            ),
+        ),
+        AppError::AlreadySomeone(left) => (
+            StatusCode::CONFLICT,
+            ErrorReport::new(
+                "already_someone",
+                "Whoever you are here so far would be left behind; send \"instead\": true to go on",
+            )
+            .with("details", json!(left)),
         ),
         AppError::Unauthorized => (
             StatusCode::UNAUTHORIZED,

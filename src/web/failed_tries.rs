@@ -1,17 +1,21 @@
-//! How often one client may be wrong about a token: ten times, then once a minute. Meanwhile its tokens are not looked at,
+//! How often one client may be wrong about a token, a link or a recovery code: ten times, then once a minute. Meanwhile its tokens are not looked at,
 //! so that a right one tells it nothing either.
 //!
 //! Bounds: those of [`PerClient`].
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 
+use actix_web::HttpRequest;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{NotUntil, Quota, RateLimiter};
 
+use crate::web::error::ApiError;
+use crate::web::middleware::measure::Route;
 use crate::web::per_client::PerClient;
+use crate::web::proxies::client_of;
 
 const AT_FIRST: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
@@ -28,6 +32,14 @@ pub struct FailedTries<C: Clock = DefaultClock> {
     clients: PerClient<Tries<C>>,
 }
 
+fn client(request: &HttpRequest) -> IpAddr {
+    client_of(request).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
+fn barred(retry_after: u64) -> ApiError {
+    ApiError::RateLimited { retry_after }
+}
+
 impl Default for FailedTries {
     fn default() -> Self {
         Self::with_clock(DefaultClock::default())
@@ -39,8 +51,30 @@ impl<C: Clock + Clone> FailedTries<C> {
         Self { clock, clients: PerClient::default() }
     }
 
+    /// Passes as long as whoever sent the request may try.
+    ///
+    /// # Errors
+    /// [`ApiError::RateLimited`] when they were wrong too often.
+    pub fn admit(&self, request: &HttpRequest) -> Result<(), ApiError> {
+        self.may_try(client(request)).map_err(barred)
+    }
+
+    /// Counts and logs that whoever sent the request was wrong; `refusal`, or that they have to wait.
+    pub fn refuse(&self, request: &HttpRequest, refusal: ApiError) -> ApiError {
+        let counted = self.failed(client(request));
+        // Not more often than failures are let through: whoever guesses must not flood the log.
+        tracing::warn!(
+            event = "access_refused",
+            method = %request.method(),
+            route = &*Route::of(request),
+            barred_seconds = counted.err(),
+            "A wrong token was presented"
+        );
+        counted.map_err(barred).err().unwrap_or(refusal)
+    }
+
     /// Whether the client may try; if not, in how many seconds.
-    pub(crate) fn may_try(&self, client: IpAddr) -> Result<(), u64> {
+    fn may_try(&self, client: IpAddr) -> Result<(), u64> {
         let wait = |tries: &mut Tries<C>| tries.barred.as_ref().map_or(0, |until| self.seconds(until));
         match self.clients.look(client, wait).unwrap_or(0) {
             0 => Ok(()),
@@ -49,7 +83,7 @@ impl<C: Clock + Clone> FailedTries<C> {
     }
 
     /// Counts a failure; when it is one too many, says in how many seconds the client may try again.
-    pub(crate) fn failed(&self, client: IpAddr) -> Result<(), u64> {
+    fn failed(&self, client: IpAddr) -> Result<(), u64> {
         let fresh = || {
             let quota = Quota::per_minute(NonZeroU32::MIN).allow_burst(AT_FIRST);
             Tries { failures: RateLimiter::direct_with_clock(quota, self.clock.clone()), barred: None }

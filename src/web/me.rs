@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::persons::Erasure;
+use crate::app::ways_in::MadeCode;
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::retention::RetentionDays;
@@ -23,9 +24,29 @@ struct MeBody {
     last_seen_at: Timestamp,
     /// Whether this browser has signed in with `ACCESS_TOKEN`, and so may sign out.
     signed_in: bool,
+    /// How many browsers are this person.
+    browsers: usize,
+    /// The recovery code, as far as it may be told: `null` when there is none.
+    recovery_code: Option<RecoveryBody>,
     retention: RetentionBody,
     /// Maintenance jobs that have not succeeded for 48 h.
     maintenance_overdue: Vec<&'static str>,
+}
+
+/// When a recovery code was made and used.
+#[derive(Serialize, ToSchema)]
+pub struct RecoveryBody {
+    /// When it was made.
+    made_at: Timestamp,
+    /// When somebody last used it.
+    #[schema(required = true)]
+    used_at: Option<Timestamp>,
+}
+
+impl From<MadeCode> for RecoveryBody {
+    fn from(code: MadeCode) -> Self {
+        Self { made_at: code.made_at, used_at: code.used_at }
+    }
 }
 
 /// What is announced; `null` where things are kept for good.
@@ -50,11 +71,14 @@ pub async fn me(
     person: CurrentPerson,
 ) -> Result<HttpResponse, ApiError> {
     let maintenance_overdue = app.overdue_jobs().await?;
+    let ways_in = app.ways_in(person.0).await?;
     let retention = app.retention();
     Ok(HttpResponse::Ok().json(MeBody {
         created_at: person.0.created_at,
         last_seen_at: person.0.last_seen_at,
         signed_in: request.extensions().contains::<SignedIn>(),
+        browsers: ways_in.devices.len() + 1,
+        recovery_code: ways_in.recovery_code.map(RecoveryBody::from),
         retention: RetentionBody {
             session_days: retention.session_days.map(RetentionDays::get),
             person_days: retention.person_days.map(RetentionDays::get),

@@ -173,12 +173,14 @@ fn tell_upstreams(gauges: &mut Gauges, upstreams: &[UpstreamReport]) {
 
 /// Under the names and with the words of `companion-maint status --metrics-file`.
 fn tell_house(gauges: &mut Gauges, house: &House) {
-    let DiskUse { free, database, log, audio, backups } = house.disk;
+    let DiskUse { free, backups_free, database, log, audio, backups } = house.disk;
     gauges.tell("companion_disk_free_bytes", "Free bytes where the database lies.", free);
     gauges.tell("companion_database_bytes", "Bytes the database takes on disk.", database);
     gauges.tell("companion_log_bytes", "Bytes the write-ahead log takes on disk.", log);
     gauges.tell("companion_audio_bytes", "Bytes of audio replies.", audio);
     gauges.tell("companion_backup_bytes", "Bytes of backups.", backups);
+    let help = "Free bytes where the backups lie, if that is a disk of its own.";
+    gauges.tell("companion_backup_disk_free_bytes", help, backups_free);
     let Some(Rows { sessions, checkpoints, memories, persons, jobs }) = &house.rows else { return };
     gauges.tell("companion_sessions", "Sessions there are.", Some(*sessions));
     gauges.tell("companion_checkpoints", "Checkpoints there are.", Some(*checkpoints));

@@ -27,10 +27,12 @@ pub mod openapi;
 pub mod per_client;
 pub mod person;
 pub mod proxies;
+pub mod qr_code;
 pub mod sessions;
 pub mod static_files;
 pub mod voice;
 pub mod voice_socket;
+pub mod ways_in;
 
 use error::ApiError;
 use middleware::access as doors;
@@ -80,6 +82,12 @@ pub fn routes(config: &mut ServiceConfig) {
         )
         .service(at("/me", "GET, DELETE").route(web::get().to(me::me)).route(web::delete().to(me::erase)))
         .service(at("/me/export", "GET").route(web::get().to(me::export)))
+        .service(at("/me/rotate", "POST").route(web::post().to(ways_in::rotate)))
+        .service(at("/me/link", "POST").route(web::post().to(ways_in::link)))
+        .service(at("/me/link/redeem", "POST").route(web::post().to(ways_in::redeem_link)))
+        .service(at("/me/recovery", "POST").route(web::post().to(ways_in::recovery)))
+        .service(at("/me/recovery/redeem", "POST").route(web::post().to(ways_in::redeem_code)))
+        .service(at("/me/leave", "POST").route(web::post().to(ways_in::leave)))
         .service(at("/openapi.json", READ).route(read().to(openapi::document)))
         .service(at("/docs", READ).route(read().to(openapi::docs)))
         .wrap(from_fn(doors::access));
@@ -93,6 +101,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/", READ).route(read().to(static_files::page)))
         .service(at("/index.html", READ).route(read().to(static_files::page)))
         .service(at("/sign-in", READ).route(read().to(access::page)))
+        .service(at("/link", READ).route(read().to(ways_in::page)))
         .service(at("/static/{name:.*}", READ).route(read().to(static_files::asset)))
         .default_service(web::to(nothing_here));
 }

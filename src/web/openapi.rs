@@ -17,7 +17,7 @@ use crate::web::error::ApiError;
 use crate::web::middleware::token_cookies::{ADMIN, PERSON, SIGN_IN};
 use crate::web::{
     access, admin, assets, audio, chat, health, me, memories, metrics, sessions, static_files, voice,
-    voice_socket,
+    voice_socket, ways_in,
 };
 
 /// Whether the page is shown. Found in the application's data; without it there is none.
@@ -71,6 +71,32 @@ pub struct ExportedPerson {
     pub created_at: Timestamp,
     /// When they last came, to the hour.
     pub last_seen_at: Timestamp,
+    /// Browsers that became theirs by a link or a recovery code.
+    pub devices: Vec<ExportedDevice>,
+    /// Links that have not expired.
+    pub links: Vec<ExportedLink>,
+    /// The recovery code.
+    #[schema(required = true)]
+    pub recovery_code: Option<me::RecoveryBody>,
+}
+
+/// A further browser of a person, in an export.
+#[derive(ToSchema)]
+pub struct ExportedDevice {
+    /// When it became theirs.
+    pub added_at: Timestamp,
+    /// When it was last seen, to the hour.
+    pub last_seen_at: Timestamp,
+}
+
+/// A link to a person, in an export.
+#[derive(ToSchema)]
+pub struct ExportedLink {
+    /// Until when it can be used.
+    pub expires_at: Timestamp,
+    /// When it was used.
+    #[schema(required = true)]
+    pub used_at: Option<Timestamp>,
 }
 
 /// A memory that went, in an export.
@@ -118,6 +144,8 @@ pub struct ExportedSession {
     paths(
         sessions::start, sessions::list, sessions::one, sessions::change, sessions::delete,
         chat::chat, voice::process, voice::stream_tts, voice_socket::socket, audio::audio, me::me, me::erase, me::export,
+        ways_in::rotate, ways_in::link, ways_in::recovery, ways_in::redeem_link, ways_in::redeem_code, ways_in::leave,
+        ways_in::page,
         memories::list, memories::add, memories::correct, memories::forget, memories::forget_all,
         health::health, health::livez, health::readyz, metrics::text, metrics::json,
         access::sign_in, access::sign_out, access::page, admin::status, admin::memory_status,

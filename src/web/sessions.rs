@@ -9,6 +9,7 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 use crate::app::sessions::{SessionChange, cursor_after, parse_cursor};
 use crate::app::{App, audio};
 use crate::domain::clock::Timestamp;
+use crate::domain::prose::prose;
 use crate::domain::session::{Checkpoint, Session, SessionId};
 use crate::web::body::{JsonBody, OptionalJsonBody};
 use crate::web::error::ApiError;
@@ -99,6 +100,8 @@ struct SessionBody {
     /// `null` when it stays.
     expires_at: Option<Timestamp>,
     pinned: bool,
+    /// Whether memories are read and written in it.
+    remembered: bool,
     checkpoints: u64,
 }
 
@@ -282,16 +285,23 @@ fn session_body(app: &App, session: Session) -> SessionBody {
         created_at: session.created_at,
         last_active_at: session.last_active_at,
         pinned: session.pinned,
+        remembered: session.remembered,
         checkpoints: session.checkpoints,
     }
 }
 
-/// What was said and what was answered; of an imported turn one of them may be missing.
+/// What was said and what was answered; of an imported turn one of them may be missing. What was answered before answers were made
+/// plain, or elsewhere, becomes so here.
 fn messages_of(turn: Checkpoint) -> impl Iterator<Item = MessageBody> {
     let audio_url = turn.audio.map(audio::url);
     [
         MessageBody { role: "user", text: turn.said, created_at: turn.said_at, audio_url: None },
-        MessageBody { role: "assistant", text: turn.answered, created_at: turn.answered_at, audio_url },
+        MessageBody {
+            role: "assistant",
+            text: prose(&turn.answered),
+            created_at: turn.answered_at,
+            audio_url,
+        },
     ]
     .into_iter()
     .filter(|message| !message.text.is_empty())

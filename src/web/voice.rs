@@ -15,6 +15,7 @@ use crate::domain::audio::{AudioFormat, AudioId};
 use crate::domain::session::{SessionId, TurnId};
 use crate::domain::speech::Recording;
 use crate::telemetry::metrics::Metrics;
+use crate::web::chat::UsedMemory;
 use crate::web::error::ApiError;
 use crate::web::form::Form;
 use crate::web::metrics::count_stages;
@@ -81,6 +82,9 @@ struct SpokenBody {
     session_id: SessionId,
     /// What was understood.
     transcription: String,
+    /// What was remembered of the person for the reply, best first; left out when that was nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    memories: Vec<UsedMemory>,
     /// What did not work this time.
     degraded: Vec<&'static str>,
     timings: VoiceTimings,
@@ -190,6 +194,7 @@ fn spoken(reply: TurnReply) -> (SpokenBody, Timings) {
         audio_url: reply.audio.map(audio::url),
         session_id: reply.session,
         transcription: reply.said,
+        memories: UsedMemory::of(reply.memories),
         degraded: reply.degraded,
         timings: VoiceTimings::of(&reply.timings),
     };
@@ -203,6 +208,7 @@ fn unsaid(session: SessionId, reply: SilenceReply) -> (SpokenBody, Timings) {
         audio_url: reply.audio.map(url),
         session_id: session,
         transcription: String::new(),
+        memories: Vec::new(),
         degraded: reply.degraded,
         timings: VoiceTimings::of(&reply.timings),
     };

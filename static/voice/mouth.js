@@ -101,6 +101,24 @@ export class Mouth {
     });
   }
 
+  /** All of it lies in this answer of the server's, or null: played as it comes. */
+  stream(asked) {
+    const answer = this.#answer;
+    this.#files = this.#files.then(async () => {
+      const pieces = (await asked)?.body.getReader();
+      if (!pieces) return;
+      if (answer === this.#answer) this.#player.sentence("");
+      for (;;) {
+        const { value, done } = await pieces.read();
+        if (done || answer !== this.#answer) return pieces.cancel();
+        this.#said = this.#text.length;
+        this.#player.add(value);
+      }
+    }).catch(() => {
+      // It broke off: what came of it is heard.
+    });
+  }
+
   /** The answer is complete; `isMute` tells that the server could not say all of it. */
   end(isMute) {
     if (this.#ended) return;

@@ -10,6 +10,7 @@ const WORDS = {
   tapped: "Listening. Tap again when you are done.",
   free: "Listening to you…",
   thinking: "Thinking…",
+  fetching: "One moment…",
   speaking: "Speaking. Talk to interrupt.",
   aloud: "Speaking.",
   deaf: "Speaking. Your microphone hears me as well: press Stop to interrupt.",
@@ -19,7 +20,6 @@ export class Panel {
   #root;
   #phase;
   #caption;
-  #bar;
   #stop;
 
   constructor(root, onStop) {
@@ -27,7 +27,6 @@ export class Panel {
     this.#root = root;
     this.#phase = part(".phase");
     this.#caption = part(".caption");
-    this.#bar = part(".level span");
     this.#stop = part(".stop");
     this.#stop.addEventListener("click", onStop);
   }
@@ -40,13 +39,13 @@ export class Panel {
     this.#root.hidden = phase === "off";
     this.#phase.textContent = WORDS[phase];
     if (!["speaking", "aloud", "deaf"].includes(phase)) this.caption("");
-    if (phase === "off" || phase === "thinking") this.level(-Infinity);
+    if (["off", "thinking", "fetching"].includes(phase)) this.level(-Infinity);
   }
 
   /** How loud the microphone is, in decibels of full scale. */
   level(decibels) {
     const share = Math.min(1, Math.max(0, 1 - decibels / QUIETEST));
-    this.#bar.style.transform = `scaleX(${share.toFixed(3)})`;
+    this.#root.style.setProperty("--level", share.toFixed(2));
   }
 
   /** The sentence that is being said. */

@@ -126,6 +126,16 @@ export class Talk {
     };
   }
 
+  /** Says an answer once more, the server's `sound` of it or else with the browser's voice; `onEnd` hears when that is over. */
+  hearAgain(session, text, sound, reply, onEnd) {
+    this.#interrupt();
+    this.#turn = { session, words: null, reply, text, isAnswered: false, isAgain: true, isMute: true, endedAt: null, onEnd };
+    this.#mouth.begin(this.#host.serverSpeaks());
+    this.#mouth.text(text);
+    if (this.#host.serverSpeaks()) this.#mouth.stream(sound(session.id));
+    this.#complete();
+  }
+
   #connection(session) {
     if (this.#socket?.session === session.id) return this.#socket;
     this.#socket?.close();
@@ -170,21 +180,21 @@ export class Talk {
     this.#show();
   }
 
-  #hear({ type, text, final, degraded, code, message, interrupted }) {
+  #hear({ type, text, final, degraded, memories, code, message, interrupted }) {
     const turn = this.#turn;
     if (!turn?.words) return;
     if (type === "transcription") turn.words.hear(text, final);
     if (type === "response_delta") this.#grow(turn, text);
-    if (type === "response") this.#answer(turn, text, degraded);
+    if (type === "response") this.#answer(turn, text, degraded, { memories });
     if (type === "audio_start") this.#mouth.sentence(text);
     if (type === "audio_end" && !interrupted) this.#complete();
     if (type === "error") this.#fail(turn, { code, message });
   }
 
   /** The answer to a turn that went as a form. One that was interrupted meanwhile is still read. */
-  #hearWhole(turn, { transcription, text, audio_url: url, degraded }) {
+  #hearWhole(turn, { transcription, text, audio_url: url, degraded, memories }) {
     turn.words.hear(transcription, true);
-    this.#answer(turn, text, degraded);
+    this.#answer(turn, text, degraded, { audio: url, memories });
     if (turn !== this.#turn) {
       turn.words.end();
       return this.#host.settled(turn.session);
@@ -200,11 +210,11 @@ export class Talk {
     this.#mouth.text(piece);
   }
 
-  #answer(turn, text, degraded) {
+  #answer(turn, text, degraded, facts) {
     turn.isMute = isMute(degraded);
     if (turn === this.#turn && text.startsWith(turn.text)) this.#mouth.text(text.slice(turn.text.length));
     turn.text = text;
-    turn.reply?.finish(text);
+    turn.reply?.finish(text, facts);
     if (text === "") turn.reply?.discard();
     if (turn === this.#turn) this.#host.busy(turn.session, false);
   }
@@ -263,6 +273,7 @@ export class Talk {
     const [played, heard] = [this.#mouth.playedMs, this.#mouth.heard];
     this.#mouth.stop();
     turn.reply?.point(null);
+    turn.onEnd?.();
     if (!turn.words) return;
     this.#host.busy(turn.session, false);
     this.#socket.interrupt(played);
@@ -306,6 +317,7 @@ export class Talk {
     const turn = this.#turn;
     turn?.reply?.point(null);
     if (turn?.isAnswered) this.#turn = null;
+    turn?.onEnd?.();
     this.#show();
   }
 
@@ -318,7 +330,7 @@ export class Talk {
     const { state, free, deaf } = this.#ears;
     if (!["listening", "off"].includes(state)) return state;
     if (this.#mouth.sounding) return free ? (deaf ? "deaf" : "speaking") : "aloud";
-    if (this.#turn) return "thinking";
+    if (this.#turn) return this.#turn.isAgain ? "fetching" : "thinking";
     return state;
   }
 }

@@ -311,6 +311,35 @@ fn who_is_refused_is_logged_without_what_was_presented() {
 }
 
 #[test]
+fn links_recovery_codes_and_tokens_reach_no_log() {
+    let program = Program::start("json", "trace");
+    let (cookie, _) = program.post("/session/start", "id-start", &json!({}));
+    let token = cookie.split(['=', ';']).nth(1).unwrap().to_owned();
+    let ask = |what: &str| -> Value {
+        let asked = agent().post(format!("{}/api/v1/me/{what}", program.url));
+        asked.header("x-companion-person", &token).send_empty().unwrap().body_mut().read_json().unwrap()
+    };
+    let link = ask("link")["link"].as_str().unwrap().to_owned();
+    let secret = link.split_once('#').unwrap().1.to_owned();
+    let code = ask("recovery")["recovery_code"].as_str().unwrap().to_owned();
+    let (device, _) = program.post("/me/link/redeem", "id-link", &json!({"secret": secret}));
+    program.post("/me/link/redeem", "id-used", &json!({"secret": secret}));
+    let wrong = "0123456789abcdef".repeat(4);
+    program.post("/me/link/redeem", "id-wrong", &json!({"secret": wrong}));
+    program.post("/me/recovery/redeem", "id-code", &json!({"code": code}));
+    program.post("/me/recovery/redeem", "id-mistyped", &json!({"code": code.replace('-', "7")}));
+    let new = ask("rotate")["token"].as_str().unwrap().to_owned();
+    let log = program.stop();
+    let device = device.split(['=', ';']).nth(1).unwrap();
+    for secret in [token.as_str(), &secret, &code, &code.replace('-', ""), &wrong, &new, device] {
+        assert!(!log.contains(secret), "{secret:?} is in the log:\n{log}");
+    }
+    let lines = lines(&log);
+    assert_eq!(event(&lines, "access_refused", Some("id-wrong"))["span"]["route"], "/api/v1/me/link/redeem");
+    assert_eq!(event(&lines, "arrived", Some("id-link"))["level"], "INFO");
+}
+
+#[test]
 fn what_a_model_says_of_a_turn_and_its_key_reach_no_log() {
     let repeats = format!("you said {SAID}");
     let refuses = whole(400, &[], &json!({"error": {"message": repeats, "code": "context_length_exceeded"}}));

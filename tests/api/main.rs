@@ -43,3 +43,4 @@ mod voice;
 mod voice_bounds;
 mod voice_replies;
 mod voice_socket;
+mod ways_in;

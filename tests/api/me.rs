@@ -72,8 +72,10 @@ fn an_export_is_one_document_with_everything() {
         "id": talk.session, "title": "the first", "created_at": at, "last_active_at": at, "expires_at": null,
         "pinned": true, "remembered": false, "messages": messages,
     });
-    let person = json!({"created_at": at, "last_seen_at": at});
     let none: [u8; 0] = [];
+    let person = json!({
+        "created_at": at, "last_seen_at": at, "devices": none, "links": none, "recovery_code": null,
+    });
     let whole = json!({
         "exported_at": at, "person": person, "sessions": [session], "memories": none, "memories_dropped": none,
     });

@@ -45,6 +45,23 @@ fn a_reply_streams_word_by_word_and_is_kept() {
 }
 
 #[test]
+fn markdown_is_plain_prose_as_it_streams_and_as_it_is_kept() {
+    let outside =
+        Outside::new(says(&["## He", "llo\n\nThis is **im", "portant**, `re", "ally`.\n\n* one\n* two"]));
+    let app = asking(&outside);
+    let talk = app.start_session();
+    let told = streamed(&app, &talk, "Hallo");
+    let tokens = told.iter().filter(|(name, _)| name == "token");
+    let words: Vec<_> = tokens.map(|(_, data)| data["text"].as_str().unwrap()).collect();
+    let prose = "Hello\n\nThis is important, really.\n\n- one\n- two";
+    assert_eq!(words.concat(), prose);
+    assert!(words.len() > 2, "it is told as it comes: {words:?}");
+    assert_eq!(told.last().unwrap().1["text"], prose);
+    let messages = app.session(&talk, "").expect(200).json()["messages"].clone();
+    assert_eq!(messages[1]["text"], prose);
+}
+
+#[test]
 fn the_first_word_is_told_while_the_model_still_writes() {
     let outside = Outside::new(says(&["x"]));
     let app = asking(&outside);

@@ -61,7 +61,7 @@ fn the_list_shows_the_last_active_first_with_all_that_is_known() {
         json!({
             "id": talk.session, "title": title, "created_at": after_beginning(created),
             "last_active_at": after_beginning(active), "expires_at": after_beginning(active + 7 * DAY),
-            "pinned": false, "checkpoints": turns,
+            "pinned": false, "remembered": true, "checkpoints": turns,
         })
     };
     let sessions =
@@ -151,7 +151,7 @@ fn one_session_shows_its_messages_in_order() {
         json!({
             "id": talk.session, "title": "hello", "created_at": after_beginning(0),
             "last_active_at": after_beginning(10_000), "expires_at": after_beginning(10_000 + 7 * DAY),
-            "pinned": false, "checkpoints": 2,
+            "pinned": false, "remembered": true, "checkpoints": 2,
             "messages": [
                 {"role": "user", "text": "hello", "created_at": after_beginning(5000)},
                 {"role": "assistant", "text": "You said: hello", "created_at": after_beginning(5000),

@@ -40,6 +40,23 @@ fn a_conversation_goes_over_one_socket() {
 }
 
 #[test]
+fn a_reply_names_what_was_remembered_for_it_to_the_person_alone() {
+    let app = Programs::new().server("cat \"$1\" > /dev/null; echo 'Where does my sister live'", ESPEAK);
+    let talk = app.start_session();
+    let headers = [("x-companion-person", talk.token.as_str()), ("content-type", "application/json")];
+    let body = json!({"text": "My sister lives in Porto"}).to_string();
+    let memory = app.ask("POST", "/api/v1/memories", &headers, body.as_bytes()).expect(201).json();
+    let mut socket = app.try_socket(&talk.session, &[("x-companion-person", &talk.token)]).unwrap();
+    assert_eq!(socket.text()["type"], "connected");
+    socket.speak(&recording("webm"), None);
+    let response = socket.answer().response.unwrap();
+    assert_eq!(response["memories"], json!([{"id": memory["id"], "text": memory["text"]}]));
+    let mut whoever = app.socket(&talk);
+    whoever.speak(&recording("webm"), None);
+    assert!(whoever.answer().response.unwrap().get("memories").is_none());
+}
+
+#[test]
 fn every_sentence_is_a_file_of_its_own_and_leaves_while_the_model_writes() {
     let app = Programs::new().server(HEARS, ESPEAK);
     let mut socket = app.socket(&app.start_session());

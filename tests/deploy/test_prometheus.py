@@ -18,6 +18,7 @@ METRICS = {
     "companion_job_exit_code",
     "companion_job_duration_seconds",
     "companion_disk_free_bytes",
+    "companion_backup_disk_free_bytes",
     "companion_database_bytes",
     "companion_backup_bytes",
     "companion_sessions",

@@ -3,6 +3,7 @@
 
 mod machine;
 mod promises;
+mod said;
 mod scenes;
 mod story;
 
@@ -91,4 +92,31 @@ fn every_command_is_run_first_half() {
 #[test]
 fn every_command_is_run_second_half() {
     run_share(1, 2);
+}
+
+#[test]
+fn commands_within_sentences_are_run_with_systemd() {
+    let mut commands = said::commands(HANDBOOK, "systemctl ");
+    commands.extend(said::commands(HANDBOOK, "journalctl "));
+    assert!(commands.len() > 4, "{commands:?}");
+    run(&said::section("Said of systemd", ":", commands), scenes::of("Look first"));
+}
+
+#[test]
+fn commands_within_sentences_are_run_with_containers() {
+    let (before, after) = ("Restore with Docker Compose", "Restore in Kubernetes");
+    for (program, first, title) in [
+        ("docker ", "cd deploy; mkdir /mnt/away; OFFSITE=/mnt/away", before),
+        (
+            "kubectl ",
+            "printf one >admin-token; printf two >access-token; mkdir /mnt/away; OFFSITE=/mnt/away",
+            after,
+        ),
+    ] {
+        let commands = said::commands(HANDBOOK, program);
+        assert!(commands.len() > 4, "{commands:?}");
+        let scene = run(&said::section(program, first, commands), scenes::of(title).ending_with(6));
+        let away = crate::support::names(&scene.machine.path("mnt/away"), ".db.zst");
+        assert_eq!(away.len(), 1, "{program}: the backup was brought away");
+    }
 }

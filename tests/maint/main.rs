@@ -29,3 +29,4 @@ mod support;
 mod unwritable;
 mod upgrades;
 mod verify;
+mod ways_in;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::support::seed::{self, DAY};
-use crate::support::{House, Ran};
+use crate::support::{House, Mounted, Ran};
 
 const SECRET: &str = "5a3e9f4c-secret";
 
@@ -234,9 +234,32 @@ fn metrics_of_status_tell_how_the_house_is() {
         assert_eq!(all.get(name).copied(), value.as_f64(), "{name}");
     }
     assert_eq!(all["companion_sessions"], 1.0);
+    assert_eq!(all.get("companion_backup_disk_free_bytes"), None, "they share one disk");
     std::fs::remove_file(house.database()).unwrap();
     metrics.run(&house, &[]).expect(1);
     assert!(!metrics.all().contains_key("companion_sessions"), "what could not be looked at is not zero");
+}
+
+#[test]
+fn status_tells_how_much_is_free_on_a_disk_of_the_backups_own() {
+    let mounted = Mounted::small_disk("24m");
+    let backups = mounted.path().join("backups");
+    let house = House::new().with("BACKUP_DIR", backups.to_str().unwrap());
+    let house = house.with("MIN_FREE_DISK_BYTES", "1000000");
+    house.start().stop();
+    let metrics = Metrics::of("status");
+    assert_eq!(
+        metrics.run(&house, &[]).expect(0).report["disk"]["backups_free_bytes"],
+        serde_json::Value::Null,
+        "none yet"
+    );
+    house.maint(&["backup-db"]).expect(0);
+    let ran = metrics.run(&house, &[]).expect(0);
+    let free = ran.report["disk"]["backups_free_bytes"].as_f64().unwrap();
+    assert!(free > 1e6 && free < f64::from(24 << 20), "{free}");
+    assert_eq!(metrics.all()["companion_backup_disk_free_bytes"], free);
+    let told = house.maint_command(&["status"]).output().unwrap();
+    assert!(String::from_utf8(told.stdout).unwrap().contains("backups' disk"));
 }
 
 #[test]

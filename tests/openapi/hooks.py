@@ -2,12 +2,18 @@
 
 import io
 import os
+import re
 import wave
 
 import requests
 import schemathesis
 
+HEADER = "X-Companion-Person"
 MEMORY = "/api/v1/memories/{id}"
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+EXAMPLE = "2026-11-24T13:54:09Z"
+# Whoever asks these is nobody afterwards.
+ENDING = [("DELETE", "/api/v1/me"), ("POST", "/api/v1/me/rotate")]
 
 
 def new_person(case) -> str:
@@ -19,32 +25,45 @@ def new_person(case) -> str:
 
 @schemathesis.auth(refresh_interval=None)
 class Person:
-    """The same for all requests, but a new one for each that erases its person."""
+    """The same for all requests, but a new one for each that erases its person or ends their token. The operator's part is asked with
+    the operator's token: not by the configuration, which would do so for everything and leave all others without theirs."""
 
     token: str | None = None
 
     def get(self, case, context):
-        if not case.operation.definition.raw.get("security"):
+        schemes = {name for needed in case.operation.definition.raw.get("security", []) for name in needed}
+        if "bearer" in schemes:
+            return "Authorization", f"Bearer {os.environ['ADMIN_TOKEN']}"
+        if not schemes:
             return None
-        if case.operation.method.upper() == "DELETE" and case.operation.path == "/api/v1/me":
-            return new_person(case)
+        if (case.operation.method.upper(), case.operation.path) in ENDING:
+            return HEADER, new_person(case)
         if Person.token is None:
             Person.token = new_person(case)
-        return Person.token
+        return HEADER, Person.token
 
     def set(self, case, data, context):
         if data is not None:
-            case.headers["X-Companion-Person"] = data
+            header, value = data
+            case.headers[header] = value
 
 
 def new_memory(case) -> str:
     """One for each case: it may be forgotten by it."""
     Person.token = Person.token or new_person(case)
     root = case.operation.base_url.rstrip("/")
-    headers = {"X-Companion-Person": Person.token}
+    headers = {HEADER: Person.token}
     added = requests.post(f"{root}/api/v1/memories", json={"text": "tea"}, headers=headers, timeout=10)
     added.raise_for_status()
     return added.json()["id"]
+
+
+def new_way_in(case, kind: str) -> str:
+    """The secret of a link, or a recovery code, of somebody else."""
+    root = case.operation.base_url.rstrip("/")
+    made = requests.post(f"{root}/api/v1/me/{kind}", headers={HEADER: new_person(case)}, timeout=10)
+    made.raise_for_status()
+    return made.json()["link"].split("#")[1] if kind == "link" else made.json()["recovery_code"]
 
 
 def second_of_silence() -> bytes:
@@ -57,14 +76,22 @@ def second_of_silence() -> bytes:
 
 @schemathesis.hook
 def map_case(context, case):
-    """Nobody guesses the name of a file, or the id of an audio reply or a memory: every second one is real. No schema tells what a sound is:
-    what has to be one is. Nobody guesses the admin token either."""
+    """Nobody guesses the name of a file, or the id of an audio reply or a memory: every second one is real. No schema tells what a sound is,
+    and nobody guesses a link, a recovery code or the admin token: what has to be one is."""
     positive = case.meta.generation.mode.is_positive
     # Whoever is wrong too often is not listened to for a minute.
     if positive and case.operation.path == "/api/v1/admin/sign-in":
         case.body = {"token": os.environ["ADMIN_TOKEN"]}
     if positive and case.operation.path == "/api/v1/voice/process" and isinstance(case.body, dict):
         case.body["audio"] = second_of_silence()
+    ways_in = {"/api/v1/me/link/redeem": ("secret", "link"), "/api/v1/me/recovery/redeem": ("code", "recovery")}
+    field, kind = ways_in.get(case.operation.path, (None, None))
+    if field and positive and isinstance(case.body, dict):
+        case.body[field] = new_way_in(case, kind)
+    # To JSON Schema the name of a format is a remark, so an empty text will do.
+    said_at = case.body.get("said_at") if isinstance(case.body, dict) else None
+    if positive and isinstance(said_at, str) and not MOMENT.match(said_at):
+        case.body["said_at"] = EXAMPLE
     known = {"/static/{name}": ("name", "ASSET"), "/api/v1/voice/audio/{audio_id}": ("audio_id", "AUDIO_ID")}
     parameter, real = known.get(case.operation.path, (None, None))
     if case.operation.path == MEMORY and positive and sum(str(case.path_parameters.get("id")).encode()) % 2 == 0:

@@ -58,8 +58,10 @@ export class Guest {
     this.troubles = [];
   }
 
-  async leave() {
+  /** Ends the visit: there was no trouble, but for such as was expected to the end. */
+  async leave(expected) {
     await this.context.close();
+    if (expected) this.excuse(expected);
     assert.deepEqual(this.troubles, []);
   }
 

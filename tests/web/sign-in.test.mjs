@@ -79,6 +79,7 @@ describe("a companion that is not open to everyone", () => {
     const before = await guest.context.cookies();
     await guest.press("Your data");
     await guest.press("Sign out");
+    await guest.press("Sign out for good");
     await isAskedToSignIn();
     await guest.context.addCookies(before);
     await guest.page.goto(server.origin);

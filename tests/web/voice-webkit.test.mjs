@@ -35,6 +35,7 @@ describe("WebKit", () => {
   test("records MP4 that is understood, and plays the answer", async () => {
     await webkit.go(server.origin);
     await webkit.text("#log .assistant");
+    await webkit.text("#talk:not([hidden])");
     const types = await webkit.run('return ["audio/webm;codecs=opus", "audio/mp4"].map((type) => MediaRecorder.isTypeSupported(type))');
     assert.deepEqual(types, [false, true], "it is to be tried with the format that WebKit writes");
     const heard = await room.listen();

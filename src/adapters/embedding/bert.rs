@@ -38,9 +38,8 @@ pub(super) struct Bert {
 }
 
 struct Layer {
-    query: Dense,
-    key: Dense,
-    value: Dense,
+    /// Query, key and value, one beside the other.
+    asked: Dense,
     attended: Dense,
     attended_norm: LayerNorm,
     wide: Dense,
@@ -58,8 +57,15 @@ struct Dense {
 
 impl Dense {
     fn load(from: usize, to: usize, weights: &VarBuilder<'_>) -> Result<Self> {
-        let weight = weights.get((to, from), "weight")?.t()?.contiguous()?;
-        Ok(Self { weight, bias: weights.get(to, "bias")? })
+        Self::load_together(from, to, &[weights.clone()])
+    }
+
+    /// Several of one size become one: a few large products take less time than many small ones.
+    fn load_together(from: usize, to: usize, parts: &[VarBuilder<'_>]) -> Result<Self> {
+        let weights = parts.iter().map(|part| part.get((to, from), "weight")).collect::<Result<Vec<_>>>()?;
+        let biases = parts.iter().map(|part| part.get(to, "bias")).collect::<Result<Vec<_>>>()?;
+        let weight = Tensor::cat(&weights, 0)?.t()?.contiguous()?;
+        Ok(Self { weight, bias: Tensor::cat(&biases, 0)? })
     }
 
     fn forward(&self, state: &Tensor) -> Result<Tensor> {
@@ -112,9 +118,11 @@ impl Layer {
         let (hidden, wide, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let attention = weights.pp("attention");
         Ok(Self {
-            query: Dense::load(hidden, hidden, &attention.pp("self.query"))?,
-            key: Dense::load(hidden, hidden, &attention.pp("self.key"))?,
-            value: Dense::load(hidden, hidden, &attention.pp("self.value"))?,
+            asked: Dense::load_together(
+                hidden,
+                hidden,
+                &["self.query", "self.key", "self.value"].map(|part| attention.pp(part)),
+            )?,
             attended: Dense::load(hidden, hidden, &attention.pp("output.dense"))?,
             attended_norm: layer_norm(hidden, eps, attention.pp("output.LayerNorm"))?,
             wide: Dense::load(hidden, wide, &weights.pp("intermediate.dense"))?,
@@ -140,11 +148,9 @@ impl Layer {
     /// Each token looks at all of them, with each head for itself.
     fn attend(&self, state: &Tensor) -> Result<Tensor> {
         let (tokens, hidden) = state.dims2()?;
-        let of_heads = |dense: &Dense| {
-            let whole = dense.forward(state)?;
-            whole.reshape((tokens, self.heads, hidden / self.heads))?.transpose(0, 1)?.contiguous()
-        };
-        let (query, key, value) = (of_heads(&self.query)?, of_heads(&self.key)?, of_heads(&self.value)?);
+        let asked = self.asked.forward(state)?.reshape((tokens, 3, self.heads, hidden / self.heads))?;
+        let asked = asked.permute((1, 2, 0, 3))?.contiguous()?;
+        let (query, key, value) = (asked.get(0)?, asked.get(1)?, asked.get(2)?);
         let scale = 1.0 / (hidden as f64 / self.heads as f64).sqrt();
         let weights = ops::softmax(&query.matmul(&key.t()?)?.affine(scale, 0.0)?, D::Minus1)?;
         weights.matmul(&value)?.transpose(0, 1)?.reshape((tokens, hidden))

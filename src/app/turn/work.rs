@@ -22,6 +22,7 @@ use crate::domain::chat::{ChatError, Pace, Prompt};
 use crate::domain::clock::Timestamp;
 use crate::domain::crisis;
 use crate::domain::heard::Spoken;
+use crate::domain::prose::in_prose;
 use crate::domain::sentences::Sentences;
 use crate::domain::session::{Checkpoint, CheckpointId, title_of};
 
@@ -160,7 +161,7 @@ impl Work {
         let prompt = self.prompt();
         let mut pieces = match crisis::answer(&prompt) {
             Some(caring) => stream::iter([Ok(caring)]).boxed(),
-            None => self.app.model.reply(prompt),
+            None => in_prose(self.app.model.reply(prompt)),
         };
         let (mut text, mut sentences) = (String::new(), Sentences::default());
         while let Some(piece) = pieces.next().await {

@@ -12,6 +12,7 @@ use super::messages::Told;
 use crate::app::turn::{TurnEvent, TurnEvents, TurnReply, TurnRequest};
 use crate::app::{App, AppError};
 use crate::domain::heard::Interruption;
+use crate::web::chat::UsedMemory;
 use crate::web::error::report;
 use crate::web::metrics::count_stages;
 
@@ -109,7 +110,7 @@ impl Answering {
                 TurnEvent::Done(reply) => return self.done(reply).await,
                 TurnEvent::Silence(reply) => {
                     count_stages(&self.around.metrics, &reply.timings);
-                    self.respond(reply.text, reply.degraded).await;
+                    self.respond(reply.text, Vec::new(), reply.degraded).await;
                     return None;
                 }
                 TurnEvent::Failed(error) => {
@@ -128,12 +129,13 @@ impl Answering {
 
     async fn done(&mut self, reply: TurnReply) -> Option<TurnReply> {
         count_stages(&self.around.metrics, &reply.timings);
-        self.respond(reply.text.clone(), reply.degraded.clone()).await;
+        let memories = UsedMemory::of(reply.memories.clone());
+        self.respond(reply.text.clone(), memories, reply.degraded.clone()).await;
         Some(reply)
     }
 
-    async fn respond(&mut self, text: String, degraded: Vec<&'static str>) {
-        if self.send(text_of(&Told::Response { text, degraded })).await {
+    async fn respond(&mut self, text: String, memories: Vec<UsedMemory>, degraded: Vec<&'static str>) {
+        if self.send(text_of(&Told::Response { text, memories, degraded })).await {
             self.end(false).await;
         }
     }

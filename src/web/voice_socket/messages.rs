@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::session::{SessionId, TurnId};
+use crate::web::chat::UsedMemory;
 
 /// What a client says, beside its sound.
 #[derive(Debug, Deserialize, PartialEq)]
@@ -71,6 +72,8 @@ pub(super) enum Told {
     },
     Response {
         text: String,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        memories: Vec<UsedMemory>,
         degraded: Vec<&'static str>,
     },
     AudioStart {

@@ -62,7 +62,7 @@ impl Scene {
         Self { prelude: String::new(), ..self }
     }
 
-    fn ending_with(self, sessions: u64) -> Self {
+    pub fn ending_with(self, sessions: u64) -> Self {
         Self { sessions: Some(sessions), ..self }
     }
 

@@ -26,6 +26,9 @@ impl Readable for Inventory {
             format!("  newest       {}", self.newest_backup.as_deref().unwrap_or("no backup")),
             format!("  disk         {free} free, {reserve} kept in reserve"),
         ];
+        if let Some(free) = disk.backups_free_bytes {
+            lines.push(format!("  backups' disk {} free", bytes(free)));
+        }
         if self.database_read {
             lines.insert(
                 1,

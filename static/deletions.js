@@ -1,0 +1,47 @@
+// Deletes conversations after a while in which that can be undone; at once when the page is left or put aside meanwhile: a phone
+// does not tell the page that it is closed.
+
+import * as api from "/static/api.js";
+
+export const UNDO_MS = 10_000;
+
+// By id: `{ session, keepMemories, timer, over }`.
+const pending = new Map();
+
+const carryOutAll = () => [...pending.keys()].forEach(carryOut);
+
+addEventListener("pagehide", carryOutAll);
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "hidden") carryOutAll();
+});
+
+/** Whether it is on its way out. */
+export const isGoing = (id) => pending.has(id);
+
+/** Deletes it soon. `over` hears how that ended: nothing when it is gone, else the failure. */
+export function deleteSoon(session, keepMemories, over) {
+  const timer = setTimeout(() => carryOut(session.id), UNDO_MS);
+  pending.set(session.id, { keepMemories, timer, over });
+}
+
+/** Keeps it after all; false when it was too late. */
+export function undo(id) {
+  const going = pending.get(id);
+  if (!going) return false;
+  clearTimeout(going.timer);
+  return pending.delete(id);
+}
+
+async function carryOut(id) {
+  const { keepMemories, timer, over } = pending.get(id);
+  clearTimeout(timer);
+  pending.delete(id);
+  try {
+    await api.deleteSession(id, keepMemories);
+  } catch (failure) {
+    if (!(failure instanceof api.Failure)) throw failure;
+    // Already gone is what was wanted.
+    if (failure.status !== 404) return over(failure);
+  }
+  over();
+}

@@ -1,0 +1,133 @@
+// Bridges what interrupts a conversation: keeps what was written and has not arrived, over a reload too, and tells when a server
+// that could not be reached is there again.
+
+const KEPT = "companion.draft";
+// More than anybody writes before looking up; beyond it the oldest are only on the page.
+const MOST_TURNS = 20;
+const PAUSES_MS = [500, 1000, 2000, 4000, 8000, 15_000];
+
+/**
+ * What is written and what was sent without an answer, as `{ text, turns }`, a turn being `{ session, id, text, after }`: so many
+ * turns were before it. It is kept for this tab alone and gone with it. Storage may be forbidden; then it lasts as long as the page.
+ */
+export class Draft {
+  #now = { text: "", turns: [] };
+
+  constructor() {
+    try {
+      this.#now = { ...this.#now, ...JSON.parse(sessionStorage.getItem(KEPT)) };
+    } catch {}
+  }
+
+  get text() {
+    return this.#now.text;
+  }
+
+  set text(text) {
+    this.#now.text = text;
+    this.#keep();
+  }
+
+  /** It is on its way. */
+  add(turn) {
+    const others = this.#now.turns.filter(({ id }) => id !== turn.id);
+    this.#now.turns = [...others, turn].slice(-MOST_TURNS);
+    this.#keep();
+  }
+
+  /** It has arrived, or is not to. */
+  remove({ id }) {
+    this.#now.turns = this.#now.turns.filter((turn) => turn.id !== id);
+    this.#keep();
+  }
+
+  /** What was sent in this conversation and may not have arrived, in order. */
+  of(session) {
+    return this.#now.turns.filter((turn) => turn.session === session);
+  }
+
+  /** The conversation is gone: what was sent in it is to be written again. */
+  takeBack(session) {
+    const lost = this.of(session).map(({ text }) => text);
+    this.#now.turns = this.#now.turns.filter((turn) => turn.session !== session);
+    this.text = [...lost, this.text].filter(Boolean).join("\n");
+  }
+
+  forget() {
+    this.#now = { text: "", turns: [] };
+    this.#keep();
+  }
+
+  #keep() {
+    const { text, turns } = this.#now;
+    try {
+      if (text || turns.length) sessionStorage.setItem(KEPT, JSON.stringify(this.#now));
+      else sessionStorage.removeItem(KEPT);
+    } catch {}
+  }
+}
+
+/** Whether the server can be reached. A device that says it is offline may still reach a server on itself, so that is asked. */
+export class Reach {
+  #answers;
+  #onChange;
+  #isLost = false;
+  #timer;
+  #tries = 0;
+  #waiting = [];
+
+  /** `answers` tries to reach the server and tells whether it could; `onChange` hears that it cannot any more, and can again. */
+  constructor(answers, onChange) {
+    this.#answers = answers;
+    this.#onChange = onChange;
+    addEventListener("offline", () => this.#look());
+    addEventListener("online", () => this.#isLost && this.#lookNow());
+    document.addEventListener("visibilitychange", () => {
+      if (this.#isLost && document.visibilityState === "visible") this.#lookNow();
+    });
+  }
+
+  get isLost() {
+    return this.#isLost;
+  }
+
+  /** It could not be reached just now. */
+  lost() {
+    if (this.#isLost) return;
+    this.#isLost = true;
+    this.#tries = 0;
+    this.#onChange(true);
+    this.#lookLater();
+  }
+
+  /** Does this once it can be reached, one after the other. */
+  whenBack(act) {
+    this.#waiting.push(act);
+  }
+
+  #lookLater() {
+    const pause = PAUSES_MS[Math.min(this.#tries, PAUSES_MS.length - 1)];
+    this.#tries += 1;
+    clearTimeout(this.#timer);
+    // Nobody waits for a page out of sight; it looks when it is seen again.
+    this.#timer = setTimeout(() => document.visibilityState === "visible" && this.#look(), pause);
+  }
+
+  #lookNow() {
+    this.#tries = 0;
+    return this.#look();
+  }
+
+  async #look() {
+    clearTimeout(this.#timer);
+    const reached = await this.#answers();
+    if (!reached) return this.#isLost ? this.#lookLater() : this.lost();
+    if (!this.#isLost) return;
+    this.#isLost = false;
+    this.#onChange(false);
+    for (const act of this.#waiting.splice(0)) {
+      // What fails once more waits for the next time.
+      await act();
+    }
+  }
+}

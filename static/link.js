@@ -1,0 +1,110 @@
+// The page a link leads to, which makes this browser the same person, and where a recovery code does.
+//
+// A link's secret stands behind the # of the address, which is sent to nobody. It leaves this page only when the person
+// says so, in the body of a request.
+
+import * as api from "/static/api.js";
+import * as current from "/static/current.js";
+
+const $ = (id) => document.getElementById(id);
+const problem = document.querySelector(".problem");
+const outcome = document.querySelector(".outcome");
+const somebody = $("somebody");
+
+let secret = null;
+let busy = false;
+
+function start() {
+  const told = location.hash.slice(1);
+  secret = /^[0-9a-f]{64}$/i.test(told) ? told : null;
+  problem.textContent = told && !secret && told !== "left" ? "This link is not whole. Please copy all of it, or make a new one." : "";
+  outcome.textContent = told === "left" ? "This browser is nobody now: nothing you have said can be seen here." : "";
+  $("by-link").hidden = !secret;
+  $("by-code").hidden = Boolean(secret);
+  somebody.hidden = true;
+  $("on").textContent = told === "left" ? "Begin as somebody new" : "Go to the conversation";
+}
+
+/** Does it, and says what has become of it. One thing at a time. */
+async function attempt(work) {
+  if (busy) return;
+  busy = true;
+  problem.textContent = "";
+  try {
+    await work();
+  } catch (failure) {
+    if (!(failure instanceof api.Failure)) throw failure;
+    // The secret goes along behind the #, so that signing in leads back here.
+    if (failure.signIn) return location.replace(`${failure.signIn}#/link${secret ? `#${secret}` : ""}`);
+    if (failure.code === "already_someone") return ask(failure.details);
+    problem.textContent = failure.message.replace(/^code: /, "The code ");
+    // With this link it cannot be done any more.
+    if (["link_used", "link_not_found"].includes(failure.code)) $("by-link").hidden = true;
+  } finally {
+    busy = false;
+  }
+}
+
+async function become(instead) {
+  const { already } = secret ? await api.redeemLink(secret, instead) : await api.redeemCode($("code").value, instead);
+  // Not to be found by whoever goes back.
+  history.replaceState(null, "", location.pathname);
+  if (already) return tell("You are this person here already. Open the link on the other device.");
+  await openLatest();
+  location.replace("/");
+}
+
+/** The conversation that goes on is the latest one, wherever it was held. */
+async function openLatest() {
+  current.remember(null);
+  try {
+    const { sessions } = await api.sessions({ limit: 10 });
+    current.remember(sessions.find((session) => session.checkpoints)?.id ?? null);
+  } catch (failure) {
+    if (!(failure instanceof api.Failure)) throw failure;
+  }
+}
+
+function tell(text) {
+  for (const part of [$("by-link"), $("by-code"), somebody]) part.hidden = true;
+  outcome.textContent = text;
+  outcome.focus();
+}
+
+const count = (number, one, many) => (number === 1 ? `1 ${one}` : `${number} ${many}`);
+
+function ask({ conversations, memories }) {
+  const held = [
+    conversations && count(conversations, "conversation", "conversations"),
+    memories && count(memories, "thing I remember", "things I remember"),
+  ].filter(Boolean).join(" and ");
+  $("by-link").hidden = true;
+  $("by-code").hidden = true;
+  somebody.hidden = false;
+  somebody.querySelector(".left").textContent =
+    `They have ${held}. That is not brought along: it stays theirs until it expires, and nobody gets to it without a recovery code of theirs or another browser that is them.`;
+  somebody.querySelector("h2").focus();
+}
+
+$("by-link").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(() => become(false));
+});
+$("by-code").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if ($("code").value.trim() === "") return $("code").focus();
+  attempt(() => become(false));
+});
+somebody.querySelector(".go").addEventListener("click", () => attempt(() => become(true)));
+somebody.querySelector(".keep").addEventListener("click", () =>
+  attempt(async () => {
+    const made = await api.makeRecoveryCode();
+    somebody.querySelector(".keep").hidden = true;
+    const shown = document.createElement("code");
+    shown.textContent = made.recovery_code;
+    somebody.querySelector(".code").replaceChildren("Their recovery code; keep it, it is not shown again: ", shown);
+  }));
+// Another link opened in the same tab changes nothing but what stands behind the #.
+window.addEventListener("hashchange", start);
+
+start();

@@ -1,0 +1,71 @@
+// Forgets a memory a little later than asked, so that it can be undone: the server is asked when nobody has, and at once when
+// the page goes.
+
+import * as api from "/static/api.js";
+import { button } from "/static/conversation.js";
+
+const UNDO_MS = 10_000;
+
+export class Forgetting {
+  #waiting = new Map();
+  #say;
+  #leaving = () => this.#endAll();
+
+  /** `say` tells what has gone wrong. */
+  constructor(say) {
+    this.#say = say;
+    window.addEventListener("pagehide", this.#leaving);
+  }
+
+  /** Whether this one is as good as forgotten. */
+  has(id) {
+    return this.#waiting.has(id);
+  }
+
+  /** Begins; returns the button that takes it back. */
+  begin(id, on) {
+    const undo = button("Undo", "", () => {
+      this.#take(id);
+      on.undone();
+    });
+    this.#waiting.set(id, { on, undo, timer: setTimeout(() => this.#end(id), UNDO_MS) });
+    return undo;
+  }
+
+  /** Nobody can take anything back any more. */
+  finish() {
+    window.removeEventListener("pagehide", this.#leaving);
+    this.#endAll();
+  }
+
+  /** They go with all others. */
+  drop() {
+    for (const id of [...this.#waiting.keys()]) this.#take(id);
+  }
+
+  #take(id) {
+    const waiting = this.#waiting.get(id);
+    clearTimeout(waiting.timer);
+    this.#waiting.delete(id);
+    return waiting;
+  }
+
+  #endAll() {
+    for (const id of [...this.#waiting.keys()]) this.#end(id);
+  }
+
+  async #end(id) {
+    const { on, undo } = this.#take(id);
+    undo.hidden = true;
+    try {
+      await api.forgetMemory(id);
+      on.done();
+    } catch (failure) {
+      if (!(failure instanceof api.Failure)) throw failure;
+      // Already gone is what was wanted.
+      if (failure.status === 404) return on.done();
+      on.failed();
+      this.#say(failure.message);
+    }
+  }
+}

@@ -1,0 +1,235 @@
+// Being the same person in another browser, the way back, and leaving: real browsers against the real server.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+
+import { Guest, launch } from "./guest.mjs";
+import { Server } from "./server.mjs";
+
+const PHONE = { viewport: { width: 320, height: 640 }, hasTouch: true };
+const NOBODY = /status of 40[14]/;
+
+let browser;
+let server;
+let guests;
+
+before(async () => {
+  browser = await launch();
+});
+after(() => browser?.close());
+
+beforeEach(async () => {
+  server = await Server.start();
+  guests = [];
+});
+afterEach(async () => {
+  try {
+    for (const guest of guests) await guest.leave();
+  } finally {
+    await server.remove();
+  }
+});
+
+async function arrive(options) {
+  const guest = await Guest.arrive(browser, server, options);
+  guests.push(guest);
+  return guest;
+}
+
+/** Somebody who has said this. */
+async function somebody(said, options) {
+  const guest = await arrive(options);
+  await guest.open();
+  await guest.say(said);
+  return guest;
+}
+
+const dialog = (guest) => guest.page.getByRole("dialog", { name: "Your data" });
+
+async function makeLink(guest) {
+  await guest.press("Your data");
+  await guest.press("Show a link");
+  await dialog(guest).getByRole("img", { name: "The link as a QR code" }).waitFor();
+  return dialog(guest).getByRole("textbox", { name: /open the link/ }).inputValue();
+}
+
+async function makeCode(guest) {
+  await guest.press("Your data");
+  await dialog(guest).getByText("You have none.").waitFor();
+  await guest.press("Make a recovery code");
+  const field = dialog(guest).getByRole("textbox", { name: /^Keep it/ });
+  await field.waitFor();
+  return field.inputValue();
+}
+
+async function isAtHome(guest) {
+  await guest.page.waitForURL(new URL("/", server.origin).href);
+  await guest.isAnnounced();
+}
+
+async function enter(guest, code) {
+  await guest.page.getByLabel("Recovery code").fill(code);
+  await guest.page.getByRole("button", { name: "Go on", exact: true }).click();
+}
+
+describe("another device", () => {
+  test("becomes the same person by a link, which works once", async () => {
+    const desktop = await somebody("We talked about gardens.");
+    const link = await makeLink(desktop);
+    await dialog(desktop).getByText(/^It works once, for another (10:00|9:\d\d)\.$/).waitFor();
+    const asked = [];
+    const phone = await arrive(PHONE);
+    phone.page.on("request", (request) => asked.push(request.url()));
+    await phone.page.goto(link);
+    await phone.press("Be the same person here");
+    await isAtHome(phone);
+    await phone.log.getByText("We talked about gardens.").waitFor();
+    const secret = link.split("#")[1];
+    assert.ok(asked.length > 3 && asked.every((url) => url === link || !url.includes(secret)), "it is sent in no address");
+    assert.equal(await phone.page.evaluate(() => location.hash), "");
+    await dialog(desktop).getByText("Done: one more browser is you now.").waitFor();
+
+    await phone.say("And now about rivers.");
+    await desktop.page.reload();
+    await desktop.log.getByText("And now about rivers.").waitFor();
+
+    const third = await arrive();
+    await third.page.goto(link);
+    await third.press("Be the same person here");
+    await third.page.getByRole("alert").getByText("This link has been used already.").waitFor();
+    third.excuse(/status of 409/);
+    assert.deepEqual(await third.context.cookies(), []);
+  });
+
+  test("that is somebody already is asked, and may stay who it is or keep a way back", async () => {
+    const desktop = await somebody("This is the desktop's.");
+    const phone = await somebody("This is the phone's.", PHONE);
+    const link = await makeLink(desktop);
+    await phone.page.goto(link);
+    await phone.press("Be the same person here");
+    await phone.page.getByText("They have 1 conversation.").waitFor();
+    await phone.page.getByRole("link", { name: "Stay who I am" }).click();
+    await isAtHome(phone);
+    await phone.log.getByText("This is the phone's.").waitFor();
+
+    await phone.page.goto(link);
+    await phone.press("Be the same person here");
+    await phone.press("First make a recovery code for them");
+    const code = await phone.page.locator("#somebody code").textContent();
+    await phone.press("Leave them behind");
+    await isAtHome(phone);
+    await phone.log.getByText("This is the desktop's.").waitFor();
+    phone.excuse(/status of 409/);
+
+    const back = await arrive();
+    await back.page.goto(new URL("/link", server.origin).href);
+    await enter(back, code);
+    await isAtHome(back);
+    await back.log.getByText("This is the phone's.").waitFor();
+  });
+
+  test("with half a link is told so", async () => {
+    const guest = await arrive();
+    await guest.page.goto(new URL("/link#0123", server.origin).href);
+    await guest.page.getByRole("alert").getByText("This link is not whole.").waitFor();
+    await guest.page.getByLabel("Recovery code").waitFor();
+  });
+
+  test("opening its own link is told to open it elsewhere", async () => {
+    const desktop = await somebody("Hello.");
+    const link = await makeLink(desktop);
+    const tab = await desktop.context.newPage();
+    await tab.goto(link);
+    await tab.getByRole("button", { name: "Be the same person here" }).click();
+    await tab.getByText("Open the link on the other device.").waitFor();
+    await tab.close();
+  });
+
+  test("signs in first where that is needed, and the link is not lost", async () => {
+    await server.remove();
+    server = await Server.start({ ACCESS_TOKEN: "open-sesame" });
+    const signIn = async (guest) => {
+      await guest.page.getByLabel("Access token").fill("open-sesame");
+      await guest.press("Sign in");
+    };
+    const desktop = await arrive();
+    await desktop.page.goto(server.origin);
+    await signIn(desktop);
+    await isAtHome(desktop);
+    desktop.excuse(NOBODY);
+    await desktop.say("Behind the door.");
+    const link = await makeLink(desktop);
+    const phone = await arrive(PHONE);
+    await phone.page.goto(link);
+    await phone.press("Be the same person here");
+    await signIn(phone);
+    await phone.press("Be the same person here");
+    await isAtHome(phone);
+    await phone.log.getByText("Behind the door.").waitFor();
+    phone.excuse(NOBODY);
+  });
+});
+
+describe("the way back", () => {
+  test("is a recovery code, which a browser that knows nobody asks for", async () => {
+    const before = await somebody("Remember me.");
+    const code = await makeCode(before);
+    assert.match(code, /^([0-9A-Z]{5}-){5}[0-9A-Z]{5}$/);
+    const now = await arrive(PHONE);
+    await now.open();
+    await now.page.getByRole("link", { name: "I have a recovery code" }).click();
+    await enter(now, code.replace(/^./, (first) => (first === "7" ? "8" : "7")));
+    await now.page.getByRole("alert").getByText("is mistyped somewhere").waitFor();
+    now.excuse(/status of 400/);
+    await enter(now, code.toLowerCase().replaceAll("-", " "));
+    await isAtHome(now);
+    await now.log.getByText("Remember me.").waitFor();
+    await now.press("Your data");
+    await dialog(now).getByText(/^You made one on .* It was last used on /).waitFor();
+    await dialog(now).getByText("One other browser is you.").waitFor();
+  });
+
+  test("is offered before leaving, and brings back all that was said", async () => {
+    const guest = await somebody("Before I left.");
+    await guest.press("Your data");
+    await guest.press("Leave this browser");
+    await dialog(guest).getByText("You have no recovery code, and no other browser is you").waitFor();
+    await guest.press("First make a recovery code");
+    const code = await dialog(guest).getByRole("textbox", { name: /^Keep it/ }).inputValue();
+    await dialog(guest).getByText("with it you come back. Do you still have it?").waitFor();
+    const cookies = await guest.context.cookies();
+    await guest.press("Leave for good");
+    await guest.page.getByText("This browser is nobody now").waitFor();
+    assert.deepEqual(await guest.context.cookies(), []);
+    await enter(guest, code);
+    await isAtHome(guest);
+    await guest.log.getByText("Before I left.").waitFor();
+    const copied = await guest.context.request.get(new URL("/api/v1/me", server.origin).href, {
+      headers: { "X-Companion-Person": cookies[0].value },
+    });
+    assert.equal(copied.status(), 401, "a copy of the old cookie is worth nothing");
+  });
+
+  test("stays open to one browser alone after its token was replaced", async () => {
+    const mine = await somebody("Mine alone.");
+    const code = await makeCode(mine);
+    await mine.page.keyboard.press("Escape");
+    const lost = await arrive(PHONE);
+    await lost.page.goto(new URL("/link", server.origin).href);
+    await enter(lost, code);
+    await isAtHome(lost);
+    await mine.press("Your data");
+    await mine.press("Replace my token");
+    await mine.press("Keep it");
+    await mine.press("Replace my token");
+    await mine.press("Replace it");
+    await dialog(mine).getByText("Done: this browser alone is you now.").waitFor();
+    await dialog(mine).getByText("You have none.").waitFor();
+    await mine.page.keyboard.press("Escape");
+    await mine.say("Still here.");
+    await lost.page.reload();
+    await lost.isAnnounced();
+    assert.equal(await lost.log.getByText("Mine alone.").count(), 0);
+    lost.excuse(NOBODY);
+  });
+});

@@ -1,0 +1,252 @@
+// What a person does with their conversations, in a hand and on a desk.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+
+import { Guest, launch } from "./guest.mjs";
+import { Server } from "./server.mjs";
+
+let browser;
+let server;
+let guest;
+
+before(async () => {
+  browser = await launch();
+  server = await Server.start();
+});
+after(async () => {
+  await browser?.close();
+  await server?.remove();
+});
+afterEach(() => guest.leave());
+
+const list = () => guest.page.getByRole("dialog", { name: "Your conversations" });
+const row = (title) => list().getByRole("listitem").filter({ hasText: title });
+const act = (what, title) => list().getByRole("button", { name: `${what}: ${title}`, exact: true });
+
+/** What the server has, by title. */
+async function kept() {
+  const { sessions } = await guest.page.evaluate(() => fetch("/api/v1/sessions").then((answer) => answer.json()));
+  return Object.fromEntries(sessions.filter(({ checkpoints }) => checkpoints > 0).map((session) => [session.title, session]));
+}
+
+/** Says something in a conversation of its own, of which there are two then. */
+async function talkTwice() {
+  await guest.open();
+  await guest.say("About gardens");
+  await guest.press("New conversation");
+  await guest.page.getByText("About gardens").waitFor({ state: "detached" });
+  await guest.say("About rivers");
+  await guest.page.getByText(/^This conversation is kept until/).waitFor();
+}
+
+async function openList() {
+  await guest.press("Conversations");
+  await list().getByRole("listitem").nth(1).waitFor();
+}
+
+for (const [device, options] of [
+  ["desk", { viewport: { width: 1280, height: 800 } }],
+  ["hand", { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true }],
+]) {
+  describe(`in the list, with a device for the ${device}`, () => {
+    beforeEach(async () => {
+      guest = await Guest.arrive(browser, server, options);
+      await talkTwice();
+      await openList();
+    });
+
+    test("each says until when it is kept", async () => {
+      for (const title of ["About gardens", "About rivers"]) {
+        const { expires_at: until } = (await kept())[title];
+        const day = new Date(until).toLocaleDateString("en-GB", { dateStyle: "long" });
+        assert.match(await row(title).textContent(), new RegExp(`kept until ${day}`));
+      }
+    });
+
+    test("one gets a title of one's own, with the keyboard alone", async () => {
+      await act("Rename", "About gardens").focus();
+      await guest.page.keyboard.press("Enter");
+      await guest.page.keyboard.type("Beds and borders");
+      await guest.page.keyboard.press("Enter");
+      await row("Beds and borders").waitFor();
+      assert.ok(await act("Rename", "Beds and borders").evaluate((button) => button === document.activeElement));
+      assert.ok("Beds and borders" in (await kept()));
+    });
+
+    test("a title is left as it was with Escape, and the list stays", async () => {
+      await act("Rename", "About gardens").click();
+      await guest.page.keyboard.type("No");
+      await guest.page.keyboard.press("Escape");
+      await row("About gardens").waitFor();
+      assert.ok(await list().isVisible());
+      assert.ok("About gardens" in (await kept()));
+    });
+
+    test("one is pinned, stands first and is kept; and unpinned again", async () => {
+      await act("Pin", "About gardens").click();
+      await list().getByRole("heading", { name: "Pinned" }).waitFor();
+      assert.match(await list().getByRole("listitem").first().textContent(), /About gardens.*kept until you delete it/);
+      assert.equal((await kept())["About gardens"].expires_at, null);
+      await act("Unpin", "About gardens").click();
+      await list().getByRole("heading", { name: "Pinned" }).waitFor({ state: "detached" });
+      assert.notEqual((await kept())["About gardens"].expires_at, null);
+    });
+
+    test("a pinned one that is open is told as such below it", async () => {
+      await act("Pin", "About rivers").click();
+      await list().getByRole("heading", { name: "Pinned" }).waitFor();
+      await list().getByRole("button", { name: "Close" }).click();
+      await guest.page.getByText("This conversation is pinned and kept until you delete it").waitFor();
+    });
+
+    test("titles are searched, and it is told how many", async () => {
+      await list().getByRole("searchbox").fill("GARD");
+      await list().getByText("1 found in 2 titles.").waitFor();
+      assert.equal(await list().getByRole("listitem").count(), 1);
+      await list().getByRole("searchbox").fill("nothing like that");
+      await list().getByText("0 found in 2 titles.").waitFor();
+      await list().getByRole("searchbox").fill("");
+      await list().getByRole("listitem").nth(1).waitFor();
+    });
+
+    test("one is deleted, comes back when that is undone, and is gone when it is not", async () => {
+      await act("Delete", "About gardens").click();
+      await list().getByRole("button", { name: "Keep" }).click();
+      await act("Delete", "About gardens").click();
+      await list().getByRole("button", { name: "Delete", exact: true }).click();
+      await list().getByRole("button", { name: "Undo" }).click();
+      await act("Delete", "About gardens").waitFor();
+      assert.ok("About gardens" in (await kept()));
+      await act("Delete", "About gardens").click();
+      await guest.page.clock.install();
+      const gone = guest.page.waitForResponse((answer) => answer.request().method() === "DELETE");
+      await list().getByRole("button", { name: "Delete", exact: true }).click();
+      await guest.page.clock.fastForward(9_000);
+      assert.ok("About gardens" in (await kept()), "there was no time to undo it");
+      await guest.page.clock.fastForward(2_000);
+      assert.match((await gone).url(), /keep_memories=false$/);
+      await row("About gardens").waitFor({ state: "detached" });
+      assert.deepEqual(Object.keys(await kept()), ["About rivers"]);
+    });
+
+    test("the open one is deleted: another begins, and undoing opens it again", async () => {
+      await act("Delete", "About rivers").click();
+      await list().getByRole("button", { name: "Delete", exact: true }).click();
+      await list().waitFor({ state: "hidden" });
+      await guest.log.getByText("About rivers").waitFor({ state: "detached" });
+      await guest.page.locator("#notice").getByRole("button", { name: "Undo" }).click();
+      await guest.log.getByText("About rivers").waitFor();
+      assert.ok("About rivers" in (await kept()));
+    });
+
+    test("closing the page carries out what was not undone", async () => {
+      await act("Delete", "About gardens").click();
+      await list().getByRole("button", { name: "Delete", exact: true }).click();
+      await list().getByRole("button", { name: "Undo" }).waitFor();
+      const closed = guest.page.waitForEvent("close");
+      await guest.page.close({ runBeforeUnload: true });
+      await closed;
+      guest.page = await guest.context.newPage();
+      await guest.page.goto(server.origin);
+      await guest.page.waitForFunction(async () => {
+        const { sessions } = await fetch("/api/v1/sessions").then((answer) => answer.json());
+        return sessions.every(({ title }) => title !== "About gardens");
+      });
+    });
+  });
+}
+
+describe("what was learned", () => {
+  for (const [forgets, left] of [[true, 0], [false, 1]]) {
+    test(`in a conversation ${forgets ? "goes with it" : "stays when that is wanted"}`, async () => {
+      guest = await Guest.arrive(browser, server);
+      await guest.open();
+      await guest.say("My sister is called Anna.");
+      const memories = () => guest.page.evaluate(() => fetch("/api/v1/memories").then((answer) => answer.json()).then((all) => all.memories.length));
+      await guest.page.waitForFunction(() => fetch("/api/v1/memories").then((answer) => answer.json()).then((all) => all.memories.length > 0));
+      await guest.press("Conversations");
+      await list().getByRole("button", { name: /^Delete:/ }).click();
+      if (!forgets) await list().getByText("Forget what I learned from it, too").click();
+      const gone = guest.page.waitForResponse((answer) => answer.request().method() === "DELETE");
+      await list().getByRole("button", { name: "Delete", exact: true }).click();
+      await list().waitFor({ state: "hidden" });
+      // Leaving the page does not wait, nor does putting it aside.
+      await guest.page.evaluate((leaves) => {
+        if (leaves) return dispatchEvent(new PageTransitionEvent("pagehide"));
+        Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+        return document.dispatchEvent(new Event("visibilitychange"));
+      }, forgets);
+      assert.equal((await gone).status(), 204);
+      assert.equal(await memories(), left);
+    });
+  }
+});
+
+describe("do not remember this one", () => {
+  test("begins one that is not remembered, says so, and when it goes", async () => {
+    guest = await Guest.arrive(browser, server);
+    await guest.open();
+    await guest.press("Do not remember this one");
+    await guest.page.getByText("This conversation is not remembered and is deleted once nothing has been said in it for a day; other").waitFor();
+    await guest.say("My sister is called Berta.");
+    await guest.page.getByText(/^This conversation is not remembered and is deleted after \d+ \w+ \d{4}/).waitFor();
+    assert.equal(await guest.page.getByRole("button", { name: "Do not remember this one" }).isVisible(), false);
+    // What was begun before it, and never used, is not left lying about.
+    const { sessions } = await guest.page.evaluate(() => fetch("/api/v1/sessions").then((answer) => answer.json()));
+    assert.deepEqual(sessions.map(({ remembered }) => remembered), [false]);
+    await guest.page.reload();
+    await guest.page.getByRole("button", { name: "not remembered", exact: true }).waitFor();
+    await guest.press("Conversations");
+    assert.match(await list().getByRole("listitem").first().textContent(), /not remembered.*kept until \d+ \w+ \d{4} at \d/);
+  });
+
+  test("can be thought better of, until something is said", async () => {
+    guest = await Guest.arrive(browser, server);
+    await guest.open();
+    await guest.press("Do not remember this one");
+    await guest.page.getByRole("button", { name: "not remembered", exact: true }).waitFor();
+    await guest.press("Do not remember this one");
+    await guest.page.getByRole("button", { name: "not remembered", exact: true }).waitFor({ state: "hidden" });
+    await guest.isAnnounced();
+    const { sessions } = await guest.page.evaluate(() => fetch("/api/v1/sessions").then((answer) => answer.json()));
+    assert.deepEqual(sessions.map(({ remembered }) => remembered), [true]);
+  });
+});
+
+describe("words in a conversation", () => {
+  test("are found, in parts of it that were not on the page, too", async () => {
+    guest = await Guest.arrive(browser, server);
+    await guest.open();
+    await guest.page.evaluate(async () => {
+      const session_id = localStorage.getItem("companion.session");
+      for (let n = 1; n <= 120; n += 1) {
+        const message = n === 2 ? "The heron stood by the water." : n === 119 ? "Another heron came." : `Number ${n}.`;
+        const answer = await fetch("/api/v1/chat", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ session_id, message }) });
+        if (!answer.ok) throw new Error(await answer.text());
+      }
+    });
+    await guest.page.reload();
+    await guest.log.getByText("Number 120.").waitFor();
+    assert.equal(await guest.log.getByText("The heron stood by the water.").count(), 0);
+    await guest.page.keyboard.press("Control+Shift+F");
+    await guest.page.keyboard.type("HERON");
+    await guest.page.locator("#find").getByText(/^\d+ of \d+$/).waitFor();
+    const marked = () => guest.page.evaluate(() => [...CSS.highlights.get("found-now")][0].startContainer.data);
+    const told = await guest.page.locator("#find p").textContent();
+    const [at, all] = told.match(/\d+/g).map(Number);
+    assert.equal(at, all, "one begins with the last");
+    const seen = new Set();
+    for (let n = 0; n < all; n += 1) {
+      seen.add(await marked());
+      await guest.page.keyboard.press("Enter");
+    }
+    assert.ok(seen.has("The heron stood by the water.") && seen.has("Another heron came."), [...seen].join("\n"));
+    await guest.page.getByRole("searchbox", { name: /Words to find/ }).fill("flamingo");
+    await guest.page.locator("#find").getByText("Not found", { exact: true }).waitFor();
+    await guest.page.keyboard.press("Escape");
+    assert.equal(await guest.page.locator("#find").isVisible(), false);
+    assert.ok(await guest.input.evaluate((input) => input === document.activeElement));
+    assert.equal(await guest.page.evaluate(() => CSS.highlights.has("found")), false);
+  });
+});

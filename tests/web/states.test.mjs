@@ -1,0 +1,103 @@
+// Goes through every state of every page, in a hand and on a desk, by day and by night: nothing is too wide, axe finds nothing to
+// mend, nothing goes wrong. SCREENSHOTS=<directory> leaves a picture of each.
+//
+// States lie in `states/`, a file for each part of the page. A file exports `states`, a list of
+//   { name, go(guest), settings?, path? }
+// `go` leads a guest who has just come (to `path`, "/" unless it says otherwise) to the state, and returns when it is there and
+// stays. `settings` are the server's; states with the same ones share a server, and each has a person of its own. What goes wrong on
+// purpose is excused by `go`, or by `troubles`, a pattern for it.
+
+import assert from "node:assert/strict";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+
+import { Guest, launch } from "./guest.mjs";
+import { Server } from "./server.mjs";
+import { quietMicrophone } from "./silence.mjs";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+const DEVICES = [
+  { name: "phone", options: { hasTouch: true, isMobile: true }, sizes: [{ width: 320, height: 640 }, { width: 390, height: 844 }] },
+  { name: "desktop", options: {}, sizes: [{ width: 1280, height: 800 }, { width: 3840, height: 2160 }] },
+];
+const SCHEMES = ["light", "dark"];
+
+const files = (await readdir(new URL("states/", import.meta.url))).filter((file) => file.endsWith(".mjs")).sort();
+const rooms = await Promise.all(files.map(async (file) => [file.replace(".mjs", ""), (await import(`./states/${file}`)).states]));
+
+const axe = await readFile(AXE, "utf8");
+const servers = new Map();
+let browser;
+let microphone;
+
+before(async () => {
+  microphone = await quietMicrophone();
+  browser = await launch(microphone.flags);
+});
+after(async () => {
+  await browser?.close();
+  await microphone?.remove();
+  for (const server of servers.values()) await (await server).remove();
+});
+
+/** The server with these settings. */
+function serverOf(settings = {}) {
+  const name = JSON.stringify(settings);
+  if (!servers.has(name)) servers.set(name, Server.start(settings));
+  return servers.get(name);
+}
+
+/** It fits; and where axe is to look `at` it ("all" or "colours"), there is nothing to mend. */
+async function isFine(guest, at) {
+  const wide = await guest.page.evaluate(() =>
+    [...document.querySelectorAll("html, main, dialog[open], dialog[open] .body, footer")]
+      .filter((part) => part.scrollWidth > part.clientWidth)
+      .map((part) => part.tagName));
+  assert.deepEqual(wide, [], "too wide");
+  const moving = await guest.page.evaluate(() => document.getAnimations().map(({ animationName, transitionProperty }) => animationName ?? transitionProperty));
+  assert.deepEqual(moving, [], "moves, though no motion is wanted");
+  if (!at) return;
+  const options = at === "all" ? {} : { runOnly: ["color-contrast"] };
+  const { violations } = await guest.page.evaluate((options) => window.axe.run(document, options), options);
+  const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html}\n  ${failureSummary}`).join("\n")}`);
+  assert.deepEqual(told, [], told.join("\n"));
+}
+
+async function picture(guest, name) {
+  if (!process.env.SCREENSHOTS) return;
+  await mkdir(process.env.SCREENSHOTS, { recursive: true });
+  await guest.page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`) });
+}
+
+for (const [room, states] of rooms) {
+  describe(room, () => {
+    for (const { name, go, settings, path, troubles } of states) {
+      for (const { name: device, options, sizes } of DEVICES) {
+        test(`${name}, on a ${device}`, async () => {
+          const server = await serverOf(settings);
+          const guest = await Guest.arrive(browser, server, { ...options, viewport: sizes[0], reducedMotion: "reduce", permissions: ["microphone"] });
+          try {
+            await guest.page.goto(server.origin + (path ?? "/"));
+            await go(guest);
+            await guest.page.evaluate(axe);
+            for (const size of sizes) {
+              await guest.page.setViewportSize(size);
+              for (const colorScheme of SCHEMES) {
+                await guest.page.emulateMedia({ colorScheme });
+                await picture(guest, `${room}-${name}-${size.width}-${colorScheme}`.replaceAll(" ", "-"));
+                await isFine(guest, size === sizes[0] && (colorScheme === "light" ? "all" : "colours"));
+              }
+            }
+            await guest.leave(troubles);
+          } catch (error) {
+            await guest.context.close();
+            throw error;
+          }
+        });
+      }
+    }
+  });
+}

@@ -1,0 +1,71 @@
+// The list of conversations, and what is done with one.
+
+const list = (guest) => guest.page.getByRole("dialog", { name: "Your conversations" });
+
+/** Three conversations, the last one open, the list above it. */
+async function openList(guest) {
+  await guest.isAnnounced();
+  for (const words of ["The garden behind the house, and what to plant in it", "How to sleep better when it is hot", "Rivers"]) {
+    await guest.say(words);
+    await guest.page.getByText("This conversation is kept until").waitFor();
+    if (words === "Rivers") break;
+    await guest.press("New conversation");
+    await guest.page.getByText(words).waitFor({ state: "detached" });
+  }
+  await guest.press("Conversations");
+  await list(guest).getByRole("listitem").nth(2).waitFor();
+}
+
+export const states = [
+  {
+    name: "the list",
+    async go(guest) {
+      await openList(guest);
+      await list(guest).getByRole("button", { name: "Pin: How to sleep" }).click();
+      await list(guest).getByRole("heading", { name: "Pinned" }).waitFor();
+    },
+  },
+  {
+    name: "searched",
+    async go(guest) {
+      await openList(guest);
+      await list(guest).getByRole("searchbox").fill("sleep");
+      await list(guest).getByText("1 found in 3 titles.").waitFor();
+    },
+  },
+  {
+    name: "renamed",
+    async go(guest) {
+      await openList(guest);
+      await list(guest).getByRole("button", { name: "Rename: Rivers" }).click();
+      await list(guest).getByRole("textbox", { name: /title/ }).waitFor();
+    },
+  },
+  {
+    name: "asked before deleting",
+    async go(guest) {
+      await openList(guest);
+      await list(guest).getByRole("button", { name: /^Delete: How/ }).click();
+      await list(guest).getByText("Forget what I learned from it, too").waitFor();
+    },
+  },
+  {
+    name: "deleted and not yet gone",
+    async go(guest) {
+      await openList(guest);
+      await list(guest).getByRole("button", { name: /^Delete: How/ }).click();
+      await list(guest).getByRole("button", { name: "Delete", exact: true }).click();
+      await list(guest).getByRole("button", { name: "Undo" }).waitFor();
+    },
+  },
+  {
+    name: "the open one is deleted",
+    async go(guest) {
+      await openList(guest);
+      await list(guest).getByRole("button", { name: "Delete: Rivers" }).click();
+      await list(guest).getByRole("button", { name: "Delete", exact: true }).click();
+      await list(guest).waitFor({ state: "hidden" });
+      await guest.page.locator("#notice").getByRole("button", { name: "Undo" }).waitFor();
+    },
+  },
+];

@@ -1,0 +1,186 @@
+// Talking: from the first word to the network that drops.
+
+import { HUMMING } from "../silence.mjs";
+
+const SPEAKS = { TTS_COMMAND: HUMMING };
+// It hears only what is never to be understood.
+const HEARS = { TTS_COMMAND: HUMMING, STT_COMMAND: "sh -c 'sleep 60'" };
+
+const phase = (guest, name) => guest.page.locator(`#voice[data-phase="${name}"]`).waitFor({ state: "attached" });
+
+/** As a model answers that cannot leave its Markdown, and knows something. */
+async function answerWith(guest, text, memories = []) {
+  await guest.page.route("**/api/v1/chat", async (route) => {
+    const answer = await route.fetch({ headers: { ...route.request().headers(), accept: "application/json" } });
+    const whole = { ...(await answer.json()), text, memories };
+    await route.fulfill({ contentType: "text/event-stream", body: `event: done\ndata: ${JSON.stringify(whole)}\n\n` });
+  });
+}
+
+export const states = [
+  {
+    name: "the first visit",
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.page.getByRole("button", { name: "offline", exact: true }).waitFor();
+    },
+  },
+  {
+    name: "taken up again without a word",
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.page.reload();
+      await guest.isAnnounced();
+      await guest.page.locator("main.unused").waitFor();
+    },
+  },
+  {
+    name: "why it is offline",
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.press("offline");
+      await guest.page.getByText("no AI model").waitFor();
+    },
+  },
+  {
+    name: "not remembered",
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.press("Do not remember this one");
+      await guest.page.locator("#unremembered").waitFor();
+      await guest.page.getByText("This conversation is not remembered").waitFor();
+      await guest.press("not remembered");
+    },
+  },
+  {
+    name: "a conversation",
+    settings: SPEAKS,
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.say("Hello! I have just come home from a long walk along the river, and my feet are tired.");
+      await guest.say("What should I cook tonight?");
+      await guest.page.getByText("This conversation is kept until").waitFor();
+      await guest.page.locator(".deeds").nth(1).waitFor();
+      await guest.input.fill("I have carrots,\npotatoes\nand half a cabbage.");
+    },
+  },
+  {
+    name: "what was remembered",
+    settings: SPEAKS,
+    async go(guest) {
+      await guest.isAnnounced();
+      await answerWith(guest, "Then something warm that does not keep you on your feet. A soup with the carrots from your garden, perhaps?", [
+        { id: "0", text: "I have a small garden behind the house." },
+        { id: "1", text: "My sister's name is Anna, and she does not eat meat." },
+      ]);
+      await guest.say("What should I cook tonight?");
+      await guest.page.getByText("Remembered 2 things").click();
+      await guest.page.getByText("My sister's name").waitFor();
+      await guest.press("Copy");
+    },
+  },
+  {
+    name: "a long word",
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.say(`https://example.org/${"a-very-long-address".repeat(12)}`);
+      await guest.say("x".repeat(400));
+    },
+  },
+  {
+    name: "thinking",
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.page.route("**/api/v1/chat", () => {
+        // No answer comes.
+      });
+      await guest.input.fill("What do you think?");
+      await guest.input.press("Enter");
+      await guest.page.locator(".waiting").waitFor();
+    },
+  },
+  {
+    name: "refused",
+    troubles: /status of 400/,
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.input.fill("a".repeat(8001));
+      await guest.input.press("Enter");
+      await guest.page.locator("#notice:not(:empty)").waitFor();
+      await guest.input.fill("What is too long is given back, to be made shorter.");
+    },
+  },
+  {
+    name: "adrift",
+    troubles: /ERR_INTERNET_DISCONNECTED/,
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.say("We were just talking.");
+      await guest.context.setOffline(true);
+      await guest.page.getByText("This device is offline.").waitFor();
+      await guest.input.fill("Are you still there?");
+      await guest.input.press("Enter");
+      await guest.page.getByText("What you wrote is still here.").waitFor();
+    },
+  },
+  {
+    name: "finding words",
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.say("The lake was calm today.");
+      await guest.say("I swam across the lake and back.");
+      await guest.page.keyboard.press("Control+Shift+F");
+      await guest.page.getByRole("searchbox", { name: /Words to find/ }).fill("lake");
+      await guest.page.locator("#find").getByText(/\d of \d/).waitFor();
+    },
+  },
+  {
+    name: "the keys",
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.page.keyboard.press("Control+/");
+      await guest.page.getByRole("dialog", { name: "Keys" }).waitFor();
+    },
+  },
+  {
+    name: "listening hands-free",
+    settings: HEARS,
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.press("Hands-free");
+      await phase(guest, "listening");
+    },
+  },
+  {
+    name: "listening to you",
+    settings: HEARS,
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.page.getByRole("button", { name: /^Talk/ }).focus();
+      await guest.page.keyboard.down(" ");
+      await phase(guest, "held");
+    },
+  },
+  {
+    name: "thinking about what was said",
+    settings: HEARS,
+    async go(guest) {
+      await guest.isAnnounced();
+      const talk = guest.page.getByRole("button", { name: /^Talk/ });
+      await talk.click();
+      await phase(guest, "tapped");
+      await talk.click();
+      await phase(guest, "thinking");
+    },
+  },
+  {
+    name: "speaking",
+    settings: SPEAKS,
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.press("Read answers aloud");
+      await guest.say("Tell me about the river.");
+      await phase(guest, "aloud");
+    },
+  },
+];

@@ -1,0 +1,306 @@
+// What a person notices while they talk: answers to read, copy and hear, what was remembered for them, and a network that drops.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+
+import { Guest, launch } from "./guest.mjs";
+import { Model } from "./model.mjs";
+import { Server } from "./server.mjs";
+import { HUMMING } from "./silence.mjs";
+
+const GONE = /ERR_|Failed to load resource/;
+
+let browser;
+let model;
+const servers = {};
+let guest;
+
+before(async () => {
+  browser = await launch(["--autoplay-policy=no-user-gesture-required"]);
+  model = await Model.start();
+  servers.plain = await Server.start();
+  servers.speaks = await Server.start({ TTS_COMMAND: HUMMING });
+  servers.thinks = await Server.start(model.settings);
+});
+after(async () => {
+  await browser?.close();
+  for (const server of Object.values(servers)) await server.remove();
+  model?.close();
+});
+afterEach(async () => {
+  const left = guest;
+  guest = null;
+  await left?.leave();
+});
+
+async function arrive(server, options) {
+  guest = await Guest.arrive(browser, server, options);
+  await guest.open();
+}
+
+const deed = (name) => guest.log.getByRole("button", { name, exact: true });
+const stored = () => guest.page.evaluate(() => [{ ...localStorage }, { ...sessionStorage }].map((all) => Object.keys(all)));
+
+describe("an answer", () => {
+  test("that a model writes as Markdown is plain prose: as it grows, copied, and after a reload", async () => {
+    model.pieces = ["## A pl", "an\n\nFirst, **so", "up** with `car", "rots`:\n\n* wash\n* *cut*\n\n", "---\n\nSee [the", " recipe](https://example.org/soup).\n"];
+    const prose = "A plan\n\nFirst, soup with carrots:\n\n- wash\n- cut\n\nSee the recipe (https://example.org/soup).\n";
+    await arrive(servers.thinks, { permissions: ["clipboard-read", "clipboard-write"] });
+    await guest.page.evaluate(() => {
+      window.seen = [];
+      new MutationObserver(() => window.seen.push(document.querySelector("#log").textContent))
+        .observe(document.querySelector("#log"), { childList: true, characterData: true, subtree: true });
+    });
+    assert.equal(await guest.say("What shall I cook?"), prose);
+    const seen = await guest.page.evaluate(() => window.seen);
+    assert.ok(seen.length > 2 && seen.every((text) => !/[*#`[\]]|---/.test(text)), JSON.stringify(seen));
+    await deed("Copy").click();
+    await guest.log.getByText("Copied").waitFor();
+    assert.equal(await guest.page.evaluate(() => navigator.clipboard.readText()), prose);
+    await guest.page.reload();
+    await deed("Copy").waitFor();
+    assert.equal((await guest.words())[1], prose);
+  });
+
+  test("is copied where the page may not use the clipboard, too, and by a key", async () => {
+    await arrive(servers.plain, { permissions: ["clipboard-read"] });
+    await guest.page.evaluate(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
+    const answer = await guest.say("I would like to talk about my garden.");
+    await deed("Copy").waitFor();
+    await guest.page.evaluate(() => document.addEventListener("copy", () => (window.copied = String(getSelection()))));
+    await guest.page.keyboard.press("Control+Shift+Y");
+    await guest.log.getByText("Copied").waitFor();
+    assert.equal(await guest.page.evaluate(() => window.copied), answer);
+    assert.ok(await guest.input.evaluate((input) => input === document.activeElement), "the focus stays where one writes");
+  });
+
+  test("shows what was remembered for it, when one wants to know", async () => {
+    await arrive(servers.plain);
+    await guest.say("My sister is called Anna.");
+    await guest.page.waitForFunction(() => fetch("/api/v1/memories").then((answer) => answer.json()).then((all) => all.memories.length > 0));
+    await guest.press("New conversation");
+    await guest.page.getByText("My sister is called Anna.").waitFor({ state: "detached" });
+    await guest.say("What is my sister called?");
+    const used = guest.log.getByText("Remembered 1 thing");
+    await used.focus();
+    assert.equal(await guest.log.getByText(/Anna/).isVisible(), false);
+    await guest.page.keyboard.press("Enter");
+    await guest.log.getByRole("listitem").filter({ hasText: "Anna" }).waitFor();
+  });
+
+  test("is heard again: from the server while it speaks, and stopped", async () => {
+    await arrive(servers.speaks);
+    await guest.say("Tell me about the river.");
+    const asked = guest.page.waitForRequest(/voice\/stream-tts$/);
+    await deed("Hear it again").click();
+    await asked;
+    await guest.page.locator('#voice[data-phase="aloud"]').waitFor();
+    await deed("Stop").click();
+    await deed("Hear it again").waitFor();
+    await guest.page.locator('#voice[data-phase="off"]').waitFor({ state: "attached" });
+  });
+
+  test("that was spoken is heard from its file, after a reload too; where that has gone it is spoken anew", async () => {
+    await arrive(servers.speaks);
+    await guest.press("Read answers aloud");
+    await guest.say("Tell me about the river.");
+    await guest.page.locator('#voice[data-phase="aloud"]').waitFor();
+    await guest.page.keyboard.press("Escape");
+    await guest.page.locator('#voice[data-phase="off"]').waitFor({ state: "attached" });
+    await guest.page.reload();
+    await guest.isAnnounced();
+    const file = guest.page.waitForResponse(/voice\/audio\//);
+    await deed("Hear it again").click();
+    assert.equal((await file).status(), 200);
+    await guest.page.locator('#voice[data-phase="aloud"]').waitFor();
+    await guest.page.keyboard.press("Escape");
+    await guest.page.route("**/voice/audio/*", (route) => route.fulfill({ status: 404, json: { error: "audio_not_found", message: "gone" } }));
+    const made = guest.page.waitForRequest(/voice\/stream-tts$/);
+    await guest.page.keyboard.press("Control+Shift+E");
+    await made;
+    await guest.page.locator('#voice[data-phase="aloud"]').waitFor();
+    await guest.page.keyboard.press("Escape");
+    guest.excuse(/status of 404/);
+  });
+
+  test("can be read by the browser where the server has no voice; where nobody has one, nothing is offered", async () => {
+    await arrive(servers.plain);
+    await guest.page.evaluate(() => {
+      window.read = [];
+      const speak = (reading) => {
+        window.read.push(reading.text);
+        setTimeout(() => reading.onstart?.(), 10);
+        setTimeout(() => reading.onend?.(), 30);
+      };
+      Object.defineProperty(window, "speechSynthesis", { value: { speak, cancel: () => {} }, configurable: true });
+    });
+    const answer = await guest.say("I would like to talk about my garden.");
+    await deed("Hear it again").click();
+    await deed("Hear it again").waitFor();
+    assert.equal((await guest.page.evaluate(() => window.read)).join(" "), answer);
+    await guest.page.evaluate(() => Object.defineProperty(window, "speechSynthesis", { value: undefined, configurable: true }));
+    await guest.say("And about the river.");
+    await deed("Copy").nth(1).waitFor();
+    assert.equal(await deed("Hear it again").count(), 1);
+  });
+});
+
+describe("what is written and not sent", () => {
+  test("is still there after a reload, and nothing else of what is said is kept in the browser", async () => {
+    await arrive(servers.plain);
+    await guest.say("This was sent.");
+    await guest.input.fill("This was not");
+    await guest.page.reload();
+    await guest.isAnnounced();
+    assert.equal(await guest.input.inputValue(), "This was not");
+    assert.deepEqual(await stored(), [["companion.session"], ["companion.draft"]]);
+    const kept = await guest.page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]));
+    assert.ok(!kept.includes("This was sent"), kept);
+    await guest.input.press("Enter");
+    await guest.answer(1);
+    assert.deepEqual(await stored(), [["companion.session"], []]);
+  });
+});
+
+describe("when the network drops", () => {
+  test("it says so, what is written waits, and goes by itself when the network is back", async () => {
+    await arrive(servers.plain);
+    await guest.say("We were just talking.");
+    await guest.context.setOffline(true);
+    await guest.page.getByText("This device is offline.").waitFor();
+    for (const words of ["Are you there?", "And now?"]) {
+      await guest.input.fill(words);
+      await guest.input.press("Enter");
+      await guest.log.locator(".user.kept", { hasText: words }).waitFor();
+    }
+    await guest.context.setOffline(false);
+    await guest.page.locator("#adrift").waitFor({ state: "hidden" });
+    await guest.answer(2);
+    await guest.answer(3);
+    assert.equal(await guest.log.locator(".kept").count(), 0);
+    const said = await guest.words();
+    await guest.page.reload();
+    await guest.log.getByText("And now?").waitFor();
+    assert.deepEqual(await guest.words(), said.slice(1));
+    assert.deepEqual((await guest.log.locator(".user .words").allTextContents()), ["We were just talking.", "Are you there?", "And now?"]);
+    guest.excuse(GONE);
+  });
+
+  test("and the page is loaded anew meanwhile, what was sent goes once", async () => {
+    await arrive(servers.plain);
+    await guest.say("Yes.");
+    await guest.page.getByText(/^This conversation is kept until/).waitFor();
+    const said = () => guest.log.locator(".user .words").allTextContents();
+    // The first one is taken, and its answer lost; the second, in the same words, does not arrive at all.
+    let asked = 0;
+    await guest.page.route("**/api/v1/chat", async (route) => {
+      asked += 1;
+      if (asked === 1) await route.fetch();
+      return route.abort("connectionreset");
+    });
+    await guest.page.route("**/api/v1/health", (route) => route.abort("connectionreset"));
+    for (const [n, words] of ["And yes.", "And yes."].entries()) {
+      await guest.input.fill(words);
+      await guest.input.press("Enter");
+      await guest.log.locator(".user.kept").nth(n).waitFor();
+    }
+    await guest.page.unroute("**/api/v1/chat");
+    await guest.page.unroute("**/api/v1/health");
+    await guest.page.reload();
+    await guest.log.locator(".user").nth(2).waitFor();
+    await guest.answer(2);
+    for (let n = 0; n < 2; n += 1) {
+      assert.deepEqual(await said(), ["Yes.", "And yes.", "And yes."]);
+      assert.deepEqual((await stored())[1], []);
+      await guest.page.reload();
+      await guest.log.locator(".user").nth(2).waitFor();
+      await guest.page.locator("#log:not([aria-busy])").waitFor();
+    }
+    guest.excuse(GONE);
+  });
+
+  test("a page that opens without its server begins by itself once that is there", async () => {
+    guest = await Guest.arrive(browser, servers.plain);
+    await guest.page.route("**/api/**", (route) => route.abort("connectionrefused"));
+    await guest.page.goto(servers.plain.origin);
+    await guest.page.getByText("The companion cannot be reached.").waitFor();
+    await guest.input.fill("I write this meanwhile.");
+    await guest.page.unroute("**/api/**");
+    await guest.isAnnounced();
+    assert.equal(await guest.input.inputValue(), "I write this meanwhile.");
+    await guest.input.press("Enter");
+    await guest.answer(1);
+    guest.excuse(GONE);
+  });
+});
+
+describe("with the keyboard alone", () => {
+  test("everything is reached in the order it is read in, and the focus is always seen", async () => {
+    await arrive(servers.speaks, { reducedMotion: "reduce" });
+    await guest.say("Tell me about the river.");
+    await deed("Copy").waitFor();
+    await guest.page.evaluate(() => document.querySelector("#list").focus());
+    const order = [];
+    for (let n = 0; n < 14; n += 1) {
+      const at = await guest.page.evaluate(() => {
+        const { activeElement: here } = document;
+        const { outlineStyle, outlineWidth } = getComputedStyle(here);
+        const box = getComputedStyle(document.querySelector("#composer")).borderColor;
+        return { name: here.id || here.getAttribute("aria-label") || here.textContent, seen: outlineStyle !== "none" && outlineWidth !== "0px", box };
+      });
+      order.push(at.name);
+      // Where one writes, the frame around it says so.
+      if (at.name === "message") assert.equal(at.box, await guest.page.evaluate(() => getComputedStyle(document.querySelector("#send")).borderColor));
+      else assert.ok(at.seen, `the focus on ${at.name} is not seen`);
+      if (at.name === "send") break;
+      await guest.page.keyboard.press("Tab");
+    }
+    const ours = ["list", "mode", "new", "data", "view", "Copy", "Hear it again", "message", "aloud", "send"];
+    assert.deepEqual(order.filter((name) => ours.includes(name)), ours);
+  });
+
+  test("the keys do what they are told to do", async () => {
+    await arrive(servers.plain);
+    await guest.say("The first one.");
+    await guest.page.keyboard.press("Control+/");
+    const keys = guest.page.getByRole("dialog", { name: "Keys" });
+    await keys.getByText("New conversation").waitFor();
+    await guest.page.keyboard.press("Escape");
+    await keys.waitFor({ state: "hidden" });
+    await guest.page.keyboard.press("Control+Shift+L");
+    await guest.page.getByRole("dialog", { name: "Your conversations" }).waitFor();
+    await guest.page.keyboard.press("Escape");
+    await guest.page.keyboard.press("Control+Shift+O");
+    await guest.log.getByText("The first one.").waitFor({ state: "detached" });
+  });
+});
+
+describe("the page as an app", () => {
+  test("can be installed: its manifest and icons are there, and are what they say", async () => {
+    await arrive(servers.plain);
+    const address = await guest.page.locator("link[rel=manifest]").evaluate((link) => link.href);
+    const answer = await guest.context.request.get(address);
+    assert.match(answer.headers()["content-type"], /^application\/manifest\+json/);
+    assert.match(answer.headers()["cache-control"], /immutable/);
+    const manifest = await answer.json();
+    assert.deepEqual([manifest.name, manifest.display, new URL(manifest.start_url, address).href], ["Companion", "standalone", `${servers.plain.origin}/`]);
+    const home = await guest.page.locator("link[rel=apple-touch-icon]").evaluate((link) => link.href);
+    const icons = [...manifest.icons, { src: home, sizes: "180x180", type: "image/png" }];
+    for (const { src, sizes, type } of icons) {
+      const icon = await guest.context.request.get(new URL(src, address).href);
+      assert.deepEqual([icon.status(), icon.headers()["content-type"]], [200, type], src);
+      const size = await guest.page.evaluate(async (address) => {
+        const image = new Image();
+        image.src = address;
+        await image.decode();
+        return `${image.naturalWidth}x${image.naturalHeight}`;
+      }, new URL(src, address).href);
+      if (sizes !== "any") assert.equal(size, sizes, src);
+    }
+    assert.ok(manifest.icons.some(({ purpose }) => purpose === "maskable"));
+    // What Chromium itself misses.
+    const devtools = await guest.context.newCDPSession(guest.page);
+    const { installabilityErrors } = await devtools.send("Page.getInstallabilityErrors");
+    assert.deepEqual(installabilityErrors.filter(({ errorId }) => errorId !== "in-incognito"), []);
+  });
+});
