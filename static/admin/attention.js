@@ -53,7 +53,12 @@ function jobs({ now, last_runs: runs }) {
   });
 }
 
-function backups({ disk: { backups: many, backups_are_anothers: anothers, backups_share_the_databases_disk: shared }, sessions, last_runs: runs }) {
+function backups({ disk: all, sessions, last_runs: runs }) {
+  const { backups: many, backups_are_anothers: anothers, backups_share_the_databases_disk: shared, backups_free_bytes: free } = all;
+  if (free !== null && free < Math.max(GIB, 2 * all.database_bytes)) {
+    const text = `The disk of the backups fills up: ${bytes(free)} are free there.`;
+    return [{ level: "warn", text, todo: "Keep fewer (BACKUP_KEEP), or give them a larger disk.", command: "companion-maint list-backups", section: "The disk is full" }];
+  }
   if (anothers) {
     const text = "BACKUP_DIR is another installation's: none of the backups there is ours.";
     return [{ level: "bad", text, todo: "See what doctor says.", command: "companion-maint doctor", section: "One directory, one installation" }];

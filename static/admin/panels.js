@@ -96,6 +96,7 @@ function backups({ now, disk: all, newest_backup: name, newest_backup_at: at, la
       ["Newest", at ? `${ago(at, now)}; it was verified when it was made` : "none"],
       ["All read and verified", verified?.last_success ? ago(verified.last_success, now) : "never"],
       ["Where", all.backups_share_the_databases_disk ? "on the database's disk" : "on another disk"],
+      all.backups_free_bytes !== null && ["Free there", bytes(all.backups_free_bytes)],
     ]),
     name ? html("p", { class: "fine" }, html("code", {}, name)) : null,
   );
