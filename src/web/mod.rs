@@ -45,16 +45,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/api/v1/metrics", READ).route(read().to(metrics::json)))
         .service(at("/api/v1/sign-in", "POST").route(web::post().to(access::sign_in)))
         .service(at("/api/v1/sign-out", "POST").route(web::post().to(access::sign_out)));
-    let admin = web::scope("/api/v1/admin")
-        .service(at("/sign-in", "POST").route(web::post().to(admin::sign_in::sign_in)))
-        .service(at("/sign-out", "POST").route(web::post().to(admin::sign_in::sign_out)))
-        .service(at("/status", READ).route(read().to(admin::status)))
-        .service(at("/memory/status", READ).route(read().to(admin::memory_status)))
-        .wrap(from_fn(doors::admin));
-    let admin_page = web::scope("/admin")
-        .service(at("", READ).route(read().to(admin::sign_in::page)))
-        .service(at("/sign-in", READ).route(read().to(admin::sign_in::sign_in_page)))
-        .wrap(from_fn(doors::admin_page));
+    operators(config);
     let api = web::scope("/api/v1")
         .service(at("/session/start", "POST").route(web::post().to(sessions::start)))
         .service(at("/sessions", "GET").route(web::get().to(sessions::list)))
@@ -92,8 +83,6 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/docs", READ).route(read().to(openapi::docs)))
         .wrap(from_fn(doors::access));
     config
-        .service(admin)
-        .service(admin_page)
         .service(api)
         .service(at("/livez", READ).route(read().to(health::livez)))
         .service(at("/readyz", READ).route(read().to(health::readyz)))
@@ -104,6 +93,21 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/link", READ).route(read().to(ways_in::page)))
         .service(at("/static/{name:.*}", READ).route(read().to(static_files::asset)))
         .default_service(web::to(nothing_here));
+}
+
+/// What only whoever runs the server may ask it.
+fn operators(config: &mut ServiceConfig) {
+    let admin = web::scope("/api/v1/admin")
+        .service(at("/sign-in", "POST").route(web::post().to(admin::sign_in::sign_in)))
+        .service(at("/sign-out", "POST").route(web::post().to(admin::sign_in::sign_out)))
+        .service(at("/status", READ).route(read().to(admin::status)))
+        .service(at("/memory/status", READ).route(read().to(admin::memory_status)))
+        .wrap(from_fn(doors::admin));
+    let admin_page = web::scope("/admin")
+        .service(at("", READ).route(read().to(admin::sign_in::page)))
+        .service(at("/sign-in", READ).route(read().to(admin::sign_in::sign_in_page)))
+        .wrap(from_fn(doors::admin_page));
+    config.service(admin).service(admin_page);
 }
 
 const READ: &str = "GET, HEAD";

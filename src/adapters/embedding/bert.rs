@@ -57,7 +57,7 @@ struct Dense {
 
 impl Dense {
     fn load(from: usize, to: usize, weights: &VarBuilder<'_>) -> Result<Self> {
-        Self::load_together(from, to, &[weights.clone()])
+        Self::load_together(from, to, std::slice::from_ref(weights))
     }
 
     /// Several of one size become one: a few large products take less time than many small ones.
