@@ -10,6 +10,7 @@ use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::database::Database;
 #[cfg(feature = "local-embeddings")]
 use crate::adapters::embedding::ModelDirError;
+use crate::adapters::qdrant::NoClient;
 use crate::adapters::sqlite::DbError;
 use crate::adapters::upstream::NoTls;
 use crate::adapters::{disk::DiskError, set_aside, speech};
@@ -66,6 +67,9 @@ pub enum StartupError {
     /// Nothing outside can be asked.
     #[error(transparent)]
     Outside(#[from] NoTls),
+    /// Qdrant cannot be asked.
+    #[error(transparent)]
+    Qdrant(#[from] NoClient),
     /// The model that is to make vectors cannot be used.
     #[cfg(feature = "local-embeddings")]
     #[error(transparent)]
@@ -127,6 +131,7 @@ impl Application {
             persona: Arc::new(config.persona.clone()),
             retention: config.retention.clone(),
             limits: config.limits,
+            copy: outside.copy,
         };
         let app = Arc::new(App::new(parts, tokio::runtime::Handle::current()));
         let url = format!("http://{}", listener.local_addr()?);
@@ -226,6 +231,7 @@ async fn run(
             );
             tokio::select! {
                 () = app.watch_upkeep() => Err(StartupError::Died("the watch over maintenance")),
+                () = app.carry() => Err(StartupError::Died("what carries memories to Qdrant")),
                 () = app.learn() => Err(StartupError::Died("what learns from turns")),
                 () = app.note_samples(live) => Err(StartupError::Died("what notes the server's numbers")),
                 () = app.embed_memories() => Err(StartupError::Died("what makes vectors of memories")),

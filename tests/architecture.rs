@@ -19,11 +19,13 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "config",
             "telemetry",
             // Local disk, concrete: the database and what lies beside it.
+            "adapters::copy_store",
             "adapters::data_dir",
             "adapters::database",
             "adapters::sqlite",
             "adapters::disk",
             "adapters::session_store",
+            "adapters::outbox_store",
             "adapters::person_store",
             "adapters::audio_store",
             "adapters::backup_record",

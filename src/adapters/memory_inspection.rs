@@ -47,6 +47,26 @@ pub fn differing(
     Ok((found, last))
 }
 
+/// The places of up to `limit` memories after the row `after`, in order.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn places(connection: &Connection, after: i64, limit: u32) -> rusqlite::Result<Vec<Place>> {
+    let sql = "SELECT id, person_id, thread, said_at FROM memories WHERE id > ?1 ORDER BY id LIMIT ?2";
+    let place = |row: &Row<'_>| {
+        Ok(Place { key: row.get(0)?, person: row.get(1)?, thread: row.get(2)?, said_at: timestamp(row, 3)? })
+    };
+    connection.prepare_cached(sql)?.query_map(params![after, limit], place)?.collect()
+}
+
+/// How many memories are to be found: those that are not superseded.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn to_be_found(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT count(*) FROM memories WHERE superseded_at IS NULL", [], |row| row.get(0))
+}
+
 /// Up to `limit` places of the index where no memory is.
 ///
 /// # Errors

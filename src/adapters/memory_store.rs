@@ -6,6 +6,7 @@ use crate::adapters::memory_index::{self, Place};
 use crate::adapters::memory_room;
 use crate::adapters::session_store::{public_id, timestamp};
 use crate::domain::clock::Timestamp;
+use crate::domain::memory::copy::Hit;
 use crate::domain::memory::learning;
 use crate::domain::memory::ranking::{Question, Scored};
 use crate::domain::memory::words::{Term, terms};
@@ -156,6 +157,20 @@ pub fn search(
     let mut found = Vec::with_capacity(best.len());
     for Scored { key, score } in best {
         found.push(Found { memory: statement.query_row([key], memory)?.memory, score });
+    }
+    Ok(found)
+}
+
+/// Those of `hits` that are this person's and to be found, with what they say.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn with_texts(connection: &Connection, person: i64, hits: &[Hit]) -> rusqlite::Result<Vec<Found>> {
+    let mut found = Vec::with_capacity(hits.len());
+    for Hit { id, score } in hits {
+        let stored = find(connection, person, *id)?;
+        let memory = stored.map(|stored| stored.memory).filter(|memory| memory.superseded_at.is_none());
+        found.extend(memory.map(|memory| Found { memory, score: *score }));
     }
     Ok(found)
 }

@@ -30,6 +30,7 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("migrations/0007_vectors.sql")),
     M::up(include_str!("migrations/0008_ways_in.sql")),
     M::up(include_str!("migrations/0009_admin.sql")),
+    M::up(include_str!("migrations/0010_memory_copy.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 

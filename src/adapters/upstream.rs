@@ -30,9 +30,9 @@ mod repeat;
 mod reply;
 
 pub use breaker::BreakerSettings;
-use breaker::{Breaker, Call};
+pub(in crate::adapters) use breaker::{Breaker, Call};
 use connections::Connections;
-use counts::Counts;
+pub(in crate::adapters) use counts::Counts;
 pub use error::{Stage, UpstreamError};
 pub use events::{EventReader, TooLong};
 use probe::Probe;

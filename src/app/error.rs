@@ -2,7 +2,7 @@
 
 use crate::adapters::disk::DiskError;
 use crate::adapters::sqlite::DbError;
-use crate::app::ways_in::LeftBehind;
+use crate::app::ways_in::WayInError;
 use crate::domain::chat::ChatError;
 use crate::domain::speech::SpeechError;
 
@@ -18,18 +18,9 @@ pub enum AppError {
     /// Unknown, or someone else's: all the same from outside.
     #[error("no such memory")]
     MemoryNotFound,
-    /// A link that has expired, or never was one.
-    #[error("no such link")]
-    LinkNotFound,
-    /// A link that somebody has used.
-    #[error("the link was used before")]
-    LinkUsed,
-    /// Nobody's recovery code, or not any more.
-    #[error("no such recovery code")]
-    CodeNotFound,
-    /// Whoever would become another person is somebody already, and did not say that they want that.
-    #[error("they are somebody already")]
-    AlreadySomeone(LeftBehind),
+    /// A link or a recovery code leads nowhere, or not yet.
+    #[error(transparent)]
+    WayIn(#[from] WayInError),
     /// No person holds the token that was sent.
     #[error("no person holds this token")]
     Unauthorized,

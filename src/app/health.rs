@@ -47,7 +47,7 @@ impl App {
             llm: self.model.state(),
             stt: self.transcriber.as_ref().map_or(ServiceState::NotConfigured, |hears| hears.state()),
             tts: self.synthesizer.as_ref().map_or(ServiceState::NotConfigured, |speaks| speaks.state()),
-            qdrant: ServiceState::NotConfigured,
+            qdrant: self.copying.as_ref().map_or(ServiceState::NotConfigured, |copying| copying.state()),
             sqlite: if usable { ServiceState::Connected } else { ServiceState::Disconnected },
         }
     }

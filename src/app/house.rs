@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::adapters::data_dir::DataDir;
+use crate::adapters::outbox_store::{self, Waiting};
 use crate::adapters::session_store::{self, Totals};
 use crate::adapters::write_ahead_log::beside as log_of;
 use crate::adapters::{audio_store, backup_store, disk, process};
@@ -63,6 +64,8 @@ pub struct Rows {
     pub memories: u64,
     /// Persons.
     pub persons: u64,
+    /// Changes of memories that wait for the copy of their index.
+    pub outbox: Waiting,
     /// The jobs that ran, each with its last run.
     pub jobs: Vec<LastRun>,
 }
@@ -207,7 +210,8 @@ fn rows(db: &Connection) -> rusqlite::Result<Rows> {
         }
     }
     let Totals { sessions, checkpoints, memories } = totals;
-    Ok(Rows { sessions, checkpoints, memories, persons, jobs })
+    let outbox = outbox_store::waiting(db)?;
+    Ok(Rows { sessions, checkpoints, memories, persons, outbox, jobs })
 }
 
 fn disk_use(dir: &DataDir) -> DiskUse {
@@ -232,7 +236,8 @@ mod tests {
     }
 
     fn house(sessions: u64) -> House {
-        let rows = Rows { sessions, checkpoints: 0, memories: 0, persons: 0, jobs: Vec::new() };
+        let outbox = Waiting::default();
+        let rows = Rows { sessions, checkpoints: 0, memories: 0, persons: 0, outbox, jobs: Vec::new() };
         House { rows: Some(rows), ..House::default() }
     }
 

@@ -113,7 +113,7 @@ impl App {
         let (most, now) = (self.limits.max_memories_per_person, self.clock.now());
         let keep = move |db: &Connection| keep(db, &turn, &lessons, most, now);
         let learned = self.database.write("learn from a turn", keep).await.map_err(AppError::from)?;
-        self.meanings.wake();
+        self.memories_changed();
         if learned != Learned::default() {
             let Learned { added, said_again, superseded } = learned;
             tracing::info!(

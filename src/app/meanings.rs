@@ -103,6 +103,7 @@ impl App {
                 .try_for_each(|(memory, vector)| vector_store::keep(db, model, memory, vector.as_ref()))
         };
         self.database.write("keep vectors of memories", keep).await.map_err(AppError::from)?;
+        self.index_changed();
         Ok(true)
     }
 

@@ -8,6 +8,7 @@ use crate::adapters::learning_store;
 use crate::adapters::memory_store::{self, NewMemory, Traits};
 use crate::adapters::person_store;
 use crate::adapters::session_store::Deleted;
+use crate::app::recall::Searched;
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::ranking::Question;
@@ -56,7 +57,7 @@ impl App {
             Ok(there.then_some(new.memory))
         };
         let added = self.database.write("remember something", add).await?;
-        self.meanings.wake();
+        self.memories_changed();
         added.ok_or(AppError::Unauthorized)
     }
 
@@ -93,14 +94,16 @@ impl App {
         }
         let meaning = self.meaning_of(person, asked).await;
         let question = Question::new(&terms(asked)).meaning_also(meaning.unwrap_or_default());
-        let now = self.clock.now();
-        let search = move |db: &Connection| {
+        let search = self.search_for(question, limit);
+        let begin = search.clone();
+        let begin = move |db: &Connection| {
             if !person_store::is_there(db, person)? {
-                return Ok(Vec::new());
+                return Ok(Searched::Found(Vec::new()));
             }
-            memory_store::search(db, person.key, &question, limit, now)
+            begin.begin(db, person)
         };
-        Ok(self.database.read("search memories", search).await?)
+        let searched = self.database.read("search memories", begin).await?;
+        Ok(self.finish_search(search, searched).await?.0)
     }
 
     /// Corrects a memory. What it said before is gone from every file.
@@ -135,7 +138,7 @@ impl App {
         let app = self.clone();
         let work = async move {
             let changed = app.database.write("correct a memory", correct).await?;
-            app.meanings.wake();
+            app.memories_changed();
             app.forget_files(Deleted::default()).await?;
             changed.ok_or(AppError::MemoryNotFound)
         };
@@ -181,6 +184,7 @@ impl App {
         let app = self.clone();
         let work = async move {
             let deleted = app.delete_rows(operation, forget).await?;
+            app.memories_changed();
             let memories = deleted.memories;
             if memories > 0 {
                 tracing::info!(

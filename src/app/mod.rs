@@ -9,11 +9,13 @@ use crate::config::{LimitsConfig, RetentionConfig, SummaryConfig};
 use crate::domain::chat::{ChatModel, Persona, SmallModel};
 use crate::domain::clock::Clock;
 use crate::domain::embedding::Embedder;
+use crate::domain::memory::copy::MemoryCopy;
 use crate::domain::speech::{Synthesizer, Transcriber};
 use crate::domain::upstream::Upstream;
 
 pub mod aloud;
 pub mod audio;
+pub mod copying;
 pub mod error;
 pub mod export;
 pub mod health;
@@ -23,9 +25,11 @@ mod learning;
 mod meanings;
 pub mod memories;
 pub mod memory_status;
+pub mod outbox;
 mod passing_audio;
 mod person_turns;
 pub mod persons;
+mod recall;
 mod recent_turns;
 pub mod running_turns;
 pub mod samples;
@@ -63,6 +67,7 @@ pub struct App {
     pub(crate) silences: silences::Silences,
     pub(crate) probe: health::Probe,
     pub(crate) learner: learning::Learner,
+    pub(crate) copying: Option<copying::Copying>,
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) meanings: meanings::Meanings,
     pub(crate) lookout: Arc<house::Lookout>,
@@ -99,12 +104,18 @@ pub struct Parts {
     pub retention: RetentionConfig,
     /// The bounds.
     pub limits: LimitsConfig,
+    /// The copy of the index of memories that a service outside keeps; `None`: there is only the embedded one.
+    pub copy: Option<Arc<dyn MemoryCopy>>,
 }
 
 impl App {
     /// Puts the parts together. What goes on without whoever asked for it runs on `runtime`.
     #[must_use]
     pub fn new(parts: Parts, runtime: tokio::runtime::Handle) -> Self {
+        let copying = parts.copy.map(|copy| {
+            let carrier = outbox::Carrier::new(parts.database.clone(), copy);
+            copying::Copying::new(carrier)
+        });
         let turns = running_turns::Turns::new(runtime.clone(), parts.limits);
         Self {
             clock: parts.clock,
@@ -128,6 +139,7 @@ impl App {
             silences: silences::Silences::default(),
             probe: health::Probe::default(),
             learner: learning::Learner::default(),
+            copying,
             embedder: parts.embedder,
             meanings: meanings::Meanings::default(),
             lookout: Arc::new(house::Lookout::new(runtime)),

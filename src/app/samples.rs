@@ -139,6 +139,7 @@ mod tests {
                 checkpoints: 2,
                 memories: 3,
                 persons: 4,
+                outbox: crate::adapters::outbox_store::Waiting::default(),
                 jobs: Vec::new(),
             }),
             disk: crate::app::house::DiskUse {

@@ -11,6 +11,7 @@
 //! | a summary cannot be made | the turn knows nothing of it; tried again after the next one |
 //! | memories cannot be searched | it goes on without them: `degraded: ["memory"]` |
 //! | what was said cannot be made into a vector within half a second | memories are found by their words alone: `degraded: ["memory"]` |
+//! | Qdrant is set up and does not answer | it goes on with those that the embedded index finds: `degraded: ["memory"]` |
 //! | hearing is down, or nobody was set up to hear | fatal: 503, nothing is kept |
 //! | a recording cannot be understood | fatal: 400, nothing is kept |
 //! | nothing is said in a recording | a gentle answer, then an empty one; nothing is kept |

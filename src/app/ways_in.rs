@@ -51,6 +51,23 @@ pub struct LeftBehind {
     pub memories: u64,
 }
 
+/// Why somebody does not become the person they would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WayInError {
+    /// A link that has expired, or never was one.
+    #[error("no such link")]
+    LinkNotFound,
+    /// A link that somebody has used.
+    #[error("the link was used before")]
+    LinkUsed,
+    /// Nobody's recovery code, or not any more.
+    #[error("no such recovery code")]
+    CodeNotFound,
+    /// They are somebody already, and did not say that they want to be another one.
+    #[error("they are somebody already")]
+    AlreadySomeone(LeftBehind),
+}
+
 impl App {
     /// Replaces a person's token: the one returned is the only one from then on, and no link or recovery code leads to them.
     ///
@@ -108,8 +125,7 @@ impl App {
     /// else by it, and would leave something behind, has to say that they want to be `instead`.
     ///
     /// # Errors
-    /// [`AppError::LinkNotFound`], [`AppError::LinkUsed`], [`AppError::CodeNotFound`], [`AppError::AlreadySomeone`],
-    /// [`AppError::DiskFull`]. Nothing was used up then.
+    /// [`AppError::WayIn`], [`AppError::DiskFull`]. Nothing was used up then.
     pub async fn arrive(
         &self,
         way: WayIn,
@@ -174,17 +190,17 @@ fn arrive(
     way: &WayIn,
     (presented, instead): (Option<PersonToken>, bool),
     (fresh, now): (PersonToken, Timestamp),
-) -> rusqlite::Result<Result<Arrived, AppError>> {
+) -> rusqlite::Result<Result<Arrived, WayInError>> {
     let link = match way {
         WayIn::Link(secret) => ways_in_store::find_link(db, secret, now)?,
         WayIn::Code(_) => None,
     };
     let owner = match (way, link) {
         (WayIn::Link(_), Some(link)) => link.person,
-        (WayIn::Link(_), None) => return Ok(Err(AppError::LinkNotFound)),
+        (WayIn::Link(_), None) => return Ok(Err(WayInError::LinkNotFound)),
         (WayIn::Code(code), _) => match ways_in_store::find_code(db, code)? {
             Some(owner) => owner,
-            None => return Ok(Err(AppError::CodeNotFound)),
+            None => return Ok(Err(WayInError::CodeNotFound)),
         },
     };
     let before = presented.map(|token| person_store::find(db, &token)).transpose()?.flatten();
@@ -192,12 +208,12 @@ fn arrive(
         return Ok(Ok(Arrived::Already));
     }
     if link.is_some_and(|link| link.used) {
-        return Ok(Err(AppError::LinkUsed));
+        return Ok(Err(WayInError::LinkUsed));
     }
     if let Some(before) = before.filter(|_| !instead) {
         let (conversations, memories) = session_store::holdings(db, before.key)?;
         if conversations + memories > 0 {
-            return Ok(Err(AppError::AlreadySomeone(LeftBehind { conversations, memories })));
+            return Ok(Err(WayInError::AlreadySomeone(LeftBehind { conversations, memories })));
         }
     }
     match link {

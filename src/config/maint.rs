@@ -1,6 +1,8 @@
-//! The settings of `companion-maint`: storage, retention, logs. It needs nothing else, so nothing else can stop it.
+//! The settings of `companion-maint`: storage, retention, the copy of the index of memories, logs. It needs nothing else, so nothing else can stop
+//! it.
 
 use crate::config::problems::Problems;
+use crate::config::qdrant::{self, QdrantConfig};
 use crate::config::raw::Flags;
 use crate::config::read::Reader;
 use crate::config::{LogConfig, RetentionConfig, StorageConfig};
@@ -12,6 +14,8 @@ pub struct MaintConfig {
     pub storage: StorageConfig,
     /// How long things are kept.
     pub retention: RetentionConfig,
+    /// Where a copy of the index of memories is kept; `None`: there is only the embedded one.
+    pub qdrant: Option<QdrantConfig>,
     /// What is logged, and how.
     pub log: LogConfig,
 }
@@ -23,7 +27,12 @@ impl MaintConfig {
     /// All problems together.
     pub fn load(flags: Flags) -> Result<Self, Problems> {
         let mut reader = Reader::new(flags);
-        let config = Self { storage: reader.storage(), retention: reader.retention(), log: reader.log() };
+        let config = Self {
+            storage: reader.storage(),
+            retention: reader.retention(),
+            qdrant: qdrant::read(&mut reader),
+            log: reader.log(),
+        };
         if reader.problems.is_empty() { Ok(config) } else { Err(reader.problems) }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::qdrant::{self, QdrantConfig};
 use crate::config::read::Reader;
 use crate::domain::address::BaseUrl;
 use crate::domain::secret::ApiKey;
@@ -23,6 +24,8 @@ pub struct OutsideConfig {
     pub most_connections: usize,
     /// When a conversation is summed up.
     pub summary: SummaryConfig,
+    /// Where a copy of the index of memories is kept; `None`: there is only the embedded one.
+    pub qdrant: Option<QdrantConfig>,
 }
 
 /// A language model behind an OpenAI-compatible API.
@@ -85,6 +88,7 @@ pub(super) fn read(reader: &mut Reader) -> OutsideConfig {
         breaker,
         most_connections: MOST_CONNECTIONS,
         summary: summary(reader),
+        qdrant: qdrant::read(reader),
     }
 }
 

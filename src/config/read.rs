@@ -98,6 +98,25 @@ impl Reader {
         read.map_err(|error| self.problems.add_value(name, "(not shown)", &origin, &error.to_string())).ok()
     }
 
+    /// The address of a service without a path, at `usual` where it names no port.
+    pub fn base_url_with_port(&mut self, name: &str, usual: u16) -> Option<BaseUrl> {
+        let (value, origin) = self.value(name)?;
+        let must = format!(
+            "must be an address like http://127.0.0.1:{usual} (http or https, without a user, ? or #)"
+        );
+        let read = BaseUrl::parse(&value, Some(usual));
+        read.map_err(|_| self.problems.add_value(name, "(not shown)", &origin, &must)).ok()
+    }
+
+    /// The name of a collection in Qdrant.
+    pub fn collection(&mut self, name: &str, default: &str) -> String {
+        let must = "must be 1 to 200 letters, digits, _ and -";
+        self.parsed(name, default.to_owned(), must, |text| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+            ((1..=200).contains(&text.len()) && text.bytes().all(plain)).then(|| text.to_owned())
+        })
+    }
+
     /// A name as a service outside knows it.
     pub fn plain_name(&mut self, name: &str, default: &str) -> String {
         let must = "must be 1 to 200 letters, digits and signs of ASCII, without spaces";

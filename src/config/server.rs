@@ -380,10 +380,15 @@ mod tests {
     #[test]
     fn the_predecessors_file_works_and_its_other_names_are_listed() {
         let file = Some(
-            "GROQ_API_KEY=abc\nQDRANT_URL=http://x\nAUDIO_CLEANUP_MAX_AGE_HOURS=48\nLOG_LEVEL=WARNING\n",
+            "GROQ_API_KEY=abc\nQDRANT_URL=http://x\nROUTER_MESSAGES_TO_ANALYZE=3\nAUDIO_CLEANUP_MAX_AGE_HOURS=48\nLOG_LEVEL=WARNING\n",
         );
         let config = load(file, &[], &[]).unwrap();
-        assert_eq!(config.ignored, ["QDRANT_URL"]);
+        assert_eq!(config.ignored, ["ROUTER_MESSAGES_TO_ANALYZE"]);
+        let qdrant = config.outside.qdrant.unwrap();
+        assert_eq!(
+            (qdrant.url().as_str(), qdrant.collection.as_str()),
+            ("http://x:6334", "companion_memories")
+        );
         assert_eq!(config.outside.llm.unwrap().base.to_string(), "https://api.groq.com/openai/v1");
         assert_eq!(config.retention.audio_max_age, Duration::from_secs(48 * 3600));
         assert!(

@@ -16,7 +16,7 @@ const fn setting(name: &'static str, default: &'static str, meaning: &'static st
     Setting { name, alias: None, default, meaning }
 }
 
-pub(crate) const SETTINGS: [Setting; 72] = [
+pub(crate) const SETTINGS: [Setting; 75] = [
     setting("HOST", "127.0.0.1", "listen address"),
     setting("PORT", "8000", "listen port; 0 lets the system choose"),
     setting(
@@ -190,6 +190,18 @@ pub(crate) const SETTINGS: [Setting; 72] = [
         "",
         "in its place a model in this process: a directory with `config.json`, `tokenizer.json` and `model.safetensors` of a BERT",
     ),
+    setting(
+        "QDRANT_URL",
+        "",
+        "a Qdrant (1.19 or newer) in which memories are also found, at its gRPC port: `http://127.0.0.1:6334`; unset, only the embedded index finds them",
+    ),
+    Setting {
+        name: "QDRANT_API_KEY",
+        alias: Some("QDRANT_API_KEY_FILE"),
+        default: "",
+        meaning: "the key that is sent there, which may make and write the collection, or the file that holds it",
+    },
+    setting("QDRANT_COLLECTION", "companion_memories", "the collection there, of this store alone"),
     setting(
         "STT_BASE_URL",
         "",

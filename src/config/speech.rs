@@ -12,7 +12,7 @@ const OPENAI: &str = "https://api.openai.com/v1";
 const ELEVENLABS: &str = "https://api.elevenlabs.io";
 
 /// What programs that the server starts are not to find in their environment.
-pub const SECRETS: [&str; 9] = [
+pub const SECRETS: [&str; 10] = [
     "ACCESS_TOKEN",
     "ADMIN_TOKEN",
     "METRICS_TOKEN",
@@ -22,6 +22,7 @@ pub const SECRETS: [&str; 9] = [
     "TTS_API_KEY",
     "ELEVENLABS_API_KEY",
     "EMBEDDING_API_KEY",
+    "QDRANT_API_KEY",
 ];
 
 /// A service that speaks or hears, behind HTTP.

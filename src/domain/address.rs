@@ -23,6 +23,16 @@ impl FromStr for BaseUrl {
     type Err = NotABaseUrl;
 
     fn from_str(text: &str) -> Result<Self, NotABaseUrl> {
+        Self::parse(text, None)
+    }
+}
+
+impl BaseUrl {
+    /// As text, where a port that is not given is `usual`, or else that of HTTP.
+    ///
+    /// # Errors
+    /// When it is no such address.
+    pub fn parse(text: &str, usual: Option<u16>) -> Result<Self, NotABaseUrl> {
         let (scheme, rest) = text.split_once("://").ok_or(NotABaseUrl)?;
         let tls = match scheme.to_ascii_lowercase().as_str() {
             "https" => true,
@@ -34,7 +44,8 @@ impl FromStr for BaseUrl {
         if !path.bytes().all(plain) {
             return Err(NotABaseUrl);
         }
-        let (host, port) = host_and_port(authority, if tls { 443 } else { 80 }).ok_or(NotABaseUrl)?;
+        let (host, port) =
+            host_and_port(authority, usual.unwrap_or(if tls { 443 } else { 80 })).ok_or(NotABaseUrl)?;
         Ok(Self { tls, host, port, path: path.trim_end_matches('/').to_owned() })
     }
 }

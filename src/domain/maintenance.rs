@@ -22,9 +22,20 @@ pub const DOCTOR: &str = "doctor";
 /// Brings in what a predecessor kept.
 pub const IMPORT_LANGGRAPH: &str = "import-langgraph";
 
+/// Makes the indexes of memories anew.
+pub const REINDEX_MEMORIES: &str = "reindex-memories";
+
 /// Every job that records its runs, and whose lock a restore has to hold.
-pub const JOBS: [&str; 7] =
-    [CLEANUP_SESSIONS, CLEANUP_AUDIO, BACKUP_DB, VERIFY_BACKUPS, RESTORE_DB, DOCTOR, IMPORT_LANGGRAPH];
+pub const JOBS: [&str; 8] = [
+    CLEANUP_SESSIONS,
+    CLEANUP_AUDIO,
+    BACKUP_DB,
+    VERIFY_BACKUPS,
+    RESTORE_DB,
+    DOCTOR,
+    IMPORT_LANGGRAPH,
+    REINDEX_MEMORIES,
+];
 
 /// The jobs a scheduler is to run at least daily.
 pub const DAILY: [&str; 3] = [CLEANUP_SESSIONS, CLEANUP_AUDIO, BACKUP_DB];

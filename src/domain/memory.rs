@@ -3,8 +3,10 @@
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{PublicId, SessionId};
 
+pub mod copy;
 pub mod extraction;
 pub mod learning;
+pub mod mixing;
 pub mod ranking;
 mod statements;
 pub mod wishes;

@@ -21,6 +21,7 @@ use crate::maint::{ItemError, MaintError, Outcome, Report, Run, begin_record, en
 mod audio;
 mod backups;
 mod checks;
+mod copy;
 mod database;
 mod erasures;
 mod files;

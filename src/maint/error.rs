@@ -6,8 +6,11 @@ use crate::adapters::backup_codec::{IdentityError, UnpackError};
 use crate::adapters::backup_writer::BackupError;
 use crate::adapters::data_dir::DataDirError;
 use crate::adapters::disk::DiskError;
+use crate::adapters::qdrant::NoClient;
 use crate::adapters::snapshot::SnapshotError;
 use crate::adapters::sqlite::DbError;
+use crate::app::outbox::CarryError;
+use crate::domain::memory::copy::CopyError;
 use crate::domain::retention::ClockDoubt;
 use crate::domain::span::Span;
 use crate::maint::Outcome;
@@ -57,6 +60,29 @@ pub enum MaintError {
     /// A restore needs the house to itself.
     #[error("refused: the server is running on {path}: stop it first", path = .0.display())]
     ServerRuns(PathBuf),
+    /// The copy of the index of memories cannot be used.
+    #[error(transparent)]
+    Qdrant(#[from] CopyError),
+    /// Nothing was carried to it.
+    #[error(transparent)]
+    Carry(#[from] CarryError),
+    /// Qdrant cannot be asked.
+    #[error(transparent)]
+    NoClient(#[from] NoClient),
+    /// Nothing can be asked over the network.
+    #[error("nothing can be asked over the network: {0}")]
+    Runtime(#[source] std::io::Error),
+    /// There is no Qdrant.
+    #[error("there is no Qdrant: set QDRANT_URL, as the server has it")]
+    NoQdrant,
+    /// The server copies to another place than this job was told of.
+    #[error("the server that runs here copies memories to {}: give this command the same QDRANT_URL and QDRANT_COLLECTION", .0.as_deref().unwrap_or("no Qdrant"))]
+    CopiesElsewhere(Option<String>),
+    /// The server has carried nothing for a minute.
+    #[error(
+        "the server that runs here carries nothing to Qdrant: GET /api/v1/admin/memory/status and its log say why"
+    )]
+    ServerDoesNotCarry,
     /// There is nothing to import.
     #[error(transparent)]
     Import(#[from] ImportError),
@@ -102,6 +128,15 @@ impl MaintError {
                 | DataDirError::Disk(_) => Outcome::Failed,
             },
             Self::Import(error) => error.outcome(),
+            Self::NoQdrant | Self::CopiesElsewhere(_) => Outcome::Usage,
+            Self::Qdrant(CopyError::Anothers(_)) | Self::Carry(CarryError::Copy(CopyError::Anothers(_))) => {
+                Outcome::Refused
+            }
+            Self::Qdrant(_)
+            | Self::Carry(_)
+            | Self::NoClient(_)
+            | Self::Runtime(_)
+            | Self::ServerDoesNotCarry => Outcome::Failed,
             Self::Backup(BackupError::Anothers(_)) => Outcome::Refused,
             Self::Database(DbError::Newer { .. } | DbError::Older { .. }) => Outcome::Refused,
             Self::Unpack(UnpackError::Broken(_) | UnpackError::WrongIdentity)

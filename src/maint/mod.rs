@@ -19,6 +19,7 @@ use crate::maint::lent_reserve::Released;
 use crate::maint::stop::Stop;
 
 pub mod backup;
+mod carrying;
 pub mod cleanup_audio;
 pub mod cleanup_sessions;
 pub mod compact;
@@ -28,6 +29,7 @@ pub mod import_langgraph;
 mod lent_reserve;
 pub mod list_backups;
 pub mod metrics;
+pub mod reindex_memories;
 pub mod restore;
 pub mod status;
 pub mod stop;

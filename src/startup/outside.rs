@@ -11,6 +11,7 @@ use crate::adapters::embedding::EmbeddingService;
 use crate::adapters::embedding::LocalModel;
 use crate::adapters::llm::LanguageModel;
 use crate::adapters::offline::OfflineCompanion;
+use crate::adapters::qdrant::Qdrant;
 use crate::adapters::speech::SpeechUpstreams;
 use crate::adapters::upstream::{BreakerSettings, Outbound, Patience, Setup, Upstream};
 use crate::config::{
@@ -20,6 +21,7 @@ use crate::domain::address::BaseUrl;
 use crate::domain::chat::{ChatModel, SmallModel};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::embedding::Embedder;
+use crate::domain::memory::copy::MemoryCopy;
 use crate::domain::secret::ApiKey;
 use crate::domain::upstream;
 use crate::startup::StartupError;
@@ -53,6 +55,8 @@ pub(super) struct Outside {
     pub(super) speech: SpeechUpstreams,
     pub(super) small_model: Option<Arc<dyn SmallModel>>,
     pub(super) embedder: Option<Arc<dyn Embedder>>,
+    /// Where a copy of the index of memories is kept.
+    pub(super) copy: Option<Arc<dyn MemoryCopy>>,
     /// All of them, to be looked at.
     pub(super) upstreams: Vec<Arc<dyn upstream::Upstream>>,
 }
@@ -73,18 +77,34 @@ pub(super) fn build(config: &ServerConfig) -> Result<Outside, StartupError> {
     let speech = SpeechUpstreams { stt, tts };
     let embedder =
         config.embedding.as_ref().map(|embedding| embedder(embedding, settings, &mut up)).transpose()?;
+    let copy = copy(settings, &mut upstreams)?;
     let Some((upstream, llm)) = llm else {
         return Ok(Outside {
             model: Arc::new(OfflineCompanion),
             speech,
             small_model: None,
             embedder,
+            copy,
             upstreams,
         });
     };
     let model = Arc::new(LanguageModel::new(upstream.clone(), llm.model.clone()));
     let small_model = LanguageModel::new(upstream, llm.small_model.clone());
-    Ok(Outside { model, speech, small_model: Some(Arc::new(small_model)), embedder, upstreams })
+    Ok(Outside { model, speech, small_model: Some(Arc::new(small_model)), embedder, copy, upstreams })
+}
+
+fn copy(
+    config: &OutsideConfig,
+    upstreams: &mut Vec<Arc<dyn upstream::Upstream>>,
+) -> Result<Option<Arc<dyn MemoryCopy>>, StartupError> {
+    let Some(qdrant) = &config.qdrant else { return Ok(None) };
+    let qdrant = Qdrant::new(qdrant, breaker(config))?;
+    upstreams.push(qdrant.clone());
+    Ok(Some(qdrant))
+}
+
+fn breaker(config: &OutsideConfig) -> BreakerSettings {
+    BreakerSettings { threshold: config.breaker.threshold, recovery: config.breaker.recovery }
 }
 
 fn embedder(
@@ -156,7 +176,7 @@ fn service_setup(
         probe,
         most_connections: config.most_connections,
         patience: Patience { place: PLACE, connect: CONNECT, first_byte: total, silence: total, total },
-        breaker: BreakerSettings { threshold: config.breaker.threshold, recovery: config.breaker.recovery },
+        breaker: breaker(config),
     }
 }
 
@@ -174,7 +194,7 @@ fn setup_of(llm: &LlmConfig, config: &OutsideConfig) -> Setup {
             silence: llm.silence,
             total: config.workflow,
         },
-        breaker: BreakerSettings { threshold: config.breaker.threshold, recovery: config.breaker.recovery },
+        breaker: breaker(config),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What whoever runs the server can ask it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -95,12 +96,17 @@ pub async fn status(app: web::Data<App>, query: web::Query<StatusQuery>) -> Resu
 struct MemoryStatusBody {
     /// Memories there are.
     memories: u64,
-    /// What finds them: `embedded`, the index in the database.
+    /// What finds them when all is well: `embedded` or `qdrant`.
     index: &'static str,
     /// Turns that are still to be learned from.
     to_learn: u64,
     /// The vectors they are found by, too; `null` without a model that makes them.
     vectors: Option<VectorsBody>,
+    /// Changes that wait for Qdrant.
+    outbox: OutboxBody,
+    /// Qdrant, where it is set up.
+    #[schema(value_type = Object)]
+    qdrant: Option<QdrantBody>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -111,8 +117,26 @@ struct VectorsBody {
     waiting: u64,
 }
 
-/// Tells how the memory system is: what finds memories, and what waits. Its services, and their circuit breakers, are among the
-/// `upstreams` of `/admin/status`.
+#[derive(Serialize, ToSchema)]
+struct OutboxBody {
+    changes: u64,
+    /// How long the first one has waited.
+    oldest_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct QdrantBody {
+    /// Why it does not answer.
+    problem: Option<String>,
+    /// True once it holds all memories, but for what waits in the outbox.
+    whole: bool,
+    /// Memories looked at for it, while it is being filled.
+    copied: Option<u64>,
+    #[serde(flatten)]
+    upstream: UpstreamBody,
+}
+
+/// Tells how the memory system is: what finds memories, what waits in the outbox, and how Qdrant and its circuit breaker are.
 #[utoipa::path(
     method(get, head),
     path = "/api/v1/admin/memory/status",
@@ -124,9 +148,23 @@ struct VectorsBody {
     security(("bearer" = []), ("admin_cookie" = [])),
 )]
 pub async fn memory_status(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
-    let MemoryStatus { memories, to_learn, vectors } = app.memory_status().await?;
+    let MemoryStatus { memories, to_learn, vectors, copy, outbox } = app.memory_status().await?;
     let vectors = vectors.map(|of| VectorsBody { model: of.model.to_string(), waiting: of.waiting });
-    Ok(HttpResponse::Ok().json(MemoryStatusBody { memories, index: "embedded", to_learn, vectors }))
+    let qdrant = copy.map(|copy| QdrantBody {
+        problem: copy.problem,
+        whole: copy.whole,
+        copied: copy.copied,
+        upstream: UpstreamBody { state: copy.state, ..upstream_body(&copy.upstream) },
+    });
+    let oldest_seconds = Duration::from_millis(outbox.oldest_ms).as_secs_f64();
+    Ok(HttpResponse::Ok().json(MemoryStatusBody {
+        memories,
+        index: if qdrant.is_some() { "qdrant" } else { "embedded" },
+        to_learn,
+        vectors,
+        outbox: OutboxBody { changes: outbox.changes, oldest_seconds },
+        qdrant,
+    }))
 }
 
 fn upstream_body(report: &UpstreamReport) -> UpstreamBody {

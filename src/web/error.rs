@@ -13,6 +13,7 @@ use crate::web::access::SIGN_IN_PAGE;
 use crate::web::admin::sign_in::PAGE as ADMIN_SIGN_IN_PAGE;
 
 mod outside;
+mod ways_in;
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
@@ -268,35 +269,7 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
             StatusCode::NOT_FOUND,
             ErrorReport::new("memory_not_found", "This is not, or no longer, remembered"),
         ),
-        AppError::LinkNotFound => (
-            StatusCode::NOT_FOUND,
-            ErrorReport::new(
-                "link_not_found",
-                "This link is no longer good: a link works once, within ten minutes. Please make a new one",
-            ),
-        ),
-        AppError::LinkUsed => (
-            StatusCode::CONFLICT,
-            ErrorReport::new(
-                "link_used",
-                "This link has been used already. If that was not you, replace your token; else make a new link",
-            ),
-        ),
-        AppError::CodeNotFound => (
-            StatusCode::NOT_FOUND,
-            ErrorReport::new(
-                "recovery_code_not_found",
-                "Nobody here has this recovery code; a newer one, or a new token, ends the one before",
-            ),
-        ),
-        AppError::AlreadySomeone(left) => (
-            StatusCode::CONFLICT,
-            ErrorReport::new(
-                "already_someone",
-                "Whoever you are here so far would be left behind; send \"instead\": true to go on",
-            )
-            .with("details", json!(left)),
-        ),
+        AppError::WayIn(refused) => ways_in::report(refused),
         AppError::Unauthorized => (
             StatusCode::UNAUTHORIZED,
             unauthorized("Start a session first, or send the token of an existing person"),

@@ -181,11 +181,15 @@ fn tell_house(gauges: &mut Gauges, house: &House) {
     gauges.tell("companion_backup_bytes", "Bytes of backups.", backups);
     let help = "Free bytes where the backups lie, if that is a disk of its own.";
     gauges.tell("companion_backup_disk_free_bytes", help, backups_free);
-    let Some(Rows { sessions, checkpoints, memories, persons, jobs }) = &house.rows else { return };
+    let Some(Rows { sessions, checkpoints, memories, persons, outbox, jobs }) = &house.rows else { return };
     gauges.tell("companion_sessions", "Sessions there are.", Some(*sessions));
     gauges.tell("companion_checkpoints", "Checkpoints there are.", Some(*checkpoints));
     gauges.tell("companion_memories", "Memories there are.", Some(*memories));
     gauges.tell("companion_persons", "Persons there are.", Some(*persons));
+    let help = "Changes of memories that wait to be carried to Qdrant.";
+    gauges.tell("companion_memory_outbox_changes", help, Some(outbox.changes));
+    let help = "How long the first of them has waited.";
+    gauges.tell("companion_memory_outbox_age_seconds", help, Some(outbox.oldest_ms / 1000));
     tell_jobs(gauges, jobs);
 }
 

@@ -9,7 +9,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::app::ways_in::{Arrived, LINK_LIFE, WayIn};
+use crate::app::ways_in::{Arrived, LINK_LIFE, WayIn, WayInError};
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::person::PersonToken;
@@ -243,7 +243,7 @@ async fn redeem(
     control.ways_in.admit(request)?;
     let in_header = came_in_header(&presented);
     let arrived = match app.arrive(way, presented.token, instead).await {
-        Err(wrong @ (AppError::LinkNotFound | AppError::CodeNotFound)) => {
+        Err(wrong @ AppError::WayIn(WayInError::LinkNotFound | WayInError::CodeNotFound)) => {
             return Err(control.ways_in.refuse(request, wrong.into()));
         }
         other => other?,

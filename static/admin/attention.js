@@ -53,7 +53,12 @@ function jobs({ now, last_runs: runs }) {
   });
 }
 
-function backups({ disk: { backups: many, backups_are_anothers: anothers, backups_share_the_databases_disk: shared }, sessions, last_runs: runs }) {
+function backups({ disk: all, sessions, last_runs: runs }) {
+  const { backups: many, backups_are_anothers: anothers, backups_share_the_databases_disk: shared, backups_free_bytes: free } = all;
+  if (free !== null && free < Math.max(GIB, 2 * all.database_bytes)) {
+    const text = `The disk of the backups fills up: ${bytes(free)} are free there.`;
+    return [{ level: "warn", text, todo: "Keep fewer (BACKUP_KEEP), or give them a larger disk.", command: "companion-maint list-backups", section: "The disk is full" }];
+  }
   if (anothers) {
     const text = "BACKUP_DIR is another installation's: none of the backups there is ours.";
     return [{ level: "bad", text, todo: "See what doctor says.", command: "companion-maint doctor", section: "One directory, one installation" }];
@@ -93,6 +98,7 @@ function requests({ last_day: { requests: all, failed_requests: failed, rejectio
 function waiting(memory) {
   const found = [];
   const section = "Let it find memories by their meaning";
+  if (memory.qdrant?.problem) found.push({ level: "warn", text: `Qdrant does not help: ${memory.qdrant.problem}`, todo: "Conversations go on with the index in the database; what changes meanwhile is carried over afterwards.", section: "Lost Qdrant" });
   if (memory.to_learn > 50) found.push({ level: "warn", text: `${some(memory.to_learn, "turn")} wait to be learned from.`, todo: "Does the small model answer? The log's lines learning_failed tell.", section: "Give it a language model" });
   if (memory.vectors?.waiting > 500) found.push({ level: "note", text: `${some(memory.vectors.waiting, "memory", "memories")} wait to be found by their meaning.`, todo: "That takes a while after another model was set. If it does not shrink, the log's lines embedding_failed tell why.", section });
   return found;

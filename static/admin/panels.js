@@ -96,12 +96,18 @@ function backups({ now, disk: all, newest_backup: name, newest_backup_at: at, la
       ["Newest", at ? `${ago(at, now)}; it was verified when it was made` : "none"],
       ["All read and verified", verified?.last_success ? ago(verified.last_success, now) : "never"],
       ["Where", all.backups_share_the_databases_disk ? "on the database's disk" : "on another disk"],
+      all.backups_free_bytes !== null && ["Free there", bytes(all.backups_free_bytes)],
     ]),
     name ? html("p", { class: "fine" }, html("code", {}, name)) : null,
   );
 }
 
-function remembered({ memories, index, to_learn: waiting, vectors, outbox }) {
+function copied({ problem, whole }) {
+  if (problem) return problem;
+  return whole ? "holds all, but for what waits" : "is being filled";
+}
+
+function remembered({ memories, index, to_learn: waiting, vectors, outbox, qdrant }) {
   put(
     "memory",
     facts([
@@ -109,7 +115,8 @@ function remembered({ memories, index, to_learn: waiting, vectors, outbox }) {
       ["Found by", index === "embedded" ? "the index in the database" : index],
       ["Turns to be learned from", count(waiting)],
       ["Meaning", vectors ? `${vectors.model}; ${some(vectors.waiting, "memory", "memories")} to come` : "words alone: no model is set"],
-      outbox && ["Changes that wait for the index", count(outbox.changes)],
+      qdrant && ["Qdrant", copied(qdrant)],
+      qdrant && ["Changes that wait for it", count(outbox.changes)],
     ]),
   );
 }

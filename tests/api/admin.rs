@@ -183,6 +183,9 @@ fn nothing_is_noted_while_the_disk_is_low() {
         config.access.admin_token = Some(Secret::new("the-operator"));
         config.storage.min_free_disk_bytes = u64::MAX;
     });
+    // One that was started later has noted its own by then.
+    let other = with_admin();
+    wait_for("another server notes its numbers", || other.count("samples") == 2);
     assert_eq!(status_of(&app, "")["degraded"], json!(["disk"]));
     assert_eq!(app.count("samples"), 0);
     let app = app.restart_with(|config| config.access.admin_token = Some(Secret::new("the-operator")));

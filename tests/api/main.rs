@@ -15,6 +15,7 @@ mod every_response;
 mod extraction;
 mod health;
 mod hostile_requests;
+mod indexes;
 mod injections;
 mod learning;
 #[cfg(feature = "local-embeddings")]
@@ -28,6 +29,9 @@ mod model;
 mod openapi;
 mod origins;
 mod persons;
+mod qdrant;
+#[path = "../qdrant/server.rs"]
+mod qdrant_server;
 mod rate_limits;
 mod real_model_server;
 mod request_size;

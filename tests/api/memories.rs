@@ -10,26 +10,26 @@ use crate::support::{TestApp, files_below};
 const PATH: &str = "/api/v1/memories";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn ask(app: &TestApp, token: &str, method: &str, path: &str, body: &Value) -> Answer {
+pub fn ask(app: &TestApp, token: &str, method: &str, path: &str, body: &Value) -> Answer {
     let headers = [("x-companion-person", token), ("content-type", "application/json")];
     let body = if body.is_null() { String::new() } else { body.to_string() };
     app.ask(method, path, &headers, body.as_bytes())
 }
 
-fn add(app: &TestApp, token: &str, body: &Value) -> Value {
+pub fn add(app: &TestApp, token: &str, body: &Value) -> Value {
     ask(app, token, "POST", PATH, body).expect(201).json()
 }
 
-fn remember(app: &TestApp, token: &str, text: &str) -> String {
+pub fn remember(app: &TestApp, token: &str, text: &str) -> String {
     add(app, token, &json!({"text": text}))["id"].as_str().unwrap().to_owned()
 }
 
-fn listed(app: &TestApp, token: &str, query: &str) -> Vec<Value> {
+pub fn listed(app: &TestApp, token: &str, query: &str) -> Vec<Value> {
     let body = app.get_as(token, &format!("{PATH}{query}")).expect(200).json();
     body["memories"].as_array().unwrap().clone()
 }
 
-fn texts(app: &TestApp, token: &str, query: &str) -> Vec<String> {
+pub fn texts(app: &TestApp, token: &str, query: &str) -> Vec<String> {
     let text = |memory: &Value| memory["text"].as_str().unwrap().to_owned();
     listed(app, token, query).iter().map(text).collect()
 }

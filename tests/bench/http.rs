@@ -67,7 +67,12 @@ pub fn find(text: &[u8], part: &[u8]) -> Option<usize> {
 }
 
 pub fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nHost: companion\r\n\r\n").into_bytes()
+    get_with(path, "")
+}
+
+/// A GET with more header lines, each with its end of line.
+pub fn get_with(path: &str, lines: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: companion\r\n{lines}\r\n").into_bytes()
 }
 
 /// A turn whose reply comes whole.

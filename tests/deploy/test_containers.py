@@ -157,7 +157,7 @@ class Compose(Case):
         self.knows(server["environment"].keys() - {"TZ"}, "compose.yaml")
 
     def test_the_server_alone_is_given_the_tokens(self):
-        keys = ("LLM_API_KEY", "STT_API_KEY", "TTS_API_KEY", "ELEVENLABS_API_KEY", "EMBEDDING_API_KEY")
+        keys = ("LLM_API_KEY", "STT_API_KEY", "TTS_API_KEY", "ELEVENLABS_API_KEY", "EMBEDDING_API_KEY", "QDRANT_API_KEY")
         for name in ("ACCESS_TOKEN", "ADMIN_TOKEN", *keys):
             self.assertEqual(self.ours["server"]["environment"][name], f"${{{name}:-}}")
             self.assertNotIn(name, self.ours["schedule"]["environment"])

@@ -36,7 +36,7 @@ def cron_jobs():
     return {r["metadata"]["name"].removeprefix("companion-"): r for r in KUSTOMIZATIONS["base"] if r["kind"] == "CronJob"}
 
 # What only the server is to know.
-SECRETS = ("ACCESS_TOKEN", "ADMIN_TOKEN", "LLM_API_KEY", "STT_API_KEY", "TTS_API_KEY", "ELEVENLABS_API_KEY", "EMBEDDING_API_KEY")
+SECRETS = ("ACCESS_TOKEN", "ADMIN_TOKEN", "LLM_API_KEY", "STT_API_KEY", "TTS_API_KEY", "ELEVENLABS_API_KEY", "EMBEDDING_API_KEY", "QDRANT_API_KEY")
 
 
 class Manifests(Case):

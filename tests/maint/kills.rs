@@ -11,9 +11,10 @@ use crate::support::seed::{self, DAY};
 use crate::support::{House, Server, Talk};
 
 /// How often each command is killed, here and in the files that name it.
-const TIMES: [(&str, u32); 11] = [
+const TIMES: [(&str, u32); 13] = [
     ("companion", 100),
     ("companion, upgrading", 20),
+    ("companion, with Qdrant", 100),
     ("cleanup-sessions", 50),
     ("cleanup-audio", 50),
     ("backup-db", 50),
@@ -21,6 +22,7 @@ const TIMES: [(&str, u32); 11] = [
     ("verify-backups", 20),
     ("doctor", 30),
     ("import-langgraph", 40),
+    ("reindex-memories", 20),
     ("list-backups", 20),
     ("status", 20),
 ];

@@ -22,6 +22,9 @@ mod links;
 mod memories;
 mod owners;
 mod planted_links;
+mod qdrant;
+#[path = "../qdrant/server.rs"]
+mod qdrant_server;
 mod restore;
 mod scheduling;
 mod servers;

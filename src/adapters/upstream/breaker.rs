@@ -26,7 +26,7 @@ pub struct BreakerSettings {
 }
 
 /// The state of one upstream's circuit.
-pub(super) struct Breaker {
+pub(in crate::adapters) struct Breaker {
     settings: BreakerSettings,
     state: Mutex<State>,
 }
@@ -42,13 +42,13 @@ struct State {
 }
 
 /// One call. Dropping it without a word teaches nothing.
-pub(super) struct Call {
+pub(in crate::adapters) struct Call {
     breaker: Arc<Breaker>,
     is_trial: bool,
 }
 
 impl Breaker {
-    pub(super) fn new(settings: BreakerSettings) -> Self {
+    pub(in crate::adapters) fn new(settings: BreakerSettings) -> Self {
         Self { settings, state: Mutex::default() }
     }
 
@@ -56,7 +56,7 @@ impl Breaker {
     ///
     /// # Errors
     /// While the circuit is open: when it may be tried.
-    pub(super) fn begin(self: &Arc<Self>, now: Instant) -> Result<Call, Duration> {
+    pub(in crate::adapters) fn begin(self: &Arc<Self>, now: Instant) -> Result<Call, Duration> {
         let mut state = self.lock();
         let is_trial = match state.rests_until {
             None => false,
@@ -70,7 +70,7 @@ impl Breaker {
     }
 
     /// Whether the upstream is asked, and if not, when it will be.
-    pub(super) fn circuit(&self, now: Instant) -> (Circuit, Option<Duration>) {
+    pub(in crate::adapters) fn circuit(&self, now: Instant) -> (Circuit, Option<Duration>) {
         match self.lock().rests_until {
             None => (Circuit::Closed, None),
             Some(until) if now < until => (Circuit::Open, Some(until - now)),
@@ -85,12 +85,12 @@ impl Breaker {
 
 impl Call {
     /// True when all depends on this one.
-    pub(super) const fn is_trial(&self) -> bool {
+    pub(in crate::adapters) const fn is_trial(&self) -> bool {
         self.is_trial
     }
 
     /// The upstream answers.
-    pub(super) fn succeeded(&mut self, now: Instant) {
+    pub(in crate::adapters) fn succeeded(&mut self, now: Instant) {
         let mut state = self.breaker.lock();
         if std::mem::take(&mut self.is_trial) {
             *state = State::default();
@@ -100,7 +100,7 @@ impl Call {
     }
 
     /// It does not, and may have said how long it wants to rest.
-    pub(super) fn failed(&mut self, now: Instant, rest: Option<Duration>) {
+    pub(in crate::adapters) fn failed(&mut self, now: Instant, rest: Option<Duration>) {
         let settings = self.breaker.settings;
         let mut state = self.breaker.lock();
         let was_trial = std::mem::take(&mut self.is_trial);

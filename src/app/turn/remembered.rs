@@ -8,8 +8,10 @@ use rusqlite::Connection;
 
 use super::work::Work;
 use crate::adapters::session_store::{self, Committed, Deleted};
+use crate::adapters::sqlite::DbError;
 use crate::adapters::{memory_store, person_store};
 use crate::app::learning::{self, Heard};
+use crate::app::recall::Search;
 use crate::domain::embedding::{EmbedError, Meaning};
 use crate::domain::memory::learning::learned;
 use crate::domain::memory::ranking::Question;
@@ -26,8 +28,8 @@ pub(super) struct Remembered {
     person: Option<Person>,
     /// What fits, best first.
     pub(super) memories: Vec<Found>,
-    /// True when they could not be searched.
-    pub(super) failed: bool,
+    /// True when they could not be searched, or not as they should be.
+    pub(super) degraded: bool,
 }
 
 /// What a turn leaves, in the transaction that keeps it.
@@ -49,20 +51,32 @@ impl Work {
     /// Finds what the reply should know. When that fails, the turn goes on without.
     pub(super) async fn recall(&self) -> Remembered {
         let Some(token) = self.request.token.clone() else { return Remembered::default() };
-        let (session, owner) = (self.request.session, self.person);
         let meaning = self.meaning(&token).await;
         let without_meaning = meaning.is_err();
         let question = Question::new(&terms(&self.request.message)).meaning_also(meaning.unwrap_or_default());
-        let (limit, now) = (self.app.limits.memory_top_k, self.said_at);
-        let recall = move |db: &Connection| {
-            let Some(person) = who(db, &token, owner, session)? else { return Ok(Remembered::default()) };
-            let memories = memory_store::search(db, person.key, &question, limit, now)?;
-            Ok(Remembered { person: Some(person), memories, failed: without_meaning })
+        let search = self.app.search_for(question, self.app.limits.memory_top_k);
+        match self.search(token, search).await {
+            Ok(Some(found)) => Remembered { degraded: found.degraded || without_meaning, ..found },
+            Ok(None) => Remembered::default(),
+            Err(error) => {
+                tracing::warn!(event = "recall_failed", error = %error, "A turn goes on without memories");
+                Remembered { degraded: true, ..Remembered::default() }
+            }
+        }
+    }
+
+    /// `None` where nobody's memories may be read.
+    async fn search(&self, token: PersonToken, search: Search) -> Result<Option<Remembered>, DbError> {
+        let (session, owner, begin) = (self.request.session, self.person, search.clone());
+        let begin = move |db: &Connection| {
+            let person = who(db, &token, owner, session)?;
+            person.map(|person| Ok((person, begin.begin(db, person)?))).transpose()
         };
-        self.app.database.read("recall memories", recall).await.unwrap_or_else(|error| {
-            tracing::warn!(event = "recall_failed", error = %error, "A turn goes on without memories");
-            Remembered { failed: true, ..Remembered::default() }
-        })
+        let Some((person, searched)) = self.app.database.read("recall memories", begin).await? else {
+            return Ok(None);
+        };
+        let (memories, degraded) = self.app.finish_search(search, searched).await?;
+        Ok(Some(Remembered { person: Some(person), memories, degraded }))
     }
 
     /// What the message means, where vectors are made; nothing of it is sent anywhere unless it may be remembered.
@@ -97,6 +111,7 @@ impl Work {
             self.app.learner.wake();
         }
         if forgotten > 0 {
+            self.app.memories_changed();
             let app = self.app.clone();
             self.app.turns.spawn(async move {
                 if let Err(error) = app.forget_files(Deleted::default()).await {

@@ -210,7 +210,7 @@ impl Work {
     async fn keep(&mut self, answer: Answer, mut timings: Timings) -> Result<TurnReply, AppError> {
         let (keeping, mut degraded) = (Instant::now(), Vec::new());
         let Answer { text, mut sounded, files } = answer;
-        if self.remembered.failed {
+        if self.remembered.degraded {
             degraded.push("memory");
         }
         sounded.tell(&mut timings, &mut degraded);

@@ -97,6 +97,12 @@ pub enum Command {
     Doctor(Doctor),
     /// Bring in the conversations of a predecessor that kept them with LangGraph, as often as wanted without doubling
     ImportLanggraph(ImportLanggraph),
+    /// Make the indexes that memories are found by anew from the memories themselves, with people talking meanwhile
+    ///
+    /// The embedded one, and the copy of it in Qdrant where QDRANT_URL names one: begun from nothing, so that whatever was
+    /// wrong with it is gone. While the copy is made, the embedded index finds memories. Where a server runs, it makes the
+    /// copy and this command shows how far it is.
+    ReindexMemories(ReindexMemories),
     /// Tell what is on disk, when each job last ran, what the next cleanup would take
     Status,
 }
@@ -205,6 +211,27 @@ pub struct Doctor {
     #[arg(long)]
     pub dry_run: bool,
 }
+
+/// `reindex-memories`
+#[derive(Debug, Args)]
+pub struct ReindexMemories {
+    /// Only this index
+    #[arg(long, value_name = "INDEX", value_enum)]
+    pub only: Option<Index>,
+    /// Trying, and giving up a collection in Qdrant that is not of this store
+    #[command(flatten)]
+    pub changing: Changing,
+}
+
+/// What memories are found by.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Index {
+    /// The index in the database
+    Embedded,
+    /// Its copy in Qdrant
+    Qdrant,
+}
+
 /// `import-langgraph`
 #[derive(Debug, Args)]
 pub struct ImportLanggraph {

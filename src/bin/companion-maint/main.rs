@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use args::{
     Arguments, BackupDb, Changing, CleanupAudio, CleanupSessions, Command, Common, Doctor, ImportLanggraph,
-    RestoreDb, VerifyBackups,
+    ReindexMemories, RestoreDb, VerifyBackups,
 };
 use clap::{CommandFactory, FromArgMatches};
 use companion::config::{Flags, LogFormat, MaintConfig, Problems};
@@ -17,7 +17,7 @@ use companion::domain::clock::SystemClock;
 use companion::maint::stop::Stop;
 use companion::maint::{
     ItemError, Report, Run, backup, cleanup_audio, cleanup_sessions, doctor, import_langgraph, list_backups,
-    restore, status, verify_backups,
+    reindex_memories, restore, status, verify_backups,
 };
 use companion::telemetry::causes::told_once;
 use companion::telemetry::logs;
@@ -124,6 +124,7 @@ fn start(arguments: &Arguments, telling: &Telling) -> anyhow::Result<u8> {
         Command::VerifyBackups(asked) => setting.verify_backups(asked),
         Command::Doctor(asked) => setting.examine(asked),
         Command::ImportLanggraph(asked) => setting.import(asked),
+        Command::ReindexMemories(asked) => setting.reindex(asked),
         Command::Status => setting.print(&status::run(&setting.run(&LOOKING))),
     })
 }
@@ -236,6 +237,14 @@ impl Setting<'_> {
     fn examine(&self, asked: &Doctor) -> u8 {
         let changing = Changing { dry_run: asked.dry_run, force: false };
         self.print(&doctor::run(&self.run(&changing), doctor::Options { repair: asked.repair }))
+    }
+
+    fn reindex(&self, asked: &ReindexMemories) -> u8 {
+        let only = asked.only.map(|index| match index {
+            args::Index::Embedded => reindex_memories::Index::Embedded,
+            args::Index::Qdrant => reindex_memories::Index::Qdrant,
+        });
+        self.print(&reindex_memories::run(&self.run(&asked.changing), reindex_memories::Options { only }))
     }
 
     fn import(&self, asked: &ImportLanggraph) -> u8 {

@@ -10,6 +10,7 @@ use companion::maint::verify_backups::{self, Checked};
 use companion::maint::{ItemError, Report};
 
 mod backup;
+mod reindex;
 mod status;
 
 /// A report that can be read.

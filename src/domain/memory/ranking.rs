@@ -6,26 +6,19 @@
 //! (one neighbour and equal weight: 63.6 %); `k1` and `b` within wide bounds change less than half a point. With the vectors of
 //! all-MiniLM-L6-v2, weighed half as much as the words, 70.5 %.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::embedding::Meaning;
 use crate::domain::memory::words::Term;
 
-/// How soon more of the same word stops to count, and how much long texts are held back (Robertson and Zaragoza 2009).
-const K1: f32 = 0.9;
-const B: f32 = 0.4;
-/// Neighbours on each side.
-const NEIGHBOURS: usize = 2;
-/// What a memory with its neighbours counts for, against 1 for the memory alone.
-const WITH_NEIGHBOURS: f32 = 2.0;
-/// What its meaning counts for.
-const MEANING: f32 = 1.5;
-/// A memory that shares no word with the question is found when its meaning is this much like it, from 0, the mean of the person's
-/// memories, to 1, the most alike of them; and as a cosine by at least so much: texts that have nothing to do with each other are below.
-const ALIKE_ENOUGH: f32 = 0.5;
-const ALIKE_AT_ALL: f32 = 0.2;
+mod bm25;
+mod meaning;
+
+use bm25::Words;
+pub(crate) use bm25::{NEIGHBOURS, WITH_NEIGHBOURS, held_back};
+pub(crate) use meaning::{MEANING, Scale};
+
 /// In so long the preference for what is new halves.
 const FRESH_FOR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The most different words of a question that are looked for.
@@ -51,6 +44,12 @@ impl Question {
             }
         }
         question
+    }
+
+    /// Its words.
+    #[must_use]
+    pub fn terms(&self) -> &[Term] {
+        &self.terms
     }
 
     /// With what it means, where that is known.
@@ -109,69 +108,40 @@ struct Looked {
     key: i64,
     said_at: Timestamp,
     likeness: Option<f32>,
-    /// The first memory of the same thread.
-    thread_start: usize,
-    /// How many words, and how many hits, all before it have.
-    words: usize,
-    hits: usize,
-}
-
-#[derive(Clone, Copy)]
-struct Hit {
-    memory: usize,
-    term: u8,
-    times: f32,
 }
 
 /// Looks at all memories of a person, one after the other, and then tells the best.
 pub struct Ranking<'a> {
-    question: &'a Question,
+    words: Words<'a>,
     looked: Vec<Looked>,
-    hits: Vec<Hit>,
-    words: usize,
     thread: Option<i64>,
 }
 
 impl<'a> Ranking<'a> {
     /// Nothing looked at yet.
     #[must_use]
-    pub fn new(question: &'a Question) -> Self {
-        Self { question, looked: Vec::new(), hits: Vec::new(), words: 0, thread: None }
+    pub const fn new(question: &'a Question) -> Self {
+        Self { words: Words::new(question), looked: Vec::new(), thread: None }
     }
 
     /// Looks at the next memory. Those of one thread come one after the other, in the order in which they were said.
     pub fn look(&mut self, next: Candidate, terms: impl Iterator<Item = Term>) {
-        let here = self.looked.len();
-        let goes_on = next.thread.is_some() && next.thread == self.thread;
-        let before = self.looked.last().filter(|_| goes_on);
-        let thread_start = before.map_or(here, |before| before.thread_start);
-        self.thread = next.thread;
-        let Candidate { key, said_at, likeness, .. } = next;
-        let (words, begin) = (self.words, self.hits.len());
-        self.looked.push(Looked { key, said_at, likeness, thread_start, words, hits: begin });
-        for term in terms {
-            self.words += 1;
-            if let Some(term) = self.question.place(term) {
-                match self.hits[begin..].iter_mut().find(|hit| hit.term == term) {
-                    Some(hit) => hit.times += 1.0,
-                    None => self.hits.push(Hit { memory: here, term, times: 1.0 }),
-                }
-            }
-        }
+        let Candidate { key, thread, said_at, likeness } = next;
+        self.words.add(thread.is_some() && thread == self.thread, terms);
+        self.thread = thread;
+        self.looked.push(Looked { key, said_at, likeness });
     }
 
     /// The best `limit` of all that have something to do with the question, the best first; of two that are as good, the newer.
     #[must_use]
     pub fn best(&self, limit: usize, now: Timestamp) -> Vec<Scored> {
-        let (alone, around, meant) = (self.scores(0), self.scores(NEIGHBOURS), self.meant());
-        let whole = 1.0 + WITH_NEIGHBOURS + if meant.is_some() { MEANING } else { 0.0 };
+        let scale = Scale::of(self.looked.iter().filter_map(|memory| memory.likeness));
+        let whole = 1.0 + WITH_NEIGHBOURS + if scale.is_some() { MEANING } else { 0.0 };
         let mut found: Vec<(Scored, Timestamp)> = Vec::new();
-        for (at, memory) in self.looked.iter().enumerate() {
-            let words = alone[at] + WITH_NEIGHBOURS * around[at];
-            let alike = meant.as_ref().map_or(0.0, |meant| meant[at]);
-            let is_alike =
-                alike >= ALIKE_ENOUGH && memory.likeness.is_some_and(|likeness| likeness >= ALIKE_AT_ALL);
-            if words > 0.0 || is_alike {
+        for (memory, words) in self.looked.iter().zip(self.words.shares()) {
+            let meant = scale.zip(memory.likeness);
+            let alike = meant.map_or(0.0, |(scale, likeness)| scale.share(likeness));
+            if words > 0.0 || meant.is_some_and(|(scale, likeness)| scale.is_alike(likeness)) {
                 let score = (words + MEANING * alike) / whole * freshness(now, memory.said_at);
                 found.push((Scored { key: memory.key, score }, memory.said_at));
             }
@@ -186,104 +156,11 @@ impl<'a> Ranking<'a> {
         found.sort_unstable_by(order);
         found.into_iter().map(|(scored, _)| scored).collect()
     }
-
-    /// How alike each memory's meaning is, from 0, the mean of all, to 1, the most alike one; `None` when no meaning is known.
-    fn meant(&self) -> Option<Vec<f32>> {
-        let known = || self.looked.iter().filter_map(|memory| memory.likeness);
-        let most = known().reduce(f32::max)?;
-        let mean = known().sum::<f32>() / count(known().count());
-        let scaled = |likeness: f32| {
-            // Where all are equally alike, which a single one is, there is nothing to compare with.
-            let share = if most > mean { (likeness - mean) / (most - mean) } else { 1.0 };
-            if likeness > 0.0 { share.clamp(0.0, 1.0) } else { 0.0 }
-        };
-        Some(self.looked.iter().map(|memory| memory.likeness.map_or(0.0, scaled)).collect())
-    }
-
-    /// The BM25 of every memory with so many neighbours on each side, as a share of the best one's.
-    fn scores(&self, neighbours: usize) -> Vec<f32> {
-        let mut scores = vec![0.0; self.looked.len()];
-        if self.hits.is_empty() {
-            return scores;
-        }
-        let windows = || (0..self.looked.len()).map(|at| self.window(at, neighbours));
-        let words: usize = windows().map(|window| self.words_in(&window)).sum();
-        let average = (count(words) / count(self.looked.len())).max(1.0);
-        let weights = self.weights(neighbours);
-        let mut best = 0.0_f32;
-        for (score, window) in scores.iter_mut().zip(windows()) {
-            let hits = self.hits_in(&window);
-            if !hits.is_empty() {
-                let held_back = K1 * (1.0 - B + B * count(self.words_in(&window)) / average);
-                *score = bm25(hits, &weights, held_back);
-                best = best.max(*score);
-            }
-        }
-        if best > 0.0 {
-            scores.iter_mut().for_each(|score| *score /= best);
-        }
-        scores
-    }
-
-    /// The memories from the first to the one after the last.
-    fn window(&self, at: usize, neighbours: usize) -> Range<usize> {
-        let start = self.looked[at].thread_start;
-        let mut end = at + 1;
-        while end <= at + neighbours && self.looked.get(end).is_some_and(|next| next.thread_start == start) {
-            end += 1;
-        }
-        at.saturating_sub(neighbours).max(start)..end
-    }
-
-    fn words_in(&self, window: &Range<usize>) -> usize {
-        let until = self.looked.get(window.end).map_or(self.words, |after| after.words);
-        until - self.looked[window.start].words
-    }
-
-    fn hits_in(&self, window: &Range<usize>) -> &[Hit] {
-        let until = self.looked.get(window.end).map_or(self.hits.len(), |after| after.hits);
-        &self.hits[self.looked[window.start].hits..until]
-    }
-
-    /// How much each word of the question tells: the fewer windows have it, the more.
-    fn weights(&self, neighbours: usize) -> Vec<f32> {
-        let mut having = vec![0; self.question.terms.len()];
-        // Each word's windows come one after the other: of a hit's windows those are new that come after these.
-        let mut counted_until = vec![0; self.question.terms.len()];
-        for hit in &self.hits {
-            let (term, near) = (usize::from(hit.term), self.window(hit.memory, neighbours));
-            let new = near.start.max(counted_until[term])..near.end;
-            having[term] += new.len();
-            counted_until[term] = near.end;
-        }
-        let all = count(self.looked.len());
-        let weight = |having: usize| {
-            let having = count(having);
-            (1.0 + (all - having + 0.5) / (having + 0.5)).ln()
-        };
-        having.into_iter().map(weight).collect()
-    }
-}
-
-fn bm25(hits: &[Hit], weights: &[f32], held_back: f32) -> f32 {
-    let mut times = [0.0; MOST_TERMS];
-    for hit in hits {
-        times[usize::from(hit.term)] += hit.times;
-    }
-    let of_term = |(times, weight): (&f32, &f32)| {
-        if *times > 0.0 { weight * times / (times + held_back) } else { 0.0 }
-    };
-    times.iter().zip(weights).map(of_term).sum()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "memories of one person and their words: far below 2^24")]
-fn count(number: usize) -> f32 {
-    number as f32
 }
 
 /// 1 for what is said now, falling towards one half with age.
 #[expect(clippy::cast_possible_truncation, reason = "a factor between one half and one")]
-fn freshness(now: Timestamp, said_at: Timestamp) -> f32 {
+pub(crate) fn freshness(now: Timestamp, said_at: Timestamp) -> f32 {
     let age = now.since(said_at).as_secs_f64() / FRESH_FOR.as_secs_f64();
     (0.5 + 0.5 * (-age).exp2()) as f32
 }
@@ -292,6 +169,7 @@ fn freshness(now: Timestamp, said_at: Timestamp) -> f32 {
 mod tests {
     use proptest::prelude::*;
 
+    use super::bm25::count;
     use super::*;
     use crate::domain::embedding::Vector;
     use crate::domain::memory::words::terms;

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use crate::maint::MaintError;
-use crate::maint::doctor::{Visit, audio, backups, database, erasures, files, memories};
+use crate::maint::doctor::{Visit, audio, backups, copy, database, erasures, files, memories};
 
 /// What a check is: its name, and what it does.
 type Check<Work> = (&'static str, Work);
@@ -22,10 +22,11 @@ pub(super) const FILE_CHECKS: [Check<FileWork>; 8] = [
 ];
 
 /// Made only in a database that is whole.
-pub(super) const DATABASE_CHECKS: [Check<DatabaseWork>; 9] = [
+pub(super) const DATABASE_CHECKS: [Check<DatabaseWork>; 10] = [
     ("totals", database::totals),
     ("session-counts", database::session_counts),
     ("memories", memories::check),
+    ("memory-copy", copy::check),
     ("audio-rows", audio::rows_without_file),
     ("audio-orphans", audio::orphans),
     ("runs", database::killed_runs),

@@ -4,16 +4,17 @@ use std::path::Path;
 
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::sqlite::{self, DbError, During};
-use crate::adapters::{audio_store, erasure_ledger, import_owners, sign_in_store, ways_in_since};
+use crate::adapters::{audio_store, copy_store, erasure_ledger, import_owners, sign_in_store, ways_in_since};
 use crate::maint::MaintError;
 use crate::maint::restore::Chosen;
 
-/// Erases who asked to be forgotten, lets go of audio that is deleted, keeps what has become of people's tokens, and ends every
-/// link and sign-in. Returns how many were erased.
+/// Erases who asked to be forgotten, lets go of audio that is deleted, keeps what has become of people's tokens, has the copy of the index
+/// of memories begun anew, and ends every link and sign-in. Returns how many were erased.
 pub(super) fn make_true(dir: &DataDir, copy: &Path) -> Result<u64, MaintError> {
     let erased = erasure_ledger::apply(dir, copy)?;
     forget_lost_audio(dir, copy)?;
     ways_in_since::keep(dir, copy)?;
+    copy_store::mark_restored(copy)?;
     // Last of the changes: it flushes.
     sign_in_store::end_all(copy)?;
     Ok(erased)

@@ -91,6 +91,7 @@ impl Machine {
             "mnt/stick",
             "mnt/transfer",
             "srv/predecessor",
+            "qdrant",
         ] {
             fs::create_dir_all(machine.path(dir)).unwrap();
         }
@@ -189,6 +190,7 @@ impl Machine {
         fs::write(self.path("story.sh"), script).unwrap();
         let programs = Path::new(env!("CARGO_BIN_EXE_companion")).parent().unwrap();
         let inside = Path::new(ROOT).join("tests/maint/handbook/inside.sh");
+        let qdrant = Path::new(ROOT).join("target/venv-qdrant");
         let mut shell = Command::new("timeout");
         shell.args([
             "--signal=KILL",
@@ -201,7 +203,7 @@ impl Machine {
             "--kill-child",
             "sh",
         ]);
-        let output = shell.arg(inside).arg(self.root.path()).arg(programs).output().unwrap();
+        let output = shell.arg(inside).arg(self.root.path()).arg(programs).arg(qdrant).output().unwrap();
         let around = format!("{}{}", self.read("out/prelude"), String::from_utf8_lossy(&output.stderr));
         self.judge(section, &around);
     }

@@ -165,6 +165,7 @@ fn broken(title: &str) -> Scene {
                 fs::write(backup, bytes).unwrap();
             });
         }),
+        "Lost Qdrant" => lost_qdrant(),
         "On the old host" => Scene::lived_in(),
         "On the new host" => moved(),
         "Upgrading" => older(),
@@ -184,6 +185,22 @@ fn after_an_accident() -> Scene {
     let timers = "systemctl start companion-backup-db.timer companion-cleanup-sessions.timer";
     let night = "! systemctl start companion-backup-db.service";
     Scene { prelude: format!("{START}\n{timers}\n{night}"), ..scene }
+}
+
+/// A server whose Qdrant was away when it started, and is back with nothing in it.
+fn lost_qdrant() -> Scene {
+    let scene = Scene::lived_in().ending_with(7).after(|house| {
+        let server = house.start();
+        let talk = server.start_session();
+        crate::qdrant::remember(&server, &talk, "My sister lives in Porto").unwrap();
+        server.stop();
+    });
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qdrant/bridge.py"), &scene.machine.path("srv"));
+    let setting = "echo QDRANT_URL=http://127.0.0.1:6334 >>/etc/companion/companion.env";
+    let again = "/usr/bin/sleep 600 | /qdrant/bin/python /srv/bridge.py --port 6334 &";
+    let connect = "/qdrant/bin/python -c \"import socket; socket.create_connection(('127.0.0.1', 6334))\"";
+    let up = format!("i=0; until {connect}; do i=$((i + 1)); [ $i -lt 500 ] || exit 1; done");
+    Scene { prelude: format!("{setting}\n{START}\n{again}\n{up}"), ..scene }
 }
 
 /// An installation whose newest backup is encrypted; the key came on a stick.
