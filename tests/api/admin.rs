@@ -267,7 +267,8 @@ fn the_memory_system_tells_how_it_is() {
     app.post("/api/v1/memories", &[("x-companion-person", &talk.token)], &body).expect(201);
     let answer = app.get_with(path, &[BEARER]).expect(200);
     assert_eq!(answer.header("cache-control"), "no-cache, no-store, must-revalidate");
-    let told = json!({"memories": 1, "index": "embedded", "to_learn": 0, "vectors": null});
+    let outbox = json!({"changes": 0, "oldest_seconds": 0.0});
+    let told = json!({"memories": 1, "index": "embedded", "to_learn": 0, "vectors": null, "outbox": outbox, "qdrant": null});
     assert_eq!(answer.json(), told);
     TestApp::spawn().get_with(path, &[BEARER]).refused(404, "not_found");
 }
