@@ -139,7 +139,7 @@ describe("the page to sign in at", () => {
             .map((part) => part.tagName));
         assert.deepEqual(wide, []);
         const paper = await guest.page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
-        assert.equal(paper, colorScheme === "dark" ? "rgb(22, 26, 27)" : "rgb(247, 244, 238)");
+        assert.equal(paper, colorScheme === "dark" ? "rgb(23, 27, 28)" : "rgb(247, 244, 238)");
         if (!process.env.SCREENSHOTS) return;
         await mkdir(process.env.SCREENSHOTS, { recursive: true });
         await guest.page.screenshot({ path: join(process.env.SCREENSHOTS, `${device}-${colorScheme}-sign-in.png`) });
