@@ -4,7 +4,7 @@
 //! - `cargo bench --locked -- cleanup turns` measures the parts named: `start`, `turns`, `edge`, `model`, `speech`,
 //!   `cleanup`, `few`, `snapshot`, `restore`, `memories`, `meanings` (which needs `MINILM_DIR`), `recall` (which needs
 //!   `LOCOMO_JSON`, and finds by meaning, too, where there is `MINILM_DIR`; and in Qdrant: a server where `QDRANT_TEST_URL` names
-//!   one, else its engines, which `tests/run` installs).
+//!   one, else Qdrant Edge, which `tests/run` installs).
 //! - `-- --quick` runs at a small size: that shows that the benchmark works, its figures mean nothing.
 //!
 //! It fails when something cannot be run, never because of a figure: it measures, it does not judge a build.

@@ -71,7 +71,7 @@ fn in_qdrant(
     let (all, least) = (Qdrant::all()?, embedded.map(|found| found - 1.0));
     if all.is_empty() {
         say(
-            "recall in Qdrant is NOT measured: set QDRANT_TEST_URL, or run tests/run, which installs its engines",
+            "recall in Qdrant is NOT measured: set QDRANT_TEST_URL, or run tests/run, which installs Qdrant Edge",
         );
     }
     let mut told = Vec::new();
