@@ -105,7 +105,7 @@ struct MemoryStatusBody {
     /// Changes that wait for Qdrant.
     outbox: OutboxBody,
     /// Qdrant, where it is set up.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>, required = true)]
     qdrant: Option<QdrantBody>,
 }
 
