@@ -109,11 +109,17 @@ fn make_latest(dir: &DataDir, own: &Path) -> Result<(), DiskError> {
     File::open(own).and_then(|own| own.set_modified(later)).naming("set the time of", own)
 }
 
+/// Removes what an interrupted start has left. The caller holds the server's lock, and keeps nothing just now.
+///
+/// # Errors
+/// What the disk says.
+pub fn remove_interrupted(dir: &DataDir) -> Result<(), DiskError> {
+    temporary(dir)?.iter().try_for_each(|left| remove(left))
+}
+
 /// Removes what is older than the two before, and what an interrupted start has left.
 fn remove_the_rest(dir: &DataDir, own: &Path) -> Result<(), DiskError> {
-    for left in temporary(dir)? {
-        remove(&left)?;
-    }
+    remove_interrupted(dir)?;
     for old in releases(dir)?.into_iter().filter(|known| known.path != own).skip(EARLIER) {
         // A directory that has lost some of its files must not look like a release.
         let going = DataDir::temporary_in(&place(dir));
@@ -290,6 +296,9 @@ mod tests {
         let staged = DataDir::temporary_in(&place(&dir));
         fs::create_dir(&staged).unwrap();
         fs::write(staged.join("half"), "").unwrap();
+        remove_interrupted(&dir).unwrap();
+        assert!(!staged.exists());
+        fs::create_dir(&staged).unwrap();
         let foreign = ["lost+found", "notes-0123", "v1-0123456789abcdef"].map(|name| place(&dir).join(name));
         foreign.iter().for_each(|path| fs::create_dir(path).unwrap());
         let elsewhere = tempfile::tempdir().unwrap();

@@ -52,6 +52,10 @@ pub(super) fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
     {
         remove_leftovers(dir.backups())?;
     }
+    // Before this start writes its own: a server that never lived long enough would leave more each time.
+    if let Err(error) = release_assets::remove_interrupted(dir) {
+        tracing::warn!(error = %error, "What an interrupted start had left of the page's files could not be removed");
+    }
     if let Err(error) = reserve::restore(dir) {
         tracing::warn!(error = %error, "There is no room for the reserve; cleanup may not work on a full disk");
     }
