@@ -14,7 +14,7 @@ use crate::domain::memory::MemoryId;
 use crate::domain::session::{CheckpointId, SessionId, TurnId};
 use crate::telemetry::metrics::Metrics;
 use crate::web::body::JsonBody;
-use crate::web::error::{ApiError, report};
+use crate::web::error::{ApiError, logged, report};
 use crate::web::metrics::count_stages;
 use crate::web::middleware::request_id::RequestId;
 use crate::web::openapi::ErrorBody;
@@ -204,15 +204,6 @@ fn json(body: &impl Serialize) -> String {
 
 fn failure(error: AppError, request_id: &str) -> String {
     let (status, told) = report(&error.into());
-    if status.is_server_error() {
-        let cause = told.cause.as_deref().unwrap_or_default();
-        tracing::error!(
-            event = "request_failed",
-            request_id,
-            code = told.code,
-            cause,
-            "A streamed turn failed"
-        );
-    }
+    logged::log(&told, status, Some(request_id), "A streamed turn");
     told.body(request_id)
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::agent;
-use crate::support::outside::{Outside, chunk, end, events_begin, whole};
+use crate::support::outside::{Outside, Part, chunk, end, events_begin, whole};
+use crate::support::wait_for;
 use crate::support::wire::Wire;
 
 /// The server as a process, with everything it writes to stderr.
@@ -217,6 +218,40 @@ fn a_failure_inside_is_logged_once_with_its_cause_and_the_requests_id() {
     assert_eq!((&failed["level"], &failed["status"]), (&json!("ERROR"), &json!(500)));
     assert!(failed["cause"].as_str().unwrap().contains("no such table"), "{failed}");
     assert!(!log.contains("elephants"));
+}
+
+#[test]
+fn a_bound_that_does_its_work_is_no_error_and_whoever_goes_there_does_not_flood_the_log() {
+    const REFUSED: usize = 200;
+    let outside = Outside::new(vec![events_begin(), Part::UntilGone]);
+    let settings =
+        [("LLM_BASE_URL", outside.url.as_str()), ("MAX_TURNS", "1"), ("RATE_LIMIT_ENABLED", "false")];
+    let program = Program::start_with("json", "info", &settings);
+    let session = || program.post("/session/start", "id-start", &json!({})).1["session_id"].clone();
+    let mut held = Wire::connect(&program.url);
+    let turn = json!({"session_id": session(), "message": SAID}).to_string();
+    held.send(format!(
+        "POST /api/v1/chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{turn}",
+        turn.len()
+    ));
+    wait_for("the one turn runs", || outside.requests("/v1/chat/completions").len() == 1);
+    let turn = json!({"session_id": session(), "message": SAID});
+    let began = std::time::Instant::now();
+    for _ in 0..REFUSED {
+        let (_, answer) = program.post("/chat", "id-refused", &turn);
+        assert_eq!(answer["error"], "server_busy", "{answer}");
+    }
+    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap();
+    drop(held);
+    let log = program.stop();
+    let lines = lines(&log);
+    assert!(lines.iter().all(|line| line["level"] != "ERROR"), "{log}");
+    let told: Vec<_> = lines.iter().filter(|line| line["event"] == "request_refused").collect();
+    assert!((20..=21 + seconds).contains(&told.len()), "{} lines in {seconds} s", told.len());
+    assert_eq!(
+        (&told[0]["level"], &told[0]["status"], &told[0]["code"], &told[0]["span"]["request_id"]),
+        (&json!("WARN"), &json!(503), &json!("server_busy"), &json!("id-refused"))
+    );
 }
 
 #[test]
