@@ -25,7 +25,7 @@ mod outside;
 mod serving;
 mod storage;
 
-pub use outside::Substitutes;
+pub use outside::{Substitutes, is_on_one_thread};
 
 /// Why the server does not start, or did not end well.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,7 @@
 //! A turn over HTTP: whole, or streamed as server-sent events.
 
+use std::time::Duration;
+
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -22,6 +24,10 @@ use crate::web::person::PresentedToken;
 
 /// A reply that comes faster than it can be sent is sent in packets of so many events.
 const EVENTS_PER_PACKET: usize = 32;
+
+/// The head of a streamed reply goes with its first words, unless these take longer: where many turns begin at once, each is
+/// to have asked its model before another one's head is sent.
+const HEAD_WAITS: Duration = Duration::from_millis(50);
 
 /// The body of `POST /chat`.
 #[derive(Deserialize, ToSchema)]
@@ -123,21 +129,26 @@ pub async fn chat(
         voice,
         ..TurnRequest::written(session_id, message)
     };
-    let events = app.into_inner().begin_turn(turn).await?;
+    let mut events = app.into_inner().begin_turn(turn).await?;
     if !streamed {
         let reply = whole(events).await?;
         count_stages(&metrics, &reply.timings);
         return Ok(HttpResponse::Ok().json(reply_body(reply)));
     }
     let id = RequestId::of(&request).map(|id| id.as_str().to_owned()).unwrap_or_default();
-    let body = stream::unfold((events, id, metrics), |(mut events, id, metrics)| async move {
-        let mut frames = frame(events.recv().await?, &id, &metrics);
+    let first = tokio::time::timeout(HEAD_WAITS, events.recv()).await.ok();
+    let body = stream::unfold((first, events, id, metrics), |(first, mut events, id, metrics)| async move {
+        let event = match first {
+            Some(first) => first?,
+            None => events.recv().await?,
+        };
+        let mut frames = frame(event, &id, &metrics);
         // What is there already goes in the same packet.
         for _ in 1..EVENTS_PER_PACKET {
             let Ok(event) = events.try_recv() else { break };
             frames.push_str(&frame(event, &id, &metrics));
         }
-        Some((Ok::<_, std::convert::Infallible>(Bytes::from(frames)), (events, id, metrics)))
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(frames)), (None, events, id, metrics)))
     });
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
