@@ -357,6 +357,33 @@ fn a_switch_hears_the_start_before_the_work_and_the_end_after_it() {
     assert_eq!(switch.heard(), [(asked("/start"), 1), (asked("/1"), 1)]);
 }
 
+#[test]
+fn whoever_watches_a_schedule_hears_of_a_typo_in_its_line() {
+    let house = lived_in();
+    let switch = Switch::answering("200 OK", || 0);
+    let metrics = Metrics::of("backup-db");
+    metrics.run(&house, &[]).expect(0);
+    let first = metrics.last_success();
+    // Before the switch is read and after it, as a word of its own and with an equals sign.
+    metrics.run(&house, &["--ping-url", &switch.address, "--kep", "7"]).expect(2).tells("--kep");
+    assert_eq!(switch.heard(), [(asked("/2"), 0)]);
+    let ping = format!("--ping-url={}", switch.address);
+    metrics.run(&house, &["--keep", "none", &ping]).expect(2).tells("--keep");
+    assert_eq!(switch.heard(), [(asked("/2"), 0)]);
+    assert!(metrics.last_success() == first && metrics.last_run() > first);
+    // Where no job is named, there is no series to write.
+    std::fs::remove_file(&metrics.path).unwrap();
+    let path = metrics.path.to_str().unwrap();
+    house.maint(&["bakcup-db", &ping, "--metrics-file", path]).expect(2).tells("bakcup-db");
+    assert_eq!(switch.heard(), [(asked("/2"), 0)]);
+    assert!(!metrics.path.exists());
+    // A switch that is none keeps nobody from reading the metrics, and help is no failure.
+    metrics.run(&house, &["--ping-url", SECRET]).expect(2).tells("http or https");
+    house.maint(&["backup-db", "--help", &ping]);
+    assert_eq!(switch.heard(), []);
+    assert_eq!(house.backups().len(), 1);
+}
+
 /// Runs `status` with this switch, which fails, and expects a warning for each ping and the secret nowhere.
 fn fails_quietly(house: &House, address: &str) {
     let mut command = house.maint_command(&["status", "--json", "-v", "--ping-url", address]);

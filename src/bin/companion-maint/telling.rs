@@ -31,16 +31,19 @@ pub fn not_begun(job: &'static str, errors: Vec<ItemError>) -> Report<Nothing> {
 }
 
 /// Who is told.
+#[derive(Default)]
 pub struct Telling {
-    ping: Option<PingUrl>,
-    metrics: Option<PathBuf>,
+    /// The dead man's switch.
+    pub ping: Option<PingUrl>,
+    /// The textfile.
+    pub metrics: Option<PathBuf>,
 }
 
 impl Telling {
-    /// Fails when the address to ping is none; the message does not repeat it.
-    pub fn new(common: &Common) -> anyhow::Result<Self> {
-        let ping = common.ping_url.as_deref().map(str::parse).transpose().context("--ping-url")?;
-        Ok(Self { ping, metrics: common.metrics_file.clone() })
+    /// Pings the address that was given from now on. Fails when it is none; the message does not repeat it.
+    pub fn ping_as_asked(&mut self, common: &Common) -> anyhow::Result<()> {
+        self.ping = common.ping_url.as_deref().map(str::parse).transpose().context("--ping-url")?;
+        Ok(())
     }
 
     /// The work begins.
