@@ -281,6 +281,20 @@ fn a_reader_never_sees_half_a_metrics_file() {
 }
 
 #[test]
+fn metrics_never_replace_a_file_of_another_kind() {
+    let house = lived_in();
+    let before = std::fs::read(house.database()).unwrap();
+    let database = house.database();
+    let database = database.to_str().unwrap();
+    for wrong in [&["cleanup-audio"][..], &["cleanup-audio", "--orphan"], &["no-such-job"]] {
+        house.maint(&[wrong, &["--metrics-file", database]].concat()).expect(2);
+    }
+    house.maint(&["status", &format!("--metrics-file={database}")]).expect(2).tells("end with .prom");
+    assert!(std::fs::read(house.database()).unwrap() == before);
+    house.assert_sound();
+}
+
+#[test]
 fn metrics_that_cannot_be_written_make_a_good_run_partial_and_hide_nothing() {
     let house = lived_in();
     let nowhere = ["--metrics-file", "/proc/nowhere/x.prom"];

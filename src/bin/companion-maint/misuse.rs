@@ -38,7 +38,8 @@ pub fn told(error: &clap::Error) -> ExitCode {
     let mut telling = Telling::default();
     if let Some(job) = job_among(&words) {
         report.job = job;
-        telling.metrics = value_of("--metrics-file", &words).map(PathBuf::from);
+        telling.metrics =
+            value_of("--metrics-file", &words).and_then(|path| PathBuf::from(path).try_into().ok());
     }
     telling.ping = value_of("--ping-url", &words).and_then(|url| url.to_str()?.parse().ok());
     telling.turned_away(&report);
