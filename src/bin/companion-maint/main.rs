@@ -99,6 +99,9 @@ fn start(arguments: &Arguments, telling: &Telling) -> anyhow::Result<u8> {
             .context("cannot listen for signals")?;
         signal_hook::flag::register(signal, asked.clone()).context("cannot listen for signals")?;
     }
+    // Where files may not grow (LimitFSIZE, ulimit -f) a write fails, as on a full disk; it does not end the run.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
+        .context("cannot listen for signals")?;
     telling.started();
     let stop = Stop::new(asked, common.max_runtime);
     let progress = Shown::new(std::io::stderr().is_terminal() && !common.quiet);
