@@ -47,6 +47,8 @@ async function attempt(work) {
 
 async function become(instead) {
   const { already } = secret ? await api.redeemLink(secret, instead) : await api.redeemCode($("code").value, instead);
+  // What somebody else has begun is not to be done to this person.
+  if (!already) current.rememberAttempt(null);
   // Not to be found by whoever goes back.
   history.replaceState(null, "", location.pathname);
   if (already) return tell("You are this person here already. Open the link on the other device.");

@@ -270,11 +270,12 @@ struct OptionalBody;
 
 impl Modify for OptionalBody {
     fn modify(&self, document: &mut Document) {
-        let start = document.paths.paths.get_mut("/api/v1/session/start");
-        let Some(RefOr::T(body)) = start.and_then(|item| item.post.as_mut()?.request_body.as_mut()) else {
-            return;
-        };
-        body.required = Some(Required::False);
+        for path in ["/api/v1/session/start", "/api/v1/me/rotate"] {
+            let item = document.paths.paths.get_mut(path);
+            if let Some(RefOr::T(body)) = item.and_then(|item| item.post.as_mut()?.request_body.as_mut()) {
+                body.required = Some(Required::False);
+            }
+        }
     }
 }
 
