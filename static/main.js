@@ -329,7 +329,7 @@ async function recover(session, turn, failure) {
     turn.said.remove();
     write([turn.text, $("message").value].filter(Boolean).join("\n"));
     $("message").focus();
-    return say(failure.message);
+    return say(failure.message.replace(/^message: /, "What you write "));
   }
   const retry = (byHand) => {
     if (byHand) {

@@ -119,6 +119,7 @@ describe("another device", () => {
     await phone.page.goto(link);
     await phone.press("Be the same person here");
     await phone.page.getByText("They have 1 conversation.").waitFor();
+    assert.deepEqual(await phone.page.getByRole("link").allTextContents(), ["Stay who I am"], "one way to stay");
     await phone.page.getByRole("link", { name: "Stay who I am" }).click();
     await isAtHome(phone);
     await phone.log.getByText("This is the phone's.").waitFor();
