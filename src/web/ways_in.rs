@@ -235,14 +235,7 @@ pub async fn leave(
     method(get, head),
     path = "/link",
     operation_id = "link_page",
-    responses(
-        (status = 200, description = "The page", body = String, content_type = "text/html"),
-        (status = 206, description = "The range asked for", body = String, content_type = "text/html"),
-        (status = 304, description = "The client has it"),
-        (status = 406, description = "No coding is acceptable", body = ErrorBody),
-        (status = 412, description = "The condition does not hold", body = ErrorBody),
-        (status = 416, description = "The range lies outside of it", body = ErrorBody),
-    ),
+    responses((status = 200, description = "The page", body = String, content_type = "text/html")),
 )]
 pub async fn page(request: HttpRequest) -> HttpResponse {
     static_files::respond(&request, &LINK_HTML)
