@@ -13,10 +13,11 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::adapters::{memory_room, person_store, session_store, summary_store};
+use crate::app::sessions::ShownTurn;
 use crate::app::{App, AppError, audio};
 use crate::domain::memory::Memory;
 use crate::domain::person::Person;
-use crate::domain::session::{Checkpoint, Session, SessionId};
+use crate::domain::session::{Session, SessionId};
 
 /// What an export holds in memory, in bytes.
 pub const READ_AHEAD: u64 = 1 << 20;
@@ -38,7 +39,7 @@ struct Gone;
 struct Part {
     session: Session,
     summary: Option<String>,
-    turns: Vec<Checkpoint>,
+    turns: Vec<ShownTurn>,
     /// Whether there are turns after these.
     more: bool,
 }
@@ -169,7 +170,8 @@ impl App {
             while more && turns.len() < TURNS_AT_ONCE && bytes < BYTES_AT_ONCE {
                 let some = session_store::checkpoints(db, stored.key, from + turns.len() as u64, STEP)?;
                 more = some.len() as u64 == STEP;
-                bytes += some.iter().map(|turn| turn.said.len() + turn.answered.len()).sum::<usize>();
+                let some = ShownTurn::all(db, stored.person, some)?;
+                bytes += some.iter().map(bytes_of).sum::<usize>();
                 turns.extend(some);
             }
             let summary = summary_store::find(db, stored.key)?.text;
@@ -177,6 +179,11 @@ impl App {
         };
         Ok(self.database.read("export a session", read).await?)
     }
+}
+
+fn bytes_of(turn: &ShownTurn) -> usize {
+    let memories = turn.memories.iter().map(|(_, text)| text.len()).sum::<usize>();
+    turn.checkpoint.said.len() + turn.checkpoint.answered.len() + memories
 }
 
 fn exported_memory(memory: &Memory) -> serde_json::Value {
@@ -194,11 +201,16 @@ fn exported_memory(memory: &Memory) -> serde_json::Value {
     told
 }
 
-fn push_messages(text: &mut String, turn: &Checkpoint) {
+fn push_messages(text: &mut String, shown: &ShownTurn) {
+    let turn = &shown.checkpoint;
     let said = json!({"role": "user", "text": turn.said, "created_at": turn.said_at});
     let mut answered = json!({"role": "assistant", "text": turn.answered, "created_at": turn.answered_at});
     if let Some(id) = turn.audio {
         answered["audio_url"] = json!(audio::url(id));
+    }
+    if !shown.memories.is_empty() {
+        let told = shown.memories.iter().map(|(id, text)| json!({"id": id, "text": text}));
+        answered["memories"] = told.collect();
     }
     // Of an imported turn one side may be missing.
     for message in [said, answered].into_iter().filter(|message| message["text"] != "") {

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
@@ -68,6 +69,9 @@ fn tell(message: &dyn std::fmt::Display, code: u8) -> ExitCode {
 }
 
 fn run(config: &ServerConfig) -> anyhow::Result<()> {
+    // Where files may not grow (LimitFSIZE, ulimit -f) a write fails, as on a full disk; it does not end the server.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
+        .context("cannot listen for SIGXFSZ")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     runtime.block_on(async {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::support::agent;
 use crate::support::outside::{Outside, Part, chunk, end, events_begin, whole};
 use crate::support::program::Program;
+use crate::support::voice::{FORM, PROCESS, form, recording};
 use crate::support::wait_for;
 use crate::support::wire::Wire;
 
@@ -335,4 +336,26 @@ fn what_a_model_says_of_a_turn_and_its_key_reach_no_log() {
     };
     assert!(failed("id-refused").contains("400 (context_length_exceeded)"), "an operator learns why");
     assert!(failed("id-garbage").contains("an event is not as it should be"));
+}
+
+#[test]
+fn an_operator_learns_why_no_recording_is_heard() {
+    let repeats = format!("Invalid model name passed in, and you said {SAID}");
+    let outside =
+        Outside::new(whole(400, &[], &json!({"error": {"message": repeats, "code": "no_such_model"}})));
+    let settings = [("STT_BASE_URL", outside.url.as_str()), ("STT_API_KEY", "sk-very-secret")];
+    let program = Program::start_with("json", "info", &settings);
+    let (_, started) = program.post("/session/start", "id-start", &json!({}));
+    let session = started["session_id"].as_str().unwrap().as_bytes();
+    let sent = form(&[("audio", Some("blob"), &recording("webm")), ("session_id", None, session)]);
+    let request = agent().post(format!("{}{PROCESS}", program.url)).header("content-type", FORM);
+    let answer = request.header("x-request-id", "id-refused").send(&sent[..]).unwrap();
+    assert_eq!(answer.status(), 400);
+    let log = program.stop();
+    for secret in ["elephants", "sk-very-secret"] {
+        assert!(!log.contains(secret), "{secret:?} is in the log:\n{log}");
+    }
+    let lines = lines(&log);
+    let cause = event(&lines, "recording_refused", Some("id-refused"))["cause"].as_str().unwrap().to_owned();
+    assert!(cause.contains("400 (no_such_model)"), "{cause}");
 }

@@ -225,6 +225,7 @@ impl Work {
             said_at: self.said_at,
             answered_at: self.app.clock.now(),
             audio: sounded.whole.as_ref().map(|whole| whole.id),
+            memories: self.remembered.memories.iter().map(|found| found.memory.id).collect(),
         };
         let kept = self.commit(checkpoint, sounded.whole.as_mut()).await?;
         if let Some(files) = files {
