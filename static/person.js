@@ -1,7 +1,7 @@
 // What is kept about a person: how long, a copy of it, who else is them, the way back, and the end of it.
 
 import * as api from "/static/api.js";
-import * as current from "/static/current.js";
+import { attempted, rememberAttempt } from "/static/interruption.js";
 import { anotherDevice } from "/static/mine/another-device.js";
 import { askFirst } from "/static/mine/asking.js";
 import { recoveryCode } from "/static/mine/recovery-code.js";
@@ -75,7 +75,7 @@ export async function open(dialog, { kept, signedIn, onErased, onUnanswered }) {
   askFirst(leaving, leave.querySelector(".question"), () =>
     attempt(async () => {
       await api.leave();
-      current.rememberAttempt(null);
+      rememberAttempt(null);
       if (signedIn) await api.signOut();
       location.assign(signedIn ? "/sign-in" : "/link#left");
     }));
@@ -111,7 +111,7 @@ export async function open(dialog, { kept, signedIn, onErased, onUnanswered }) {
     erase.disabled = true;
     await attempt(async () => {
       const { backups_until } = await api.eraseMe();
-      current.rememberAttempt(null);
+      rememberAttempt(null);
       erased = true;
       done(backups_until);
     });
@@ -121,7 +121,7 @@ export async function open(dialog, { kept, signedIn, onErased, onUnanswered }) {
     hideLink();
     code.hide();
     if (erased) onErased();
-    else if (current.attempted()) onUnanswered();
+    else if (attempted()) onUnanswered();
   };
 
   function done(backupsUntil) {
