@@ -4,7 +4,7 @@
 //! Bounds: 1 MiB is read at a time, and at most six of them wait for the disk; unpacking stops at the size the manifest promises, and at a zstd window of 32 MiB.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
@@ -26,6 +26,10 @@ const LARGEST_WINDOW_LOG: u32 = 25;
 
 /// What every file in the age format begins with.
 const AGE_BEGINS: &[u8] = b"age-encryption.org/";
+/// What every SQLite database begins with.
+const DATABASE_BEGINS: &[u8] = b"SQLite format 3\0";
+/// How much of a packed file is read at a time.
+const READ_AT_ONCE: usize = 1 << 17;
 
 /// Called after every MiB with how many bytes of the database are done; an error stops the work.
 pub type Observe<'a> = &'a mut dyn FnMut(u64) -> io::Result<()>;
@@ -171,7 +175,7 @@ pub fn unpack(
     observe: Observe<'_>,
 ) -> Result<(), UnpackError> {
     let mut hashing =
-        Hashing { inner: BufReader::with_capacity(1 << 17, file), digest: Sha256::new(), bytes: 0 };
+        Hashing { inner: BufReader::with_capacity(READ_AT_ONCE, file), digest: Sha256::new(), bytes: 0 };
     let unpacked = decode(&mut hashing, to, expected, identities, observe);
     if let Err(
         UnpackError::NeedsIdentity | UnpackError::WrongIdentity | UnpackError::Stopped | UnpackError::Disk(_),
@@ -246,7 +250,12 @@ fn decompress(
     observe: Observe<'_>,
 ) -> Result<u64, UnpackError> {
     let broken = |error: io::Error| UnpackError::Broken(error.to_string());
-    let mut decoder = zstd::Decoder::new(from).map_err(broken)?;
+    let mut from = BufReader::with_capacity(READ_AT_ONCE, from);
+    if from.fill_buf().map_err(broken)?.starts_with(DATABASE_BEGINS) {
+        let told = "it is a database as it lies on a disk, and a backup is packed: pack it with `zstd` first";
+        return Err(UnpackError::Broken(told.to_owned()));
+    }
+    let mut decoder = zstd::Decoder::with_buffer(from).map_err(broken)?;
     decoder.window_log_max(LARGEST_WINDOW_LOG).map_err(broken)?;
     // One byte more than promised is enough to know.
     let most = expected.database_bytes.map_or(u64::MAX, |bytes| bytes.saturating_add(1));

@@ -4,7 +4,7 @@
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::adapters::data_dir::DataDir;
@@ -14,6 +14,34 @@ use crate::domain::clock::Timestamp;
 
 /// A temporary file that is older was left by a run that was killed.
 const LEFTOVER_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// Where a textfile goes. Its name is one that the exporter reads, so that a slip never replaces a file of another kind:
+/// the database, say, or the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextfilePath(PathBuf);
+
+/// Why a path is none of a textfile.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must end with .prom, as what the node exporter reads does: a file that is there is replaced")]
+pub struct NotATextfile;
+
+impl TryFrom<PathBuf> for TextfilePath {
+    type Error = NotATextfile;
+
+    fn try_from(path: PathBuf) -> Result<Self, NotATextfile> {
+        if path.extension().is_some_and(|ending| ending == "prom") {
+            Ok(Self(path))
+        } else {
+            Err(NotATextfile)
+        }
+    }
+}
+
+impl AsRef<Path> for TextfilePath {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
 
 /// Replaces the file at `path` by `text`. Everybody may read it: the exporter is another user.
 ///
@@ -59,6 +87,18 @@ pub fn value_of(path: &Path, series: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_textfile_is_one_that_the_exporter_reads() {
+        for good in ["x.prom", "/a/b.c.prom"] {
+            assert_eq!(TextfilePath::try_from(PathBuf::from(good)).unwrap().as_ref(), Path::new(good));
+        }
+        for bad in
+            ["", ".prom", "companion.db", "/etc/companion/companion.env", "/a.prom/b", "x.prom~", "xprom"]
+        {
+            assert_eq!(TextfilePath::try_from(PathBuf::from(bad)), Err(NotATextfile), "{bad}");
+        }
+    }
 
     #[test]
     fn what_was_written_is_read_back_and_leftovers_go() {

@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
 use companion::config::{Flags, LogFormat, ServerConfig};
-use companion::startup::{Application, Substitutes};
+use companion::startup::{self, Application, Substitutes};
 use companion::telemetry::causes::told_once;
 use companion::telemetry::logs;
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,11 +41,15 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(problems) => return tell(&problems, 2),
     };
+    let on_one_thread = startup::is_on_one_thread(&config);
     let format = match config.log.format {
         LogFormat::Console => logs::Format::Console,
         LogFormat::Json => logs::Format::Json,
     };
     logs::init(config.log.level, format);
+    if !on_one_thread {
+        tracing::warn!("EMBEDDING_MODEL_DIR: the model may use more than one thread");
+    }
     if !config.ignored.is_empty() {
         tracing::info!(
             names = config.ignored.join(" "),
@@ -64,6 +69,9 @@ fn tell(message: &dyn std::fmt::Display, code: u8) -> ExitCode {
 }
 
 fn run(config: &ServerConfig) -> anyhow::Result<()> {
+    // Where files may not grow (LimitFSIZE, ulimit -f) a write fails, as on a full disk; it does not end the server.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
+        .context("cannot listen for SIGXFSZ")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     runtime.block_on(async {

@@ -11,6 +11,7 @@ use tracing::level_filters::LevelFilter;
 use crate::domain::backup::KeepRules;
 use crate::domain::retention::RetentionDays;
 
+mod dollars;
 mod embedding;
 mod maint;
 mod outside;

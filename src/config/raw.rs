@@ -1,8 +1,10 @@
 //! What was given: defaults < `.env` file < environment < flags. The only reader of the environment.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::config::dollars::Dollars;
 use crate::config::problems::{Origin, Problems};
 use crate::config::settings;
 
@@ -59,11 +61,14 @@ impl Given {
 
     fn read_file(&mut self, path: &Path, problems: &mut Problems) {
         let shown = path.display().to_string();
-        let pairs = match dotenvy::from_path_iter(path) {
-            Ok(pairs) => pairs,
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
             Err(error) => return problems.add(format!("the file {shown} cannot be read: {error}")),
         };
-        for (place, pair) in pairs.enumerate() {
+        // Some editors put a mark before the first byte.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let mut dollars = Dollars::of(text);
+        for (place, pair) in dotenvy::from_read_iter(text.as_bytes()).enumerate() {
             // The error would quote the line, which may hold a secret.
             let Ok((name, value)) = pair else {
                 return problems.add(format!(
@@ -71,6 +76,7 @@ impl Given {
                     place + 1
                 ));
             };
+            let loses = dollars.next_loses(&name, &value);
             if settings::find(&name).is_none() {
                 match settings::meant(&name) {
                     Some(meant) => {
@@ -78,6 +84,11 @@ impl Given {
                     }
                     None => self.ignored.push(name),
                 }
+            } else if loses {
+                problems.add(format!(
+                    "{name} (in {shown}) has a $ before what is no variable, and would lose both: put the value in \
+                     single quotes to have it as it stands"
+                ));
             } else {
                 self.take(&name, value, Origin::File(shown.clone()));
             }
@@ -108,4 +119,10 @@ fn environment(problems: &mut Problems) -> BTreeMap<String, String> {
         }
     }
     found
+}
+
+/// What is no setting of ours: where programs lie, and what a `.env` file refers to.
+#[expect(clippy::disallowed_methods, reason = "the only reader of the environment")]
+pub(super) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }

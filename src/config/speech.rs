@@ -1,8 +1,11 @@
 //! Who hears and who speaks.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::config::outside::LlmConfig;
+use crate::config::raw;
 use crate::config::read::Reader;
 use crate::domain::address::BaseUrl;
 use crate::domain::secret::ApiKey;
@@ -45,6 +48,22 @@ pub struct CommandLine {
     pub program: String,
     /// The arguments before those that we add.
     pub arguments: Vec<String>,
+}
+
+impl CommandLine {
+    /// Whether there is such a program now, where the system looks for it.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        if self.program.contains('/') {
+            return is_program(Path::new(&self.program));
+        }
+        let places = raw::variable("PATH").unwrap_or_default();
+        std::env::split_paths(&places).any(|place| is_program(&place.join(&self.program)))
+    }
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 /// Who hears.

@@ -2,7 +2,7 @@
 //!
 //! Nothing is written where the backups lie: that may be another machine, which is not to see what is decrypted here.
 //!
-//! An encrypted one without its key is held against its SHA-256: what it was before encryption was checked then. With
+//! One without a readable manifest does not verify: there is nothing to hold it against. An encrypted one without its key is held against its SHA-256: what it was before encryption was checked then. With
 //! `--restore-drill` the newest one that verifies is restored into a directory of its own, opened as the server would,
 //! brought up to date there and read from.
 
@@ -100,9 +100,12 @@ fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Re
     let identities = options.identity.as_deref().map(Identities::read).transpose()?.unwrap_or_default();
     let place = job.dir.backups().to_owned();
     let listing = if place.is_dir() { backup_store::look_through(&place)? } else { Listing::default() };
-    counts.backups = listing.backups.len() as u64;
-    if listing.backups.is_empty() {
+    counts.backups = (listing.backups.len() + listing.without_manifest.len()) as u64;
+    if counts.backups == 0 {
         return Err(MaintError::NoBackup(place));
+    }
+    for name in &listing.without_manifest {
+        bare(job, &place.join(name.to_string()), counts);
     }
     let bench = Bench::set_up(&job.dir)?;
     let (mut newest, mut excuse) = (None, None);
@@ -140,6 +143,19 @@ fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Re
         "Looked through the backups"
     );
     Ok(())
+}
+
+/// A backup without a readable manifest would be found by no restore of `latest`, so it counts as one that does not verify,
+/// unless it has gone since.
+fn bare(job: &mut Job<'_>, path: &Path, counts: &mut Counts) {
+    if !path.exists() || backup_store::at(path).is_some() {
+        counts.backups -= 1;
+        return;
+    }
+    counts.failed += 1;
+    let told = "it has no readable manifest beside it: put its .json back, or move it elsewhere".to_owned();
+    let item = path.file_name().unwrap_or_default().to_string_lossy();
+    job.failed(item.into_owned(), &MaintError::Unpack(UnpackError::Broken(told)));
 }
 
 /// A backup that could not be looked at is not a bad one: what to say of all of them where none verifies.

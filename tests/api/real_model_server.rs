@@ -1,15 +1,19 @@
-//! The companion and a real OpenAI-compatible server: LiteLLM's proxy, which `tests/run` installs in `target/venv-litellm`.
+//! The companion and a real OpenAI-compatible server, by which it thinks, hears and speaks: LiteLLM's proxy, which
+//! `tests/run` installs in `target/venv-litellm`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use companion::config::{LlmConfig, ServerConfig};
+use companion::config::{EmbeddingConfig, Hearing, LlmConfig, ServerConfig, Speaking, SpeechApi};
 use companion::domain::secret::ApiKey;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::meaning::{service, wait_for_vectors};
+use crate::support::outside::{Outside, Seen, sound, whole};
+use crate::support::voice::{coded, recording, recordings, spoken};
 use crate::support::{TestApp, wait_for};
 
 /// It reads a great deal of Python before it listens.
@@ -18,14 +22,18 @@ const STARTS_WITHIN: Duration = Duration::from_secs(240);
 struct LiteLlm {
     child: Child,
     url: String,
+    /// What it asks to hear and to speak: there is no mock for that.
+    behind: Outside,
     _dir: TempDir,
 }
 
 impl LiteLlm {
-    fn start() -> Self {
+    /// Who asks it for vectors is given those of `meanings`.
+    fn start(meanings: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let program = root.join("target/venv-litellm/bin/litellm");
         assert!(program.exists(), "{} is missing: run tests/run, which installs it", program.display());
+        let behind = Outside::new(Vec::new());
         let dir = TempDir::new().unwrap();
         let said = dir.path().join("said");
         let mut command = Command::new(program);
@@ -35,11 +43,13 @@ impl LiteLlm {
         command
             .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
             .env("PYTHONUNBUFFERED", "1")
+            .env("MEANINGS_URL", meanings)
+            .env("BEHIND", &behind.url)
             .env("HOME", dir.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&said).unwrap());
         let mut child = command.spawn().unwrap();
         let url = listens_at(&mut child, &said);
-        Self { child, url, _dir: dir }
+        Self { child, url, behind, _dir: dir }
     }
 
     fn end(&mut self) {
@@ -68,17 +78,22 @@ fn listens_at(child: &mut Child, said: &PathBuf) -> String {
     }
 }
 
+/// The model that answers, and the small one.
+fn models(url: &str, [model, small_model]: [&str; 2], key: &str) -> LlmConfig {
+    LlmConfig {
+        base: url.parse().unwrap(),
+        key: Some(ApiKey::new(key.to_owned())),
+        model: model.to_owned(),
+        small_model: small_model.to_owned(),
+        silence: Duration::from_secs(30),
+    }
+}
+
 /// A companion with this model.
 fn asking(url: &str, model: &str, key: &str) -> TestApp {
-    let (url, model, key) = (url.to_owned(), model.to_owned(), key.to_owned());
+    let llm = models(url, [model, "small"], key);
     TestApp::spawn_with(move |config: &mut ServerConfig| {
-        config.outside.llm = Some(LlmConfig {
-            base: url.parse().unwrap(),
-            key: Some(ApiKey::new(key)),
-            model,
-            small_model: "small".to_owned(),
-            silence: Duration::from_secs(30),
-        });
+        config.outside.llm = Some(llm);
         config.outside.summary.trigger = 4;
         config.outside.summary.keep = 2;
     })
@@ -86,9 +101,73 @@ fn asking(url: &str, model: &str, key: &str) -> TestApp {
 
 const RIGHT: &str = "sk-very-secret";
 
+/// What is learned of what was said is found by its meaning.
+fn remembers(url: &str) {
+    let llm = models(url, ["large", "learns"], RIGHT);
+    let (base, key) = (url.parse().unwrap(), Some(ApiKey::new(RIGHT.to_owned())));
+    let app = TestApp::spawn_with(move |config: &mut ServerConfig| {
+        config.outside.llm = Some(llm);
+        config.embedding = Some(EmbeddingConfig::Api { base, key, model: "meanings".to_owned() });
+    });
+    let talk = app.start_session();
+    app.tell(&talk, "They gave me the keys to my new flat in Porto").expect(200);
+    wait_for_vectors(&app, 1);
+    let found = app.get_as(&talk.token, "/api/v1/memories?q=Which+town+is+it").expect(200).json();
+    assert_eq!(found["memories"][0]["text"], "I live in Porto", "{found}");
+}
+
+/// A companion that hears with this model, and speaks.
+fn hearing_and_speaking(url: &str, ears: &str, key: &str) -> TestApp {
+    let api = |model: &str| SpeechApi {
+        base: url.parse().unwrap(),
+        key: Some(ApiKey::new(key.to_owned())),
+        model: model.to_owned(),
+        voice: "alloy".to_owned(),
+    };
+    TestApp::spawn_with(|config| {
+        config.speech.hearing = Some(Hearing::Api(api(ears)));
+        config.speech.speaking = Some(Speaking::OpenAi(api("voice")));
+    })
+}
+
+/// It takes our forms and words apart with code that is not ours, and asks on with OpenAI's own client.
+fn it_hears_and_speaks(server: &LiteLlm) {
+    let said = coded(&spoken("You said: I feel calm"), &["-b:a", "64k", "-f", "mp3"]);
+    let spoken = said.clone();
+    server.behind.answers(move |seen| {
+        if asks_to_hear(seen) { whole(200, &[], &json!({"text": "I feel calm"})) } else { sound(&spoken) }
+    });
+    let app = hearing_and_speaking(&server.url, "ears", RIGHT);
+    let connected = |service: &str| app.get("/api/v1/health").json()["services"][service] == "connected";
+    wait_for("it is seen", || connected("stt") && connected("tts"));
+    let talk = app.start_session();
+    for (format, bytes) in recordings() {
+        let answer = app.speak_to(&talk, &bytes).expect(200).json();
+        assert_eq!((&answer["transcription"], &answer["degraded"]), (&json!("I feel calm"), &json!([])));
+        let asked = server.behind.requests("/v1/audio/transcriptions").pop().unwrap().body;
+        let has = |part: &[u8]| asked.windows(part.len()).any(|there| there == part);
+        assert!(has(&bytes) && has(format!("filename=\"recording.{format}\"").as_bytes()), "{format}");
+        let asked = server.behind.requests("/v1/audio/speech").pop().unwrap().json();
+        assert_eq!((&asked["input"], &asked["voice"]), (&json!("You said: I feel calm"), &json!("alloy")));
+        let heard = app.get(answer["audio_url"].as_str().unwrap()).expect(200);
+        assert!(heard.header("content-type") == "audio/mpeg" && heard.body == said, "{format}");
+    }
+    // It answers to a wrong key and to a model that it does not know as others do to a bad recording.
+    for (ears, key) in [("no-ears", RIGHT), ("ears", "sk-wrong")] {
+        let app = hearing_and_speaking(&server.url, ears, key);
+        app.speak_to(&app.start_session(), &recording("webm")).refused(400, "validation_error");
+        assert_eq!(app.count("checkpoints"), 0, "{ears} {key}");
+    }
+}
+
+fn asks_to_hear(seen: &Seen) -> bool {
+    seen.head.starts_with("POST /v1/audio/transcriptions ")
+}
+
 #[test]
 fn a_real_server_is_understood_in_all_it_answers() {
-    let mut server = LiteLlm::start();
+    let meanings = service();
+    let mut server = LiteLlm::start(&meanings.url);
     let app = asking(&server.url, "large", RIGHT);
     let llm = |app: &TestApp| app.get("/api/v1/health").expect(200).json()["services"]["llm"].clone();
     wait_for("it is seen", || llm(&app) == "connected");
@@ -107,6 +186,7 @@ fn a_real_server_is_understood_in_all_it_answers() {
         sessions[0]["summary"].clone()
     };
     wait_for("it is summed up", || summary() == "They sleep badly.");
+    remembers(&server.url);
     for (model, key) in [
         ("limited", RIGHT),
         ("broken", RIGHT),
@@ -119,6 +199,7 @@ fn a_real_server_is_understood_in_all_it_answers() {
         app.say(&talk, "hello").refused(503, "service_unavailable");
         assert_eq!(app.count("checkpoints"), 0, "{model} {key}");
     }
+    it_hears_and_speaks(&server);
     server.end();
     app.say(&talk, "are you there?").refused(503, "service_unavailable");
     assert_eq!(llm(&app), "disconnected");

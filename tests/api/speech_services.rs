@@ -7,7 +7,7 @@ use companion::domain::persona::VoiceSettings;
 use companion::domain::secret::ApiKey;
 use serde_json::{Value, json};
 
-use crate::support::outside::{Outside, Part, refusal, whole};
+use crate::support::outside::{Outside, Part, refusal, sound, whole};
 use crate::support::voice::{coded, recording, recordings, seconds, spoken};
 use crate::support::{TestApp, wait_for};
 
@@ -32,13 +32,6 @@ fn hear_there(config: &mut ServerConfig, outside: &Outside) {
 fn speak_there(config: &mut ServerConfig, outside: &Outside) {
     config.speech.speaking = Some(Speaking::OpenAi(api(outside, "tts-1", "alloy")));
     config.outside.breaker.threshold = 3;
-}
-
-/// A whole answer of another kind.
-fn sound(bytes: &[u8]) -> Vec<Part> {
-    let head =
-        format!("HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: {}\r\n\r\n", bytes.len());
-    vec![Part::Send([head.as_bytes(), bytes].concat())]
 }
 
 fn mp3(text: &str) -> Vec<u8> {

@@ -1,11 +1,15 @@
 //! A recording in, a spoken reply out: over HTTP, through real programs.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use companion::config::{Hearing, Speaking};
 use serde_json::{Value, json};
 
-use crate::support::voice::{ESPEAK, PROCESS, Programs, coded, form, recording, recordings, seconds, spoken};
+use crate::support::voice::{
+    ESPEAK, PROCESS, Programs, coded, form, program, recording, recordings, seconds, spoken,
+};
 use crate::support::{TestApp, wait_for};
 
 /// Hears what the test says it is to hear.
@@ -347,3 +351,26 @@ const GRAMMAR: &str = "#JSGF V1.0;\ngrammar talk;\npublic <said> = i had a stran
     | one two three four five | good morning | i feel calm today | what should i do | my boss shouts at me;\n";
 const POCKETSPHINX: &str = "set -e\nffmpeg -nostdin -loglevel error -y -i \"$1\" -ar 16000 -ac 1 \"$HERE/16k.wav\"\n\
     pocketsphinx_continuous -jsgf \"$HERE/words.jsgf\" -infile \"$HERE/16k.wav\" -logfn /dev/null";
+
+#[test]
+fn a_program_that_is_not_there_is_told_before_anybody_needs_it_and_is_used_once_it_is() {
+    let programs = Programs::new();
+    let missing = programs.path("speaks");
+    let app = TestApp::spawn_with(|config| {
+        config.speech.hearing = Some(Hearing::Command(program(Path::new("no-such-program-at-all"))));
+        config.speech.speaking = Some(Speaking::Command(program(&missing)));
+    });
+    let service = |name: &str| app.get("/api/v1/health").expect(200).json()["services"][name].clone();
+    assert_eq!((service("stt"), service("tts")), (json!("disconnected"), json!("disconnected")));
+    let talk = app.start_session();
+    app.speak_to(&talk, &recording("wav")).refused(503, "service_unavailable");
+    let say = || {
+        let body = json!({"session_id": talk.session, "message": "hello", "speak": true});
+        app.chat(&body).expect(200).json()["degraded"].clone()
+    };
+    assert_eq!(say(), json!(["speech"]));
+    programs.script("speaks", ESPEAK);
+    assert_eq!((say(), service("tts")), (json!([]), json!("connected")));
+    std::fs::remove_file(&missing).unwrap();
+    assert_eq!((say(), service("tts")), (json!(["speech"]), json!("disconnected")));
+}

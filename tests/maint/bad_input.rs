@@ -53,6 +53,26 @@ fn all_wrong_settings_are_told_at_once() {
 }
 
 #[test]
+fn a_settings_file_is_read_as_it_was_meant_or_not_at_all() {
+    let house = House::built();
+    let file = house.dir.join("settings.env");
+    let with = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).unwrap();
+        house.maint(&["status", "--env-file", file.to_str().unwrap()])
+    };
+    with(b"\xef\xbb\xbfBACKUP_KEEP=3\r\nSESSION_RETENTION_DAYS=7\r\n").expect(0);
+    with(b"ACCESS_TOKEN='long-enough-and$ecret-too'\n").expect(0);
+    let ran = with(b"ACCESS_TOKEN=long-enough-and$ecret-too\n")
+        .expect(2)
+        .tells("ACCESS_TOKEN")
+        .tells("single quotes");
+    assert!(!ran.stderr.contains("long-enough") && !ran.stderr.contains("ecret-too"), "{}", ran.stderr);
+    with(b"BACKUP_DIR=/b\xfcro\n").expect(2).tells("UTF-8");
+    let dir = house.dir.to_str().unwrap();
+    house.maint(&["status", "--env-file", dir]).expect(2).tells("directory");
+}
+
+#[test]
 fn what_is_never_begun_is_one_document_too() {
     let house = House::built();
     let wrong: [(&[&str], &str, &str); 5] = [

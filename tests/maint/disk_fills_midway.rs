@@ -20,7 +20,7 @@ const RESTORE: [&str; 3] = ["restore-db", "latest", "--yes"];
 /// Runs the maintenance tool with no file of its allowed to grow beyond so many blocks of 512 bytes.
 fn limited(house: &House, blocks: u64, arguments: &[&str]) -> Ran {
     let mut command = house.command("/bin/sh");
-    let script = "trap '' XFSZ; ulimit -f $0; exec \"$@\"";
+    let script = "ulimit -f $0; exec \"$@\"";
     command.args(["-c", script, &blocks.to_string(), env!("CARGO_BIN_EXE_companion-maint")]);
     Ran::from(command.args(arguments).arg("--json").output().unwrap())
 }
@@ -67,6 +67,22 @@ fn a_file_that_may_not_grow_stops_a_backup_and_a_restore_anywhere() {
     limited(&house, whole * 2, &["backup-db"]).expect(0);
     limited(&house, whole * 2, &RESTORE).expect(0);
     assert_eq!(house.content(), before);
+}
+
+#[test]
+fn a_server_whose_files_may_not_grow_fails_a_turn_and_goes_on() {
+    let house = House::new();
+    let server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "hello").0, 200);
+    server.limit_files(Some(PAGE));
+    let (status, told) = server.say(&talk, "this finds no room");
+    assert!((500..600).contains(&status), "{status} {told}");
+    assert_eq!(server.get("/livez").0, 200);
+    server.limit_files(None);
+    crate::support::wait_for("it keeps what is said again", || server.say(&talk, "hello again").0 == 200);
+    server.stop();
+    house.assert_sound();
 }
 
 #[test]

@@ -413,6 +413,19 @@ fn what_is_not_there_is_said_with_what_to_do() {
 }
 
 #[test]
+fn who_brings_a_database_in_place_of_a_backup_is_told_how_to_make_it_one() {
+    let house = house(5);
+    let bare = house.dir.join("yesterday.db");
+    fs::copy(house.database(), &bare).unwrap();
+    let bring = |path: &Path| house.maint(&["restore-db", path.to_str().unwrap(), "--force", "--yes"]);
+    bring(&bare).expect(4).tells("pack it with `zstd`");
+    let status =
+        std::process::Command::new("zstd").args(["--quiet", bare.to_str().unwrap()]).status().unwrap();
+    assert!(status.success());
+    bring(&house.dir.join("yesterday.db.zst")).expect(0);
+}
+
+#[test]
 fn whoever_makes_backups_for_a_pipe_alone_does_not_keep_what_was_set_aside_for_good() {
     let house = house(5);
     house.maint(&["restore-db", "latest", "--yes"]).expect(0);

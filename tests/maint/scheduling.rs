@@ -281,6 +281,20 @@ fn a_reader_never_sees_half_a_metrics_file() {
 }
 
 #[test]
+fn metrics_never_replace_a_file_of_another_kind() {
+    let house = lived_in();
+    let before = std::fs::read(house.database()).unwrap();
+    let database = house.database();
+    let database = database.to_str().unwrap();
+    for wrong in [&["cleanup-audio"][..], &["cleanup-audio", "--orphan"], &["no-such-job"]] {
+        house.maint(&[wrong, &["--metrics-file", database]].concat()).expect(2);
+    }
+    house.maint(&["status", &format!("--metrics-file={database}")]).expect(2).tells("end with .prom");
+    assert!(std::fs::read(house.database()).unwrap() == before);
+    house.assert_sound();
+}
+
+#[test]
 fn metrics_that_cannot_be_written_make_a_good_run_partial_and_hide_nothing() {
     let house = lived_in();
     let nowhere = ["--metrics-file", "/proc/nowhere/x.prom"];
@@ -355,6 +369,33 @@ fn a_switch_hears_the_start_before_the_work_and_the_end_after_it() {
     let lost = House::at(house.dir.join("elsewhere"));
     lost.maint(&["backup-db", "--ping-url", &switch.address]).expect(1);
     assert_eq!(switch.heard(), [(asked("/start"), 1), (asked("/1"), 1)]);
+}
+
+#[test]
+fn whoever_watches_a_schedule_hears_of_a_typo_in_its_line() {
+    let house = lived_in();
+    let switch = Switch::answering("200 OK", || 0);
+    let metrics = Metrics::of("backup-db");
+    metrics.run(&house, &[]).expect(0);
+    let first = metrics.last_success();
+    // Before the switch is read and after it, as a word of its own and with an equals sign.
+    metrics.run(&house, &["--ping-url", &switch.address, "--kep", "7"]).expect(2).tells("--kep");
+    assert_eq!(switch.heard(), [(asked("/2"), 0)]);
+    let ping = format!("--ping-url={}", switch.address);
+    metrics.run(&house, &["--keep", "none", &ping]).expect(2).tells("--keep");
+    assert_eq!(switch.heard(), [(asked("/2"), 0)]);
+    assert!(metrics.last_success() == first && metrics.last_run() > first);
+    // Where no job is named, there is no series to write.
+    std::fs::remove_file(&metrics.path).unwrap();
+    let path = metrics.path.to_str().unwrap();
+    house.maint(&["bakcup-db", &ping, "--metrics-file", path]).expect(2).tells("bakcup-db");
+    assert_eq!(switch.heard(), [(asked("/2"), 0)]);
+    assert!(!metrics.path.exists());
+    // A switch that is none keeps nobody from reading the metrics, and help is no failure.
+    metrics.run(&house, &["--ping-url", SECRET]).expect(2).tells("http or https");
+    house.maint(&["backup-db", "--help", &ping]);
+    assert_eq!(switch.heard(), []);
+    assert_eq!(house.backups().len(), 1);
 }
 
 /// Runs `status` with this switch, which fails, and expects a warning for each ping and the secret nowhere.

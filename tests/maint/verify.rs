@@ -1,5 +1,7 @@
 //! Backups are looked through as if they had to be restored tonight.
 
+use std::path::{Path, PathBuf};
+
 use crate::support::House;
 use crate::support::seed::{self, HOUR};
 
@@ -39,6 +41,25 @@ fn a_damaged_one_is_named_and_the_rest_is_still_checked() {
     for backup in house.backups() {
         std::fs::write(backup, "nothing").unwrap();
     }
+    house.maint(&["verify-backups"]).expect(1).tells("make one now");
+}
+
+#[test]
+fn a_backup_whose_manifest_is_damaged_or_gone_does_not_verify() {
+    let house = house(3);
+    let [one, damaged, gone] = house.backups().try_into().unwrap();
+    let manifest = |backup: &Path| PathBuf::from(backup.to_str().unwrap().replace(".db.zst", ".json"));
+    std::fs::write(manifest(&damaged), "{").unwrap();
+    std::fs::remove_file(manifest(&gone)).unwrap();
+    let report = house.maint(&["verify-backups"]).expect(3).tells("no readable manifest").report;
+    assert_eq!((&report["backups"], &report["failed"]), (&3.into(), &2.into()));
+    assert_eq!(report["verified"].as_array().unwrap().len(), 1);
+    let named = |backup: &Path| {
+        let name = backup.file_name().unwrap().to_str().unwrap();
+        report["errors"].as_array().unwrap().iter().any(|error| error["item"] == name)
+    };
+    assert!(named(&damaged) && named(&gone) && !named(&one));
+    std::fs::remove_file(manifest(&one)).unwrap();
     house.maint(&["verify-backups"]).expect(1).tells("make one now");
 }
 

@@ -5,6 +5,7 @@
 //! repeat what somebody said.
 
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,7 +27,7 @@ use crate::domain::speech::SpeechError;
 const AT_ONCE: usize = 4;
 /// What is read at a time.
 const PIECE: usize = 16 * 1024;
-/// After so many failures in a row health says so.
+/// After so many failures in a row health says so; at once where there is no such program.
 const FAILURES: u32 = 5;
 
 /// A program, and how it has fared.
@@ -65,8 +66,17 @@ impl Drop for Group {
 }
 
 impl Program {
+    /// One that is not there may come yet; until then health says so, and the log.
     pub(super) fn new(line: &CommandLine, longest: Duration) -> Self {
-        let (places, failures) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::default());
+        let failures = if line.is_there() { 0 } else { FAILURES };
+        if failures > 0 {
+            tracing::warn!(
+                event = "program_missing",
+                program = line.program,
+                "There is no such program to hear or speak"
+            );
+        }
+        let (places, failures) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::new(AtomicU32::new(failures)));
         Self { line: Arc::new(line.clone()), longest, places, failures }
     }
 
@@ -93,7 +103,7 @@ impl Program {
         for name in SECRETS {
             command.env_remove(name);
         }
-        let mut child = command.spawn().map_err(|error| self.failed(&error.to_string()))?;
+        let mut child = command.spawn().map_err(|error| self.not_started(&error))?;
         let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
         let (Some(mut stdin), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(self.failed("it cannot be talked to"));
@@ -104,6 +114,14 @@ impl Program {
         });
         let (program, feeding) = (self.clone(), Some(feeding));
         Ok(Running { program, child, group, output, feeding, until, most, read: 0, _place: place })
+    }
+
+    /// What is gone, or may not be run, does not come back by trying five times.
+    fn not_started(&self, error: &std::io::Error) -> SpeechError {
+        if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) {
+            self.failures.fetch_max(FAILURES, Ordering::Relaxed);
+        }
+        self.failed(&error.to_string())
     }
 
     fn failed(&self, why: &str) -> SpeechError {

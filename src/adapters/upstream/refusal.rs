@@ -35,13 +35,15 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// `code` or `type` of the error, if it is a plain name: its message may repeat what a person said.
+/// `code` or `type` of the error, if it is a plain name: its message may repeat what a person said, and a number is the
+/// status once more.
 fn code(body: &Bytes) -> Option<String> {
     let told: serde_json::Value = serde_json::from_slice(body).ok()?;
     let error = told.get("error")?;
     let plain = |text: &&str| {
         let named = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        (1..=MOST_CODE_CHARS).contains(&text.len()) && text.bytes().all(named)
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        (1..=MOST_CODE_CHARS).contains(&text.len()) && text.bytes().all(named) && !is_number
     };
     let named = ["code", "type"].iter().find_map(|key| error.get(key)?.as_str().filter(plain));
     named.map(str::to_owned)
@@ -59,6 +61,10 @@ mod tests {
             Some("invalid_api_key")
         );
         assert_eq!(code(r#"{"error":{"code":400,"type":"not_found"}}"#).as_deref(), Some("not_found"));
+        assert_eq!(
+            code(r#"{"error":{"code":"400","type":"no_db_connection"}}"#).as_deref(),
+            Some("no_db_connection")
+        );
         assert_eq!(code(r#"{"error":{"code":"what a person said"}}"#), None);
         assert_eq!(code(r#"{"error":"secret"}"#), None);
         assert_eq!(code("<html>"), None);

@@ -26,6 +26,14 @@ impl App {
     }
 }
 
+/// One recording that is refused is its sender's affair. All of them are the operator's: a service that does not know the
+/// model answers the same.
+fn note(error: &SpeechError) {
+    if let SpeechError::Unreadable(why) = error {
+        tracing::warn!(event = "recording_refused", cause = %why, "Who hears could make nothing of a recording");
+    }
+}
+
 impl Work {
     /// Makes what is said in the recording the message; false when nothing is said.
     pub(super) async fn hear(
@@ -41,7 +49,7 @@ impl Work {
         let said = if lasts.is_some_and(|lasts| lasts < SHORTEST) {
             String::new()
         } else {
-            app.ears()?.transcribe(recording).await?
+            app.ears()?.transcribe(recording).await.inspect_err(note)?
         };
         timings.stt_ms = millis(self.began);
         if said.is_empty() {

@@ -191,6 +191,10 @@ impl Work {
             drop(speaker.send(rest).await);
         }
         timings.llm_generation_ms = millis(self.began);
+        if text.trim().is_empty() {
+            let why = "there is nothing to read in its answer".to_owned();
+            return Err(ChatError::Unavailable { why, retry_after: None }.into());
+        }
         Ok(text)
     }
 

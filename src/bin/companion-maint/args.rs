@@ -4,7 +4,9 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use companion::adapters::metrics_file::TextfilePath;
 use companion::domain::retention::RetentionDays;
 use companion::domain::span::Span;
 
@@ -51,8 +53,8 @@ pub struct Common {
     pub max_runtime: Option<Span>,
     /// Write how the run went for Prometheus' node exporter, one file per job; one that cannot be written makes exit 0
     /// an exit 3
-    #[arg(long, global = true, value_name = "x.prom")]
-    pub metrics_file: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "x.prom", value_parser = PathBufValueParser::new().try_map(TextfilePath::try_from))]
+    pub metrics_file: Option<TextfilePath>,
     /// GET this address (healthchecks.io): with /start before the work, as it is after exit 0, with the exit code (/75)
     /// after any other; a ping that fails is a warning in the log and nothing more
     #[arg(long, global = true, value_name = "URL")]

@@ -28,6 +28,7 @@ use telling::{Nothing, Telling, not_begun};
 use tracing::level_filters::LevelFilter;
 
 mod args;
+mod misuse;
 mod progress;
 mod render;
 mod telling;
@@ -46,37 +47,24 @@ struct Setting<'a> {
 }
 
 fn main() -> ExitCode {
-    let matches = Arguments::command().try_get_matches().unwrap_or_else(|error| misused(&error));
-    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| misused(&error));
+    let understood = Arguments::command()
+        .try_get_matches()
+        .and_then(|matches| Arguments::from_arg_matches(&matches).map(|arguments| (matches, arguments)));
+    let (matches, arguments) = match understood {
+        Ok(understood) => understood,
+        Err(error) => return misuse::told(&error),
+    };
     // The process ends soon after; the name may as well stay.
     let job: &'static str = matches.subcommand_name().unwrap_or_default().to_owned().leak();
-    let telling = match Telling::new(&arguments.common) {
-        Ok(telling) => telling,
-        Err(error) => {
-            turned_away(&arguments, job, &error);
-            return ExitCode::from(2);
-        }
-    };
-    let code = start(&arguments, &telling).unwrap_or_else(|error| {
+    let mut telling = Telling { ping: None, metrics: arguments.common.metrics_file.clone() };
+    let asked = telling.ping_as_asked(&arguments.common);
+    let code = asked.and_then(|()| start(&arguments, &telling)).unwrap_or_else(|error| {
         logs::init(LevelFilter::WARN, logs::Format::Console);
         telling.turned_away(&turned_away(&arguments, job, &error));
         2
     });
     telling.ended(code);
     ExitCode::from(code)
-}
-
-/// Shows the help that was asked for, or what is wrong with the command line; with `--json` as a document, too.
-fn misused(error: &clap::Error) -> ! {
-    let wants_json = std::env::args_os().any(|argument| argument == "--json");
-    if error.use_stderr() && wants_json {
-        let told = error.to_string();
-        let told = told.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let report = not_begun("", vec![ItemError { item: "command line".to_owned(), error: told }]);
-        // Where it cannot be written, stderr and the exit code have to do.
-        drop(deliver(&serde_json::to_string(&report).unwrap_or_default()));
-    }
-    error.exit()
 }
 
 /// Tells why nothing was begun, and gives the report of that.
@@ -111,6 +99,9 @@ fn start(arguments: &Arguments, telling: &Telling) -> anyhow::Result<u8> {
             .context("cannot listen for signals")?;
         signal_hook::flag::register(signal, asked.clone()).context("cannot listen for signals")?;
     }
+    // Where files may not grow (LimitFSIZE, ulimit -f) a write fails, as on a full disk; it does not end the run.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
+        .context("cannot listen for signals")?;
     telling.started();
     let stop = Stop::new(asked, common.max_runtime);
     let progress = Shown::new(std::io::stderr().is_terminal() && !common.quiet);

@@ -1,8 +1,7 @@
 //! Who else is told how a run went: Prometheus by a textfile, a dead man's switch by a ping.
 
-use std::path::PathBuf;
-
 use anyhow::Context;
+use companion::adapters::metrics_file::TextfilePath;
 use companion::adapters::ping::{PingUrl, Signal};
 use companion::config::MaintConfig;
 use companion::domain::clock::{Clock, SystemClock};
@@ -31,16 +30,19 @@ pub fn not_begun(job: &'static str, errors: Vec<ItemError>) -> Report<Nothing> {
 }
 
 /// Who is told.
+#[derive(Default)]
 pub struct Telling {
-    ping: Option<PingUrl>,
-    metrics: Option<PathBuf>,
+    /// The dead man's switch.
+    pub ping: Option<PingUrl>,
+    /// The textfile.
+    pub metrics: Option<TextfilePath>,
 }
 
 impl Telling {
-    /// Fails when the address to ping is none; the message does not repeat it.
-    pub fn new(common: &Common) -> anyhow::Result<Self> {
-        let ping = common.ping_url.as_deref().map(str::parse).transpose().context("--ping-url")?;
-        Ok(Self { ping, metrics: common.metrics_file.clone() })
+    /// Pings the address that was given from now on. Fails when it is none; the message does not repeat it.
+    pub fn ping_as_asked(&mut self, common: &Common) -> anyhow::Result<()> {
+        self.ping = common.ping_url.as_deref().map(str::parse).transpose().context("--ping-url")?;
+        Ok(())
     }
 
     /// The work begins.
@@ -61,7 +63,7 @@ impl Telling {
     pub fn measured<C: Serialize + Clone>(&self, config: &MaintConfig, report: &Report<C>) -> Report<C> {
         let mut report = report.clone();
         let Some(path) = &self.metrics else { return report };
-        if let Err(error) = metrics::write(path, Some(&config.storage), &report) {
+        if let Err(error) = metrics::write(path.as_ref(), Some(&config.storage), &report) {
             tracing::warn!(error = %error, "The metrics file could not be written");
             report.errors.push(ItemError { item: "--metrics-file".to_owned(), error: error.to_string() });
             if report.exit_code == Outcome::Done.exit_code() {
@@ -74,7 +76,7 @@ impl Telling {
     /// Writes the metrics of a run that did not even begin.
     pub fn turned_away(&self, report: &Report<Nothing>) {
         let Some(path) = &self.metrics else { return };
-        if let Err(error) = metrics::write(path, None, report) {
+        if let Err(error) = metrics::write(path.as_ref(), None, report) {
             tracing::warn!(error = %error, "The metrics file could not be written");
         }
     }

@@ -199,6 +199,13 @@ pub fn whole(status: u16, headers: &[(&str, &str)], body: &Value) -> Vec<Part> {
     vec![Part::Send(format!("{head}\r\n{body}").into_bytes())]
 }
 
+/// A whole answer that is an MP3 file.
+pub fn sound(bytes: &[u8]) -> Vec<Part> {
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: {}\r\n\r\n", bytes.len());
+    vec![Part::Send([head.as_bytes(), bytes].concat())]
+}
+
 /// An error as these services tell it.
 pub fn refusal(status: u16, headers: &[(&str, &str)], code: &str) -> Vec<Part> {
     whole(

@@ -117,6 +117,8 @@ pub fn program(path: &Path) -> CommandLine {
 }
 
 const BOUNDARY: &str = "a-boundary";
+/// The type of a [`form`].
+pub const FORM: &str = "multipart/form-data; boundary=a-boundary";
 
 /// A form with these fields; a field with a file name is a file.
 pub fn form(fields: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
@@ -140,14 +142,12 @@ impl TestApp {
 
     /// The same, sent by the person who holds this token.
     pub fn send_form_as(&self, token: &str, path: &str, fields: &[(&str, Option<&str>, &[u8])]) -> Answer {
-        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
-        let headers = [("content-type", kind.as_str()), ("x-companion-person", token)];
+        let headers = [("content-type", FORM), ("x-companion-person", token)];
         self.ask("POST", path, &headers, &form(fields))
     }
 
     pub fn send_raw_form(&self, path: &str, body: &[u8]) -> Answer {
-        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
-        self.ask("POST", path, &[("content-type", &kind)], body)
+        self.ask("POST", path, &[("content-type", FORM)], body)
     }
 
     /// Says something by a recording.

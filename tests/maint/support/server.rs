@@ -64,6 +64,13 @@ impl Server {
         rustix::process::waitid(rustix::process::WaitId::Pid(pid), ended).unwrap();
     }
 
+    /// From now on its files may hold so many bytes at most.
+    pub fn limit_files(&self, most: Option<u64>) {
+        let limit = rustix::process::Rlimit { current: most, maximum: None };
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::prlimit(Some(pid), rustix::process::Resource::Fsize, limit).unwrap();
+    }
+
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
