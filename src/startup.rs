@@ -25,7 +25,7 @@ mod outside;
 mod serving;
 mod storage;
 
-pub use outside::Substitutes;
+pub use outside::{Substitutes, is_on_one_thread};
 
 /// Why the server does not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +90,7 @@ pub struct Application {
     app: Arc<App>,
     live: serving::Look,
     data_dir: DataDir,
+    keeps_assets: bool,
     database: Database,
     server: Server,
     url: String,
@@ -135,12 +136,15 @@ impl Application {
         };
         let app = Arc::new(App::new(parts, tokio::runtime::Handle::current()));
         let url = format!("http://{}", listener.local_addr()?);
-        let files = (substitutes.assets, storage::earlier_assets(&data_dir));
+        let earlier = storage::earlier_assets(&data_dir);
+        let keeps_assets = earlier.is_some();
+        let files = (substitutes.assets, earlier.unwrap_or_default());
         let (server, live) = serving::serve(app.clone(), files, listener, config)?;
         Ok(Self {
             app,
             live,
             data_dir,
+            keeps_assets,
             database: started.database,
             server,
             url,
@@ -176,8 +180,12 @@ impl Application {
     ) -> Result<(), StartupError> {
         let handle = self.server.handle();
         let mut serving = tokio::spawn(self.server);
-        let data_dir = self.data_dir;
-        let keeping = tokio::task::spawn_blocking(move || storage::keep_assets(&data_dir));
+        let (data_dir, keeps_assets) = (self.data_dir, self.keeps_assets);
+        let keeping = tokio::task::spawn_blocking(move || {
+            if keeps_assets {
+                storage::keep_assets(&data_dir);
+            }
+        });
         let mut served = None;
         let outcome = tokio::select! {
             // In this order: when the preparation fails the database ends with it, and the reason is to be told.

@@ -26,9 +26,10 @@ async function refresh() {
     const [status, memory] = await Promise.all([server.status(spans.querySelector(":checked").value), server.memory()]);
     // Whoever has asked for another span meanwhile wants that.
     if (mine !== asked) return;
-    main.hidden = false;
     panels(status, memory);
-    showTrends(status.trends);
+    await showTrends(status.trends);
+    if (mine !== asked) return;
+    main.hidden = false;
     seen = new Date();
     fresh.textContent = `As of ${time(seen)}`;
     tell("");

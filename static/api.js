@@ -55,8 +55,8 @@ export const me = () => json("/me");
 
 export const eraseMe = () => json("/me", { method: "DELETE" });
 
-/** Replaces this person's token: everywhere else it is worth nothing. */
-export const replaceToken = () => request("/me/rotate", { method: "POST" });
+/** Replaces this person's token: everywhere else it is worth nothing. The same `attempt` gets the same new one. */
+export const replaceToken = (attempt) => request("/me/rotate", sent("POST", { attempt }));
 
 export const makeLink = () => json("/me/link", { method: "POST" });
 

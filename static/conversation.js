@@ -206,9 +206,9 @@ export class Conversation {
     };
   }
 
-  #earlier({ role, text, audio_url: audio }) {
+  #earlier({ role, text, audio_url: audio, memories }) {
     const shown = message(role, text);
-    if (role === "assistant") this.#onAnswer(shown, { text, audio });
+    if (role === "assistant") this.#onAnswer(shown, { text, audio, memories });
     return shown;
   }
 

@@ -22,6 +22,7 @@ function start() {
   $("by-link").hidden = !secret;
   $("by-code").hidden = Boolean(secret);
   somebody.hidden = true;
+  $("on").hidden = false;
   $("on").textContent = told === "left" ? "Begin as somebody new" : "Go to the conversation";
 }
 
@@ -47,6 +48,8 @@ async function attempt(work) {
 
 async function become(instead) {
   const { already } = secret ? await api.redeemLink(secret, instead) : await api.redeemCode($("code").value, instead);
+  // What somebody else has begun is not to be done to this person.
+  if (!already) current.rememberAttempt(null);
   // Not to be found by whoever goes back.
   history.replaceState(null, "", location.pathname);
   if (already) return tell("You are this person here already. Open the link on the other device.");
@@ -67,6 +70,7 @@ async function openLatest() {
 
 function tell(text) {
   for (const part of [$("by-link"), $("by-code"), somebody]) part.hidden = true;
+  $("on").hidden = false;
   outcome.textContent = text;
   outcome.focus();
 }
@@ -81,6 +85,8 @@ function ask({ conversations, memories }) {
   $("by-link").hidden = true;
   $("by-code").hidden = true;
   somebody.hidden = false;
+  // The question has its own way to stay.
+  $("on").hidden = true;
   somebody.querySelector(".left").textContent =
     `They have ${held}. That is not brought along: it stays theirs until it expires, and nobody gets to it without a recovery code of theirs or another browser that is them.`;
   somebody.querySelector("h2").focus();

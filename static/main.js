@@ -2,12 +2,12 @@
 
 import * as api from "/static/api.js";
 import { Conversation, button, element } from "/static/conversation.js";
+import { attempted, remember, remembered } from "/static/current.js";
 import { Draft, Reach } from "/static/interruption.js";
 import { Voice } from "/static/voice.js";
 import { retention } from "/static/words.js";
 
 const $ = (id) => document.getElementById(id);
-const KEPT = "companion.session";
 const PAGE = 50;
 // A turn that breaks off so often is not taken up again by itself.
 const MOST_TRIES = 5;
@@ -46,23 +46,6 @@ let serverSpeaks = true;
 let shown = null;
 let kept = null;
 
-// Only the conversation's id is left in the browser, and in this tab what has not arrived yet. Storage may be forbidden; then a
-// reload begins a new conversation and the old one is in the list.
-function remember(id) {
-  try {
-    if (id) localStorage.setItem(KEPT, id);
-    else localStorage.removeItem(KEPT);
-  } catch {}
-}
-
-function remembered() {
-  try {
-    return localStorage.getItem(KEPT);
-  } catch {
-    return null;
-  }
-}
-
 function say(text = "", ...more) {
   $("notice").replaceChildren(text, ...more);
 }
@@ -96,14 +79,31 @@ function showReach(isLost) {
   $("adrift").hidden = !isLost;
   if (isLost) return;
   showMode();
-  if (shown) return announce();
-  return attempt(begin);
+  return attempt(shown ? goOnHere : begin);
 }
 
 // Which conversation is shown
 
+/** Who replaces their token and was not answered is told first who they are: otherwise somebody new would take their place. */
+async function settle() {
+  if (!attempted()) return;
+  const replacing = await loaded(import("/static/mine/replacing.js"));
+  await replacing.settle();
+}
+
+async function goOnHere() {
+  await settle();
+  await announce();
+}
+
+async function startSession(isRemembered) {
+  await settle();
+  return api.startSession(isRemembered);
+}
+
 /** Goes on with the conversation this browser had last, or begins one. */
 async function begin() {
+  await settle();
   const id = remembered();
   if (id) {
     try {
@@ -152,7 +152,7 @@ async function goOn(session, messages) {
 
 async function startAnew(note) {
   remember(null);
-  const started = await api.startSession();
+  const started = await startSession();
   show({ id: started.session_id, checkpoints: 0, remembered: true });
   if (note) conversation.note(note);
   conversation.say("assistant", started.message);
@@ -163,7 +163,7 @@ async function startAnew(note) {
 async function chooseRemembering() {
   const unused = shown;
   const wanted = unused.remembered === false;
-  const started = await api.startSession(wanted);
+  const started = await startSession(wanted);
   if (unused !== shown) return;
   show({ id: started.session_id, checkpoints: 0, remembered: wanted });
   conversation.say("assistant", started.message);
@@ -329,7 +329,7 @@ async function recover(session, turn, failure) {
     turn.said.remove();
     write([turn.text, $("message").value].filter(Boolean).join("\n"));
     $("message").focus();
-    return say(failure.message);
+    return say(failure.message.replace(/^message: /, "What you write "));
   }
   const retry = (byHand) => {
     if (byHand) {
@@ -444,6 +444,7 @@ function hostOfPerson() {
       kept = null;
       attempt(startAnew);
     },
+    onUnanswered: () => attempt(settle),
   };
 }
 

@@ -1,9 +1,11 @@
 // What is kept about a person: how long, a copy of it, who else is them, the way back, and the end of it.
 
 import * as api from "/static/api.js";
+import * as current from "/static/current.js";
 import { anotherDevice } from "/static/mine/another-device.js";
 import { askFirst } from "/static/mine/asking.js";
 import { recoveryCode } from "/static/mine/recovery-code.js";
+import { replaceToken } from "/static/mine/replacing.js";
 import { day } from "/static/words.js";
 
 const others = (browsers) => {
@@ -19,8 +21,11 @@ function lost({ browsers, recovery_code: code }, signedIn) {
   return `${again}You have no recovery code, and no other browser is you: without one all you have said here is out of your reach, and goes when it expires.`;
 }
 
-/** Opens the dialog. `onErased` is called when it closes after everything was erased. */
-export async function open(dialog, { kept, signedIn, onErased }) {
+/**
+ * Opens the dialog. `onErased` is called when it closes after everything was erased, `onUnanswered` when it does and nobody knows
+ * whether the token was replaced.
+ */
+export async function open(dialog, { kept, signedIn, onErased, onUnanswered }) {
   const outcome = dialog.querySelector(".outcome");
   const part = (name) => dialog.querySelector(`.${name}`);
   let erased = false;
@@ -57,7 +62,7 @@ export async function open(dialog, { kept, signedIn, onErased }) {
 
   const replaced = askFirst(part("alone").querySelector(".start"), part("alone").querySelector(".question"), () =>
     attempt(async () => {
-      await api.replaceToken();
+      await replaceToken();
       hideLink();
       code.hide();
       replaced(true);
@@ -70,6 +75,7 @@ export async function open(dialog, { kept, signedIn, onErased }) {
   askFirst(leaving, leave.querySelector(".question"), () =>
     attempt(async () => {
       await api.leave();
+      current.rememberAttempt(null);
       if (signedIn) await api.signOut();
       location.assign(signedIn ? "/sign-in" : "/link#left");
     }));
@@ -105,6 +111,7 @@ export async function open(dialog, { kept, signedIn, onErased }) {
     erase.disabled = true;
     await attempt(async () => {
       const { backups_until } = await api.eraseMe();
+      current.rememberAttempt(null);
       erased = true;
       done(backups_until);
     });
@@ -114,6 +121,7 @@ export async function open(dialog, { kept, signedIn, onErased }) {
     hideLink();
     code.hide();
     if (erased) onErased();
+    else if (current.attempted()) onUnanswered();
   };
 
   function done(backupsUntil) {

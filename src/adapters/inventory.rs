@@ -35,8 +35,8 @@ pub struct DiskUse {
     pub backups: u64,
     /// Databases that restores have set aside.
     pub set_aside_bytes: u64,
-    /// The web client's files of the last releases.
-    pub asset_bytes: u64,
+    /// The web client's files of the last releases; `null` where they may not be looked at.
+    pub asset_bytes: Option<u64>,
     /// Kept back for cleanup on a full disk.
     pub reserve_bytes: u64,
     /// Free where the database lies.
@@ -163,7 +163,7 @@ impl Inventory {
             backup_bytes: backups.iter().map(|backup| backup.manifest.bytes).sum(),
             backups: backups.len() as u64,
             set_aside_bytes: set_aside::bytes(dir)?,
-            asset_bytes: release_assets::bytes(dir)?,
+            asset_bytes: release_assets::bytes(dir).ok(),
             reserve_bytes: disk::allocated_bytes(&dir.reserve()),
             free_bytes: disk::free_bytes(dir.root())?,
             backups_free_bytes: disk::free_bytes_apart(dir.backups(), dir.database())?,

@@ -249,6 +249,25 @@ pub fn like(
     Ok((same, about))
 }
 
+/// What those of these memories say that the person has, in the order of the ids.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn texts(
+    connection: &Connection,
+    person: i64,
+    memories: &[MemoryId],
+) -> rusqlite::Result<Vec<(MemoryId, String)>> {
+    let mut text =
+        connection.prepare_cached("SELECT text FROM memories WHERE public_id = ?1 AND person_id = ?2")?;
+    let mut told = Vec::new();
+    for memory in memories {
+        let found = text.query_row(params![memory.as_bytes(), person], |row| row.get(0)).optional()?;
+        told.extend(found.map(|text| (*memory, text)));
+    }
+    Ok(told)
+}
+
 /// Counts that memories of a person have helped with a reply.
 ///
 /// # Errors

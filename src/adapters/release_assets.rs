@@ -145,13 +145,12 @@ pub fn temporary(dir: &DataDir) -> Result<Vec<PathBuf>, DiskError> {
     Ok(all.filter(|path| name_of(path).starts_with(TEMPORARY_PREFIX)).collect())
 }
 
-/// The directory of each release, and the place itself; also when there is none.
+/// The directory of each release.
 ///
 /// # Errors
 /// When what is there cannot be listed.
 pub fn all_directories(dir: &DataDir) -> Result<Vec<PathBuf>, DiskError> {
-    let releases = releases(dir)?.into_iter().map(|release| release.path);
-    Ok(std::iter::once(place(dir)).chain(releases).collect())
+    Ok(releases(dir)?.into_iter().map(|release| release.path).collect())
 }
 
 /// Every file of the releases.

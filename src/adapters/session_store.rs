@@ -58,7 +58,7 @@ pub enum Committed {
 
 const SESSION: &str =
     "id, person_id, public_id, title, created_at, last_active_at, pinned, remembered, checkpoints";
-const CHECKPOINT: &str = "c.public_id, c.said, c.answered, c.said_at, c.answered_at, a.public_id";
+const CHECKPOINT: &str = "c.public_id, c.said, c.answered, c.said_at, c.answered_at, a.public_id, c.memories";
 
 /// Of a person: conversations in which something was said, and memories.
 ///
@@ -101,6 +101,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
 
 fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
     let audio: Option<[u8; 16]> = row.get(5)?;
+    let memories: Option<Vec<u8>> = row.get(6)?;
     Ok(Checkpoint {
         id: public_id(row, 0)?,
         said: row.get(1)?,
@@ -108,6 +109,11 @@ fn checkpoint(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
         said_at: timestamp(row, 3)?,
         answered_at: timestamp(row, 4)?,
         audio: audio.map(PublicId::from_bytes),
+        memories: memories
+            .iter()
+            .flat_map(|ids| ids.as_chunks().0)
+            .map(|id| PublicId::from_bytes(*id))
+            .collect(),
     })
 }
 
@@ -230,8 +236,8 @@ pub fn commit_turn(
         .execute(params![key, checkpoint.answered_at.as_millis(), title])?;
     connection
         .prepare_cached(
-            "INSERT INTO checkpoints (session_id, public_id, turn_id, said, answered, said_at, answered_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO checkpoints (session_id, public_id, turn_id, said, answered, said_at, answered_at, memories)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, nullif(?8, x''))",
         )?
         .execute(params![
             key,
@@ -241,6 +247,7 @@ pub fn commit_turn(
             checkpoint.answered,
             checkpoint.said_at.as_millis(),
             checkpoint.answered_at.as_millis(),
+            checkpoint.memories.iter().flat_map(PublicId::as_bytes).copied().collect::<Vec<u8>>(),
         ])?;
     add_to_totals(connection, 0, 1)?;
     Ok(Committed::New(session.checkpoints + 1))

@@ -13,10 +13,11 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::adapters::{memory_room, person_store, session_store, summary_store};
+use crate::app::sessions::ShownTurn;
 use crate::app::{App, AppError, audio};
 use crate::domain::memory::Memory;
 use crate::domain::person::Person;
-use crate::domain::session::{Checkpoint, Session, SessionId};
+use crate::domain::session::{Session, SessionId};
 
 const WAITING_PIECES: usize = 4;
 const TURNS_AT_ONCE: u64 = 100;
@@ -109,7 +110,7 @@ impl App {
     async fn write_session(
         &self,
         (session, summary): (&Session, Option<String>),
-        mut turns: Vec<Checkpoint>,
+        mut turns: Vec<ShownTurn>,
         comma: &str,
         pieces: &Pieces,
     ) -> Result<Result<(), Gone>, AppError> {
@@ -150,12 +151,12 @@ impl App {
         &self,
         id: SessionId,
         from: u64,
-    ) -> Result<Option<(Session, Option<String>, Vec<Checkpoint>)>, AppError> {
+    ) -> Result<Option<(Session, Option<String>, Vec<ShownTurn>)>, AppError> {
         let read = move |db: &Connection| {
             let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
             let turns = session_store::checkpoints(db, stored.key, from, TURNS_AT_ONCE)?;
             let summary = summary_store::find(db, stored.key)?.text;
-            Ok(Some((stored.session, summary, turns)))
+            Ok(Some((stored.session, summary, ShownTurn::all(db, stored.person, turns)?)))
         };
         Ok(self.database.read("export a session", read).await?)
     }
@@ -176,11 +177,16 @@ fn exported_memory(memory: &Memory) -> serde_json::Value {
     told
 }
 
-fn push_messages(text: &mut String, turn: &Checkpoint) {
+fn push_messages(text: &mut String, shown: &ShownTurn) {
+    let turn = &shown.checkpoint;
     let said = json!({"role": "user", "text": turn.said, "created_at": turn.said_at});
     let mut answered = json!({"role": "assistant", "text": turn.answered, "created_at": turn.answered_at});
     if let Some(id) = turn.audio {
         answered["audio_url"] = json!(audio::url(id));
+    }
+    if !shown.memories.is_empty() {
+        let told = shown.memories.iter().map(|(id, text)| json!({"id": id, "text": text}));
+        answered["memories"] = told.collect();
     }
     // Of an imported turn one side may be missing.
     for message in [said, answered].into_iter().filter(|message| message["text"] != "") {

@@ -182,7 +182,15 @@ mod tests {
     fn turn(bytes: usize) -> Checkpoint {
         let at = Timestamp::from_millis(0);
         let (said, answered) = ("x".repeat(bytes), "well".to_owned());
-        Checkpoint { id: CheckpointId::random(), said, answered, said_at: at, answered_at: at, audio: None }
+        Checkpoint {
+            id: CheckpointId::random(),
+            said,
+            answered,
+            said_at: at,
+            answered_at: at,
+            audio: None,
+            memories: Vec::new(),
+        }
     }
 
     /// A conversation in which so many bytes were said.

@@ -1,7 +1,9 @@
 //! The turns that run now: how many may, in which order, which turn ids they carry, and the wait for their end.
 
 use std::collections::HashMap;
+use std::future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
@@ -174,6 +176,14 @@ impl Turns {
     /// Runs what is told to whoever asked for it and has to end before the server does, with the request's id on its log lines.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn(work.in_current_span());
+    }
+
+    /// The same; when this returns, what the work waits for first is asked for: before anything else is done on this thread.
+    pub(crate) async fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut work = Box::pin(self.tracker.track_future(work.in_current_span()));
+        if future::poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await.is_pending() {
+            drop(tokio::spawn(work));
+        }
     }
 
     /// The same for what goes on without whoever asked for it.

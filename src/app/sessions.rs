@@ -8,6 +8,7 @@ use crate::adapters::session_store::{self, Deleted, StoredSession};
 use crate::adapters::{memory_store, person_store, reserve};
 use crate::app::{App, AppError, learning, persons};
 use crate::domain::clock::Timestamp;
+use crate::domain::memory::MemoryId;
 use crate::domain::person::{Person, PersonToken};
 use crate::domain::session::{Checkpoint, PublicId, Session, SessionId};
 
@@ -24,6 +25,25 @@ pub struct Started {
     pub new_token: Option<PersonToken>,
     /// True when a known person was not seen within the last hour.
     pub first_for_a_while: bool,
+}
+
+/// A turn as its person sees it.
+pub struct ShownTurn {
+    /// What was kept.
+    pub checkpoint: Checkpoint,
+    /// The memories its answer was given that are still there, and what they say now.
+    pub memories: Vec<(MemoryId, String)>,
+}
+
+impl ShownTurn {
+    /// The turns of a person.
+    pub(super) fn all(db: &Connection, person: i64, turns: Vec<Checkpoint>) -> rusqlite::Result<Vec<Self>> {
+        let shown = |checkpoint: Checkpoint| {
+            let memories = memory_store::texts(db, person, &checkpoint.memories)?;
+            Ok(Self { checkpoint, memories })
+        };
+        turns.into_iter().map(shown).collect()
+    }
 }
 
 /// What a person changes about a session; `None` leaves a thing as it is.
@@ -128,13 +148,13 @@ impl App {
         id: SessionId,
         before: Option<u64>,
         limit: u64,
-    ) -> Result<(Session, Vec<Checkpoint>, u64), AppError> {
+    ) -> Result<(Session, Vec<ShownTurn>, u64), AppError> {
         let read = move |db: &Connection| {
             let Some(stored) = owned(db, person, id)? else { return Ok(None) };
             let until = before.map_or(stored.session.checkpoints, |n| n.min(stored.session.checkpoints));
             let from = until.saturating_sub(limit);
             let turns = session_store::checkpoints(db, stored.key, from, until - from)?;
-            Ok(Some((stored.session, turns, from)))
+            Ok(Some((stored.session, ShownTurn::all(db, person.key, turns)?, from)))
         };
         self.database.read("read a session", read).await?.ok_or(AppError::SessionNotFound)
     }

@@ -175,12 +175,13 @@ impl App {
             written: Arc::default(),
             spoken: Arc::default(),
         };
-        self.turns.spawn(async move {
+        let run = async move {
             // Let go from the last to the first: the next turn of the session is to find a place.
             let _head = head;
             let _place = place;
             work.run(running).await;
-        });
+        };
+        self.turns.begin(run).await;
         Ok(())
     }
 

@@ -70,17 +70,23 @@ pub enum WayInError {
 
 impl App {
     /// Replaces a person's token: the one returned is the only one from then on, and no link or recovery code leads to them.
+    /// Whoever names the `attempt`, a secret of theirs, may ask again with the old token: an answer that is lost on its way
+    /// must not lock anybody out.
     ///
     /// # Errors
     /// [`AppError::Unauthorized`] when nobody holds the old one (any more).
-    pub async fn rotate(&self, token: PersonToken) -> Result<PersonToken, AppError> {
-        let fresh = Self::new_token()?;
+    pub async fn rotate(&self, token: PersonToken, attempt: Option<Token>) -> Result<PersonToken, AppError> {
+        let fresh = attempt.map_or_else(Self::new_token, |attempt| Ok(token.replaced_in(&attempt)))?;
         let given = fresh.clone();
-        self.as_holder("replace a token", token, move |db, person| {
-            ways_in_store::replace_all(db, person.key, &fresh)
-        })
-        .await?;
-        tracing::info!(event = "token_replaced", "A person has replaced their token");
+        let replace = move |db: &Connection| match person_store::find(db, &token)? {
+            Some(person) => ways_in_store::replace_all(db, person.key, &fresh).map(|()| Some(true)),
+            None => person_store::find(db, &fresh).map(|holder| holder.map(|_| false)),
+        };
+        let replaced =
+            self.database.write("replace a token", replace).await?.ok_or(AppError::Unauthorized)?;
+        if replaced {
+            tracing::info!(event = "token_replaced", "A person has replaced their token");
+        }
         Ok(given)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use companion::config::{Flags, LogFormat, ServerConfig};
-use companion::startup::{Application, Substitutes};
+use companion::startup::{self, Application, Substitutes};
 use companion::telemetry::causes::told_once;
 use companion::telemetry::logs;
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,11 +41,15 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(problems) => return tell(&problems, 2),
     };
+    let on_one_thread = startup::is_on_one_thread(&config);
     let format = match config.log.format {
         LogFormat::Console => logs::Format::Console,
         LogFormat::Json => logs::Format::Json,
     };
     logs::init(config.log.level, format);
+    if !on_one_thread {
+        tracing::warn!("EMBEDDING_MODEL_DIR: the model may use more than one thread");
+    }
     if !config.ignored.is_empty() {
         tracing::info!(
             names = config.ignored.join(" "),

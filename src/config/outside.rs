@@ -62,12 +62,6 @@ pub struct SummaryConfig {
 }
 
 impl OutsideConfig {
-    /// Connections that may be open to all services together.
-    #[must_use]
-    pub fn connections(&self) -> usize {
-        if self.llm.is_some() { self.most_connections } else { 0 }
-    }
-
     /// What is used at the operator's cost, by what it is paid with.
     #[must_use]
     pub fn paid(&self) -> Vec<&'static str> {

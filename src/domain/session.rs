@@ -143,6 +143,8 @@ pub struct Checkpoint {
     pub answered_at: Timestamp,
     /// The spoken answer, while it is kept.
     pub audio: Option<crate::domain::audio::AudioId>,
+    /// What of the person's memories the answer was given, best first; some may be forgotten since.
+    pub memories: Vec<crate::domain::memory::MemoryId>,
 }
 
 /// The longest title made from a message, in characters.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::{Digest, Sha256};
+
 /// 256 random bits, shown as 64 hexadecimal digits.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token([u8; 32]);
@@ -18,6 +20,15 @@ impl Token {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// The token that takes this one's place in one `attempt` to replace it: the same one however often it is asked for. Nobody
+    /// gets to it who knows one of the two alone.
+    #[must_use]
+    pub fn replaced_in(&self, attempt: &Self) -> Self {
+        let digest =
+            Sha256::new().chain_update("replaced token").chain_update(self.0).chain_update(attempt.0);
+        Self(digest.finalize().into())
     }
 
     /// The token as it is handed out; the only way to see it.
@@ -65,5 +76,14 @@ mod tests {
         assert!(!format!("{token:?}").contains("ab"));
         assert_eq!("zz".repeat(32).parse::<Token>(), Err(NotAToken));
         assert_eq!("+1".repeat(32).parse::<Token>(), Err(NotAToken));
+    }
+
+    #[test]
+    fn what_replaces_a_token_hangs_on_it_and_on_the_attempt() {
+        let [one, other, third] = [1, 2, 3].map(|byte| Token::from_bytes([byte; 32]));
+        assert_eq!(one.replaced_in(&other), one.replaced_in(&other));
+        assert_ne!(one.replaced_in(&other), one.replaced_in(&third));
+        assert_ne!(one.replaced_in(&other), third.replaced_in(&other));
+        assert_ne!(one.replaced_in(&other), other.replaced_in(&one));
     }
 }

@@ -8,7 +8,7 @@ use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use crate::adapters::embedding::EmbeddingService;
 #[cfg(feature = "local-embeddings")]
-use crate::adapters::embedding::LocalModel;
+use crate::adapters::embedding::{LocalModel, keep_to_one_thread};
 use crate::adapters::llm::LanguageModel;
 use crate::adapters::offline::OfflineCompanion;
 use crate::adapters::qdrant::Qdrant;
@@ -132,6 +132,21 @@ fn local(directory: &Path) -> Result<Arc<dyn Embedder>, StartupError> {
 #[cfg(not(feature = "local-embeddings"))]
 fn local(_: &Path) -> Result<Arc<dyn Embedder>, StartupError> {
     Err(StartupError::NoLocalModels)
+}
+
+/// To be asked before there is a second thread: whether the arithmetic of a model in this process, if there is to be one, will
+/// stay on one thread.
+#[must_use]
+#[cfg(feature = "local-embeddings")]
+pub fn is_on_one_thread(config: &ServerConfig) -> bool {
+    !matches!(config.embedding, Some(EmbeddingConfig::Directory(_))) || keep_to_one_thread()
+}
+
+/// There is no model in a process of this build.
+#[must_use]
+#[cfg(not(feature = "local-embeddings"))]
+pub const fn is_on_one_thread(_: &ServerConfig) -> bool {
+    true
 }
 
 fn hears(config: &OutsideConfig, speech: &SpeechConfig) -> Option<Setup> {

@@ -44,15 +44,16 @@ pub(super) type Look = Box<dyn Fn() -> Live + Send + Sync>;
 /// A body may be as slow as it likes for so long.
 const BODY_GRACE: Duration = Duration::from_secs(10);
 
-/// What is set about connections.
+/// What is set about connections; `outside` are those to services outside.
 fn serving(
     config: &ServerConfig,
-    workers: usize,
+    outside: usize,
     proxies: Arc<TrustedProxies>,
     metrics: Arc<Metrics>,
 ) -> Result<Serving, StartupError> {
     let limits = &config.limits;
-    let max_connections = open_files::for_connections(limits.max_connections, config.outside.connections())?;
+    let max_connections = open_files::for_connections(limits.max_connections, outside)?;
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let pace =
         ConnectionPace { header: limits.header, idle: limits.idle, unread_answer: limits.unread_answer };
     let connections = Arc::new(Connections::new(max_connections, proxies, metrics));
@@ -66,14 +67,14 @@ pub(super) fn serve(
     listener: TcpListener,
     config: &ServerConfig,
 ) -> Result<(Server, Look), StartupError> {
-    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let outside = app.upstreams().iter().map(|upstream| upstream.most_connections).sum();
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), app.now().as_millis())?;
     let metrics = web::Data::new(metrics);
     let shared = web::Data::from(app);
     let earlier = web::Data::new(earlier);
     let docs = ShowDocs(config.api_docs);
     let proxies = Arc::new(TrustedProxies::new(config.trusted_proxies.clone()));
-    let serving = serving(config, workers, proxies.clone(), metrics.clone().into_inner())?;
+    let serving = serving(config, outside, proxies.clone(), metrics.clone().into_inner())?;
     let proxies = web::Data::from(proxies);
     let rates = config.limits.turns_per_minute.map(|most| web::Data::new(RateLimits::new(most)));
     let limits = &config.limits;

@@ -52,23 +52,27 @@ pub(super) fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
     {
         remove_leftovers(dir.backups())?;
     }
-    // Before this start writes its own: a server that never lived long enough would leave more each time.
-    if let Err(error) = release_assets::remove_interrupted(dir) {
-        tracing::warn!(error = %error, "What an interrupted start had left of the page's files could not be removed");
-    }
     if let Err(error) = reserve::restore(dir) {
         tracing::warn!(error = %error, "There is no room for the reserve; cleanup may not work on a full disk");
     }
     Ok(())
 }
 
-/// What a page that was cached before an upgrade may still ask for.
-pub(super) fn earlier_assets(dir: &DataDir) -> EarlierAssets {
-    let found = release_assets::earlier(dir, assets::RELEASE).unwrap_or_else(|error| {
-        tracing::warn!(event = "server_assets_not_found", error = %error, "The pages of earlier releases will miss their files");
-        Vec::new()
+/// What a page that was cached before an upgrade may still ask for; `None`, which is told, when it cannot be looked for.
+pub(super) fn earlier_assets(dir: &DataDir) -> Option<EarlierAssets> {
+    let found = release_assets::earlier(dir, assets::RELEASE).inspect_err(|error| {
+        tracing::warn!(
+            event = "server_assets_not_found",
+            error = %error,
+            "The pages of earlier releases will miss their files, and so will this one's after an upgrade"
+        );
     });
-    EarlierAssets::new(found)
+    let found = EarlierAssets::new(found.ok()?);
+    // Before this start writes its own: a server that never lived long enough would leave more each time.
+    if let Err(error) = release_assets::remove_interrupted(dir) {
+        tracing::warn!(error = %error, "What an interrupted start had left of the page's files could not be removed");
+    }
+    Some(found)
 }
 
 /// Leaves this release's files for those after it. That it cannot is no reason not to serve.

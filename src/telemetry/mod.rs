@@ -4,4 +4,5 @@ pub mod causes;
 pub mod exposition;
 pub mod logs;
 pub mod metrics;
+pub mod sparing;
 pub mod tally;

@@ -100,12 +100,7 @@ pub fn bearer(request: &HttpRequest) -> Option<&str> {
     operation_id = "sign_in_page",
     responses(
         (status = 200, description = "The page", body = String, content_type = "text/html"),
-        (status = 206, description = "The range asked for", body = String, content_type = "text/html"),
-        (status = 304, description = "The client has it"),
         (status = 404, description = "There is no `ACCESS_TOKEN`: everyone is let in", body = ErrorBody),
-        (status = 406, description = "No coding is acceptable", body = ErrorBody),
-        (status = 412, description = "The condition does not hold", body = ErrorBody),
-        (status = 416, description = "The range lies outside of it", body = ErrorBody),
     ),
 )]
 pub async fn page(control: web::Data<AccessControl>, request: HttpRequest) -> Result<HttpResponse, ApiError> {

@@ -1,5 +1,7 @@
 //! A turn over HTTP: whole, or streamed as server-sent events.
 
+use std::time::Duration;
+
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -14,7 +16,7 @@ use crate::domain::memory::MemoryId;
 use crate::domain::session::{CheckpointId, SessionId, TurnId};
 use crate::telemetry::metrics::Metrics;
 use crate::web::body::JsonBody;
-use crate::web::error::{ApiError, report};
+use crate::web::error::{ApiError, logged, report};
 use crate::web::metrics::count_stages;
 use crate::web::middleware::request_id::RequestId;
 use crate::web::openapi::ErrorBody;
@@ -22,6 +24,10 @@ use crate::web::person::PresentedToken;
 
 /// A reply that comes faster than it can be sent is sent in packets of so many events.
 const EVENTS_PER_PACKET: usize = 32;
+
+/// The head of a streamed reply goes with its first words, unless these take longer: where many turns begin at once, each is
+/// to have asked its model before another one's head is sent.
+const HEAD_WAITS: Duration = Duration::from_millis(50);
 
 /// The body of `POST /chat`.
 #[derive(Deserialize, ToSchema)]
@@ -123,21 +129,26 @@ pub async fn chat(
         voice,
         ..TurnRequest::written(session_id, message)
     };
-    let events = app.into_inner().begin_turn(turn).await?;
+    let mut events = app.into_inner().begin_turn(turn).await?;
     if !streamed {
         let reply = whole(events).await?;
         count_stages(&metrics, &reply.timings);
         return Ok(HttpResponse::Ok().json(reply_body(reply)));
     }
     let id = RequestId::of(&request).map(|id| id.as_str().to_owned()).unwrap_or_default();
-    let body = stream::unfold((events, id, metrics), |(mut events, id, metrics)| async move {
-        let mut frames = frame(events.recv().await?, &id, &metrics);
+    let first = tokio::time::timeout(HEAD_WAITS, events.recv()).await.ok();
+    let body = stream::unfold((first, events, id, metrics), |(first, mut events, id, metrics)| async move {
+        let event = match first {
+            Some(first) => first?,
+            None => events.recv().await?,
+        };
+        let mut frames = frame(event, &id, &metrics);
         // What is there already goes in the same packet.
         for _ in 1..EVENTS_PER_PACKET {
             let Ok(event) = events.try_recv() else { break };
             frames.push_str(&frame(event, &id, &metrics));
         }
-        Some((Ok::<_, std::convert::Infallible>(Bytes::from(frames)), (events, id, metrics)))
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(frames)), (None, events, id, metrics)))
     });
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
@@ -204,15 +215,6 @@ fn json(body: &impl Serialize) -> String {
 
 fn failure(error: AppError, request_id: &str) -> String {
     let (status, told) = report(&error.into());
-    if status.is_server_error() {
-        let cause = told.cause.as_deref().unwrap_or_default();
-        tracing::error!(
-            event = "request_failed",
-            request_id,
-            code = told.code,
-            cause,
-            "A streamed turn failed"
-        );
-    }
+    logged::log(&told, status, Some(request_id), "A streamed turn");
     told.body(request_id)
 }

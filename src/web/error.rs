@@ -11,7 +11,9 @@ use crate::domain::speech::SpeechError;
 use crate::telemetry::causes::told_once;
 use crate::web::access::SIGN_IN_PAGE;
 use crate::web::admin::sign_in::PAGE as ADMIN_SIGN_IN_PAGE;
+use crate::web::error::logged::{Bound, ForTheLog};
 
+pub mod logged;
 mod outside;
 mod ways_in;
 
@@ -95,12 +97,12 @@ pub struct ErrorReport {
     /// Further members of the body.
     pub extra: Vec<(&'static str, Value)>,
     /// For the log only.
-    pub cause: Option<String>,
+    pub log: ForTheLog,
 }
 
 impl ErrorReport {
     fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), extra: Vec::new(), cause: None }
+        Self { code, message: message.into(), extra: Vec::new(), log: ForTheLog::Nothing }
     }
 
     fn with(mut self, name: &'static str, value: Value) -> Self {
@@ -109,7 +111,12 @@ impl ErrorReport {
     }
 
     fn because(mut self, cause: &dyn std::error::Error) -> Self {
-        self.cause = Some(told_once(cause));
+        self.log = ForTheLog::Failure(told_once(cause));
+        self
+    }
+
+    fn at(mut self, bound: Bound) -> Self {
+        self.log = ForTheLog::Bound(bound);
         self
     }
 
@@ -281,11 +288,11 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
                 "insufficient_storage",
                 "There is no room to keep this now; please try again later",
             )
-            .because(error),
+            .at(Bound::Disk),
         ),
         AppError::Busy => (
             StatusCode::SERVICE_UNAVAILABLE,
-            ErrorReport::new("server_busy", "Too busy now; please try again in a moment").because(error),
+            ErrorReport::new("server_busy", "Too busy now; please try again in a moment").at(Bound::Busy),
         ),
         AppError::TurnInProgress => (
             StatusCode::CONFLICT,

@@ -153,7 +153,7 @@ pub struct ExportedSession {
         static_files::page, static_files::asset, document, docs,
     ),
     components(schemas(ErrorBody)),
-    modifiers(&Security, &CommonErrors, &Heads, &Index, &OptionalBody),
+    modifiers(&Security, &Pages, &CommonErrors, &Heads, &Index, &OptionalBody),
 )]
 struct Described;
 
@@ -171,6 +171,32 @@ impl Modify for Security {
         components.add_security_scheme("admin_cookie", token(ApiKey::Cookie, ADMIN.plain_name));
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    }
+}
+
+/// A page is an embedded file: it comes in ranges, when it has changed, and in a coding that the browser takes.
+struct Pages;
+
+impl Modify for Pages {
+    fn modify(&self, document: &mut Document) {
+        for (_, operation) in document.paths.paths.values_mut().flat_map(operations) {
+            let responses = &mut operation.responses.responses;
+            let Some(RefOr::T(mut range)) = responses.get("200").cloned() else { continue };
+            if !range.content.contains_key("text/html") {
+                continue;
+            }
+            "The range asked for".clone_into(&mut range.description);
+            let same = ResponseBuilder::new().description("The client has it").build();
+            responses.insert("206".to_owned(), range.into());
+            responses.insert("304".to_owned(), same.into());
+            for (status, why) in [
+                ("406", "No coding is acceptable"),
+                ("412", "The condition does not hold"),
+                ("416", "The range lies outside of it"),
+            ] {
+                responses.insert(status.to_owned(), error(why));
+            }
+        }
     }
 }
 
@@ -270,11 +296,12 @@ struct OptionalBody;
 
 impl Modify for OptionalBody {
     fn modify(&self, document: &mut Document) {
-        let start = document.paths.paths.get_mut("/api/v1/session/start");
-        let Some(RefOr::T(body)) = start.and_then(|item| item.post.as_mut()?.request_body.as_mut()) else {
-            return;
-        };
-        body.required = Some(Required::False);
+        for path in ["/api/v1/session/start", "/api/v1/me/rotate"] {
+            let item = document.paths.paths.get_mut(path);
+            if let Some(RefOr::T(body)) = item.and_then(|item| item.post.as_mut()?.request_body.as_mut()) {
+                body.required = Some(Required::False);
+            }
+        }
     }
 }
 
@@ -312,12 +339,7 @@ pub async fn document() -> HttpResponse {
     tag = "about",
     responses(
         (status = 200, description = "The page", body = String, content_type = "text/html"),
-        (status = 206, description = "The range asked for", body = String, content_type = "text/html"),
-        (status = 304, description = "The client has it"),
         (status = 404, description = "It is switched off", body = ErrorBody),
-        (status = 406, description = "No coding is acceptable", body = ErrorBody),
-        (status = 412, description = "The condition does not hold", body = ErrorBody),
-        (status = 416, description = "The range lies outside of it", body = ErrorBody),
     ),
 )]
 pub async fn docs(req: HttpRequest) -> Result<HttpResponse, ApiError> {

@@ -6,12 +6,13 @@ use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use crate::app::sessions::{SessionChange, cursor_after, parse_cursor};
+use crate::app::sessions::{SessionChange, ShownTurn, cursor_after, parse_cursor};
 use crate::app::{App, audio};
 use crate::domain::clock::Timestamp;
 use crate::domain::prose::prose;
-use crate::domain::session::{Checkpoint, Session, SessionId};
+use crate::domain::session::{Session, SessionId};
 use crate::web::body::{JsonBody, OptionalJsonBody};
+use crate::web::chat::UsedMemory;
 use crate::web::error::ApiError;
 use crate::web::middleware::token_cookies::{CookieChange, PERSON};
 use crate::web::openapi::ErrorBody;
@@ -121,6 +122,10 @@ pub struct MessageBody {
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     audio_url: Option<String>,
+    /// What was remembered of the person for this answer, best first, as it is now; left out when that is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    memories: Vec<UsedMemory>,
 }
 
 /// A session with a page of what was said in it.
@@ -292,15 +297,18 @@ fn session_body(app: &App, session: Session) -> SessionBody {
 
 /// What was said and what was answered; of an imported turn one of them may be missing. What was answered before answers were made
 /// plain, or elsewhere, becomes so here.
-fn messages_of(turn: Checkpoint) -> impl Iterator<Item = MessageBody> {
+fn messages_of(shown: ShownTurn) -> impl Iterator<Item = MessageBody> {
+    let (turn, memories) = (shown.checkpoint, UsedMemory::of(shown.memories));
     let audio_url = turn.audio.map(audio::url);
+    let said = (turn.said, turn.said_at);
     [
-        MessageBody { role: "user", text: turn.said, created_at: turn.said_at, audio_url: None },
+        MessageBody { role: "user", text: said.0, created_at: said.1, audio_url: None, memories: Vec::new() },
         MessageBody {
             role: "assistant",
             text: prose(&turn.answered),
             created_at: turn.answered_at,
             audio_url,
+            memories,
         },
     ]
     .into_iter()

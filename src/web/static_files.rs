@@ -26,14 +26,7 @@ use crate::web::openapi::{Binary, ErrorBody};
 #[utoipa::path(
     method(get, head),
     path = "/",
-    responses(
-        (status = 200, description = "The page", body = String, content_type = "text/html"),
-        (status = 206, description = "The range asked for", body = String, content_type = "text/html"),
-        (status = 304, description = "The client has it"),
-        (status = 406, description = "No coding is acceptable", body = ErrorBody),
-        (status = 412, description = "The condition does not hold", body = ErrorBody),
-        (status = 416, description = "The range lies outside of it", body = ErrorBody),
-    ),
+    responses((status = 200, description = "The page", body = String, content_type = "text/html")),
 )]
 pub async fn page(req: HttpRequest) -> HttpResponse {
     respond(&req, &INDEX_HTML)

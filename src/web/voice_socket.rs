@@ -28,11 +28,13 @@ mod alive;
 mod answer;
 mod collected;
 mod conversation;
+mod incoming;
 mod messages;
 mod places;
 
 use alive::{Alive, Due};
 use conversation::Conversation;
+use incoming::{Coming, counted};
 pub use places::VoiceSockets;
 
 const MOST_MESSAGE: u64 = 1 << 20;
@@ -84,12 +86,13 @@ pub async fn socket(
     let place = sockets.enter(client)?;
     let around = around(&request, app.into_inner(), client, session).ok_or(ApiError::NotFound)?;
     let most = usize::try_from(around.most_bytes.min(MOST_MESSAGE)).unwrap_or(usize::MAX);
+    let (payload, coming) = counted(&request, payload, most).await.map_err(|_| ApiError::BrokenBody)?;
     let (response, sender, stream) = actix_ws::handle(&request, payload)
         .map_err(|_| wrong("upgrade", "must be the handshake of a WebSocket"))?;
     let stream = stream.max_frame_size(most).aggregate_continuations().max_continuation_size(most);
     tracing::info!(event = "voice_socket_opened", session = session.short(), "A voice socket was opened");
     actix_web::rt::spawn(async move {
-        let reason = converse(around, sender.clone(), stream).await;
+        let reason = converse(around, sender.clone(), stream, &coming).await;
         drop(sender.close(reason).await);
         drop(place);
         tracing::info!(event = "voice_socket_closed", session = session.short(), "A voice socket was closed");
@@ -122,6 +125,7 @@ async fn converse(
     around: Around,
     sender: actix_ws::Session,
     mut stream: AggregatedMessageStream,
+    coming: &Coming,
 ) -> Option<CloseReason> {
     let app = around.app.clone();
     let mut conversation = Conversation::new(around, sender);
@@ -133,7 +137,11 @@ async fn converse(
         tokio::select! {
             message = stream.recv() => {
                 alive.heard();
+                if message.as_ref().is_some_and(Result::is_ok) {
+                    coming.is_whole();
+                }
                 match message {
+                    Some(Err(_)) if coming.is_too_much() => return closing(CloseCode::Size),
                     Some(Ok(message)) => if !conversation.take(message).await { return None },
                     Some(Err(actix_ws::ProtocolError::Overflow)) => return closing(CloseCode::Size),
                     Some(Err(_)) => return closing(CloseCode::Protocol),

@@ -17,7 +17,7 @@ use crate::domain::recovery::RecoveryCode;
 use crate::domain::token::Token;
 use crate::web::access::AccessControl;
 use crate::web::assets::LINK_HTML;
-use crate::web::body::JsonBody;
+use crate::web::body::{JsonBody, OptionalJsonBody};
 use crate::web::error::ApiError;
 use crate::web::middleware::security_headers::OverTls;
 use crate::web::middleware::token_cookies::{CookieChange, PERSON};
@@ -27,6 +27,16 @@ use crate::web::{qr_code, static_files};
 
 /// The longest name of a host there is (RFC 1035), and its port.
 const LONGEST_HOST: usize = 253 + 6;
+
+/// The body of `POST /me/rotate`.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct RotateBody {
+    /// 256 random bits that the client makes up for this one replacement. Sent again with the old token they get the same new
+    /// token, as long as that is the person's: who keeps them until the answer is there is not locked out when it is lost.
+    #[schema(value_type = String, required = false, pattern = "^[0-9a-fA-F]{64}$")]
+    attempt: Option<String>,
+}
 
 /// A new token.
 #[derive(Serialize, ToSchema)]
@@ -96,6 +106,7 @@ struct ArrivedBody {
 #[utoipa::path(
     post,
     path = "/api/v1/me/rotate",
+    request_body = RotateBody,
     responses((status = 200, description = "The new token", body = TokenBody)),
     security(("person" = []), ("person_cookie" = [])),
 )]
@@ -103,9 +114,13 @@ pub async fn rotate(
     app: web::Data<App>,
     request: HttpRequest,
     presented: PresentedToken,
+    body: OptionalJsonBody<RotateBody>,
 ) -> Result<HttpResponse, ApiError> {
     let in_header = came_in_header(&presented);
-    let token = app.rotate(held(presented)?).await?;
+    let attempt = body.0.attempt.map(|attempt| attempt.parse()).transpose().map_err(|_| {
+        ApiError::Invalid { field: "attempt", message: "is not 64 hexadecimal digits".to_owned() }
+    })?;
+    let token = app.rotate(held(presented)?, attempt).await?;
     Ok(HttpResponse::Ok().json(TokenBody { token: hand_out(&request, in_header, token) }))
 }
 
@@ -220,14 +235,7 @@ pub async fn leave(
     method(get, head),
     path = "/link",
     operation_id = "link_page",
-    responses(
-        (status = 200, description = "The page", body = String, content_type = "text/html"),
-        (status = 206, description = "The range asked for", body = String, content_type = "text/html"),
-        (status = 304, description = "The client has it"),
-        (status = 406, description = "No coding is acceptable", body = ErrorBody),
-        (status = 412, description = "The condition does not hold", body = ErrorBody),
-        (status = 416, description = "The range lies outside of it", body = ErrorBody),
-    ),
+    responses((status = 200, description = "The page", body = String, content_type = "text/html")),
 )]
 pub async fn page(request: HttpRequest) -> HttpResponse {
     static_files::respond(&request, &LINK_HTML)

@@ -28,6 +28,7 @@ export class Chart {
   #place = null;
   #width = 0;
   #told = null;
+  #soon;
 
   /**
    * `kind`: `lines`, `areas` or `columns`; the last two are stacked. `series`: `{ name, label }`, `name` in the server's words.
@@ -78,7 +79,9 @@ export class Chart {
   #resize(width) {
     if (width === this.#width) return;
     this.#width = width;
-    if (this.#told) this.#draw();
+    // Each by itself: all of them at once would keep the page from whoever uses it.
+    clearTimeout(this.#soon);
+    this.#soon = setTimeout(() => this.#draw());
   }
 
   #x(place) {
@@ -101,7 +104,7 @@ export class Chart {
   }
 
   #draw() {
-    if (this.#width < LEFT + RIGHT + 40) return;
+    if (!this.#told || this.#width < LEFT + RIGHT + 40) return;
     const stacked = this.#stacked();
     const most = Math.max(1, ...stacked.flat().map((ends) => ends?.[1] ?? 0));
     const ticks = steps(most, this.#about.base ?? 1000);

@@ -85,9 +85,20 @@ const CHARTS = [
   },
 ];
 
-/** Puts all charts into `place`; returns what shows trends in them. */
+/** Lets whatever else the page has to do come first. */
+const rest = () => new Promise((resolve) => setTimeout(resolve));
+
+/** Puts all charts into `place`; returns what shows trends in them, one after the other; the latest are what is shown. */
 export function charts(place) {
   const all = CHARTS.map((about) => new Chart(about));
+  let latest;
   place.append(...all.map(({ element }) => element));
-  return (trends) => all.forEach((chart) => chart.show(trends));
+  return async (trends) => {
+    latest = trends;
+    for (const chart of all) {
+      await rest();
+      if (latest !== trends) return;
+      chart.show(trends);
+    }
+  };
 }

@@ -56,6 +56,24 @@ fn what_is_told_is_known_in_the_next_conversation_and_the_reply_says_so() {
     let listed = app.get_as(&talk.token, "/api/v1/memories?q=porto").expect(200).json();
     assert_eq!(listed["memories"][0]["id"], reply["memories"][0]["id"]);
     assert_eq!(listed["memories"][0]["session_id"], talk.session);
+    let history =
+        || app.get_as(&talk.token, &format!("/api/v1/sessions/{}", next.session)).expect(200).json();
+    let exported = || app.get_as(&talk.token, "/api/v1/me/export").expect(200).json()["sessions"][0].clone();
+    for told in [history(), exported()] {
+        assert!(told["messages"][0].get("memories").is_none(), "{told}");
+        assert_eq!(told["messages"][1]["memories"], reply["memories"], "it is told later, too");
+    }
+    let one = |n: usize| format!("/api/v1/memories/{}", reply["memories"][n]["id"].as_str().unwrap());
+    let ask = |method: &str, path: &str, body: &str| {
+        let headers = [("x-companion-person", talk.token.as_str()), ("content-type", "application/json")];
+        app.ask(method, path, &headers, body.as_bytes())
+    };
+    ask("PATCH", &one(0), r#"{"text": "I live in Braga"}"#).expect(200);
+    ask("DELETE", &one(1), "").expect(204);
+    let told = history()["messages"][1]["memories"].clone();
+    assert_eq!(told, json!([{"id": reply["memories"][0]["id"], "text": "I live in Braga"}]), "as it is now");
+    ask("DELETE", "/api/v1/memories", "").expect(204);
+    assert!(history()["messages"][1].get("memories").is_none());
     assert!(reply["timings"]["memory_retrieval_ms"].as_f64().unwrap() >= 0.0);
 }
 

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::meaning::wait_for_vectors;
-use crate::support::{TestApp, tiny_bert};
+use crate::support::program::Program;
+use crate::support::{TestApp, agent, tiny_bert, wait_for};
 
 fn with_model(directory: &Path) -> TestApp {
     let embedding = EmbeddingConfig::Directory(directory.to_owned());
@@ -54,6 +55,31 @@ fn its_vectors_are_those_of_plain_arithmetic() {
 }
 
 #[test]
+fn its_arithmetic_takes_one_thread_of_the_program_and_no_more() {
+    let model = TempDir::new().unwrap();
+    tiny_bert::write_wide(model.path());
+    let setting = ("EMBEDDING_MODEL_DIR", model.path().to_str().unwrap());
+    let program = Program::start_with("json", "info", &[setting]);
+    let before = program.threads();
+    assert!(before.contains(&"embedder".to_owned()), "{before:?}");
+    wait_for("it is ready", || {
+        agent().get(format!("{}/readyz", program.url)).call().unwrap().status() == 200
+    });
+    let (cookie, _) = program.post("/session/start", "one", &json!({}));
+    let token = cookie.split(['=', ';']).nth(1).unwrap();
+    let text = json!({"text": "my dog likes tea ".repeat(8)});
+    let asked = agent().post(format!("{}/api/v1/memories", program.url)).header("x-companion-person", token);
+    assert_eq!(asked.send_json(&text).unwrap().status(), 201);
+    let db = program.db();
+    let made =
+        || db.query_row("SELECT count(*) FROM memory_vectors", [], |row| row.get::<_, i64>(0)).unwrap();
+    wait_for("a vector is made", || made() == 1);
+    let others: Vec<_> = program.threads().into_iter().filter(|name| name.starts_with("candle")).collect();
+    assert_eq!(others, [""; 0]);
+    assert!(!program.stop().contains("more than one thread"));
+}
+
+#[test]
 fn another_model_in_the_same_directory_makes_all_vectors_anew() {
     let dir = TempDir::new().unwrap();
     tiny_bert::write(dir.path());
@@ -67,7 +93,7 @@ fn another_model_in_the_same_directory_makes_all_vectors_anew() {
     assert_eq!(app.count("embedding_models"), 1, "it is known by what it is");
     let other = tiny_bert::write_other(dir.path());
     let app = app.restart_with(|config| config.embedding = Some(embedding));
-    crate::support::wait_for("it is made anew", || vectors(&app) != before);
+    wait_for("it is made anew", || vectors(&app) != before);
     let far = other.vector("tea")[0] - f64::from(vectors(&app)[0].1.numbers()[0]);
     assert!(far.abs() < 1e-4);
 }

@@ -1,77 +1,13 @@
 //! What the real program writes down: events for machines, sentences for people, and never what was said.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
-
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::support::agent;
-use crate::support::outside::{Outside, chunk, end, events_begin, whole};
+use crate::support::outside::{Outside, Part, chunk, end, events_begin, whole};
+use crate::support::program::Program;
 use crate::support::voice::{FORM, PROCESS, form, recording};
+use crate::support::wait_for;
 use crate::support::wire::Wire;
-
-/// The server as a process, with everything it writes to stderr.
-struct Program {
-    child: Child,
-    url: String,
-    log: Option<JoinHandle<String>>,
-    dir: TempDir,
-}
-
-impl Program {
-    fn start(format: &str, level: &str) -> Self {
-        Self::start_with(format, level, &[])
-    }
-
-    /// With further settings.
-    fn start_with(format: &str, level: &str, settings: &[(&str, &str)]) -> Self {
-        let dir = TempDir::new().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_companion"));
-        command.env_clear().env("DATA_DIR", dir.path().join("data")).env("PORT", "0");
-        command
-            .env("LOG_FORMAT", format)
-            .env("LOG_LEVEL", level)
-            .env("MIN_FREE_DISK_BYTES", "0")
-            .envs(settings.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir(dir.path());
-        let mut child = command.spawn().unwrap();
-        let mut first = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-        let url = first.trim().strip_prefix("Listening on ").unwrap().to_owned();
-        let mut stderr = child.stderr.take().unwrap();
-        let log = std::thread::spawn(move || {
-            let mut text = String::new();
-            stderr.read_to_string(&mut text).unwrap();
-            text
-        });
-        Self { child, url, log: Some(log), dir }
-    }
-
-    fn post(&self, path: &str, request_id: &str, body: &Value) -> (String, Value) {
-        let request = agent().post(format!("{}/api/v1{path}", self.url)).header("x-request-id", request_id);
-        let mut answer = request.send_json(body).unwrap();
-        let cookie =
-            answer.headers().get("set-cookie").map_or("", |value| value.to_str().unwrap()).to_owned();
-        (cookie, answer.body_mut().read_json().unwrap())
-    }
-
-    /// SIGTERM, and all that was written.
-    fn stop(mut self) -> String {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        assert!(self.child.wait().unwrap().success());
-        self.log.take().unwrap().join().unwrap()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// A conversation whose every secret is known, and what was written about it.
 struct Written {
@@ -218,6 +154,40 @@ fn a_failure_inside_is_logged_once_with_its_cause_and_the_requests_id() {
     assert_eq!((&failed["level"], &failed["status"]), (&json!("ERROR"), &json!(500)));
     assert!(failed["cause"].as_str().unwrap().contains("no such table"), "{failed}");
     assert!(!log.contains("elephants"));
+}
+
+#[test]
+fn a_bound_that_does_its_work_is_no_error_and_whoever_goes_there_does_not_flood_the_log() {
+    const REFUSED: usize = 200;
+    let outside = Outside::new(vec![events_begin(), Part::UntilGone]);
+    let settings =
+        [("LLM_BASE_URL", outside.url.as_str()), ("MAX_TURNS", "1"), ("RATE_LIMIT_ENABLED", "false")];
+    let program = Program::start_with("json", "info", &settings);
+    let session = || program.post("/session/start", "id-start", &json!({})).1["session_id"].clone();
+    let mut held = Wire::connect(&program.url);
+    let turn = json!({"session_id": session(), "message": SAID}).to_string();
+    held.send(format!(
+        "POST /api/v1/chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{turn}",
+        turn.len()
+    ));
+    wait_for("the one turn runs", || outside.requests("/v1/chat/completions").len() == 1);
+    let turn = json!({"session_id": session(), "message": SAID});
+    let began = std::time::Instant::now();
+    for _ in 0..REFUSED {
+        let (_, answer) = program.post("/chat", "id-refused", &turn);
+        assert_eq!(answer["error"], "server_busy", "{answer}");
+    }
+    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap();
+    drop(held);
+    let log = program.stop();
+    let lines = lines(&log);
+    assert!(lines.iter().all(|line| line["level"] != "ERROR"), "{log}");
+    let told: Vec<_> = lines.iter().filter(|line| line["event"] == "request_refused").collect();
+    assert!((20..=21 + seconds).contains(&told.len()), "{} lines in {seconds} s", told.len());
+    assert_eq!(
+        (&told[0]["level"], &told[0]["status"], &told[0]["code"], &told[0]["span"]["request_id"]),
+        (&json!("WARN"), &json!(503), &json!("server_busy"), &json!("id-refused"))
+    );
 }
 
 #[test]

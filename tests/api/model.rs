@@ -112,7 +112,8 @@ fn a_model_that_fails_is_told_and_nothing_is_kept() {
     let not_utf8 =
         vec![events_begin(), Part::Send(b"16\r\ndata: {\"choices\":\xff\xff}\r\n".to_vec()), end()];
     let other = whole(200, &[], &json!({"choices": []}));
-    for script in [cut, ends, html, garbage, fails, empty, long, not_utf8, other] {
+    let (blank, marks) = (says(&[" \n", "\n "]), says(&["~~~\n", "~~~\n> "]));
+    for script in [cut, ends, html, garbage, fails, empty, blank, marks, long, not_utf8, other] {
         outside.next(script);
         let refused = app.say(&talk, "hello").refused(503, "service_unavailable");
         assert_eq!(refused.header("retry-after"), "2");

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use companion::config::{Hearing, LlmConfig, ServerConfig, Speaking, SpeechApi};
+use companion::config::{EmbeddingConfig, Hearing, LlmConfig, ServerConfig, Speaking, SpeechApi};
 use companion::domain::secret::ApiKey;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::meaning::{service, wait_for_vectors};
 use crate::support::outside::{Outside, Seen, sound, whole};
 use crate::support::voice::{coded, recording, recordings, spoken};
 use crate::support::{TestApp, wait_for};
@@ -27,7 +28,8 @@ struct LiteLlm {
 }
 
 impl LiteLlm {
-    fn start() -> Self {
+    /// Who asks it for vectors is given those of `meanings`.
+    fn start(meanings: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let program = root.join("target/venv-litellm/bin/litellm");
         assert!(program.exists(), "{} is missing: run tests/run, which installs it", program.display());
@@ -41,6 +43,7 @@ impl LiteLlm {
         command
             .env("LITELLM_LOCAL_MODEL_COST_MAP", "True")
             .env("PYTHONUNBUFFERED", "1")
+            .env("MEANINGS_URL", meanings)
             .env("BEHIND", &behind.url)
             .env("HOME", dir.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&said).unwrap());
@@ -75,23 +78,43 @@ fn listens_at(child: &mut Child, said: &PathBuf) -> String {
     }
 }
 
+/// The model that answers, and the small one.
+fn models(url: &str, [model, small_model]: [&str; 2], key: &str) -> LlmConfig {
+    LlmConfig {
+        base: url.parse().unwrap(),
+        key: Some(ApiKey::new(key.to_owned())),
+        model: model.to_owned(),
+        small_model: small_model.to_owned(),
+        silence: Duration::from_secs(30),
+    }
+}
+
 /// A companion with this model.
 fn asking(url: &str, model: &str, key: &str) -> TestApp {
-    let (url, model, key) = (url.to_owned(), model.to_owned(), key.to_owned());
+    let llm = models(url, [model, "small"], key);
     TestApp::spawn_with(move |config: &mut ServerConfig| {
-        config.outside.llm = Some(LlmConfig {
-            base: url.parse().unwrap(),
-            key: Some(ApiKey::new(key)),
-            model,
-            small_model: "small".to_owned(),
-            silence: Duration::from_secs(30),
-        });
+        config.outside.llm = Some(llm);
         config.outside.summary.trigger = 4;
         config.outside.summary.keep = 2;
     })
 }
 
 const RIGHT: &str = "sk-very-secret";
+
+/// What is learned of what was said is found by its meaning.
+fn remembers(url: &str) {
+    let llm = models(url, ["large", "learns"], RIGHT);
+    let (base, key) = (url.parse().unwrap(), Some(ApiKey::new(RIGHT.to_owned())));
+    let app = TestApp::spawn_with(move |config: &mut ServerConfig| {
+        config.outside.llm = Some(llm);
+        config.embedding = Some(EmbeddingConfig::Api { base, key, model: "meanings".to_owned() });
+    });
+    let talk = app.start_session();
+    app.tell(&talk, "They gave me the keys to my new flat in Porto").expect(200);
+    wait_for_vectors(&app, 1);
+    let found = app.get_as(&talk.token, "/api/v1/memories?q=Which+town+is+it").expect(200).json();
+    assert_eq!(found["memories"][0]["text"], "I live in Porto", "{found}");
+}
 
 /// A companion that hears with this model, and speaks.
 fn hearing_and_speaking(url: &str, ears: &str, key: &str) -> TestApp {
@@ -143,7 +166,8 @@ fn asks_to_hear(seen: &Seen) -> bool {
 
 #[test]
 fn a_real_server_is_understood_in_all_it_answers() {
-    let mut server = LiteLlm::start();
+    let meanings = service();
+    let mut server = LiteLlm::start(&meanings.url);
     let app = asking(&server.url, "large", RIGHT);
     let llm = |app: &TestApp| app.get("/api/v1/health").expect(200).json()["services"]["llm"].clone();
     wait_for("it is seen", || llm(&app) == "connected");
@@ -162,6 +186,7 @@ fn a_real_server_is_understood_in_all_it_answers() {
         sessions[0]["summary"].clone()
     };
     wait_for("it is summed up", || summary() == "They sleep badly.");
+    remembers(&server.url);
     for (model, key) in [
         ("limited", RIGHT),
         ("broken", RIGHT),

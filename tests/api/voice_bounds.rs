@@ -1,6 +1,6 @@
 //! What a voice socket may hold, for how long it may be silent, and what it tells the metrics.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -83,6 +83,21 @@ fn recordings_on_their_way_are_in_the_budget_of_bodies() {
     wait_for("there is room again", || held(&app) == (64.0 * 1024.0, 256.0 * 1024.0));
     drop(socket);
     wait_for("who leaves holds nothing", || held(&app) == (0.0, 0.0));
+}
+
+#[test]
+fn a_message_that_is_announced_as_endless_is_not_kept_until_its_end() {
+    let app = TestApp::spawn();
+    let mut socket = app.socket(&app.start_session());
+    // Its head: one frame of 1 TiB. What follows is as much as is ever read of a message, which passes that with the head.
+    let head = [&[0x82, 0xff][..], &(1_u64 << 40).to_be_bytes(), &[0; 4]].concat();
+    let stream = socket.web.get_mut();
+    stream.write_all(&head).unwrap();
+    stream.write_all(&vec![0; (1024 + 256) * KIB]).unwrap();
+    assert_eq!(socket.closed(), Some(1009));
+    let mut socket = app.socket(&app.start_session());
+    send(&mut socket, 1024 * KIB);
+    assert_eq!(socket.until("error")["message"], "audio: send start_listening first", "the largest is read");
 }
 
 #[test]

@@ -277,6 +277,36 @@ fn programs_that_send_the_token_are_given_the_new_one() {
 }
 
 #[test]
+fn a_new_token_that_is_lost_on_its_way_is_asked_for_again() {
+    let app = TestApp::spawn();
+    let talk = somebody(&app, "still mine");
+    let rotate = |header: (&str, &str), attempt: &str| {
+        app.post("/api/v1/me/rotate", &[header], &json!({"attempt": attempt}))
+    };
+    let old = ("x-companion-person", talk.token.as_str());
+    let attempt = "5e".repeat(32);
+    rotate(old, "5e5e").refused(400, "validation_error");
+    let lost = text(&rotate(old, &attempt).expect(200).json(), "token");
+    app.get_as(&talk.token, "/api/v1/me").refused(401, "unauthorized");
+    // Whoever has stolen the old token has not been told of the attempt.
+    for guess in ["00".repeat(32), talk.token.clone(), lost.clone()] {
+        rotate(old, &guess).refused(401, "unauthorized");
+    }
+    as_person(&app, &talk.token, "rotate").refused(401, "unauthorized");
+    assert_eq!(text(&rotate(old, &attempt).expect(200).json(), "token"), lost);
+    let in_cookie = format!("companion_person={}", talk.token);
+    assert_eq!(cookie_of(&rotate(("cookie", &in_cookie), &attempt).expect(200)), lost);
+    assert_eq!(said_as(&app, &talk, &lost), ["still mine"]);
+    // A way in that was made with it stays: nothing is replaced once more.
+    let code = code_of(&app, &lost);
+    rotate(old, &attempt).expect(200);
+    enter_code(&app, &[], &code).expect(200);
+    let newer = text(&as_person(&app, &lost, "rotate").expect(200).json(), "token");
+    rotate(old, &attempt).refused(401, "unauthorized");
+    assert_eq!(said_as(&app, &talk, &newer), ["still mine"]);
+}
+
+#[test]
 fn of_two_who_replace_the_token_at_once_one_does() {
     let app = TestApp::spawn();
     let talk = app.start_session();

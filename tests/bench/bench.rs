@@ -76,6 +76,10 @@ impl Bench {
 }
 
 fn main() -> ExitCode {
+    // As in the server's own main.
+    if !companion::adapters::embedding::keep_to_one_thread() {
+        say("a model in the server is measured with more than one thread");
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

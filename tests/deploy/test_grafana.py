@@ -103,6 +103,7 @@ class Dashboard(Case):
             "companion_audio_bytes",
             "companion_backup_bytes",
             "companion_disk_free_bytes",
+            "companion_backup_disk_free_bytes",
             "companion_sessions",
             "companion_persons",
             "companion_memories",
@@ -112,6 +113,7 @@ class Dashboard(Case):
             "companion_open_connections",
             "companion_voice_sockets",
             "companion_job_last_outcome",
+            "companion_memory_outbox_changes",
         ):
             self.assertIn(name, text)
         for status in ("413", "408", "429", "401|403", "503", "507", "500|502|504"):

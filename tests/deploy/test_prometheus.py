@@ -31,8 +31,10 @@ METRICS = {
 @contextlib.contextmanager
 def server():
     """A server of its own on which each job has run, and where it listens."""
-    with tempfile.TemporaryDirectory() as place:
+    # The backups have a disk of their own.
+    with tempfile.TemporaryDirectory() as place, tempfile.TemporaryDirectory(dir="/dev/shm") as backups:
         clean = {"PATH": os.environ["PATH"], "DATA_DIR": f"{place}/data", "PORT": "0", "MIN_FREE_DISK_BYTES": "0"}
+        clean["BACKUP_DIR"] = f"{backups}/kept"
         # A model that is not there is told of as well.
         clean["LLM_BASE_URL"] = "http://127.0.0.1:9/v1"
         command = [PROGRAMS["companion"]]

@@ -30,6 +30,25 @@ fn too_low_a_hard_limit_is_told_in_one_line_and_there_are_fewer_connections() {
 }
 
 #[test]
+fn each_service_outside_needs_files_of_its_own() {
+    let nobody = "http://127.0.0.1:9/v1";
+    // It hears where the model is.
+    let services = [
+        ("LLM_BASE_URL", nobody),
+        ("TTS_BASE_URL", nobody),
+        ("EMBEDDING_BASE_URL", nobody),
+        ("EMBEDDING_MODEL_NAME", "any"),
+        ("QDRANT_URL", "http://127.0.0.1:9"),
+    ];
+    let flooded = Flooded::start_under("ulimit -n 2000", &services);
+    let log = flooded.log();
+    let line = log.lines().find(|line| line.contains("open_files_too_few")).unwrap();
+    for part in ["\"needed\":17680", "\"connections\":352"] {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
+}
+
+#[test]
 fn a_limit_that_leaves_none_for_connections_is_no_start() {
     let dir = tempfile::tempdir().unwrap();
     let told = companion("ulimit -n 200", dir.path()).output().unwrap();

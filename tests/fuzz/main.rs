@@ -50,3 +50,36 @@ fn every_target_has_a_corpus_and_it_is_small() {
     }
     assert!(bytes <= MOST_BYTES, "{bytes} bytes");
 }
+
+/// A lock file of the fuzzer's own would go on without what the product needs by now, and nothing would be looked for any more.
+#[test]
+fn the_fuzzer_is_built_from_what_the_product_is_built_from() {
+    let read = |name: &str| {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+        toml::from_str::<toml::Table>(&text).unwrap()
+    };
+    let versions = |lock: &toml::Table| -> BTreeSet<(String, String)> {
+        let text = |package: &toml::Value, key: &str| package[key].as_str().unwrap().to_owned();
+        let packages = lock["package"].as_array().unwrap().iter();
+        packages.map(|package| (text(package, "name"), text(package, "version"))).collect()
+    };
+    let (ours, theirs) = (versions(&read("Cargo.lock")), read("tests/fuzz/libfuzzer/Cargo.lock"));
+    let names: BTreeSet<_> = ours.iter().map(|(name, _)| name.clone()).collect();
+    let other: Vec<_> =
+        versions(&theirs).difference(&ours).filter(|(name, _)| names.contains(name)).cloned().collect();
+    assert!(other.is_empty(), "other versions than in Cargo.lock: {other:?}");
+    let packages = theirs["package"].as_array().unwrap();
+    let companion = packages.iter().find(|package| package["name"].as_str() == Some("companion")).unwrap();
+    // "serde", or "syn 2.0.1" where there are several.
+    let known = companion["dependencies"].as_array().unwrap().iter();
+    let known: BTreeSet<_> = known.map(|name| name.as_str().unwrap().split(' ').next().unwrap()).collect();
+    let manifest = read("Cargo.toml");
+    let always = |needed: &toml::Value| needed.get("optional").and_then(toml::Value::as_bool) != Some(true);
+    let missing: Vec<_> = ["dependencies", "build-dependencies"]
+        .iter()
+        .flat_map(|kind| manifest[*kind].as_table().unwrap())
+        .filter(|(name, needed)| always(needed) && !known.contains(name.as_str()))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(missing.is_empty(), "not in tests/fuzz/libfuzzer/Cargo.lock: {missing:?}");
+}

@@ -1,6 +1,7 @@
 //! Maintenance by root for a service user, and by somebody who has no business there.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 use crate::kills_of_restore::{kill_midway, pending};
 use crate::support::dice::Dice;
 use crate::support::seed::{self, HOUR};
-use crate::support::{House, Ran, reachable_maint};
+use crate::support::{House, Ran, agent, reachable, reachable_maint, wait_for};
 
 pub const SERVICE: u32 = 12345;
 const STRANGER: u32 = 23456;
@@ -81,6 +82,41 @@ pub fn everything(dir: &Path) -> Vec<PathBuf> {
         if path.is_dir() { found.extend(everything(&path)) } else { found.push(path) }
     }
     found
+}
+
+#[test]
+fn page_files_that_are_somebody_elses_are_told_once_and_are_in_nobodys_way() {
+    if !is_root() {
+        return;
+    }
+    let served = Served::new();
+    let assets = served.house.dir.join("assets");
+    assert!(Command::new("chown").args(["-R", "0:0"]).arg(&assets).status().unwrap().success());
+    let status = served.run_as(SERVICE, &["status"]).expect(0).report;
+    assert!(status["disk"]["asset_bytes"].is_null(), "{status}");
+    let found = served.run_as(SERVICE, &["doctor"]).expect(3).report["findings"].to_string();
+    assert!(found.contains("permissions") && found.contains("assets"), "{found}");
+
+    let mut server = served.house.command("/usr/bin/setpriv");
+    server.arg(format!("--reuid={SERVICE}")).arg(format!("--regid={SERVICE}")).arg("--clear-groups");
+    server.arg(reachable(Path::new(env!("CARGO_BIN_EXE_companion")), served.place.path()));
+    let mut server = server.env("PORT", "0").env("ADMIN_TOKEN", "admin-0123456789").spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let url = first.trim().strip_prefix("Listening on ").unwrap().to_owned();
+    wait_for("it is ready", || agent().get(format!("{url}/readyz")).call().unwrap().status() == 200);
+    assert_eq!(agent().get(&url).call().unwrap().status(), 200);
+    let status = agent().get(format!("{url}/api/v1/admin/status"));
+    let mut status = status.header("authorization", "Bearer admin-0123456789").call().unwrap();
+    let status: serde_json::Value = status.body_mut().read_json().unwrap();
+    assert!(status["disk"]["asset_bytes"].is_null() && status["disk"]["free_bytes"].is_u64(), "{status}");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&server), rustix::process::Signal::TERM)
+        .unwrap();
+    let ended = server.wait_with_output().unwrap();
+    let log = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.success(), "{log}");
+    let told: Vec<_> = log.lines().filter(|line| line.contains("/assets")).collect();
+    assert!(told.len() == 1 && told[0].contains("Permission denied"), "{log}");
 }
 
 #[test]

@@ -2,17 +2,16 @@
 // own table.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 
 import { Guest, launch } from "./guest.mjs";
+import { TOKEN, inUse } from "./month.mjs";
 import { load } from "./pure.mjs";
 import { Server } from "./server.mjs";
 
-const TOKEN = "the-operator";
 const REFUSED = /status of 401/;
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core"), "utf8");
 
@@ -60,49 +59,6 @@ async function open() {
   await guest.page.getByRole("heading", { name: "What needs attention" }).waitFor();
 }
 
-/** Runs SQL on the database of a server that has stopped. */
-const sql = (text) => execFileSync("sqlite3", ["-bail", join(server.home, "data", "companion.db")], { input: text });
-
-/** A month of numbers up to now: the last week has 200 sessions, then the database grows and browsers come. */
-function samples() {
-  const grown = (grain, step, many) => `
-    INSERT OR REPLACE INTO samples (grain, began_at, free_bytes, database_bytes, log_bytes, audio_bytes, backup_bytes, resident_bytes,
-        sessions, checkpoints, memories, persons, open_connections, voice_sockets, turns, requests, failed_requests, refused_too_large,
-        refused_too_slow, refused_too_often, refused_not_let_in, refused_busy, refused_disk_full, refused_connections,
-        static_not_modified, static_sent)
-    WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${many - 1})
-    SELECT ${grain}, now - now % ${step} - i * ${step}, 40000000000 - (${many} - i) * 1000000, 20000000 + (${many} - i) * 20000,
-        (i * 7919) % 4000000, 30000000 + (i * 104729) % 9000000, 15000000 + (${many} - i) / 200 * 500000, 60000000 + (i * 15485863) % 12000000,
-        200 + (${many} - i) / 20, 900, 400 + (${many} - i) / 9, 40 + (${many} - i) / 100, 5 + i % 30, i % 4, (i * 31) % 9, 40 + (i * 17) % 50, 0,
-        i % 97 = 0, i % 131 = 0, (i % 53 = 0) * 4, (i % 41 = 0) * 2, i % 211 = 0, 0, i % 307 = 0, (i * 13) % 12, i % 5
-    FROM n, (SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now)
-    WHERE i NOT BETWEEN ${Math.round(many / 3)} AND ${Math.round(many / 3) + 40};`;
-  return grown(1, 60_000, 1440) + grown(2, 1_800_000, 1440);
-}
-
-/** What maintenance did: one job well, one badly, one long ago. */
-const RUNS = `
-  INSERT INTO maintenance_runs (job, started_at, ended_at, outcome, report)
-  SELECT column1, now - column2 * 3600000, now - column2 * 3600000 + 900, column3, column4 FROM (VALUES
-      ('cleanup-sessions', 5, 'succeeded', '{"bytes_reclaimed": 5242880}'), ('cleanup-audio', 1, 'failed', '{"bytes_reclaimed": 0}'),
-      ('backup-db', 80, 'succeeded', '{}')),
-      (SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now);
-  UPDATE persons SET created_at = created_at - 864000000;
-  UPDATE sessions SET last_active_at = last_active_at - 864000000;`;
-
-/** A server that has been in use for a month. */
-async function inUse() {
-  server = await Server.start({ ADMIN_TOKEN: TOKEN });
-  const started = await fetch(address("/api/v1/session/start"), { method: "POST" });
-  const { session_id: session } = await started.json();
-  const headers = { "content-type": "application/json" };
-  const body = JSON.stringify({ session_id: session, message: "Good morning!" });
-  assert.equal((await fetch(address("/api/v1/chat"), { method: "POST", headers, body })).status, 200);
-  await server.stop();
-  sql(samples() + RUNS);
-  await server.restart();
-}
-
 async function screenshot(name) {
   if (!process.env.SCREENSHOTS) return;
   await mkdir(process.env.SCREENSHOTS, { recursive: true });
@@ -125,7 +81,9 @@ async function fits() {
 }
 
 describe("the admin page", () => {
-  before(inUse);
+  before(async () => {
+    server = await inUse();
+  });
   after(() => server.remove());
 
   test("is for whoever has the token, is signed in to by the keyboard alone, and left for good", async () => {

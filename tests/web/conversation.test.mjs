@@ -168,7 +168,7 @@ describe("a conversation", () => {
     await guest.input.fill(long);
     await guest.input.press("Enter");
     await guest.page.locator("#notice:not(:empty)").waitFor();
-    assert.match(await guest.page.locator("#notice").textContent(), /8000/);
+    assert.match(await guest.page.locator("#notice").textContent(), /^What you write must have at most 8000 characters/);
     assert.equal(await guest.input.inputValue(), long);
     assert.equal(await guest.log.locator(".user").count(), 0);
     guest.excuse(/status of 400/);

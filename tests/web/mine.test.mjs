@@ -8,6 +8,7 @@ import { Server } from "./server.mjs";
 
 const PHONE = { viewport: { width: 320, height: 640 }, hasTouch: true };
 const NOBODY = /status of 40[14]/;
+const LOST = /ERR_CONNECTION_RESET|status of 401/;
 
 let browser;
 let server;
@@ -62,6 +63,16 @@ async function makeCode(guest) {
   return field.inputValue();
 }
 
+/** From now on the server replaces the token, and its answer does not arrive. */
+async function loseAnswers(guest) {
+  await guest.page.route("**/me/rotate", async (route) => {
+    const asked = route.request();
+    // Not as the browser: that would be given the cookie.
+    await fetch(asked.url(), { method: "POST", headers: await asked.allHeaders(), body: asked.postData() });
+    return route.abort("connectionreset");
+  });
+}
+
 async function isAtHome(guest) {
   await guest.page.waitForURL(new URL("/", server.origin).href);
   await guest.isAnnounced();
@@ -108,6 +119,7 @@ describe("another device", () => {
     await phone.page.goto(link);
     await phone.press("Be the same person here");
     await phone.page.getByText("They have 1 conversation.").waitFor();
+    assert.deepEqual(await phone.page.getByRole("link").allTextContents(), ["Stay who I am"], "one way to stay");
     await phone.page.getByRole("link", { name: "Stay who I am" }).click();
     await isAtHome(phone);
     await phone.log.getByText("This is the phone's.").waitFor();
@@ -208,6 +220,62 @@ describe("the way back", () => {
       headers: { "X-Companion-Person": cookies[0].value },
     });
     assert.equal(copied.status(), 401, "a copy of the old cookie is worth nothing");
+  });
+
+  test("stays open when the answer to replacing the token is lost, and the page is opened anew", async () => {
+    const mine = await somebody("Mine alone.");
+    const [before] = await mine.context.cookies();
+    await loseAnswers(mine);
+    await mine.press("Your data");
+    await mine.press("Replace my token");
+    for (let tries = 0; tries < 2; tries += 1) {
+      await mine.press("Replace it");
+      await dialog(mine).getByText("No answer came: your token may be replaced, or not.").waitFor();
+    }
+    const old = await fetch(new URL("/api/v1/me", server.origin), { headers: { "X-Companion-Person": before.value } });
+    assert.equal(old.status, 401, "the token was not replaced at all");
+    await mine.page.unroute("**/me/rotate");
+    await mine.page.reload();
+    await mine.isAnnounced();
+    await mine.log.getByText("Mine alone.").waitFor();
+    const [now] = await mine.context.cookies();
+    assert.notEqual(now.value, before.value);
+    assert.deepEqual(await mine.page.evaluate(() => Object.keys(localStorage)), ["companion.session"]);
+    mine.excuse(LOST);
+  });
+
+  test("stays open to whoever begins a new conversation after such an answer, and no other person's token is replaced", async () => {
+    const other = await somebody("Somebody else.");
+    const code = await makeCode(other);
+    const mine = await somebody("Mine alone.");
+    await loseAnswers(mine);
+    await mine.press("Your data");
+    await mine.press("Replace my token");
+    await mine.press("Replace it");
+    await dialog(mine).getByText("No answer came").waitFor();
+    await mine.page.unroute("**/me/rotate");
+    await mine.page.keyboard.press("Escape");
+    await mine.press("New conversation");
+    await mine.log.getByText("Mine alone.").waitFor({ state: "detached" });
+    await mine.say("Still me.");
+    await mine.press("Conversations");
+    const list = mine.page.getByRole("dialog", { name: "Your conversations" });
+    await list.getByRole("button", { name: "Open: Mine alone." }).waitFor();
+    await mine.page.keyboard.press("Escape");
+
+    await loseAnswers(mine);
+    await mine.press("Your data");
+    await mine.press("Replace my token");
+    await mine.press("Replace it");
+    await dialog(mine).getByText("No answer came").waitFor();
+    await mine.page.goto(new URL("/link", server.origin).href);
+    await mine.page.unroute("**/me/rotate");
+    await enter(mine, code);
+    await isAtHome(mine);
+    await mine.log.getByText("Somebody else.").waitFor();
+    await other.page.reload();
+    await other.log.getByText("Somebody else.").waitFor();
+    mine.excuse(LOST);
   });
 
   test("stays open to one browser alone after its token was replaced", async () => {

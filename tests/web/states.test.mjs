@@ -53,7 +53,7 @@ function serverOf(settings = {}) {
 /** It fits; and where axe is to look `at` it ("all" or "colours"), there is nothing to mend. */
 async function isFine(guest, at) {
   const wide = await guest.page.evaluate(() =>
-    [...document.querySelectorAll("html, main, dialog[open], dialog[open] .body, footer")]
+    [...document.querySelectorAll("html, main, dialog[open], dialog[open] .body, footer, .label")]
       .filter((part) => part.scrollWidth > part.clientWidth)
       .map((part) => part.tagName));
   assert.deepEqual(wide, [], "too wide");

@@ -86,6 +86,15 @@ describe("an answer", () => {
     assert.equal(await guest.log.getByText(/Anna/).isVisible(), false);
     await guest.page.keyboard.press("Enter");
     await guest.log.getByRole("listitem").filter({ hasText: "Anna" }).waitFor();
+
+    // Days later it is still told; of what was forgotten since nothing.
+    await guest.page.reload();
+    await guest.log.getByText("Remembered 1 thing").click();
+    await guest.log.getByRole("listitem").filter({ hasText: "Anna" }).waitFor();
+    await guest.page.evaluate(() => fetch("/api/v1/memories", { method: "DELETE" }));
+    await guest.page.reload();
+    await deed("Copy").waitFor();
+    assert.equal(await guest.log.getByText(/Remembered/).count(), 0);
   });
 
   test("is heard again: from the server while it speaks, and stopped", async () => {

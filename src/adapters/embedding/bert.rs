@@ -6,6 +6,8 @@ use candle_core::{D, Device, Result, Tensor};
 use candle_nn::{Embedding, LayerNorm, Module, VarBuilder, embedding, layer_norm, ops};
 use serde::Deserialize;
 
+use super::gelu::Gelu;
+
 /// A model's `config.json`, as far as it is of use.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct BertConfig {
@@ -138,7 +140,7 @@ impl Layer {
         let state = self.attended_norm.forward(&attended.add(state)?)?;
         let wide = self.wide.forward(&state)?;
         let wide = match self.activation {
-            Activation::Gelu => wide.gelu_erf()?,
+            Activation::Gelu => wide.apply_op1_no_bwd(&Gelu)?,
             Activation::GeluNew => wide.gelu()?,
             Activation::Relu => wide.relu()?,
         };

@@ -3,7 +3,7 @@
 //! Who asks is served before those for whom nobody waits, and what nobody waits for any more is left out.
 //!
 //! Bounds: 64 texts of people who ask wait, and 8 others; a text counts up to its 256th token; one thread, on which all of the
-//! model's arithmetic is done.
+//! model's arithmetic is done (see `arithmetic`).
 
 use std::collections::VecDeque;
 use std::fs::{self, File};

@@ -191,6 +191,10 @@ impl Work {
             drop(speaker.send(rest).await);
         }
         timings.llm_generation_ms = millis(self.began);
+        if text.trim().is_empty() {
+            let why = "there is nothing to read in its answer".to_owned();
+            return Err(ChatError::Unavailable { why, retry_after: None }.into());
+        }
         Ok(text)
     }
 
@@ -221,6 +225,7 @@ impl Work {
             said_at: self.said_at,
             answered_at: self.app.clock.now(),
             audio: sounded.whole.as_ref().map(|whole| whole.id),
+            memories: self.remembered.memories.iter().map(|found| found.memory.id).collect(),
         };
         let kept = self.commit(checkpoint, sounded.whole.as_mut()).await?;
         if let Some(files) = files {

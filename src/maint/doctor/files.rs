@@ -83,7 +83,7 @@ pub fn leftovers(visit: &mut Visit<'_>) -> Result<(), MaintError> {
     for place in &places {
         bench(visit, place)?;
     }
-    for left in release_assets::temporary(&visit.dir)? {
+    for left in unless_denied(release_assets::temporary(&visit.dir))? {
         let settled = visit.settled;
         let is_old =
             |meta: fs::Metadata| meta.modified().is_ok_and(|at| Timestamp::from_system(at) < settled);
@@ -183,6 +183,7 @@ fn private_places(visit: &Visit<'_>) -> Result<Vec<Private>, MaintError> {
     let aside = set_aside::place(dir);
     found.extend(unless_denied(set_aside::list(dir))?.into_iter().map(|(name, _)| aside.join(name)));
     found.push(aside);
+    found.push(release_assets::place(dir));
     found.extend(unless_denied(release_assets::all_directories(dir))?);
     Ok(found.into_iter().map(|path| Private::at(visit, path)).collect())
 }

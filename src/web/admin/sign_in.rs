@@ -34,12 +34,7 @@ pub struct AdminSignInBody {
     operation_id = "admin_page",
     responses(
         (status = 200, description = "The page", body = String, content_type = "text/html"),
-        (status = 206, description = "The range asked for", body = String, content_type = "text/html"),
-        (status = 304, description = "The client has it"),
         (status = 404, description = "There is no `ADMIN_TOKEN`", body = ErrorBody),
-        (status = 406, description = "No coding is acceptable", body = ErrorBody),
-        (status = 412, description = "The condition does not hold", body = ErrorBody),
-        (status = 416, description = "The range lies outside of it", body = ErrorBody),
     ),
 )]
 pub async fn page(request: HttpRequest) -> HttpResponse {
@@ -53,12 +48,7 @@ pub async fn page(request: HttpRequest) -> HttpResponse {
     operation_id = "admin_sign_in_page",
     responses(
         (status = 200, description = "The page", body = String, content_type = "text/html"),
-        (status = 206, description = "The range asked for", body = String, content_type = "text/html"),
-        (status = 304, description = "The client has it"),
         (status = 404, description = "There is no `ADMIN_TOKEN`", body = ErrorBody),
-        (status = 406, description = "No coding is acceptable", body = ErrorBody),
-        (status = 412, description = "The condition does not hold", body = ErrorBody),
-        (status = 416, description = "The range lies outside of it", body = ErrorBody),
     ),
 )]
 pub async fn sign_in_page(request: HttpRequest) -> HttpResponse {

@@ -10,7 +10,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::{HttpMessage, HttpRequest};
 use tracing::Span;
 
-use crate::web::error::ErrorReport;
+use crate::web::error::{ErrorReport, logged};
 use crate::web::middleware::measure::{Route, STATIC_FILES};
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -94,17 +94,7 @@ pub fn finish(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody
 fn with_error_body(mut response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
     let told = response.response().extensions().get::<ErrorReport>().cloned();
     let told = told.unwrap_or_else(|| ErrorReport::for_status(response.status()));
-    // "Not ready" is the answer to a question, not a failure of ours.
-    if response.status().is_server_error() && told.cause.is_some() {
-        let cause = told.cause.as_deref().unwrap_or_default();
-        tracing::error!(
-            event = "request_failed",
-            status = response.status().as_u16(),
-            code = told.code,
-            cause,
-            "A request failed"
-        );
-    }
+    logged::log(&told, response.status(), None, "A request");
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = told.body(id);
     response.map_body(|_, _| BoxBody::new(body))

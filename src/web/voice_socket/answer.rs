@@ -13,7 +13,7 @@ use crate::app::turn::{TurnEvent, TurnEvents, TurnReply, TurnRequest};
 use crate::app::{App, AppError};
 use crate::domain::heard::Interruption;
 use crate::web::chat::UsedMemory;
-use crate::web::error::report;
+use crate::web::error::{logged, report};
 use crate::web::metrics::count_stages;
 
 /// Whom a turn is told to.
@@ -146,17 +146,7 @@ impl Answering {
 
     async fn fail(&mut self, error: AppError) {
         let (status, told) = report(&error.into());
-        if status.is_server_error() {
-            let cause = told.cause.as_deref().unwrap_or_default();
-            let request_id = self.around.request_id.as_str();
-            tracing::error!(
-                event = "request_failed",
-                request_id,
-                code = told.code,
-                cause,
-                "A spoken turn failed"
-            );
-        }
+        logged::log(&told, status, Some(self.around.request_id.as_str()), "A spoken turn");
         self.send(text_of(&Told::Error { message: told.message, code: told.code })).await;
     }
 

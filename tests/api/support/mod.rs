@@ -18,6 +18,7 @@ pub mod llm;
 pub mod meaning;
 pub mod model;
 pub mod outside;
+pub mod program;
 pub mod scrape;
 pub mod seed;
 pub mod socket;

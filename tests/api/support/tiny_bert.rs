@@ -11,6 +11,8 @@ const WIDTH: usize = 8;
 const HEADS: usize = 2;
 const LAYERS: usize = 2;
 const WIDE: usize = 16;
+/// With as many tokens as there are places, more numbers than candle lets one thread work on by itself.
+const VERY_WIDE: usize = 2560;
 const PLACES: usize = 32;
 
 /// The numbers of a model, by their names, each with its shape.
@@ -18,19 +20,24 @@ pub struct TinyBert(BTreeMap<String, (Vec<usize>, Vec<f32>)>);
 
 /// Writes the model's directory.
 pub fn write(dir: &Path) -> TinyBert {
-    write_of(dir, 1)
+    write_of(dir, 1, WIDE)
 }
 
 /// The same with other numbers.
 pub fn write_other(dir: &Path) -> TinyBert {
-    write_of(dir, 2)
+    write_of(dir, 2, WIDE)
 }
 
-fn write_of(dir: &Path, seed: u64) -> TinyBert {
-    let model = TinyBert::of(seed);
+/// The same with a layer as wide as a real one's.
+pub fn write_wide(dir: &Path) -> TinyBert {
+    write_of(dir, 3, VERY_WIDE)
+}
+
+fn write_of(dir: &Path, seed: u64, wide: usize) -> TinyBert {
+    let model = TinyBert::of(seed, wide);
     let config = json!({
         "model_type": "bert", "vocab_size": WORDS.len(), "hidden_size": WIDTH, "num_hidden_layers": LAYERS,
-        "num_attention_heads": HEADS, "intermediate_size": WIDE, "hidden_act": "gelu",
+        "num_attention_heads": HEADS, "intermediate_size": wide, "hidden_act": "gelu",
         "max_position_embeddings": PLACES, "type_vocab_size": 2, "layer_norm_eps": 1e-12,
     });
     fs::write(dir.join("config.json"), config.to_string()).unwrap();
@@ -63,7 +70,7 @@ fn write_of(dir: &Path, seed: u64) -> TinyBert {
 }
 
 impl TinyBert {
-    fn of(seed: u64) -> Self {
+    fn of(seed: u64, wide: usize) -> Self {
         let mut state = seed;
         let mut number = move || {
             // A generator of Knuth's: the same numbers every time.
@@ -86,8 +93,8 @@ impl TinyBert {
                 ("attention.self.key", WIDTH, WIDTH),
                 ("attention.self.value", WIDTH, WIDTH),
                 ("attention.output.dense", WIDTH, WIDTH),
-                ("intermediate.dense", WIDE, WIDTH),
-                ("output.dense", WIDTH, WIDE),
+                ("intermediate.dense", wide, WIDTH),
+                ("output.dense", WIDTH, wide),
             ] {
                 add(name(part) + ".weight", &[out, into]);
                 add(name(part) + ".bias", &[out]);

@@ -230,9 +230,14 @@ pub fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
 
 /// The maintenance tool where any user can run it: build directories often lie where only their owner may go.
 pub fn reachable_maint(place: &Path) -> PathBuf {
+    reachable(Path::new(env!("CARGO_BIN_EXE_companion-maint")), place)
+}
+
+/// A program where any user can run it.
+pub fn reachable(program: &Path, place: &Path) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
-    let copy = place.join("companion-maint");
-    std::fs::copy(env!("CARGO_BIN_EXE_companion-maint"), &copy).unwrap();
+    let copy = place.join(program.file_name().unwrap());
+    std::fs::copy(program, &copy).unwrap();
     std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
     copy
 }

@@ -9,7 +9,8 @@ impl Readable for Inventory {
     fn lines(&self, _: bool) -> Vec<String> {
         let disk = &self.disk;
         let [free, reserve] = [disk.free_bytes, disk.reserve_bytes].map(bytes);
-        let [aside, page] = [disk.set_aside_bytes, disk.asset_bytes].map(bytes);
+        let aside = bytes(disk.set_aside_bytes);
+        let page = disk.asset_bytes.map_or_else(|| "unknown bytes".to_owned(), bytes);
         let place = if disk.backups_are_anothers {
             ", BACKUP_DIR IS ANOTHER INSTALLATION'S: none is ours, run doctor"
         } else if disk.backups_share_the_databases_disk {
