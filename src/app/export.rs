@@ -2,8 +2,8 @@
 //!
 //! Which sessions there are is read once, so that one that moves up the list by being talked in meanwhile is not missed.
 //!
-//! Bounds: 4 pieces wait for a slow reader; 100 turns of one session, or 100 memories, are read at a time, each time anew, so that a slow
-//! reader holds no old snapshot of the database open.
+//! Bounds: 2 pieces wait for a slow reader; turns of one session are read up to 128 KiB and 100 at a time, memories 20 at a time, each
+//! time anew, so that a slow reader holds no old snapshot of the database open. Together that is less than [`READ_AHEAD`].
 
 use std::sync::Arc;
 
@@ -19,14 +19,30 @@ use crate::domain::memory::Memory;
 use crate::domain::person::Person;
 use crate::domain::session::{Session, SessionId};
 
-const WAITING_PIECES: usize = 4;
-const TURNS_AT_ONCE: u64 = 100;
-const MEMORIES_AT_ONCE: usize = 100;
+/// What an export holds in memory, in bytes.
+pub const READ_AHEAD: u64 = 1 << 20;
+
+const WAITING_PIECES: usize = 2;
+const TURNS_AT_ONCE: usize = 100;
+/// A hundred turns of the longest there are would be megabytes.
+const BYTES_AT_ONCE: usize = 128 << 10;
+/// So many are read before it is looked at how long they are.
+const STEP: u64 = 4;
+const MEMORIES_AT_ONCE: usize = 20;
 
 type Pieces = mpsc::Sender<Result<Bytes, AppError>>;
 
 /// The reader went away.
 struct Gone;
+
+/// A part of a session.
+struct Part {
+    session: Session,
+    summary: Option<String>,
+    turns: Vec<ShownTurn>,
+    /// Whether there are turns after these.
+    more: bool,
+}
 
 impl App {
     /// Begins the export; the pieces put together are one JSON document.
@@ -65,8 +81,8 @@ impl App {
         let mut comma = "";
         for id in self.database.read("export sessions", list).await? {
             // It may have been deleted since.
-            let Some((session, summary, turns)) = self.exported(id, 0).await? else { continue };
-            if self.write_session((&session, summary), turns, comma, pieces).await?.is_err() {
+            let Some(part) = self.exported(id, 0).await? else { continue };
+            if self.write_session(part, comma, pieces).await?.is_err() {
                 return Ok(());
             }
             comma = ",";
@@ -109,8 +125,7 @@ impl App {
 
     async fn write_session(
         &self,
-        (session, summary): (&Session, Option<String>),
-        mut turns: Vec<ShownTurn>,
+        Part { session, summary, mut turns, mut more }: Part,
         comma: &str,
         pieces: &Pieces,
     ) -> Result<Result<(), Gone>, AppError> {
@@ -134,32 +149,41 @@ impl App {
             for turn in &turns {
                 push_messages(&mut text, turn);
             }
-            if (turns.len() as u64) < TURNS_AT_ONCE {
+            if !more {
                 text.push_str("]}");
                 return Ok(send(pieces, text).await);
             }
             if send(pieces, std::mem::take(&mut text)).await.is_err() {
                 return Ok(Err(Gone));
             }
-            from += TURNS_AT_ONCE;
-            turns = self.exported(session.id, from).await?.map_or_else(Vec::new, |(.., turns)| turns);
+            from += turns.len() as u64;
+            let next = self.exported(session.id, from).await?;
+            (turns, more) = next.map_or_else(|| (Vec::new(), false), |part| (part.turns, part.more));
         }
     }
 
     /// A session and its turns from the `from`-th on. By its id each time: its row may be another session's by now.
-    async fn exported(
-        &self,
-        id: SessionId,
-        from: u64,
-    ) -> Result<Option<(Session, Option<String>, Vec<ShownTurn>)>, AppError> {
+    async fn exported(&self, id: SessionId, from: u64) -> Result<Option<Part>, AppError> {
         let read = move |db: &Connection| {
             let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
-            let turns = session_store::checkpoints(db, stored.key, from, TURNS_AT_ONCE)?;
+            let (mut turns, mut bytes, mut more) = (Vec::new(), 0, true);
+            while more && turns.len() < TURNS_AT_ONCE && bytes < BYTES_AT_ONCE {
+                let some = session_store::checkpoints(db, stored.key, from + turns.len() as u64, STEP)?;
+                more = some.len() as u64 == STEP;
+                let some = ShownTurn::all(db, stored.person, some)?;
+                bytes += some.iter().map(bytes_of).sum::<usize>();
+                turns.extend(some);
+            }
             let summary = summary_store::find(db, stored.key)?.text;
-            Ok(Some((stored.session, summary, ShownTurn::all(db, stored.person, turns)?)))
+            Ok(Some(Part { session: stored.session, summary, turns, more }))
         };
         Ok(self.database.read("export a session", read).await?)
     }
+}
+
+fn bytes_of(turn: &ShownTurn) -> usize {
+    let memories = turn.memories.iter().map(|(_, text)| text.len()).sum::<usize>();
+    turn.checkpoint.said.len() + turn.checkpoint.answered.len() + memories
 }
 
 fn exported_memory(memory: &Memory) -> serde_json::Value {

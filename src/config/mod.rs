@@ -2,7 +2,7 @@
 //! problems are told together.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use age::x25519::Recipient;
@@ -49,6 +49,12 @@ pub struct StorageConfig {
     pub backup_recipient: Option<Recipient>,
     /// Below this many free bytes, what grows the store stops.
     pub min_free_disk_bytes: u64,
+}
+
+/// Of a file that is named without a directory, the same name in `.`: where it lies has a name, too.
+fn file_here(path: PathBuf) -> PathBuf {
+    let alone = path.parent().is_some_and(|around| around.as_os_str().is_empty());
+    if alone { Path::new(".").join(path) } else { path }
 }
 
 /// How long things are kept.

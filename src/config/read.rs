@@ -13,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::config::problems::{Origin, Problems};
 use crate::config::raw::{Flags, Given};
-use crate::config::{CommandLine, LogConfig, LogFormat, RetentionConfig, StorageConfig};
+use crate::config::{CommandLine, LogConfig, LogFormat, RetentionConfig, StorageConfig, file_here};
 use crate::domain::address::BaseUrl;
 use crate::domain::retention::RetentionDays;
 use crate::domain::secret::{ApiKey, Secret};
@@ -259,7 +259,7 @@ impl Reader {
     pub fn storage(&mut self) -> StorageConfig {
         let data_dir = self.path("DATA_DIR", PathBuf::from("data"));
         StorageConfig {
-            database: self.path("SHORT_TERM_MEMORY_DB_PATH", data_dir.join("companion.db")),
+            database: file_here(self.path("SHORT_TERM_MEMORY_DB_PATH", data_dir.join("companion.db"))),
             audio_dir: self.path("AUDIO_DIR", data_dir.join("audio")),
             backup_dir: self.path("BACKUP_DIR", data_dir.join("backups")),
             backup_recipient: self.recipient("BACKUP_AGE_RECIPIENT"),

@@ -17,6 +17,7 @@ use crate::startup::{StartupError, cors, open_files};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::tally::Tally;
 use crate::web::access::AccessControl;
+use crate::web::answer_budget::AnswerBudget;
 use crate::web::assets::Assets;
 use crate::web::byte_budget::ByteBudget;
 use crate::web::connection::ConnectionPace;
@@ -79,6 +80,7 @@ pub(super) fn serve(
     let rates = config.limits.turns_per_minute.map(|most| web::Data::new(RateLimits::new(most)));
     let limits = &config.limits;
     let budget = web::Data::new(ByteBudget::new(limits.max_inflight_body_bytes, limits.max_request_bytes));
+    let answers = web::Data::new(AnswerBudget::default());
     let sockets = web::Data::new(VoiceSockets::new(config.speech.max_sockets));
     let pace = BodyPace { idle: limits.body_idle, total: limits.body_total, grace: BODY_GRACE };
     let allowed = config.allowed_origins.clone();
@@ -98,6 +100,7 @@ pub(super) fn serve(
             .app_data(metrics.clone())
             .app_data(max_bytes)
             .app_data(budget.clone())
+            .app_data(answers.clone())
             .app_data(pace)
             .app_data(sockets.clone())
             .app_data(shared.clone())

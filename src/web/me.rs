@@ -6,12 +6,14 @@ use futures_util::stream;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::app::export::READ_AHEAD;
 use crate::app::persons::Erasure;
 use crate::app::ways_in::MadeCode;
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::retention::RetentionDays;
 use crate::web::access::SignedIn;
+use crate::web::answer_budget::place_for;
 use crate::web::error::ApiError;
 use crate::web::middleware::token_cookies::{CookieChange, PERSON};
 use crate::web::openapi::ExportBody;
@@ -96,20 +98,25 @@ pub async fn me(
     responses((status = 200, description = "The document", body = ExportBody)),
     security(("person" = []), ("person_cookie" = [])),
 )]
-pub async fn export(app: web::Data<App>, person: CurrentPerson) -> HttpResponse {
+pub async fn export(
+    app: web::Data<App>,
+    request: HttpRequest,
+    person: CurrentPerson,
+) -> Result<HttpResponse, ApiError> {
+    let place = place_for(&request, READ_AHEAD)?;
     let pieces = app.into_inner().export(person.0);
     // The body is sent after the request's own span has ended.
     let span = tracing::Span::current();
-    let body = stream::unfold((pieces, span), |(mut pieces, span)| async move {
+    let body = stream::unfold((pieces, span, place), |(mut pieces, span, place)| async move {
         let piece = pieces.recv().await?;
         // A failure half-way breaks the connection off: a document cut short must not look whole.
         let piece = piece.inspect_err(|error| span.in_scope(|| log_failure(error)));
-        Some((piece.map_err(ApiError::from), (pieces, span)))
+        Some((piece.map_err(ApiError::from), (pieces, span, place)))
     });
-    HttpResponse::Ok()
+    Ok(HttpResponse::Ok()
         .content_type("application/json")
         .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"companion-export.json\""))
-        .streaming(body)
+        .streaming(body))
 }
 
 fn log_failure(error: &AppError) {

@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, Resource, guard};
 
 pub mod access;
 pub mod admin;
+pub mod answer_budget;
 pub mod assets;
 pub mod audio;
 pub mod body;

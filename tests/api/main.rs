@@ -3,6 +3,7 @@
 
 mod access;
 mod admin;
+mod answer_budget;
 mod audio;
 mod body_budget;
 mod caching;

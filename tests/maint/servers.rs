@@ -29,6 +29,24 @@ fn a_restart_keeps_the_conversation_and_signals_end_it_well() {
 }
 
 #[test]
+fn a_database_that_is_named_without_a_directory_lies_where_one_is() {
+    let house = House::new().with("SHORT_TERM_MEMORY_DB_PATH", "talks.db");
+    let here = tempfile::TempDir::new().unwrap();
+    let mut server = house.command(env!("CARGO_BIN_EXE_companion"));
+    let mut server = server.env("PORT", "0").current_dir(here.path()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    server.kill().unwrap();
+    let ended = server.wait_with_output().unwrap();
+    assert!(first.starts_with("Listening on "), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(here.path().join("talks.db").exists());
+    for job in ["status", "backup-db", "doctor"] {
+        let ran = house.maint_command(&[job]).current_dir(here.path()).output().unwrap();
+        assert_eq!(ran.status.code(), Some(0), "{job}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+}
+
+#[test]
 fn the_log_warns_when_nobody_does_the_maintenance() {
     let house = House::built();
     seed::sessions(&mut house.db(), 1, 1, seed::now() - 3 * seed::DAY);

@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use tracing::Instrument;
 
+use crate::web::answer_budget;
 use crate::web::middleware::{
     cache_headers, last_answer, measure, rate_limit, request_id, security_headers, token_cookies, unread_body,
 };
@@ -50,10 +51,10 @@ async fn answer(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     security_headers::note_tls(&request);
     let mut response = match rate_limit::check(&request) {
-        Ok(()) if has_body => next.call(request).await?.map_into_boxed_body(),
+        Ok(()) if has_body => answer_budget::hold(next.call(request).await?.map_into_boxed_body()),
         Ok(()) => match static_files::at_hand(request.request()) {
             Some(file) => request.into_response(file),
-            None => next.call(request).await?.map_into_boxed_body(),
+            None => answer_budget::hold(next.call(request).await?.map_into_boxed_body()),
         },
         Err(refusal) => request.into_response(refusal.error_response()),
     };
