@@ -86,6 +86,7 @@ class List {
       await work();
     } catch (failure) {
       if (!(failure instanceof api.Failure)) throw failure;
+      if (failure.signIn) return location.assign(failure.signIn);
       this.#part(".problem").textContent = failure.message;
     }
   }

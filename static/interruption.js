@@ -1,10 +1,40 @@
-// Bridges what interrupts a conversation: keeps what was written and has not arrived, over a reload too, and tells when a server
-// that could not be reached is there again.
+// Bridges what interrupts a conversation: keeps which one it is, and what was written or begun and has not been answered, over a reload
+// too; and tells when a server that could not be reached is there again.
 
 const KEPT = "companion.draft";
+const SESSION = "companion.session";
+const ATTEMPT = "companion.attempt";
 // More than anybody writes before looking up; beyond it the oldest are only on the page.
 const MOST_TURNS = 20;
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000, 15_000];
+
+function keep(name, value) {
+  try {
+    if (value) localStorage.setItem(name, value);
+    else localStorage.removeItem(name);
+  } catch {}
+}
+
+function kept(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Keeps the id of the conversation that is shown, never what was said; for null forgets it. Storage may be forbidden; then a reload
+ * begins a new conversation, and the old one is in the list.
+ */
+export const remember = (id) => keep(SESSION, id);
+
+export const remembered = () => kept(SESSION);
+
+/** Keeps the secret of an attempt to replace the person's token; for null forgets it: it was answered, or one is somebody else. */
+export const rememberAttempt = (secret) => keep(ATTEMPT, secret);
+
+export const attempted = () => kept(ATTEMPT);
 
 /**
  * What is written and what was sent without an answer, as `{ text, turns }`, a turn being `{ session, id, text, after }`: so many

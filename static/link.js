@@ -4,7 +4,7 @@
 // says so, in the body of a request.
 
 import * as api from "/static/api.js";
-import * as current from "/static/current.js";
+import { remember, rememberAttempt } from "/static/interruption.js";
 
 const $ = (id) => document.getElementById(id);
 const problem = document.querySelector(".problem");
@@ -49,7 +49,7 @@ async function attempt(work) {
 async function become(instead) {
   const { already } = secret ? await api.redeemLink(secret, instead) : await api.redeemCode($("code").value, instead);
   // What somebody else has begun is not to be done to this person.
-  if (!already) current.rememberAttempt(null);
+  if (!already) rememberAttempt(null);
   // Not to be found by whoever goes back.
   history.replaceState(null, "", location.pathname);
   if (already) return tell("You are this person here already. Open the link on the other device.");
@@ -59,10 +59,10 @@ async function become(instead) {
 
 /** The conversation that goes on is the latest one, wherever it was held. */
 async function openLatest() {
-  current.remember(null);
+  remember(null);
   try {
     const { sessions } = await api.sessions({ limit: 10 });
-    current.remember(sessions.find((session) => session.checkpoints)?.id ?? null);
+    remember(sessions.find((session) => session.checkpoints)?.id ?? null);
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
   }

@@ -2,8 +2,7 @@
 
 import * as api from "/static/api.js";
 import { Conversation, button, element } from "/static/conversation.js";
-import { attempted, remember, remembered } from "/static/current.js";
-import { Draft, Reach } from "/static/interruption.js";
+import { Draft, Reach, attempted, remember, remembered } from "/static/interruption.js";
 import { Voice } from "/static/voice.js";
 import { retention } from "/static/words.js";
 
@@ -79,6 +78,7 @@ function showReach(isLost) {
   $("adrift").hidden = !isLost;
   if (isLost) return;
   showMode();
+  if (shown && !attempted()) return announce();
   return attempt(shown ? goOnHere : begin);
 }
 

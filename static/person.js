@@ -1,7 +1,7 @@
 // What is kept about a person: how long, a copy of it, who else is them, the way back, and the end of it.
 
 import * as api from "/static/api.js";
-import * as current from "/static/current.js";
+import { attempted, rememberAttempt } from "/static/interruption.js";
 import { anotherDevice } from "/static/mine/another-device.js";
 import { askFirst } from "/static/mine/asking.js";
 import { recoveryCode } from "/static/mine/recovery-code.js";
@@ -29,6 +29,7 @@ export async function open(dialog, { kept, signedIn, onErased, onUnanswered }) {
   const outcome = dialog.querySelector(".outcome");
   const part = (name) => dialog.querySelector(`.${name}`);
   let erased = false;
+  let unanswered = false;
   let me = null;
 
   function say(text) {
@@ -75,7 +76,7 @@ export async function open(dialog, { kept, signedIn, onErased, onUnanswered }) {
   askFirst(leaving, leave.querySelector(".question"), () =>
     attempt(async () => {
       await api.leave();
-      current.rememberAttempt(null);
+      rememberAttempt(null);
       if (signedIn) await api.signOut();
       location.assign(signedIn ? "/sign-in" : "/link#left");
     }));
@@ -102,6 +103,20 @@ export async function open(dialog, { kept, signedIn, onErased, onUnanswered }) {
   const erase = form.querySelector("button");
   const isSure = () => sure.value.trim().toLowerCase() === "erase";
 
+  /** Returns what is told of backups. Who was not answered and is nobody now has been erased. */
+  async function eraseAll() {
+    try {
+      const { backups_until: until } = await api.eraseMe();
+      if (!until) return "No backup holds any of it.";
+      return `The last backup that still holds it is deleted by ${day(until)} at the latest.`;
+    } catch (failure) {
+      if (!(failure instanceof api.Failure) || failure.signIn) throw failure;
+      if (unanswered && failure.status === 401) return "The answer that said until when backups hold it was lost: whoever runs this server can tell.";
+      unanswered = failure.status === 0;
+      throw failure;
+    }
+  }
+
   sure.oninput = () => {
     erase.disabled = !isSure();
   };
@@ -110,10 +125,10 @@ export async function open(dialog, { kept, signedIn, onErased, onUnanswered }) {
     if (!isSure()) return;
     erase.disabled = true;
     await attempt(async () => {
-      const { backups_until } = await api.eraseMe();
-      current.rememberAttempt(null);
+      const backups = await eraseAll();
+      rememberAttempt(null);
       erased = true;
-      done(backups_until);
+      done(backups);
     });
     erase.disabled = !isSure();
   };
@@ -121,13 +136,10 @@ export async function open(dialog, { kept, signedIn, onErased, onUnanswered }) {
     hideLink();
     code.hide();
     if (erased) onErased();
-    else if (current.attempted()) onUnanswered();
+    else if (attempted()) onUnanswered();
   };
 
-  function done(backupsUntil) {
-    const backups = backupsUntil
-      ? `The last backup that still holds it is deleted by ${day(backupsUntil)} at the latest.`
-      : "No backup holds any of it.";
+  function done(backups) {
     hideLink();
     outcome.textContent = `Everything kept about you was erased. ${backups}`;
     for (const told of dialog.querySelectorAll(".kept, .copy, .part, .erase")) told.hidden = true;

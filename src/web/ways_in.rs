@@ -34,7 +34,7 @@ const LONGEST_HOST: usize = 253 + 6;
 pub struct RotateBody {
     /// 256 random bits that the client makes up for this one replacement. Sent again with the old token they get the same new
     /// token, as long as that is the person's: who keeps them until the answer is there is not locked out when it is lost.
-    #[schema(value_type = String, required = false, pattern = "^[0-9a-fA-F]{64}$")]
+    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
     attempt: Option<String>,
 }
 

@@ -2,7 +2,7 @@
 // come. So the attempt is kept until it is answered, and made again as the same one, which gets the same new token.
 
 import * as api from "/static/api.js";
-import { attempted, rememberAttempt } from "/static/current.js";
+import { attempted, rememberAttempt } from "/static/interruption.js";
 
 /** 256 random bits. */
 const secret = () => Array.from(crypto.getRandomValues(new Uint8Array(32)), (byte) => byte.toString(16).padStart(2, "0")).join("");

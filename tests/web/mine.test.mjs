@@ -182,6 +182,30 @@ describe("another device", () => {
   });
 });
 
+describe("erasing everything", () => {
+  test("is said to be done when it is, also where the first answer was lost", async () => {
+    const guest = await somebody("Soon to be forgotten.");
+    await guest.page.route("**/api/v1/me", async (route) => {
+      const asked = route.request();
+      if (asked.method() !== "DELETE") return route.continue();
+      assert.equal((await fetch(asked.url(), { method: "DELETE", headers: await asked.allHeaders() })).status, 200);
+      return route.abort("connectionreset");
+    });
+    await guest.press("Your data");
+    await dialog(guest).getByText("No other browser is you.").waitFor();
+    await dialog(guest).getByRole("textbox", { name: /type erase/ }).fill("erase");
+    await guest.press("Erase everything");
+    await dialog(guest).getByText("The companion cannot be reached right now.").waitFor();
+    await guest.page.unroute("**/api/v1/me");
+    await guest.press("Erase everything");
+    await dialog(guest).getByText(/^Everything kept about you was erased\. The answer .* was lost/).waitFor();
+    await dialog(guest).getByRole("button", { name: "Close" }).click();
+    await guest.log.getByText("Soon to be forgotten.").waitFor({ state: "detached" });
+    await guest.isAnnounced();
+    guest.excuse(LOST);
+  });
+});
+
 describe("the way back", () => {
   test("is a recovery code, which a browser that knows nobody asks for", async () => {
     const before = await somebody("Remember me.");

@@ -10,6 +10,8 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 
+import { inTime } from "./in-time.mjs";
+
 const run = promisify(execFile);
 
 function isRunning(pid) {
@@ -52,7 +54,8 @@ export class Room {
     await writeFile(join(room.dir, "room.pa"), `${script.join("\n")}\n`);
     const options = ["-n", "--daemonize=yes", "--exit-idle-time=-1", "--use-pid-file=yes", "--log-target=null"];
     // It returns once everything is there.
-    await run("pulseaudio", [...options, `--file=${join(room.dir, "room.pa")}`], { env: room.env });
+    const pulse = await inTime("pulseaudio", [...options, `--file=${join(room.dir, "room.pa")}`]);
+    await run(...pulse, { env: room.env });
     await room.setEcho(echo);
     return room;
   }
@@ -67,8 +70,7 @@ export class Room {
 
   /** Somebody in the room says this; resolves when they have. */
   async say(text) {
-    const file = await spoken(text, join(this.dir, "said.wav"));
-    await run("paplay", ["--device=room", file], { env: this.env });
+    await this.#play(await spoken(text, join(this.dir, "said.wav")));
   }
 
   /** A short noise. */
@@ -76,7 +78,11 @@ export class Room {
     const file = join(this.dir, "cough.wav");
     const noise = ["-f", "lavfi", "-i", "anoisesrc=d=0.15:a=0.5:seed=1", "-y", file];
     await run("ffmpeg", ["-nostdin", "-loglevel", "error", ...noise]);
-    await run("paplay", ["--device=room", file], { env: this.env });
+    await this.#play(file);
+  }
+
+  async #play(file) {
+    await run(...(await inTime("paplay", ["--device=room", file])), { env: this.env });
   }
 
   /** Makes a WAV file of silences, given in seconds, and other files. */
@@ -91,7 +97,8 @@ export class Room {
   /** Records what the loudspeaker plays, or all that the microphone hears; the function returned ends that and gives the WAV file. */
   async listen(where = "loudspeaker") {
     const file = join(this.dir, "heard.wav");
-    const recorder = spawn("parec", [`--device=${where}.monitor`, "--file-format=wav", file], { env: this.env });
+    const parec = await inTime("parec", [`--device=${where}.monitor`, "--file-format=wav", file]);
+    const recorder = spawn(...parec, { env: this.env });
     await once(recorder, "spawn");
     return async () => {
       recorder.kill("SIGINT");

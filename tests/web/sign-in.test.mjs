@@ -106,6 +106,16 @@ describe("a companion that is not open to everyone", () => {
     assert.deepEqual((await guest.words()).slice(1), ["Are you there?", answer]);
   });
 
+  test("leads to where one signs in from every list that is opened", async () => {
+    for (const name of ["Conversations", "Memories", "Your data"]) {
+      await signIn();
+      await guest.page.evaluate(() => fetch("/api/v1/sign-out", { method: "POST" }));
+      await guest.press(name);
+      await isAskedToSignIn();
+      guest.excuse(REFUSED);
+    }
+  });
+
   test("says nothing of signing out where nobody signs in", async () => {
     await guest.leave();
     await server.remove();

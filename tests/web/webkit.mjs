@@ -6,6 +6,8 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 
+import { inTime } from "./in-time.mjs";
+
 const ELEMENT = "element-6066-11e4-a52e-4f735466cecf";
 const WAIT_MS = 40_000;
 const LOOK_MS = 50;
@@ -43,7 +45,8 @@ export class WebKit {
     const webkit = new WebKit();
     webkit.screen = await screen();
     const port = await freePort();
-    webkit.driver = spawn("WebKitWebDriver", ["--host=127.0.0.1", `--port=${port}`], {
+    const driver = await inTime("WebKitWebDriver", ["--host=127.0.0.1", `--port=${port}`]);
+    webkit.driver = spawn(...driver, {
       // Its sandbox needs a machine that allows one.
       env: { ...room.env, DISPLAY: webkit.screen.name, WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: "1" },
       stdio: "ignore",
