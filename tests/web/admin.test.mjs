@@ -136,7 +136,8 @@ describe("the admin page", () => {
     await open();
     const answer = await guest.context.request.get(address("/api/v1/admin/status?span=24h"));
     const { trends } = await answer.json();
-    const missing = trends.series.sessions.filter((value) => value === null).length;
+    // The last five minutes may have begun after the numbers were laid out.
+    const missing = trends.series.sessions.slice(0, -1).filter((value) => value === null).length;
     assert.ok([7, 8].includes(missing), `of the 41 minutes without a number ${missing} points are seen`);
     const chart = guest.page.locator("#chart-turns");
     const drawn = await chart.locator("path.area").getAttribute("d");
