@@ -24,7 +24,7 @@ const TIMES: [(&str, u32); 13] = [
     ("import-langgraph", 40),
     ("reindex-memories", 20),
     ("list-backups", 20),
-    ("status", 20),
+    ("status", 50),
 ];
 
 /// How often this command is killed.
@@ -305,6 +305,11 @@ fn killed_verifications_harm_no_backup_and_the_next_one_clears_up() {
     };
     kill_job(&["verify-backups", "--restore-drill"], prepare, check);
     assert!(left_unpacked.load(Ordering::Relaxed), "no kill came while a backup was unpacked");
+}
+
+#[test]
+fn killed_looks_at_the_state_disturb_nobody_who_talks() {
+    kill_job(&["status"], |_| {}, House::assert_sound);
 }
 
 #[test]
