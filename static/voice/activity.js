@@ -3,7 +3,8 @@
 /** So much sound lies behind each level. */
 export const FRAME_MS = 20;
 
-const SILENCE_MS = 700;
+/** After so much silence somebody has ended. */
+export const SILENCE_MS = 700;
 // A shorter gap is part of a word.
 const GAP_MS = 120;
 

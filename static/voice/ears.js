@@ -1,6 +1,6 @@
 // Listens: while a button is held, after a tap until silence, or hands-free whenever somebody speaks.
 
-import { Activity, FRAME_MS } from "/static/voice/activity.js";
+import { Activity, FRAME_MS, SILENCE_MS } from "/static/voice/activity.js";
 import { keepAwake } from "/static/voice/awake.js";
 import { Echo } from "/static/voice/echo.js";
 import { NoMicrophone, open } from "/static/voice/microphone.js";
@@ -11,6 +11,10 @@ const TAP_MS = 350;
 // Sound has to go on for so long to be speech; for longer where it would interrupt.
 const BEGINS_MS = 100;
 const INTERRUPTS_MS = 250;
+// A sound too short to be speech may have been the first word. It is kept for so long, and no longer than that in all, however many
+// sounds follow each other.
+const KEPT_MS = 500;
+const KEPT_IN_ALL_MS = 3000;
 // Someone who taps and then says nothing has changed their mind.
 const NOTHING_SAID_MS = 8000;
 const LONGEST_MS = 120_000;
@@ -38,6 +42,8 @@ export class Ears {
   #goal = null;
   #how = null;
   #lasts = 0;
+  // For how long there has been nothing since what may have been the first word.
+  #unheard = 0;
   #spoke = false;
 
   constructor(sound, mouth, on) {
@@ -101,13 +107,13 @@ export class Ears {
     return this.#free;
   }
 
-  /** What was said is complete. */
-  async finish() {
+  /** What was said is complete; the last so many milliseconds were silence. */
+  async finish(silent = 0) {
     const [recording, goal] = [this.#recording, this.#goal];
     if (!goal) return;
     this.#forget();
     this.#on.ending();
-    await recording.finish();
+    await recording.finish(silent);
     goal.end();
   }
 
@@ -216,20 +222,27 @@ export class Ears {
 
   #followTapped(heard) {
     if (heard === "speaking") this.#spoke = true;
-    if (heard === "ended") return this.finish();
+    if (heard === "ended") return this.finish(SILENCE_MS);
     if (this.#spoke || this.#lasts < NOTHING_SAID_MS) return;
     this.discard();
     this.#on.givesUp();
   }
 
   #follow(heard) {
-    if (heard === "maybe") {
-      // From before it was noticed.
-      this.#recording = new Recording(this.#microphone.late);
-      this.#on.maybe();
-    }
-    if (heard === "nothing") this.#forgetMaybe();
+    if (heard === "maybe") this.#record();
+    if (heard === "nothing") this.#on.nothing();
     if (heard === "speaking") this.#begin("free");
-    if (heard === "ended") this.finish();
+    if (heard === "ended") this.finish(SILENCE_MS);
+    this.#unheard = this.#activity.hears ? 0 : this.#unheard + FRAME_MS;
+    if (this.#unheard >= KEPT_MS || this.#lasts >= KEPT_IN_ALL_MS) this.#forgetMaybe();
+  }
+
+  /** From before it was noticed; or on, where the sound before it may have been the first word. */
+  #record() {
+    if (!this.#recording) {
+      this.#recording = new Recording(this.#microphone.late, this.#microphone.lateMs);
+      this.#lasts = 0;
+    }
+    this.#on.maybe();
   }
 }

@@ -1,9 +1,10 @@
-// The microphone: opens it, or says in plain words why it cannot; measures it; and gives its sound as it is and 300 ms late.
+// The microphone: opens it, or says in plain words why it cannot; measures it; and gives its sound as it is and half a second late.
 
 import { FRAME_MS } from "/static/voice/activity.js";
 
-// A recording that begins when speech is noticed still holds its first sounds.
-const PRE_ROLL_S = 0.3;
+// A recording that begins when speech is noticed still holds its first sounds: also those that came while the page began to
+// speak, when its echo is not known yet.
+const PRE_ROLL_S = 0.5;
 
 const WANTED = { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
@@ -64,6 +65,7 @@ export async function open(sound, playing, onLevels, onLost) {
   return {
     now: now.stream,
     late: late.stream,
+    lateMs: 1000 * PRE_ROLL_S,
     cancelsEcho: track.getSettings().echoCancellation === true,
     close() {
       levels.port.onmessage = null;

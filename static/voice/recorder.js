@@ -5,14 +5,16 @@ const FORMATS = ["audio/webm;codecs=opus", "audio/mp4;codecs=mp4a.40.2", "audio/
 const PIECE_MS = 100;
 const BITS_PER_SECOND = 32_000;
 
-/** A recording that runs from now on. */
+/** A recording that runs from now on, of a stream in which everything is `late` by so many milliseconds. */
 export class Recording {
   #recorder;
+  #late;
   #stopped;
   #onPiece = null;
   #kept = [];
 
-  constructor(stream) {
+  constructor(stream, late = 0) {
+    this.#late = late;
     const mimeType = FORMATS.find((format) => MediaRecorder.isTypeSupported(format));
     this.#recorder = new MediaRecorder(stream, { mimeType, audioBitsPerSecond: BITS_PER_SECOND });
     this.#recorder.ondataavailable = ({ data }) => {
@@ -30,8 +32,9 @@ export class Recording {
     this.#kept.splice(0).forEach(onPiece);
   }
 
-  /** Ends it; the last piece has been handed over then. */
-  async finish() {
+  /** Ends it where there have been so many milliseconds of silence; the last piece has been handed over then. */
+  async finish(silent) {
+    if (silent < this.#late) await new Promise((resolve) => setTimeout(resolve, this.#late - silent));
     this.#stop();
     await this.#stopped;
   }

@@ -4,10 +4,11 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 
 export class Model {
-  /** Its `settings` lead a server to it. */
+  /** Its `settings` lead a server to it. It says its `pieces`, once what `holds` it is over. */
   static async start() {
     const model = new Model();
     model.pieces = ["Yes."];
+    model.holds = null;
     model.listener = createServer(async (asked, answer) => {
       const chunks = await asked.toArray();
       const { stream } = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks).toString("utf8")) : {};
@@ -17,6 +18,7 @@ export class Model {
         answer.setHeader("Content-Type", "application/json");
         return answer.end(JSON.stringify({ choices: [{ message: { role: "assistant", content: "{}" }, finish_reason: "stop" }] }));
       }
+      await model.holds;
       answer.setHeader("Content-Type", "text/event-stream");
       for (const content of model.pieces) answer.write(`data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`);
       answer.write(`data: ${JSON.stringify({ choices: [{ delta: {}, finish_reason: "stop" }] })}\n\n`);

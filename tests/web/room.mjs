@@ -22,9 +22,9 @@ function isRunning(pid) {
   }
 }
 
-/** Speaks a text into a WAV file. */
-export async function spoken(text, file) {
-  await run("espeak-ng", ["-v", "en-us", "-s", "150", "-w", file, text]);
+/** Speaks a text into a WAV file, at so many words a minute. */
+export async function spoken(text, file, pace = 150) {
+  await run("espeak-ng", ["-v", "en-us", "-s", String(pace), "-w", file, text]);
   return file;
 }
 
@@ -71,6 +71,20 @@ export class Room {
   /** Somebody in the room says this; resolves when they have. */
   async say(text) {
     await this.#play(await spoken(text, join(this.dir, "said.wav")));
+  }
+
+  /** Somebody listens for so many seconds, then says this. */
+  async sayAfter(seconds, text) {
+    const file = join(this.dir, "after.wav");
+    await this.compose(file, [seconds, await spoken(text, join(this.dir, "said.wav"))]);
+    await this.#play(file);
+  }
+
+  /** Somebody says a word quickly, and after a pause the rest. */
+  async sayAfterAll(word, text) {
+    const file = join(this.dir, "after-all.wav");
+    await this.compose(file, [await spoken(word, join(this.dir, "word.wav"), 300), 0.25, await spoken(text, join(this.dir, "said.wav"))]);
+    await this.#play(file);
   }
 
   /** A short noise. */
