@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 
 import { chromium } from "playwright-core";
 
+import { look } from "./looks.mjs";
+
 const CHROMIUM = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
 const FLAGS = [
   "--headless",
@@ -31,7 +33,7 @@ export class Guest {
     const arrived = new Guest();
     arrived.server = server;
     arrived.troubles = [];
-    arrived.context = await browser.newContext({ locale: "en-GB", ...options });
+    arrived.context = await browser.newContext({ locale: "en-GB", ...look, ...options });
     arrived.page = await arrived.context.newPage();
     arrived.page.setDefaultTimeout(WAIT_MS);
     arrived.#watch();
