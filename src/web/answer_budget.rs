@@ -35,6 +35,15 @@ impl Default for AnswerBudget {
     }
 }
 
+impl AnswerBudget {
+    /// Bytes taken by answers on their way.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        let (small, large) = self.0.held_bytes();
+        small + large
+    }
+}
+
 /// A place for an answer to this request.
 ///
 /// # Errors

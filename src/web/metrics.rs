@@ -17,6 +17,7 @@ use crate::domain::upstream::{CallEnd, Circuit, UpstreamReport};
 use crate::telemetry::exposition::{self, Gauges};
 use crate::telemetry::metrics::{BodyRefusal, Metrics, Stage};
 use crate::web::access::{AccessControl, bearer};
+use crate::web::answer_budget::AnswerBudget;
 use crate::web::byte_budget::ByteBudget;
 use crate::web::error::ApiError;
 use crate::web::openapi::ErrorBody;
@@ -41,11 +42,11 @@ pub async fn text(
     request: HttpRequest,
     app: web::Data<App>,
     metrics: web::Data<Metrics>,
-    budget: web::Data<ByteBudget>,
+    (bodies, answers): (web::Data<ByteBudget>, web::Data<AnswerBudget>),
     sockets: web::Data<VoiceSockets>,
 ) -> Result<HttpResponse, ApiError> {
     check_access(&request)?;
-    let families = families(&app, &metrics, &budget, &sockets).await;
+    let families = families(&app, &metrics, (&bodies, &answers), &sockets).await;
     let mut response = HttpResponse::Ok();
     Ok(response.insert_header((CONTENT_TYPE, exposition::TEXT)).body(exposition::text(&families)))
 }
@@ -65,11 +66,11 @@ pub async fn json(
     request: HttpRequest,
     app: web::Data<App>,
     metrics: web::Data<Metrics>,
-    budget: web::Data<ByteBudget>,
+    (bodies, answers): (web::Data<ByteBudget>, web::Data<AnswerBudget>),
     sockets: web::Data<VoiceSockets>,
 ) -> Result<HttpResponse, ApiError> {
     check_access(&request)?;
-    let families = families(&app, &metrics, &budget, &sockets).await;
+    let families = families(&app, &metrics, (&bodies, &answers), &sockets).await;
     Ok(HttpResponse::Ok().json(exposition::json(&families, &app.now().to_string())))
 }
 
@@ -114,13 +115,15 @@ fn check_access(request: &HttpRequest) -> Result<(), ApiError> {
 async fn families(
     app: &web::Data<App>,
     metrics: &Metrics,
-    budget: &ByteBudget,
+    (bodies, answers): (&ByteBudget, &AnswerBudget),
     sockets: &VoiceSockets,
 ) -> Vec<MetricFamily> {
     let house = app.clone().into_inner().house().await;
     let mut gauges = Gauges::default();
-    let (small, large) = budget.held_bytes();
+    let (small, large) = bodies.held_bytes();
     tell_bodies(&mut gauges, small, large);
+    let help = "Memory that large answers take until they are read.";
+    gauges.tell("companion_inflight_answer_bytes", help, Some(answers.held_bytes()));
     gauges.tell("companion_inflight_turns", "Turns running now.", Some(app.running_turns()));
     gauges.tell("companion_voice_sockets", "Voice sockets open now.", Some(sockets.open() as u64));
     gauges.tell("process_resident_memory_bytes", "Memory the server holds.", app.resident_bytes());

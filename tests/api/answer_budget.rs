@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use crate::support::scrape::Scrape;
 use crate::support::wire::Wire;
 use crate::support::{Talk, TestApp, wait_for};
 
@@ -32,12 +33,16 @@ fn pages_that_are_not_read_have_a_quarter_of_the_memory_for_each_client() {
     let refused = app.get_as(&talk.token, &page).refused(503, "server_busy");
     assert_eq!(refused.header("retry-after"), "2");
     app.sessions(&talk.token, "").expect(200);
+    let in_memory = || Scrape::of(&app).value("companion_inflight_answer_bytes");
+    assert!((10e6..=16.0 * 1024.0 * 1024.0).contains(&in_memory()), "{}", in_memory());
     let other = Wire::connect_from(Ipv4Addr::new(127, 0, 0, 2), &app.url);
-    assert_eq!(asked(other, &talk, &page).1, 200, "each has their own");
-    drop(held);
+    let (other, status) = asked(other, &talk, &page);
+    assert_eq!(status, 200, "each has their own");
+    drop((held, other));
     wait_for("its place is given back", || app.get_as(&talk.token, &page).status == 200);
     let whole = app.get_as(&talk.token, &page).expect(200).json();
     assert_eq!(whole["messages"].as_array().unwrap().len(), 100, "and who reads has all of it");
+    wait_for("nothing is held for it", || in_memory() == 0.0);
 }
 
 #[test]
