@@ -3,9 +3,9 @@
 
 use std::num::NonZeroU32;
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use companion::domain::clock::Timestamp;
+use companion::domain::clock::{Clock, SystemClock, Timestamp};
 use companion::domain::secret::Secret;
 use serde_json::{Value, json};
 
@@ -226,9 +226,7 @@ fn job(app: &TestApp, arguments: &[&str]) -> Value {
 fn the_house_is_told_and_told_anew() {
     let app = TestApp::spawn();
     // The tool's clock is the system's; it does not believe one that is days ahead of all that happened.
-    app.clock.advance(
-        SystemTime::now().duration_since(UNIX_EPOCH + Duration::from_millis(BEGINNING as u64)).unwrap(),
-    );
+    app.clock.advance(SystemClock.now().since(Timestamp::from_millis(BEGINNING)));
     let talk = app.start_session();
     app.start_session_of(&talk.token);
     app.say(&talk, "hello").expect(200);
