@@ -1,4 +1,4 @@
-// What a person does with their conversations.
+// What a person does with their conversations, in a hand and on a desk.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
@@ -45,112 +45,117 @@ async function openList() {
   await list().getByRole("listitem").nth(1).waitFor();
 }
 
-describe("in the list", () => {
-  beforeEach(async () => {
-    guest = await Guest.arrive(browser, server);
-    await talkTwice();
-    await openList();
-  });
+for (const [device, options] of [
+  ["desk", { viewport: { width: 1280, height: 800 } }],
+  ["hand", { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true }],
+]) {
+  describe(`in the list, with a device for the ${device}`, () => {
+    beforeEach(async () => {
+      guest = await Guest.arrive(browser, server, options);
+      await talkTwice();
+      await openList();
+    });
 
-  test("each says until when it is kept", async () => {
-    for (const title of ["About gardens", "About rivers"]) {
-      const { expires_at: until } = (await kept())[title];
-      const day = new Date(until).toLocaleDateString("en-GB", { dateStyle: "long" });
-      assert.match(await row(title).textContent(), new RegExp(`kept until ${day}`));
-    }
-  });
+    test("each says until when it is kept", async () => {
+      for (const title of ["About gardens", "About rivers"]) {
+        const { expires_at: until } = (await kept())[title];
+        const day = new Date(until).toLocaleDateString("en-GB", { dateStyle: "long" });
+        assert.match(await row(title).textContent(), new RegExp(`kept until ${day}`));
+      }
+    });
 
-  test("one gets a title of one's own, with the keyboard alone", async () => {
-    await act("Rename", "About gardens").focus();
-    await guest.page.keyboard.press("Enter");
-    await guest.page.keyboard.type("Beds and borders");
-    await guest.page.keyboard.press("Enter");
-    await row("Beds and borders").waitFor();
-    assert.ok(await act("Rename", "Beds and borders").evaluate((button) => button === document.activeElement));
-    assert.ok("Beds and borders" in (await kept()));
-  });
+    test("one gets a title of one's own, with the keyboard alone", async () => {
+      await act("Rename", "About gardens").focus();
+      await guest.page.keyboard.press("Enter");
+      await guest.page.keyboard.type("Beds and borders");
+      await guest.page.keyboard.press("Enter");
+      await row("Beds and borders").waitFor();
+      assert.ok(await act("Rename", "Beds and borders").evaluate((button) => button === document.activeElement));
+      assert.ok("Beds and borders" in (await kept()));
+    });
 
-  test("a title is left as it was with Escape, and the list stays", async () => {
-    await act("Rename", "About gardens").click();
-    await guest.page.keyboard.type("No");
-    await guest.page.keyboard.press("Escape");
-    await row("About gardens").waitFor();
-    assert.ok(await list().isVisible());
-    assert.ok("About gardens" in (await kept()));
-  });
+    test("a title is left as it was with Escape, and the list stays", async () => {
+      await act("Rename", "About gardens").click();
+      await guest.page.keyboard.type("No");
+      await guest.page.keyboard.press("Escape");
+      await row("About gardens").waitFor();
+      assert.ok(await list().isVisible());
+      assert.ok("About gardens" in (await kept()));
+    });
 
-  test("one is pinned, stands first and is kept; and unpinned again", async () => {
-    await act("Pin", "About gardens").click();
-    await list().getByRole("heading", { name: "Pinned" }).waitFor();
-    assert.match(await list().getByRole("listitem").first().textContent(), /About gardens.*kept until you delete it/);
-    assert.equal((await kept())["About gardens"].expires_at, null);
-    await act("Unpin", "About gardens").click();
-    await list().getByRole("heading", { name: "Pinned" }).waitFor({ state: "detached" });
-    assert.notEqual((await kept())["About gardens"].expires_at, null);
-  });
+    test("one is pinned, stands first and is kept; and unpinned again", async () => {
+      await act("Pin", "About gardens").click();
+      await list().getByRole("heading", { name: "Pinned" }).waitFor();
+      assert.match(await list().getByRole("listitem").first().textContent(), /About gardens.*kept until you delete it/);
+      assert.equal((await kept())["About gardens"].expires_at, null);
+      await act("Unpin", "About gardens").click();
+      await list().getByRole("heading", { name: "Pinned" }).waitFor({ state: "detached" });
+      assert.notEqual((await kept())["About gardens"].expires_at, null);
+    });
 
-  test("a pinned one that is open is told as such below it", async () => {
-    await act("Pin", "About rivers").click();
-    await list().getByRole("heading", { name: "Pinned" }).waitFor();
-    await list().getByRole("button", { name: "Close" }).click();
-    await guest.page.getByText("This conversation is pinned and kept until you delete it").waitFor();
-  });
+    test("a pinned one that is open is told as such below it", async () => {
+      await act("Pin", "About rivers").click();
+      await list().getByRole("heading", { name: "Pinned" }).waitFor();
+      await list().getByRole("button", { name: "Close" }).click();
+      await guest.page.getByText("This conversation is pinned and kept until you delete it").waitFor();
+    });
 
-  test("titles are searched, and it is told how many", async () => {
-    await list().getByRole("searchbox").fill("GARD");
-    await list().getByText("1 found in 2 titles.").waitFor();
-    assert.equal(await list().getByRole("listitem").count(), 1);
-    await list().getByRole("searchbox").fill("nothing like that");
-    await list().getByText("0 found in 2 titles.").waitFor();
-    await list().getByRole("searchbox").fill("");
-    await list().getByRole("listitem").nth(1).waitFor();
-  });
+    test("titles are searched, and it is told how many", async () => {
+      await list().getByRole("searchbox").fill("GARD");
+      await list().getByText("1 found in 2 titles.").waitFor();
+      assert.equal(await list().getByRole("listitem").count(), 1);
+      await list().getByRole("searchbox").fill("nothing like that");
+      await list().getByText("0 found in 2 titles.").waitFor();
+      await list().getByRole("searchbox").fill("");
+      await list().getByRole("listitem").nth(1).waitFor();
+    });
 
-  test("one is deleted, comes back when that is undone, and is gone when it is not", async () => {
-    await act("Delete", "About gardens").click();
-    await list().getByRole("button", { name: "Keep" }).click();
-    await act("Delete", "About gardens").click();
-    await list().getByRole("button", { name: "Delete", exact: true }).click();
-    await list().getByRole("button", { name: "Undo" }).click();
-    await act("Delete", "About gardens").waitFor();
-    assert.ok("About gardens" in (await kept()));
-    await act("Delete", "About gardens").click();
-    await guest.page.clock.install();
-    const gone = guest.page.waitForResponse((answer) => answer.request().method() === "DELETE");
-    await list().getByRole("button", { name: "Delete", exact: true }).click();
-    await guest.page.clock.fastForward(9_000);
-    assert.ok("About gardens" in (await kept()), "there was no time to undo it");
-    await guest.page.clock.fastForward(2_000);
-    assert.match((await gone).url(), /keep_memories=false$/);
-    await row("About gardens").waitFor({ state: "detached" });
-    assert.deepEqual(Object.keys(await kept()), ["About rivers"]);
-  });
+    test("one is deleted, comes back when that is undone, and is gone when it is not", async () => {
+      await act("Delete", "About gardens").click();
+      await list().getByRole("button", { name: "Keep" }).click();
+      await act("Delete", "About gardens").click();
+      await list().getByRole("button", { name: "Delete", exact: true }).click();
+      await list().getByRole("button", { name: "Undo" }).click();
+      await act("Delete", "About gardens").waitFor();
+      assert.ok("About gardens" in (await kept()));
+      await act("Delete", "About gardens").click();
+      await guest.page.clock.install();
+      const gone = guest.page.waitForResponse((answer) => answer.request().method() === "DELETE");
+      await list().getByRole("button", { name: "Delete", exact: true }).click();
+      await guest.page.clock.fastForward(9_000);
+      assert.ok("About gardens" in (await kept()), "there was no time to undo it");
+      await guest.page.clock.fastForward(2_000);
+      assert.match((await gone).url(), /keep_memories=false$/);
+      await row("About gardens").waitFor({ state: "detached" });
+      assert.deepEqual(Object.keys(await kept()), ["About rivers"]);
+    });
 
-  test("the open one is deleted: another begins, and undoing opens it again", async () => {
-    await act("Delete", "About rivers").click();
-    await list().getByRole("button", { name: "Delete", exact: true }).click();
-    await list().waitFor({ state: "hidden" });
-    await guest.log.getByText("About rivers").waitFor({ state: "detached" });
-    await guest.page.locator("#notice").getByRole("button", { name: "Undo" }).click();
-    await guest.log.getByText("About rivers").waitFor();
-    assert.ok("About rivers" in (await kept()));
-  });
+    test("the open one is deleted: another begins, and undoing opens it again", async () => {
+      await act("Delete", "About rivers").click();
+      await list().getByRole("button", { name: "Delete", exact: true }).click();
+      await list().waitFor({ state: "hidden" });
+      await guest.log.getByText("About rivers").waitFor({ state: "detached" });
+      await guest.page.locator("#notice").getByRole("button", { name: "Undo" }).click();
+      await guest.log.getByText("About rivers").waitFor();
+      assert.ok("About rivers" in (await kept()));
+    });
 
-  test("closing the page carries out what was not undone", async () => {
-    await act("Delete", "About gardens").click();
-    await list().getByRole("button", { name: "Delete", exact: true }).click();
-    await list().getByRole("button", { name: "Undo" }).waitFor();
-    const closed = guest.page.waitForEvent("close");
-    await guest.page.close({ runBeforeUnload: true });
-    await closed;
-    guest.page = await guest.context.newPage();
-    await guest.page.goto(server.origin);
-    await guest.page.waitForFunction(async () => {
-      const { sessions } = await fetch("/api/v1/sessions").then((answer) => answer.json());
-      return sessions.every(({ title }) => title !== "About gardens");
+    test("closing the page carries out what was not undone", async () => {
+      await act("Delete", "About gardens").click();
+      await list().getByRole("button", { name: "Delete", exact: true }).click();
+      await list().getByRole("button", { name: "Undo" }).waitFor();
+      const closed = guest.page.waitForEvent("close");
+      await guest.page.close({ runBeforeUnload: true });
+      await closed;
+      guest.page = await guest.context.newPage();
+      await guest.page.goto(server.origin);
+      await guest.page.waitForFunction(async () => {
+        const { sessions } = await fetch("/api/v1/sessions").then((answer) => answer.json());
+        return sessions.every(({ title }) => title !== "About gardens");
+      });
     });
   });
-});
+}
 
 describe("what was learned", () => {
   for (const [forgets, left] of [[true, 0], [false, 1]]) {
@@ -204,8 +209,11 @@ describe("do not remember this one", () => {
     await guest.press("Do not remember this one");
     await guest.page.getByRole("button", { name: "not remembered", exact: true }).waitFor({ state: "hidden" });
     await guest.isAnnounced();
-    const { sessions } = await guest.page.evaluate(() => fetch("/api/v1/sessions").then((answer) => answer.json()));
-    assert.deepEqual(sessions.map(({ remembered }) => remembered), [true]);
+    // The label goes first, the conversation it belonged to right after it.
+    await guest.page.waitForFunction(async () => {
+      const { sessions } = await fetch("/api/v1/sessions").then((answer) => answer.json());
+      return sessions.length === 1 && sessions[0].remembered;
+    });
   });
 });
 
