@@ -26,18 +26,26 @@ fn run(section: &Section, scene: Scene) -> Scene {
     scene
 }
 
-/// The sections, split over some tests so that they run side by side. All that fail are told, not the first alone.
+/// The sections, split over some tests so that they run side by side. All that fail are told, not the first alone, and
+/// what each did in place of what it says.
 fn run_share(share: usize, of: usize) {
     let sections = story::sections(HANDBOOK);
     assert!(sections.len() > 25, "the sections were not found");
     let ours = sections.iter().skip(share).step_by(of).filter(|section| can_run(&section.title));
     let failed: Vec<_> = ours
-        .filter(|section| {
-            std::panic::catch_unwind(|| drop(run(section, scenes::of(&section.title)))).is_err()
+        .filter_map(|section| {
+            let ran = std::panic::catch_unwind(|| drop(run(section, scenes::of(&section.title))));
+            ran.err().map(|panic| format!("{}: {}", section.title, message(panic)))
         })
-        .map(|section| &section.title)
         .collect();
-    assert!(failed.is_empty(), "these sections do not do what they say (see above): {failed:?}");
+    assert!(failed.is_empty(), "these sections do not do what they say:\n{}", failed.join("\n"));
+}
+
+fn message(panic: Box<dyn std::any::Any + Send>) -> String {
+    match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(other) => other.downcast_ref::<&str>().unwrap_or(&"see above").to_string(),
+    }
 }
 
 #[test]
