@@ -108,7 +108,7 @@ impl Outside {
         self.lock().open
     }
 
-    /// When the other side was seen to go, at each [`Part::UntilGone`].
+    /// When the other side was seen to go: at a [`Part::UntilGone`], or before, by what could not be sent any more.
     pub fn gone(&self) -> Vec<Instant> {
         self.lock().gone.clone()
     }
@@ -154,6 +154,7 @@ fn perform(stream: &mut TcpStream, script: Vec<Part>, state: &Mutex<State>) -> b
         match part {
             Part::Send(bytes) => {
                 if stream.write_all(&bytes).is_err() {
+                    state.lock().unwrap().gone.push(Instant::now());
                     return false;
                 }
             }
