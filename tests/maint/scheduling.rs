@@ -214,6 +214,12 @@ fn metrics_tell_how_each_run_went_whatever_became_of_it() {
     let wrong = House::at(house.dir.clone()).with("SESSION_RETENTION_DAYS", "soon");
     metrics.run(&wrong, &[]).expect(2);
     assert_eq!(metrics.last_success(), Some(first), "carried over");
+    let turned_away = metrics.last_run();
+    for arguments in [["--dry-run"].as_slice(), &["--dry-run", "--retention-dys", "7"]] {
+        let ran = metrics.run(&wrong, arguments).expect(2);
+        assert_eq!(ran.report["dry_run"], true, "{arguments:?}");
+        assert_eq!(metrics.last_run(), turned_away, "a dry run that is turned away is no run either");
+    }
 }
 
 #[test]

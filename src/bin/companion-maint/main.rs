@@ -11,7 +11,7 @@ use args::{
     Arguments, BackupDb, Changing, CleanupAudio, CleanupSessions, Command, Common, Doctor, ImportLanggraph,
     ReindexMemories, RestoreDb, VerifyBackups,
 };
-use clap::{CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use companion::config::{Flags, LogFormat, MaintConfig, Problems};
 use companion::domain::clock::SystemClock;
 use companion::maint::stop::Stop;
@@ -56,19 +56,29 @@ fn main() -> ExitCode {
     };
     // The process ends soon after; the name may as well stay.
     let job: &'static str = matches.subcommand_name().unwrap_or_default().to_owned().leak();
+    let dry_run = matches.subcommand().is_some_and(|(_, of_job)| is_dry(of_job));
     let mut telling = Telling { ping: None, metrics: arguments.common.metrics_file.clone() };
     let asked = telling.ping_as_asked(&arguments.common);
     let code = asked.and_then(|()| start(&arguments, &telling)).unwrap_or_else(|error| {
         logs::init(LevelFilter::WARN, logs::Format::Console);
-        telling.turned_away(&turned_away(&arguments, job, &error));
+        telling.turned_away(&turned_away(&arguments, (job, dry_run), &error));
         2
     });
     telling.ended(code);
     ExitCode::from(code)
 }
 
+/// Whether a job was asked to change nothing; those that never do are not.
+fn is_dry(of_job: &ArgMatches) -> bool {
+    matches!(of_job.try_get_one::<bool>("dry_run"), Ok(Some(true)))
+}
+
 /// Tells why nothing was begun, and gives the report of that.
-fn turned_away(arguments: &Arguments, job: &'static str, error: &anyhow::Error) -> Report<Nothing> {
+fn turned_away(
+    arguments: &Arguments,
+    (job, dry_run): (&'static str, bool),
+    error: &anyhow::Error,
+) -> Report<Nothing> {
     let told = told_once(error.as_ref());
     let one = |item: &str, error: String| ItemError { item: item.to_owned(), error };
     let errors = match error.downcast_ref::<Problems>() {
@@ -76,7 +86,7 @@ fn turned_away(arguments: &Arguments, job: &'static str, error: &anyhow::Error) 
         None => vec![one("command line", told.clone())],
     };
     complain(&told);
-    let report = not_begun(job, errors);
+    let report = not_begun(job, dry_run, errors);
     let into_pipe = matches!(&arguments.command, Command::BackupDb(asked) if asked.stdout);
     if arguments.common.json {
         let document = serde_json::to_string(&report).unwrap_or_default();

@@ -29,8 +29,10 @@ pub fn told(error: &clap::Error) -> ExitCode {
     }
     let said = error.to_string();
     let said = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    let mut report = not_begun("", vec![ItemError { item: "command line".to_owned(), error: said }]);
-    if words.iter().any(|word| word == "--json") {
+    let has = |flag: &str| words.iter().any(|word| word == flag);
+    let errors = vec![ItemError { item: "command line".to_owned(), error: said }];
+    let mut report = not_begun("", has("--dry-run"), errors);
+    if has("--json") {
         drop(deliver(&serde_json::to_string(&report).unwrap_or_default()));
     }
     drop(error.print());

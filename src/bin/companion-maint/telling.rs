@@ -14,12 +14,12 @@ use super::args::Common;
 #[derive(Debug, Clone, Serialize)]
 pub struct Nothing {}
 
-/// The report of a run of `job` that did not even begin, for wrong usage or settings.
-pub fn not_begun(job: &'static str, errors: Vec<ItemError>) -> Report<Nothing> {
+/// The report of a run of `job` that did not even begin, for wrong usage or settings; a dry one, if that was asked for.
+pub fn not_begun(job: &'static str, dry_run: bool, errors: Vec<ItemError>) -> Report<Nothing> {
     Report {
         schema: 1,
         job,
-        dry_run: false,
+        dry_run,
         started_at: SystemClock.now(),
         duration_ms: 0,
         counts: Nothing {},
