@@ -41,7 +41,7 @@ pub enum MaintError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// There is no backup at all.
-    #[error("there is no backup in {path}: set BACKUP_DIR, or name the file", path = .0.display())]
+    #[error("there is no backup in {path}: if there are some elsewhere, set BACKUP_DIR to where they lie, or name the file to `restore-db`; `companion-maint backup-db` makes one of what is there now", path = .0.display())]
     NoBackup(PathBuf),
     /// There are backups, and none can be used.
     #[error("no backup in {path} verifies: make one now with `companion-maint backup-db`", path = .0.display())]
