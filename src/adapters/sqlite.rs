@@ -224,6 +224,9 @@ fn set_pragmas(connection: &Connection) -> rusqlite::Result<()> {
         connection.pragma_update(None, "journal_size_limit", MOST_KEPT_BYTES)?;
     }
     connection.pragma_update(None, "foreign_keys", "ON")?;
+    // What a statement may have to undo are pages full of words: they would lie in the system's temporary directory, which
+    // may be another disk, too small, or not there at all. <https://sqlite.org/tempfiles.html>
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Else a statement with a parameter in its LIMIT is compiled anew every time it is run.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(32);
@@ -305,27 +308,56 @@ fn identify(connection: &Connection, path: &Path) -> Result<i64, DbError> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::adapters::session_store::{self, Deleted};
 
     #[test]
     fn every_migration_applies() {
         assert!(MIGRATIONS.validate().is_ok());
     }
 
+    fn new_database(root: &Path) -> Connection {
+        let config = crate::config::ServerConfig::for_testing(root).unwrap().storage;
+        let dir = crate::adapters::data_dir::DataDir::create_or_open(&config).unwrap();
+        create(&dir).unwrap();
+        open_current(dir.database(), Access::ReadWrite).unwrap()
+    }
+
     #[test]
     fn a_new_database_shrinks_and_is_ours() {
         let root = tempfile::tempdir().unwrap();
-        let dir = crate::adapters::data_dir::DataDir::create_or_open(
-            &crate::config::ServerConfig::for_testing(root.path()).unwrap().storage,
-        )
-        .unwrap();
-        create(&dir).unwrap();
-        let connection = open_current(dir.database(), Access::ReadWrite).unwrap();
+        let connection = new_database(root.path());
         let pragma =
             |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(pragma("auto_vacuum"), 2);
         assert_eq!(pragma("secure_delete"), 1);
         assert_eq!(pragma("synchronous"), 2);
         assert_eq!(pragma("foreign_keys"), 1);
+    }
+
+    #[test]
+    fn what_a_statement_may_have_to_undo_lies_in_no_file_elsewhere() {
+        let root = tempfile::tempdir().unwrap();
+        let connection = new_database(root.path());
+        let memories = "
+            INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
+                VALUES (1, zeroblob(16), zeroblob(32), 1, 1);
+            INSERT INTO sessions (id, public_id, person_id, created_at, last_active_at)
+                VALUES (1, zeroblob(16), 1, 1, 1);
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+                INSERT INTO memories (public_id, person_id, session_id, text, said_at, created_at, changed_at)
+                SELECT randomblob(16), 1, 1, hex(zeroblob(500)), i, i, i FROM n";
+        connection.execute_batch(memories).unwrap();
+        connection.execute_batch("BEGIN").unwrap();
+        // Its memories stay, and their pages change in this one statement.
+        session_store::delete(&connection, 1, &mut Deleted::default()).unwrap();
+        // SQLite's names for temporary files; each is gone from its directory once it is open.
+        let elsewhere = fs::read_dir("/proc/self/fd").unwrap().filter_map(|open| {
+            let file = fs::read_link(open.unwrap().path()).ok()?;
+            file.to_string_lossy().contains("etilqs").then_some(file)
+        });
+        assert_eq!(elsewhere.collect::<Vec<_>>(), Vec::<PathBuf>::new());
     }
 }
