@@ -128,8 +128,19 @@ fn check_fuse(job: &Job<'_>, retention: Option<RetentionDays>) -> Result<(), Mai
         return Ok(());
     }
     let witness = expiry_store::clock_witness(&job.db, job.last_success).during("find the newest turn")?;
-    let span = retention.map_or(UNREMEMBERED_IDLE, RetentionDays::span);
-    check_clock(job.now, witness, span).map_err(Into::into)
+    check_clock(job.now, witness, shortest_span(job, retention)).map_err(Into::into)
+}
+
+/// How far a clock may be ahead follows from the shortest time for which this run keeps anything: sessions kept for years
+/// must not let a clock pass that is a year ahead, and would have people erased or memories forgotten.
+fn shortest_span(job: &Job<'_>, sessions: Option<RetentionDays>) -> Duration {
+    let config = &job.run.config.retention;
+    let sessions = sessions.map_or(UNREMEMBERED_IDLE, RetentionDays::span);
+    [config.person_days, config.memory_days]
+        .into_iter()
+        .flatten()
+        .map(RetentionDays::span)
+        .fold(sessions, Duration::min)
 }
 
 /// What this run is to delete.

@@ -152,6 +152,19 @@ fn a_clock_a_year_ahead_deletes_nothing_though_somebody_only_opened_the_page() {
 }
 
 #[test]
+fn a_clock_a_year_ahead_erases_nobody_though_sessions_are_kept_for_years() {
+    let mut house = House::built().with("SESSION_RETENTION_DAYS", "1000");
+    seed::sessions(&mut house.db(), 10, 2, seed::now() - 375 * DAY);
+    for (name, days) in [("PERSON_RETENTION_DAYS", "370"), ("MEMORY_RETENTION_DAYS", "30")] {
+        house = house.with(name, days);
+        house.maint(&["cleanup-sessions"]).expect(4).tells("far ahead");
+        house.maint(&["cleanup-sessions", "--retention-days", "36500"]).expect(4).tells("far ahead");
+        house = house.with("PERSON_RETENTION_DAYS", "off");
+    }
+    assert_eq!((count(&house, "sessions"), count(&house, "persons")), (10, 1));
+}
+
+#[test]
 fn a_success_of_a_clock_that_was_ahead_does_not_blind_the_fuse() {
     let house = House::built();
     let mut db = house.db();
