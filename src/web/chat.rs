@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
+use actix_web::http::header::{Accept, CONTENT_TYPE, Header as _, Quality};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
@@ -158,9 +158,11 @@ pub async fn chat(
 }
 
 fn wants_events(request: &HttpRequest) -> bool {
-    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accept.split(',').any(|kind| {
-        kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+    Accept::parse(request).is_ok_and(|accept| {
+        // With a quality of 0 a client says that it does not want them.
+        let mut wanted =
+            accept.iter().filter(|kind| kind.quality > Quality::ZERO).map(|kind| kind.item.essence_str());
+        wanted.any(|kind| kind.eq_ignore_ascii_case("text/event-stream"))
     })
 }
 

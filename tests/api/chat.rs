@@ -89,6 +89,7 @@ fn the_stream_is_chosen_by_the_accept_header() {
         ("application/json", "application/json"),
         ("*/*", "application/json"),
         ("text/event-streams", "application/json"),
+        ("application/json, text/event-stream;q=0", "application/json"),
     ] {
         let answer = app.post(CHAT, &[("accept", accept)], &turn(&talk, "hello")).expect(200);
         assert_eq!(answer.header("content-type"), kind, "{accept}");
