@@ -94,7 +94,11 @@ fn pick(candidates: &[String], chance: usize, last: Option<&str>) -> String {
 /// When no rule fits: back to something said earlier, or an open question.
 fn open_answers(history: &[Exchange]) -> Vec<String> {
     let mut candidates: Vec<String> = rules::OPEN.iter().map(|text| (*text).to_owned()).collect();
-    let earlier = history.iter().rev().skip(1).filter(|exchange| !crisis::is_heard(&exchange.said));
+    let earlier = history
+        .iter()
+        .rev()
+        .skip(1)
+        .filter(|exchange| !crisis::is_heard(&exchange.said) && !honesty::is_asked_for(&exchange.said));
     for fragment in earlier.filter_map(|exchange| reflect::whole(&exchange.said)).take(3) {
         candidates.push(format!("Earlier you said that {fragment}. Is that connected with this?"));
         candidates.push(format!("I am thinking of what you said before, that {fragment}. How is that now?"));
@@ -181,6 +185,14 @@ mod tests {
             let answer = &talk(&["I wish I could die", after])[1];
             assert!(STILL_HERE.contains(&answer.as_str()), "{after}: {answer}");
         }
+    }
+
+    #[test]
+    fn a_question_about_itself_is_nothing_to_come_back_to() {
+        let mut said = vec!["Are you an AI", "what are you"];
+        said.extend(["qwertz"; 40]);
+        let answers = talk(&said);
+        assert!(!answers.iter().any(|answer| answer.contains("Are I an AI")), "{answers:?}");
     }
 
     #[test]
