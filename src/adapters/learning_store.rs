@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::adapters::memory_forgetting;
 use crate::adapters::memory_index::Place;
 use crate::adapters::memory_store::{self, NewMemory, StoredMemory, Traits};
 use crate::adapters::session_store::{public_id, timestamp};
@@ -293,7 +294,7 @@ pub fn forget_like(
         let has = terms(&memory.text);
         let all = wanted.iter().all(|word| has.contains(word));
         if all && learning::is_denial(text) == learning::is_denial(&memory.text) {
-            forgotten += u64::from(memory_store::forget(connection, person, memory.id)?);
+            forgotten += u64::from(memory_forgetting::forget(connection, person, memory.id)?);
         }
     }
     Ok(forgotten)

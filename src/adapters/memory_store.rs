@@ -280,53 +280,6 @@ pub fn count_use(connection: &Connection, person: i64, memories: &[MemoryId]) ->
     Ok(())
 }
 
-/// Forgets one memory of a person. True when it was there.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn forget(connection: &Connection, person: i64, id: MemoryId) -> rusqlite::Result<bool> {
-    let sql = "DELETE FROM memories WHERE public_id = ?1 AND person_id = ?2";
-    Ok(connection.prepare_cached(sql)?.execute(params![id.as_bytes(), person])? > 0)
-}
-
-/// Forgets all memories of a person, and which went before; returns how many there were.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn forget_all(connection: &Connection, person: i64) -> rusqlite::Result<u64> {
-    connection.prepare_cached("DELETE FROM memories_dropped WHERE person_id = ?1")?.execute([person])?;
-    let gone = connection.prepare_cached("DELETE FROM memories WHERE person_id = ?1")?.execute([person])?;
-    Ok(gone as u64)
-}
-
-/// Forgets what was learned in a session; returns how many memories that were.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn forget_session(connection: &Connection, session: i64) -> rusqlite::Result<u64> {
-    let gone = connection.prepare_cached("DELETE FROM memories WHERE session_id = ?1")?.execute([session])?;
-    Ok(gone as u64)
-}
-
-/// Forgets up to `limit` memories that were neither added nor changed since `cutoff`; returns how many.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn expire(connection: &Connection, cutoff: Timestamp, limit: usize) -> rusqlite::Result<u64> {
-    let sql = "DELETE FROM memories WHERE id IN
-        (SELECT id FROM memories WHERE changed_at < ?1 ORDER BY changed_at LIMIT ?2)";
-    Ok(connection.prepare_cached(sql)?.execute(params![cutoff.as_millis(), limit])? as u64)
-}
-
-/// How many memories were neither added nor changed since `cutoff`.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn count_expired(connection: &Connection, cutoff: Timestamp) -> rusqlite::Result<u64> {
-    let mut statement = connection.prepare_cached("SELECT count(*) FROM memories WHERE changed_at < ?1")?;
-    statement.query_row([cutoff.as_millis()], |row| row.get(0))
-}
-
 /// How many memories a person has, without counting them.
 ///
 /// # Errors

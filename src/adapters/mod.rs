@@ -26,6 +26,7 @@ pub mod langgraph;
 pub mod learning_store;
 pub mod leftovers;
 pub mod llm;
+pub mod memory_forgetting;
 pub mod memory_index;
 pub mod memory_inspection;
 pub mod memory_room;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
-use crate::adapters::memory_store;
+use crate::adapters::memory_forgetting;
 use crate::adapters::session_store::{self, Deleted, public_id, timestamp};
 use crate::domain::clock::Timestamp;
 use crate::domain::person::{Person, PersonId, PersonToken};
@@ -192,7 +192,7 @@ pub fn is_there(connection: &Connection, person: Person) -> rusqlite::Result<boo
 /// # Errors
 /// What `SQLite` says.
 pub fn erase(connection: &Connection, key: i64) -> rusqlite::Result<Deleted> {
-    let memories = memory_store::forget_all(connection, key)?;
+    let memories = memory_forgetting::forget_all(connection, key)?;
     let mut deleted = Deleted { memories, ..Deleted::default() };
     for session in session_store::keys_of(connection, key)? {
         session_store::delete(connection, session, &mut deleted)?;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::adapters::memory_store;
+use crate::adapters::{memory_forgetting, memory_store};
 use crate::domain::audio::{AudioFormat, AudioId};
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{Checkpoint, PublicId, Session, SessionId, TurnId};
@@ -283,6 +283,7 @@ pub fn delete(connection: &Connection, session: i64, deleted: &mut Deleted) -> r
     for file in audio.query_map([session], audio_file)? {
         deleted.audio.push(file?);
     }
+    memory_forgetting::outlive_session(connection, session)?;
     let sessions = connection.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([session])?;
     deleted.sessions += sessions as u64;
     deleted.checkpoints += checkpoints as u64;

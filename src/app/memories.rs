@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::adapters::learning_store;
+use crate::adapters::memory_forgetting;
 use crate::adapters::memory_store::{self, NewMemory, Traits};
 use crate::adapters::person_store;
 use crate::adapters::session_store::Deleted;
@@ -151,7 +152,7 @@ impl App {
     /// [`AppError::MemoryNotFound`] when it is not this person's.
     pub async fn forget_memory(self: &Arc<Self>, person: Person, id: MemoryId) -> Result<(), AppError> {
         let forget = move |db: &Connection| {
-            let there = person_store::is_there(db, person)? && memory_store::forget(db, person.key, id)?;
+            let there = person_store::is_there(db, person)? && memory_forgetting::forget(db, person.key, id)?;
             Ok(Deleted { memories: u64::from(there), ..Deleted::default() })
         };
         match self.clone().forget_rows("forget a memory", forget).await? {
@@ -170,7 +171,7 @@ impl App {
             if there {
                 learning_store::forget_all(db, person.key)?;
             }
-            let memories = if there { memory_store::forget_all(db, person.key)? } else { 0 };
+            let memories = if there { memory_forgetting::forget_all(db, person.key)? } else { 0 };
             Ok(Deleted { memories, ..Deleted::default() })
         };
         self.clone().forget_rows("forget all memories", forget).await.map(drop)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use crate::adapters::session_store::{self, Deleted, StoredSession};
-use crate::adapters::{memory_store, person_store, reserve};
+use crate::adapters::{memory_forgetting, memory_store, person_store, reserve};
 use crate::app::{App, AppError, learning, persons};
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::MemoryId;
@@ -212,7 +212,7 @@ impl App {
                 if keep_memories {
                     learning::learn_session(db, stored.key, most, now)?;
                 } else {
-                    deleted.memories = memory_store::forget_session(db, stored.key)?;
+                    deleted.memories = memory_forgetting::forget_session(db, stored.key)?;
                 }
                 session_store::delete(db, stored.key, &mut deleted)?;
                 session_store::subtract_from_totals(db, &deleted)?;

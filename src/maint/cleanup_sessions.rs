@@ -12,7 +12,7 @@ use crate::adapters::audio_store;
 use crate::adapters::expiry_store::{self, Cutoffs, Doomed};
 use crate::adapters::session_store::{self, Deleted};
 use crate::adapters::sqlite::{self, During};
-use crate::adapters::{erasure_ledger, memory_store, person_store, ways_in_store, write_ahead_log};
+use crate::adapters::{erasure_ledger, memory_forgetting, person_store, ways_in_store, write_ahead_log};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_SESSIONS;
 use crate::domain::retention::{RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent};
@@ -227,7 +227,7 @@ fn memory_cutoff(job: &Job<'_>) -> Option<Timestamp> {
 
 fn expire_batch(db: &mut Connection, cutoff: Timestamp) -> rusqlite::Result<u64> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let deleted = memory_store::expire(&transaction, cutoff, MEMORIES_AT_ONCE)?;
+    let deleted = memory_forgetting::expire(&transaction, cutoff, MEMORIES_AT_ONCE)?;
     transaction.commit()?;
     Ok(deleted)
 }

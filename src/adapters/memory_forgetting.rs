@@ -1,0 +1,68 @@
+//! SQL for memories that go: one by one, with their person or conversation, or by their age.
+
+use rusqlite::{Connection, params};
+
+use crate::domain::clock::Timestamp;
+use crate::domain::memory::MemoryId;
+
+/// Forgets one memory of a person. True when it was there.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn forget(connection: &Connection, person: i64, id: MemoryId) -> rusqlite::Result<bool> {
+    let sql = "DELETE FROM memories WHERE public_id = ?1 AND person_id = ?2";
+    Ok(connection.prepare_cached(sql)?.execute(params![id.as_bytes(), person])? > 0)
+}
+
+/// Forgets all memories of a person, and which went before; returns how many there were.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn forget_all(connection: &Connection, person: i64) -> rusqlite::Result<u64> {
+    connection.prepare_cached("DELETE FROM memories_dropped WHERE person_id = ?1")?.execute([person])?;
+    let sql = "DELETE FROM memories WHERE id IN (SELECT id FROM memories WHERE person_id = ?1 LIMIT ?2)";
+    in_portions(connection, sql, person)
+}
+
+/// Forgets what was learned in a session; returns how many memories that were.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn forget_session(connection: &Connection, session: i64) -> rusqlite::Result<u64> {
+    let sql = "DELETE FROM memories WHERE id IN (SELECT id FROM memories WHERE session_id = ?1 LIMIT ?2)";
+    in_portions(connection, sql, session)
+}
+
+/// Has the memories of a session stay without it.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn outlive_session(connection: &Connection, session: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE memories SET session_id = NULL WHERE id IN
+        (SELECT id FROM memories WHERE session_id = ?1 LIMIT ?2)";
+    in_portions(connection, sql, session).map(drop)
+}
+
+/// Changes so many memories with one statement: what it may have to undo is held in memory.
+fn in_portions(connection: &Connection, sql: &str, of: i64) -> rusqlite::Result<u64> {
+    const AT_ONCE: usize = 200;
+    let mut portion = connection.prepare_cached(sql)?;
+    let mut all = 0;
+    loop {
+        let some = portion.execute(params![of, AT_ONCE])?;
+        all += some as u64;
+        if some < AT_ONCE {
+            return Ok(all);
+        }
+    }
+}
+
+/// Forgets up to `limit` memories that were neither added nor changed since `cutoff`; returns how many.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn expire(connection: &Connection, cutoff: Timestamp, limit: usize) -> rusqlite::Result<u64> {
+    let sql = "DELETE FROM memories WHERE id IN
+        (SELECT id FROM memories WHERE changed_at < ?1 ORDER BY changed_at LIMIT ?2)";
+    Ok(connection.prepare_cached(sql)?.execute(params![cutoff.as_millis(), limit])? as u64)
+}
