@@ -66,3 +66,39 @@ pub fn expire(connection: &Connection, cutoff: Timestamp, limit: usize) -> rusql
         (SELECT id FROM memories WHERE changed_at < ?1 ORDER BY changed_at LIMIT ?2)";
     Ok(connection.prepare_cached(sql)?.execute(params![cutoff.as_millis(), limit])? as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::data_dir::DataDir;
+    use crate::adapters::sqlite::{self, Access};
+    use crate::config::ServerConfig;
+
+    #[test]
+    fn all_go_however_many_portions_there_are() {
+        let root = tempfile::tempdir().unwrap();
+        let config = ServerConfig::for_testing(root.path()).unwrap();
+        let dir = DataDir::create_or_open(&config.storage).unwrap();
+        sqlite::create(&dir).unwrap();
+        let db = sqlite::open_current(dir.database(), Access::ReadWrite).unwrap();
+        let memories = "
+            INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
+                VALUES (1, zeroblob(16), zeroblob(32), 1, 1);
+            INSERT INTO sessions (id, public_id, person_id, created_at, last_active_at)
+                VALUES (1, zeroblob(16), 1, 1, 1), (2, randomblob(16), 1, 1, 1);
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
+                INSERT INTO memories (public_id, person_id, session_id, text, said_at, created_at, changed_at)
+                SELECT randomblob(16), 1, 1 + i % 2, 'tea', i, i, i FROM n";
+        db.execute_batch(memories).unwrap();
+        let of_sessions = || {
+            let sql = "SELECT count(*), count(session_id) FROM memories";
+            db.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap()
+        };
+        outlive_session(&db, 1).unwrap();
+        assert_eq!(of_sessions(), (1200, 600));
+        assert_eq!(forget_session(&db, 2).unwrap(), 600);
+        assert_eq!(of_sessions(), (600, 0));
+        assert_eq!(forget_all(&db, 1).unwrap(), 600);
+        assert_eq!(of_sessions(), (0, 0));
+    }
+}
