@@ -256,6 +256,16 @@ mod tests {
         assert_eq!(told, ["Hel", "lo, ", "", "world ", "and so", " on"]);
     }
 
+    #[test]
+    fn blanks_after_a_mark_may_come_one_by_one() {
+        for (pieces, whole) in [(["# ", " Tea"], "Tea"), (["- ", " tea"], "- tea"), (["\n# ", " "], "\n")] {
+            let mut prose = Prose::default();
+            let mut told: String = pieces.iter().map(|piece| prose.push(piece)).collect();
+            told.push_str(&prose.finish());
+            assert_eq!(told, whole);
+        }
+    }
+
     proptest! {
         #[test]
         fn it_does_not_matter_how_the_text_was_cut(

@@ -1,6 +1,6 @@
 //! Marks at the beginning of a line: headings, bullets, quotes, rules, rows of tables, and code between fences.
 
-use super::{Line, Place, Step, as_text, run, within};
+use super::{Line, MOST_LINE, Place, Step, as_text, run, within};
 
 /// What a line begins with. `None` while that cannot be told.
 pub(super) fn block(line: &Line<'_>) -> Option<Step> {
@@ -43,12 +43,13 @@ pub(super) fn code_line(line: &Line<'_>) -> Option<Step> {
 
 fn heading(line: &Line<'_>, body: &str) -> Option<Step> {
     let marks = run(body, '#');
-    if marks == body.len() && line.is_awaited() {
+    let text = body[marks..].trim_start_matches(' ');
+    // More blanks may come.
+    if text.is_empty() && line.is_awaited() {
         return None;
     }
-    let text = body[marks..].trim_start_matches(' ');
-    let is_heading = marks <= 6 && text.len() < body.len() - marks;
     let taken = line.text.len() - text.len();
+    let is_heading = marks <= 6 && text.len() < body.len() - marks && taken < MOST_LINE;
     Some(if is_heading { Step { taken, ..as_text() } } else { as_text() })
 }
 
