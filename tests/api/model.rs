@@ -72,7 +72,7 @@ fn the_first_word_is_told_while_the_model_still_writes() {
 }
 
 #[test]
-fn whoever_leaves_takes_the_upstream_call_with_them() {
+fn whoever_leaves_takes_the_upstream_call_with_them_within_50_ms() {
     let outside = Outside::new(says(&["x"]));
     let app = asking(&outside);
     let talk = app.start_session();

@@ -220,7 +220,7 @@ fn speech_that_is_down_outside_leaves_the_text_and_is_left_alone() {
 }
 
 #[test]
-fn an_interruption_closes_the_voices_connection_at_once() {
+fn an_interruption_closes_the_voices_connection_within_50_ms() {
     let outside = Outside::new(Vec::new());
     let programs = crate::support::voice::Programs::new();
     let hears = programs.script("hears", "echo hello");

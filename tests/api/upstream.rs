@@ -99,7 +99,7 @@ fn who_finds_no_free_connection_is_told_so_and_the_next_one_finds_one() {
 }
 
 #[test]
-fn dropping_an_answer_closes_its_connection_at_once() {
+fn dropping_an_answer_closes_its_connection_within_50_ms() {
     let outside = Outside::new(vec![events_begin(), chunk("a"), Part::UntilGone]);
     let upstream = upstream(&outside.url, |_| {});
     runtime().block_on(async {

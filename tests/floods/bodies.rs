@@ -13,7 +13,7 @@ const EACH: u64 = 200 * MIB;
 const BUDGET: u64 = 64 * MIB;
 
 #[test]
-fn three_hundred_clients_with_200_mib_each_leave_memory_and_talk_as_they_were() {
+fn with_three_hundred_clients_of_200_mib_each_talk_goes_on_within_250_ms_and_memory_is_bounded() {
     let flooded = Flooded::start(&[]);
     flooded.warm_up();
     let before = flooded.resident();
