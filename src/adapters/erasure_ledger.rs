@@ -152,7 +152,7 @@ pub fn check(dir: &DataDir) -> Result<(), DiskError> {
 /// What a person is erased from that the first schema did not have, with the columns that are asked for.
 const LATER_TABLES: [(&str, &str); 3] = [
     ("audio", "public_id, session_id, format"),
-    ("memories", "person_id"),
+    ("memories", "id, person_id, session_id"),
     ("memories_dropped", "person_id"),
 ];
 
