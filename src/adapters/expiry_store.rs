@@ -213,18 +213,7 @@ pub fn clock_witness(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::data_dir::DataDir;
-    use crate::adapters::sqlite::{self, Access};
-    use crate::config::ServerConfig;
-
-    fn empty() -> (tempfile::TempDir, Connection) {
-        let root = tempfile::tempdir().unwrap();
-        let config = ServerConfig::for_testing(root.path()).unwrap();
-        let dir = DataDir::create_or_open(&config.storage).unwrap();
-        sqlite::create(&dir).unwrap();
-        let db = sqlite::open_current(dir.database(), Access::ReadWrite).unwrap();
-        (root, db)
-    }
+    use crate::adapters::sqlite::empty_for_testing as empty;
 
     #[test]
     fn counting_what_has_expired_reads_nothing_else() {

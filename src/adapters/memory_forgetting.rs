@@ -70,17 +70,11 @@ pub fn expire(connection: &Connection, cutoff: Timestamp, limit: usize) -> rusql
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::data_dir::DataDir;
-    use crate::adapters::sqlite::{self, Access};
-    use crate::config::ServerConfig;
+    use crate::adapters::sqlite::empty_for_testing as empty;
 
     #[test]
     fn all_go_however_many_portions_there_are() {
-        let root = tempfile::tempdir().unwrap();
-        let config = ServerConfig::for_testing(root.path()).unwrap();
-        let dir = DataDir::create_or_open(&config.storage).unwrap();
-        sqlite::create(&dir).unwrap();
-        let db = sqlite::open_current(dir.database(), Access::ReadWrite).unwrap();
+        let (_root, db) = empty();
         let memories = "
             INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
                 VALUES (1, zeroblob(16), zeroblob(32), 1, 1);

@@ -93,24 +93,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::adapters::data_dir::DataDir;
-    use crate::adapters::sqlite::{self, Access};
-    use crate::config::ServerConfig;
+    use crate::adapters::sqlite::empty_for_testing as empty;
     use crate::domain::samples::{MOST, Span, Trend};
 
     /// 2026-11-24T13:54:09.123Z
     const BEGAN: Timestamp = Timestamp::from_millis(1_795_528_449_123);
     const MINUTE: Duration = Duration::from_secs(60);
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-    fn empty() -> (tempfile::TempDir, Connection) {
-        let root = tempfile::tempdir().unwrap();
-        let config = ServerConfig::for_testing(root.path()).unwrap();
-        let dir = DataDir::create_or_open(&config.storage).unwrap();
-        sqlite::create(&dir).unwrap();
-        let db = sqlite::open_current(dir.database(), Access::ReadWrite).unwrap();
-        (root, db)
-    }
 
     fn of(sessions: u64, turns: u64) -> Sample {
         let mut sample = Sample::default();

@@ -307,6 +307,9 @@ fn identify(connection: &Connection, path: &Path) -> Result<i64, DbError> {
 }
 
 #[cfg(test)]
+pub(crate) use tests::empty as empty_for_testing;
+
+#[cfg(test)]
 mod tests {
     use std::path::PathBuf;
 
@@ -317,17 +320,19 @@ mod tests {
         assert!(MIGRATIONS.validate().is_ok());
     }
 
-    fn new_database(root: &Path) -> Connection {
-        let config = crate::config::ServerConfig::for_testing(root).unwrap().storage;
-        let dir = crate::adapters::data_dir::DataDir::create_or_open(&config).unwrap();
+    /// A new database, and where it lies for as long as that is kept.
+    pub(crate) fn empty() -> (tempfile::TempDir, Connection) {
+        let root = tempfile::tempdir().unwrap();
+        let config = crate::config::ServerConfig::for_testing(root.path()).unwrap();
+        let dir = DataDir::create_or_open(&config.storage).unwrap();
         create(&dir).unwrap();
-        open_current(dir.database(), Access::ReadWrite).unwrap()
+        let connection = open_current(dir.database(), Access::ReadWrite).unwrap();
+        (root, connection)
     }
 
     #[test]
     fn a_new_database_shrinks_and_is_ours() {
-        let root = tempfile::tempdir().unwrap();
-        let connection = new_database(root.path());
+        let (_root, connection) = empty();
         let pragma =
             |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(pragma("auto_vacuum"), 2);
@@ -338,8 +343,7 @@ mod tests {
 
     #[test]
     fn what_a_statement_may_have_to_undo_lies_in_no_file_elsewhere() {
-        let root = tempfile::tempdir().unwrap();
-        let connection = new_database(root.path());
+        let (_root, connection) = empty();
         let memories = "
             INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
                 VALUES (1, zeroblob(16), zeroblob(32), 1, 1);
