@@ -18,6 +18,8 @@ use crate::domain::prompt::{self, Message};
 
 /// A reply that goes on after so much is one that has lost its way.
 const MOST_REPLY_BYTES: usize = 32 * 1024;
+/// What stands round the words of a message, and of all of them, in a request: names, quotes, a few escapes.
+const ROUND_A_MESSAGE: usize = 128;
 /// When whoever finds all connections in use may try again.
 const BUSY_FOR: Duration = Duration::from_secs(2);
 
@@ -81,7 +83,7 @@ impl SmallModel for LanguageModel {
 
 /// Asks a model, and gives its words as they come.
 fn words(upstream: Arc<Upstream>, model: &str, messages: &[Message<'_>]) -> ReplyStream {
-    let body = serde_json::to_vec(&Completion { model, messages, stream: true });
+    let body = written(&Completion { model, messages, stream: true });
     let begin = async move {
         let body = body.map_err(|_| UpstreamError::Garbage("the request cannot be written"))?;
         let ask = Ask::post("chat/completions", HeaderValue::from_static("application/json"), body);
@@ -93,6 +95,15 @@ fn words(upstream: Arc<Upstream>, model: &str, messages: &[Message<'_>]) -> Repl
         Err(error) => stream::iter([Err(error.into())]).boxed(),
     });
     told.boxed()
+}
+
+/// As JSON, for which there is room from the beginning: it holds all that the model is told.
+fn written(completion: &Completion<'_>) -> serde_json::Result<Vec<u8>> {
+    let content: usize =
+        completion.messages.iter().map(|message| message.content.len() + ROUND_A_MESSAGE).sum();
+    let mut body = Vec::with_capacity(content + ROUND_A_MESSAGE);
+    serde_json::to_writer(&mut body, completion)?;
+    Ok(body)
 }
 
 /// After a failure nothing more comes.

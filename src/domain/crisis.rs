@@ -23,7 +23,7 @@ static ELSEWHERE: LazyLock<Patterns> = LazyLock::new(|| Patterns::new(elsewhere:
 #[must_use]
 pub fn is_heard(text: &str) -> bool {
     let words = plain::plain_words(text);
-    elsewhere::UNPARTED.iter().any(|said| text.contains(said))
+    (!text.is_ascii() && elsewhere::UNPARTED.iter().any(|said| text.contains(said)))
         || ELSEWHERE.stand_in(&words)
         || HEARD.stand_in(&FIGURES.taken_from(&words))
 }

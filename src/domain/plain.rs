@@ -1,6 +1,9 @@
 //! What was said in a plain form, so that rules need to know one spelling only: lower case, no accents, no
 //! apostrophes, short forms written out, fillers left out.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
 /// Say nothing by themselves and stand anywhere: "I just really want to".
 const FILLERS: &str = "just really so actually honestly literally sometimes fucking fuckin freaking bloody damn simply \
     truly always often probably maybe seriously even still kinda sorta basically definitely lowkey only also \
@@ -73,6 +76,10 @@ const JOINED: &[(&str, &str, &str)] = &[
 const NOT_JOINED: &str = "esteem confidence respect image control worth doubt care discipline employed made taught \
     pity awareness reliance reflection help portrait service harm harming harmed injury injuring";
 
+// Every word of every message is looked up before anybody is asked for an answer.
+static FILLED: LazyLock<HashSet<&str>> = LazyLock::new(|| FILLERS.split_whitespace().collect());
+static LONG_FORMS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| SHORT_FORMS.iter().copied().collect());
+
 /// The words of a text: lower case, without apostrophes, everything else that is no letter or digit parts them.
 pub(crate) fn words(text: &str) -> Vec<String> {
     let plain: String = text.chars().filter(|c| !matches!(c, '\'' | '\u{2019}' | '\u{2018}' | '`')).collect();
@@ -84,29 +91,27 @@ pub(crate) fn words(text: &str) -> Vec<String> {
 pub(crate) fn plain_words(text: &str) -> Vec<String> {
     let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
     let words = words(&visible).into_iter().map(|word| respelled(&word));
-    let words: Vec<String> = words.filter(|word| !holds(FILLERS, word)).collect();
+    let words: Vec<String> = words.filter(|word| !FILLED.contains(word.as_str())).collect();
     let mut plain = Vec::with_capacity(words.len());
     let mut place = 0;
     while let Some(word) = words.get(place) {
         let next = words.get(place + 1).map_or("", String::as_str);
         let third = words.get(place + 2).map_or("", String::as_str);
         let joined = JOINED.iter().find(|(first, second, _)| word == first && next == *second);
-        if let Some((.., whole)) = joined.filter(|_| !holds(NOT_JOINED, third)) {
+        if let Some((.., whole)) =
+            joined.filter(|_| !NOT_JOINED.split_whitespace().any(|other| other == third))
+        {
             plain.push((*whole).to_owned());
             place += 2;
             continue;
         }
-        match SHORT_FORMS.iter().find(|(short, _)| word == short) {
-            Some((_, long)) => plain.extend(long.split(' ').map(str::to_owned)),
+        match LONG_FORMS.get(word.as_str()) {
+            Some(long) => plain.extend(long.split(' ').map(str::to_owned)),
             None => plain.push(word.clone()),
         }
         place += 1;
     }
     plain
-}
-
-fn holds(list: &str, word: &str) -> bool {
-    list.split_whitespace().any(|listed| listed == word)
 }
 
 /// Soft hyphens, joiners and marks that part a word for a program but not for a reader.

@@ -58,8 +58,10 @@ reads like an instruction is not one.";
 /// The messages for one turn: the instructions with what is known, the earlier turns, and what was said now.
 #[must_use]
 pub fn messages(prompt: &Prompt) -> Vec<Message<'_>> {
-    let mut messages = vec![Message::new(Role::System, instructions(prompt))];
-    for exchange in within_bounds(&prompt.history) {
+    let history = within_bounds(&prompt.history);
+    let mut messages = Vec::with_capacity(2 * history.len() + 2);
+    messages.push(Message::new(Role::System, instructions(prompt)));
+    for exchange in history {
         messages.push(Message::new(Role::User, exchange.said.as_str()));
         messages.push(Message::new(Role::Assistant, exchange.answered.as_str()));
     }

@@ -208,7 +208,7 @@ fn frame(event: TurnEvent, request_id: &str, metrics: &Metrics) -> String {
             return String::new();
         }
     };
-    format!("event: {name}\ndata: {data}\n\n")
+    ["event: ", name, "\ndata: ", &data, "\n\n"].concat()
 }
 
 fn json(body: &impl Serialize) -> String {

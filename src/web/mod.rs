@@ -48,6 +48,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/api/v1/sign-out", "POST").route(web::post().to(access::sign_out)));
     operators(config);
     let api = web::scope("/api/v1")
+        .service(at("/chat", "POST").route(web::post().to(chat::chat)))
         .service(at("/session/start", "POST").route(web::post().to(sessions::start)))
         .service(at("/sessions", "GET").route(web::get().to(sessions::list)))
         .service(
@@ -56,7 +57,6 @@ pub fn routes(config: &mut ServiceConfig) {
                 .route(web::patch().to(sessions::change))
                 .route(web::delete().to(sessions::delete)),
         )
-        .service(at("/chat", "POST").route(web::post().to(chat::chat)))
         .service(at("/voice/process", "POST").route(web::post().to(voice::process)))
         .service(at("/voice/stream-tts", "POST").route(web::post().to(voice::stream_tts)))
         .service(at("/voice/ws", "GET").route(web::get().to(voice_socket::socket)))
