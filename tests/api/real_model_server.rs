@@ -155,7 +155,8 @@ fn it_hears_and_speaks(server: &LiteLlm) {
     // It answers to a wrong key and to a model that it does not know as others do to a bad recording.
     for (ears, key) in [("no-ears", RIGHT), ("ears", "sk-wrong")] {
         let app = hearing_and_speaking(&server.url, ears, key);
-        app.speak_to(&app.start_session(), &recording("webm")).refused(400, "validation_error");
+        let refused = app.speak_to(&app.start_session(), &recording("webm")).refused(400, "validation_error");
+        assert!(refused.text().contains("hearing does not work now"), "{}", refused.text());
         assert_eq!(app.count("checkpoints"), 0, "{ears} {key}");
     }
 }

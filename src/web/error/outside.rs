@@ -6,6 +6,10 @@ use super::{ErrorReport, invalid};
 use crate::domain::chat::ChatError;
 use crate::domain::speech::SpeechError;
 
+/// Some services answer to a wrong key, or to a model that they do not know, as to a bad recording.
+const NOT_HEARD: &str =
+    "cannot be understood: it may be damaged, or hearing does not work now; you can write instead";
+
 pub(super) fn report_model(error: &ChatError) -> (StatusCode, ErrorReport) {
     match error {
         ChatError::Unavailable { .. } => (
@@ -38,8 +42,6 @@ pub(super) fn report_speech(error: &SpeechError) -> (StatusCode, ErrorReport) {
             StatusCode::GATEWAY_TIMEOUT,
             ErrorReport::new("upstream_timeout", "Speech took too long; please try again").because(error),
         ),
-        SpeechError::Unreadable(_) => {
-            (StatusCode::BAD_REQUEST, invalid("audio", "cannot be understood; it may be damaged"))
-        }
+        SpeechError::Unreadable(_) => (StatusCode::BAD_REQUEST, invalid("audio", NOT_HEARD)),
     }
 }
