@@ -12,12 +12,15 @@ const PAGE = 100;
 const MOST_SEARCHED = 2000;
 const DAY_MS = 86_400_000;
 
+let list = null;
+
 /**
  * Opens the list. The host's `onOpen` gets the id of the one chosen, `onChanged` one that was renamed or pinned; `onCurrentDeleted`
  * hears that the one shown (`current`) goes; `onFind` and `onKeys` open what they are called after; `say` says a word on the page.
  */
 export function open(dialog, host) {
-  new List(dialog, host).open();
+  list ??= new List(dialog);
+  list.open(host);
 }
 
 /** Under which heading a conversation stands, on this day. */
@@ -44,6 +47,8 @@ function act(label, name, drawn, session, onClick) {
 class List {
   #dialog;
   #host;
+  // Answers to what was asked before it was opened anew are not shown.
+  #opened = 0;
   #sessions = [];
   #cursor;
   #isWhole = false;
@@ -51,19 +56,24 @@ class List {
   #words = "";
   #gathering = null;
 
-  constructor(dialog, host) {
+  constructor(dialog) {
     this.#dialog = dialog;
-    this.#host = host;
   }
 
-  open() {
+  open(host) {
+    this.#host = host;
+    this.#opened += 1;
+    this.#sessions = [];
+    this.#cursor = undefined;
+    this.#isWhole = false;
+    this.#words = "";
     const search = this.#part("input[type=search]");
     search.value = "";
     search.oninput = () => this.#search(search.value);
     this.#part(".groups").replaceChildren();
     this.#part(".searched").textContent = "";
     this.#part(".more").hidden = true;
-    this.#part(".more").onclick = () => this.#attempt(() => this.#more(PAGE));
+    this.#part(".more").onclick = () => this.#attempt(() => this.#goOn());
     this.#part(".find").onclick = () => this.#leave(this.#host.onFind);
     this.#part(".keys-open").onclick = () => this.#leave(this.#host.onKeys);
     this.#dialog.showModal();
@@ -88,15 +98,26 @@ class List {
       if (!(failure instanceof api.Failure)) throw failure;
       if (failure.signIn) return location.assign(failure.signIn);
       this.#part(".problem").textContent = failure.message;
+      this.#part(".problem").scrollIntoView({ block: "nearest" });
     }
   }
 
+  /** Fetches so many more; false when they came too late. */
   async #more(limit) {
+    const opened = this.#opened;
     const page = await api.sessions(this.#cursor ? { limit, cursor: this.#cursor } : { limit });
+    if (opened !== this.#opened) return false;
     this.#sessions.push(...page.sessions);
     this.#cursor = page.next_cursor;
     this.#isWhole = !this.#cursor;
     this.#show();
+    return true;
+  }
+
+  /** The next page; the first one on it has the focus: a hidden button cannot keep it. */
+  async #goOn() {
+    const before = this.#sessions.length;
+    if ((await this.#more(PAGE)) && this.#sessions[before]) this.#rowOf(this.#sessions[before])?.querySelector("button").focus();
   }
 
   // Searching

@@ -44,9 +44,12 @@ export function open(dialog, { kept, onOpen }) {
     const page = await api.memories({ limit: PAGE, ...(q && { q }), ...(next && { cursor }) });
     if (mine !== question) return;
     if (!next) list.replaceChildren();
+    const before = list.children.length;
     list.append(...page.memories.filter(({ id }) => !forgetting.has(id)).map(row));
     cursor = page.next_cursor;
     more.hidden = !cursor;
+    // A hidden button cannot keep the focus.
+    if (next) list.children[before]?.querySelector("button")?.focus();
     if (list.children.length === 0) showNone(q);
   }
 

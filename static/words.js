@@ -1,4 +1,4 @@
-// How things are put into words: days, and how long what is said here is kept.
+// How things are put into words: days, how long what is said here is kept, and who answers.
 
 /** A day as people write it. A date without a time is that day everywhere. */
 export function day(value) {
@@ -13,8 +13,7 @@ export function moment(value) {
 
 /** Until when a conversation is kept, in few words. */
 export function keptUntil({ pinned, remembered, expires_at: until }) {
-  if (pinned) return "kept until you delete it";
-  if (!until) return "";
+  if (pinned || !until) return "kept until you delete it";
   return `kept until ${remembered === false ? moment(until) : day(until)}`;
 }
 
@@ -52,3 +51,11 @@ export function memoriesKept({ retention: { memory_days, person_days } }) {
   told.push("Backups hold what is forgotten until they are rotated away.");
   return told.join(" ");
 }
+
+const MODES = {
+  offline: { label: "offline", why: "Answers come from a simple built-in program on this machine: no network, no AI model." },
+  disconnected: { label: "not answering", why: "The language model does not answer at the moment." },
+};
+
+/** What is special about the language model in this state, as a label and why; nothing when it is as it should be. */
+export const mode = (state) => MODES[state];

@@ -43,6 +43,8 @@ export function recoveryCode(part, attempt) {
 
   make.onclick = makeOne;
   hide();
+  // Until more is known.
   told.textContent = "";
+  make.textContent = "Make a recovery code";
   return { makeOne, known: show, hide };
 }

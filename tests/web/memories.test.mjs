@@ -185,6 +185,7 @@ describe("what is remembered", () => {
     for (const count of [60, 65]) {
       await dialog().getByRole("button", { name: "Show more" }).click();
       await rows().nth(count - 1).waitFor();
+      assert.match(await guest.page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? ""), /^Correct: Number/, "the focus goes on with the page that has come");
     }
     assert.ok(await dialog().getByRole("button", { name: "Show more" }).isHidden());
     assert.deepEqual(await texts(), Array.from({ length: 65 }, (_, number) => `Number ${65 - number}`));

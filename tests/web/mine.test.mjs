@@ -182,7 +182,33 @@ describe("another device", () => {
   });
 });
 
+describe("what cannot be asked of the server", () => {
+  test("leaves every button with its name", async () => {
+    const guest = await somebody("Hello.");
+    await guest.page.route("**/api/v1/me", (route) => route.abort("connectionreset"));
+    await guest.press("Your data");
+    await dialog(guest).getByText("The companion cannot be reached right now.").waitFor();
+    await dialog(guest).getByRole("button", { name: "Make a recovery code" }).waitFor();
+    const names = await dialog(guest).getByRole("button").evaluateAll((all) => all.map((button) => button.ariaLabel || button.textContent.trim()));
+    assert.ok(names.length > 4 && names.every(Boolean), JSON.stringify(names));
+    guest.excuse(LOST);
+  });
+});
+
 describe("erasing everything", () => {
+  test("names the day on which the last backup forgets", async () => {
+    const guest = await somebody("Soon to be forgotten.");
+    await server.maintain("backup-db");
+    await guest.press("Your data");
+    await dialog(guest).getByText("No other browser is you.").waitFor();
+    await dialog(guest).getByRole("textbox", { name: /type erase/ }).fill("Erase");
+    const answer = guest.page.waitForResponse((one) => one.request().method() === "DELETE");
+    await guest.press("Erase everything");
+    const { backups_until: until } = await (await answer).json();
+    const day = new Date(until).toLocaleDateString("en-GB", { dateStyle: "long", timeZone: "UTC" });
+    await dialog(guest).getByText(`The last backup that still holds it is deleted by ${day} at the latest.`).waitFor();
+  });
+
   test("is said to be done when it is, also where the first answer was lost", async () => {
     const guest = await somebody("Soon to be forgotten.");
     await guest.page.route("**/api/v1/me", async (route) => {

@@ -1,12 +1,13 @@
 // Runs the real server on a data directory of its own.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { promisify } from "node:util";
 
 const binary = process.env.COMPANION_BIN;
 
@@ -32,6 +33,11 @@ export class Server {
     this.child.kill("SIGTERM");
     const [code, signal] = await this.exit;
     assert.deepEqual([code, signal], [0, null], `the server did not stop in good order:\n${this.log}`);
+  }
+
+  /** Does a maintenance job on its data. */
+  async maintain(job) {
+    await promisify(execFile)(`${binary}-maint`, [job], { cwd: this.home, env: { PATH: process.env.PATH, DATA_DIR: join(this.home, "data") } });
   }
 
   /** Leaves nothing behind, whatever became of the test. */

@@ -130,6 +130,24 @@ for (const [device, options] of [
       assert.deepEqual(Object.keys(await kept()), ["About rivers"]);
     });
 
+    test("one that goes after the list was opened anew stays gone, and what was changed meanwhile stays as it is", async () => {
+      await guest.page.clock.install();
+      await act("Delete", "About gardens").click();
+      await list().getByRole("button", { name: "Delete", exact: true }).click();
+      await list().getByRole("button", { name: "Close" }).click();
+      await openList();
+      await row("About gardens").getByRole("button", { name: "Undo" }).waitFor();
+      await act("Rename", "About rivers").click();
+      await guest.page.keyboard.type("Streams");
+      await guest.page.keyboard.press("Enter");
+      await row("Streams").waitFor();
+      await guest.page.clock.fastForward(11_000);
+      await row("About gardens").waitFor({ state: "detached" });
+      await act("Pin", "Streams").click();
+      await list().getByRole("heading", { name: "Pinned" }).waitFor();
+      assert.equal(await list().getByRole("listitem").count(), 1);
+    });
+
     test("the open one is deleted: another begins, and undoing opens it again", async () => {
       await act("Delete", "About rivers").click();
       await list().getByRole("button", { name: "Delete", exact: true }).click();
@@ -156,6 +174,38 @@ for (const [device, options] of [
     });
   });
 }
+
+describe("the list", () => {
+  test("is shown page by page, and the focus goes on with the page that has come", async () => {
+    guest = await Guest.arrive(browser, server);
+    await guest.open();
+    await guest.page.evaluate(async () => {
+      for (let n = 0; n < 31; n += 1) await fetch("/api/v1/session/start", { method: "POST" });
+    });
+    await guest.press("Conversations");
+    await list().getByRole("listitem").nth(29).waitFor();
+    assert.equal(await list().getByRole("listitem").count(), 30);
+    await list().getByRole("button", { name: "Show more" }).focus();
+    await guest.page.keyboard.press("Enter");
+    await list().getByRole("listitem").nth(31).waitFor();
+    const first = list().getByRole("listitem").nth(30).getByRole("button", { name: /^Open/ });
+    assert.ok(await first.evaluate((button) => button === document.activeElement));
+  });
+
+  test("says of each that it is kept, where none is deleted by itself", async () => {
+    const keeps = await Server.start({ SESSION_RETENTION_DAYS: "off" });
+    try {
+      guest = await Guest.arrive(browser, keeps);
+      await guest.page.goto(keeps.origin);
+      await guest.page.getByText("Conversations are kept until you delete them.").waitFor();
+      await guest.say("For good");
+      await guest.press("Conversations");
+      await row("For good").getByText("kept until you delete it").waitFor();
+    } finally {
+      await keeps.remove();
+    }
+  });
+});
 
 describe("what was learned", () => {
   for (const [forgets, left] of [[true, 0], [false, 1]]) {
