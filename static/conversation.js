@@ -100,6 +100,7 @@ export class Conversation {
     const fromEnd = this.#view.scrollHeight - this.#view.scrollTop;
     this.#log.prepend(...messages.map((each) => this.#earlier(each)));
     this.#leave(0, messages.length);
+    if (!this.#latest?.isConnected) this.#isLatest([...this.#log.querySelectorAll(".assistant")].at(-1));
     if (messages.length > 0) this.#view.classList.add("begun");
     this.#view.scrollTop = this.#view.scrollHeight - fromEnd;
   }
@@ -219,15 +220,17 @@ export class Conversation {
     for (let at = Math.max(from, 0); at < end; at += 1) children[at].classList.add("past");
   }
 
+  #isLatest(answer) {
+    this.#latest?.classList.remove("latest");
+    this.#latest = answer;
+    answer?.classList.add("latest");
+  }
+
   #add(shown) {
     this.#log.append(shown);
     this.#leave(this.#log.childElementCount - LATEST - 1, 1);
     if (shown.classList.contains("user")) this.#view.classList.add("begun");
-    if (shown.classList.contains("assistant")) {
-      this.#latest?.classList.remove("latest");
-      this.#latest = shown;
-      shown.classList.add("latest");
-    }
+    if (shown.classList.contains("assistant")) this.#isLatest(shown);
     this.#followsEnd = true;
     this.#view.scrollTop = this.#view.scrollHeight;
     return shown;

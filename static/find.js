@@ -71,7 +71,6 @@ class Find {
     this.#host = host;
     this.#form.hidden = false;
     this.#input.focus();
-    this.#input.select();
     if (this.#input.value) this.#search();
   }
 

@@ -1,37 +1,25 @@
-// Puts the page together: which conversation is shown, and what the controls do.
+// Puts the page together: which conversation is shown, and the turns taken in it.
 
 import * as api from "/static/api.js";
 import { Conversation, button, element } from "/static/conversation.js";
 import { Draft, Reach, attempted, remember, remembered } from "/static/interruption.js";
 import { Voice } from "/static/voice.js";
-import { retention } from "/static/words.js";
+import { mode, retention } from "/static/words.js";
 
 const $ = (id) => document.getElementById(id);
 const PAGE = 50;
 // A turn that breaks off so often is not taken up again by itself.
 const MOST_TRIES = 5;
-
-const MODES = {
-  offline: "Answers come from a simple built-in program on this machine: no network, no AI model.",
-  disconnected: "The language model does not answer at the moment.",
-};
+const EXPIRED = "The old conversation has expired and is gone. This is a new one";
 
 // What this server does with sound, as it says of itself.
 const ABSENT = ["not_configured", "offline"];
-
-// What opens above the page: its button, its element, and the module that fills it, fetched when it is opened for the first time.
-// `host` is what that module's `open(dialog, host)` is given.
-const DIALOGS = [
-  { opener: "list", dialog: "conversations", module: () => import("/static/conversations.js"), host: hostOfConversations },
-  { opener: "memory", dialog: "memories", module: () => import("/static/memories.js"), host: hostOfMemories },
-  { opener: "data", dialog: "person", module: () => import("/static/person.js"), host: hostOfPerson },
-];
 
 // With Control and Shift; told in the dialog "keys".
 const KEYS = {
   KeyO: () => startOver(),
   KeyL: () => $("list").click(),
-  KeyF: () => openFind(),
+  KeyF: () => attempt(openFind),
   KeyY: () => lastDeed("copy"),
   KeyE: () => lastDeed("hear"),
 };
@@ -40,10 +28,13 @@ const conversation = new Conversation($("log"), $("view"), equip);
 const draft = new Draft();
 const reach = new Reach(isThere, showReach);
 let serverSpeaks = true;
+let llm = null;
 
 // The conversation on the page. A reply still under way holds its own, so that it cannot speak into another one.
 let shown = null;
 let kept = null;
+// Something was to be sent before there was one.
+let isAwaited = false;
 
 function say(text = "", ...more) {
   $("notice").replaceChildren(text, ...more);
@@ -104,16 +95,22 @@ async function startSession(isRemembered) {
 /** Goes on with the conversation this browser had last, or begins one. */
 async function begin() {
   await settle();
+  if (!(await resumeLast())) await startAnew();
+  if (isAwaited) send();
+}
+
+/** False when there is none any more. */
+async function resumeLast() {
   const id = remembered();
-  if (id) {
-    try {
-      return await resume(id);
-    } catch (failure) {
-      if (!isGone(failure)) throw failure;
-      takeBack(id);
-    }
+  if (!id) return false;
+  try {
+    await resume(id);
+    return true;
+  } catch (failure) {
+    if (!isGone(failure)) throw failure;
+    takeBack(id);
+    return false;
   }
-  await startAnew();
 }
 
 function show(session, earlier = null) {
@@ -222,6 +219,7 @@ async function announceAfterTurn(session) {
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
   }
+  if (llm === "disconnected") showMode();
   if (session === shown) await announce();
 }
 
@@ -231,12 +229,13 @@ async function showMode() {
     serverSpeaks = !ABSENT.includes(health.services.tts);
     voice.offer({ hears: !ABSENT.includes(health.services.stt) });
   }
-  const why = MODES[health?.services.llm];
-  $("mode").hidden = !why;
-  if (!why) return;
-  $("mode").textContent = health.services.llm === "offline" ? "offline" : "not answering";
-  $("mode").title = why;
-  $("mode-why").textContent = why;
+  llm = health?.services.llm;
+  const special = mode(llm);
+  $("mode").hidden = !special;
+  if (!special) return;
+  $("mode").textContent = special.label;
+  $("mode").title = special.why;
+  $("mode-why").textContent = special.why;
 }
 
 function startOver() {
@@ -259,9 +258,10 @@ function write(text) {
   isWritten();
 }
 
-/** Keeps what is written; the box is as high as that, where the browser does not see to it. */
+/** Keeps what is written, which is not to be sent by itself any more; the box is as high as that, where the browser does not see to it. */
 function isWritten() {
   draft.text = $("message").value;
+  isAwaited = false;
   if (CSS.supports("field-sizing", "content")) return;
   $("message").style.height = "auto";
   $("message").style.height = `${$("message").scrollHeight}px`;
@@ -275,7 +275,9 @@ function takeBack(id) {
 
 function send() {
   const text = $("message").value;
-  if (!shown || shown.busy || text.trim() === "") return;
+  if (text.trim() === "" || shown?.busy) return;
+  isAwaited = !shown;
+  if (isAwaited) return;
   say();
   voice.typed();
   write("");
@@ -318,7 +320,7 @@ async function recover(session, turn, failure) {
   if (failure.code === "session_not_found") {
     draft.remove(turn);
     return attempt(async () => {
-      await startAnew("The old conversation has expired and is gone. This is a new one.");
+      await startAnew(`${EXPIRED}.`);
       turn.said = conversation.say("user", turn.text);
       deliver(shown, turn);
     });
@@ -341,35 +343,29 @@ async function recover(session, turn, failure) {
     return deliver(session, turn);
   };
   turn.said.classList.add("kept");
-  // Not in this tab: it holds what was written.
-  if (failure.signIn) return conversation.unsent("You are signed out. What you wrote is still here.", retry, signInElsewhere(failure));
-  const again = conversation.unsent(`${failure.message} What you wrote is still here.`, retry);
-  if (failure.status === 0) takeUpAgain(again, turn.tries);
-}
-
-/** Tries by itself once the server can be reached. */
-function takeUpAgain(again, tries) {
-  reach.lost();
-  if (tries < MOST_TRIES) reach.whenBack(again);
+  const again = isStillHere("wrote", failure, retry);
+  if (failure.status === 0 && turn.tries < MOST_TRIES) reach.whenBack(again);
 }
 
 /** A spoken turn could not be taken. Trying again sends the recording once more, as the same turn. */
 function recoverSpoken(session, failure, retry) {
   if (session !== shown) return;
-  if (failure.code === "session_not_found") {
-    return attempt(() => startAnew("The old conversation has expired and is gone. This is a new one: please say it again."));
-  }
-  const again = () => {
-    if (session.busy) return recoverSpoken(session, failure, retry);
-    retry();
-  };
-  if (failure.signIn) return conversation.unsent("You are signed out. What you said is still here.", again, signInElsewhere(failure));
-  conversation.unsent(`${failure.message} What you said is still here.`, again);
+  if (failure.code === "session_not_found") return attempt(() => startAnew(`${EXPIRED}: please say it again.`));
+  isStillHere("said", failure, () => (session.busy ? recoverSpoken(session, failure, retry) : retry()));
+}
+
+/** Says so, and offers to try again. Returns what does so by itself, if that was not done by then. */
+function isStillHere(what, failure, retry) {
+  const told = `What you ${what} is still here.`;
+  // Not in this tab: it holds what is still here.
+  if (failure.signIn) return conversation.unsent(`You are signed out. ${told}`, retry, signInElsewhere(failure));
   if (failure.status === 0) reach.lost();
+  else showMode();
+  return conversation.unsent(`${failure.message} ${told}`, retry);
 }
 
 function signInElsewhere(failure) {
-  const link = element("a", "", "Sign in in another tab");
+  const link = element("a", "lone", "Sign in in another tab");
   link.href = failure.signIn;
   link.target = "_blank";
   return link;
@@ -398,62 +394,48 @@ function lastDeed(name) {
   [...$("log").querySelectorAll(`.deeds .${name}`)].at(-1)?.click();
 }
 
-function openDialog({ dialog, module, host }) {
-  return attempt(async () => {
-    const { open } = await loaded(module());
-    open($(dialog), host());
-  });
+async function openAbove(what) {
+  const { open } = await loaded(import("/static/dialogs.js"));
+  await open(what, page);
 }
 
-function hostOfConversations() {
-  return {
-    current: shown?.id,
-    say,
-    onOpen: (id) => {
-      $("message").focus();
-      if (id !== shown?.id) attempt(() => resume(id));
-    },
-    onChanged: (session) => {
-      if (session.id !== shown?.id) return;
-      Object.assign(shown, session);
-      announce();
-    },
-    onCurrentDeleted: () => attempt(startAnew),
-    onFind: openFind,
-    onKeys: openKeys,
-  };
+/** Where one writes is there at once: whoever has pressed the keys goes on typing. */
+async function openFind() {
+  $("find").hidden = false;
+  $("find-words").focus();
+  $("find-words").select();
+  try {
+    await openAbove("find");
+  } catch (failure) {
+    $("find").hidden = true;
+    throw failure;
+  }
 }
 
-function hostOfMemories() {
-  return {
-    kept,
-    onOpen: (id) => {
-      $("message").focus();
-      if (id !== shown?.id) attempt(() => resume(id));
-    },
-  };
-}
-
-function hostOfPerson() {
-  return {
-    kept: $("retention").textContent,
-    signedIn: kept?.signed_in,
-    onErased: () => {
-      remember(null);
-      draft.forget();
-      kept = null;
-      attempt(startAnew);
-    },
-    onUnanswered: () => attempt(settle),
-  };
-}
-
-function openFind() {
-  return attempt(async () => {
-    const { open } = await loaded(import("/static/find.js"));
-    open($("find"), { log: $("log"), view: $("view"), loadEarlier, onClose: () => $("message").focus() });
-  });
-}
+// What it may know of the page, and do with it.
+const page = {
+  get shown() {
+    return shown;
+  },
+  get kept() {
+    return kept;
+  },
+  say,
+  loaded,
+  loadEarlier,
+  announce,
+  resume: (id) => attempt(() => resume(id)),
+  startAnew: () => attempt(startAnew),
+  settle: () => attempt(settle),
+  find: () => attempt(openFind),
+  keys: openKeys,
+  /** Nothing is kept of the person any more. */
+  forget: () => {
+    remember(null);
+    draft.forget();
+    kept = null;
+  },
+};
 
 function closeFind() {
   if (!$("find").hidden) $("find").querySelector(".close").click();
@@ -499,7 +481,9 @@ document.addEventListener("keydown", (event) => {
 $("earlier").addEventListener("click", () => attempt(showEarlier));
 $("choice").querySelector("button").addEventListener("click", () => attempt(chooseRemembering));
 $("new").addEventListener("click", startOver);
-for (const each of DIALOGS) $(each.opener).addEventListener("click", () => openDialog(each));
+for (const [opener, what] of [["list", "conversations"], ["memory", "memories"], ["data", "person"]]) {
+  $(opener).addEventListener("click", () => attempt(() => openAbove(what)));
+}
 
 write(draft.text);
 showMode();

@@ -4,14 +4,16 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 
 export class Model {
-  /** Its `settings` lead a server to it. It says its `pieces`, once what `holds` it is over. */
+  /** Its `settings` lead a server to it. It says its `pieces`, once what `holds` it is over; or it `fails`. */
   static async start() {
     const model = new Model();
     model.pieces = ["Yes."];
     model.holds = null;
+    model.fails = false;
     model.listener = createServer(async (asked, answer) => {
       const chunks = await asked.toArray();
       const { stream } = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks).toString("utf8")) : {};
+      if (model.fails) return answer.writeHead(500).end();
       if (asked.method !== "POST") return answer.setHeader("Content-Type", "application/json").end('{"data":[]}');
       if (!stream) {
         // The small one finds nothing to remember.

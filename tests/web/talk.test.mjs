@@ -57,9 +57,11 @@ describe("an answer", () => {
     await deed("Copy").click();
     await guest.log.getByText("Copied").waitFor();
     assert.equal(await guest.page.evaluate(() => navigator.clipboard.readText()), prose);
+    await guest.page.mouse.move(0, 0);
     await guest.page.reload();
     await deed("Copy").waitFor();
     assert.equal((await guest.words())[1], prose);
+    assert.equal(await deed("Copy").evaluate((button) => getComputedStyle(button).opacity), "1", "below the last answer it is seen");
   });
 
   test("is copied where the page may not use the clipboard, too, and by a key", async () => {
@@ -240,6 +242,53 @@ describe("when the network drops", () => {
     await guest.input.press("Enter");
     await guest.answer(1);
     guest.excuse(GONE);
+  });
+
+  test("what is sent before there is a conversation goes by itself, unless it is written on", async () => {
+    guest = await Guest.arrive(browser, servers.plain);
+    await guest.page.route("**/api/**", (route) => route.abort("connectionrefused"));
+    await guest.page.goto(servers.plain.origin);
+    await guest.page.getByText("goes by itself once it can be reached again.").waitFor();
+    await guest.input.fill("Are you there?");
+    await guest.input.press("Enter");
+    await guest.page.unroute("**/api/**");
+    await guest.answer(1);
+    assert.equal((await guest.words())[1], "Are you there?");
+    assert.equal(await guest.input.inputValue(), "");
+
+    await guest.page.route("**/api/**", (route) => route.abort("connectionrefused"));
+    await guest.page.reload();
+    await guest.page.getByText("goes by itself once it can be reached again.").waitFor();
+    await guest.input.fill("And what");
+    await guest.input.press("Enter");
+    await guest.input.pressSequentially(" do you");
+    await guest.page.unroute("**/api/**");
+    await guest.log.getByText("Are you there?").waitFor();
+    await guest.isAnnounced();
+    assert.equal(await guest.input.inputValue(), "And what do you");
+    assert.equal(await guest.log.locator(".user").count(), 1);
+    guest.excuse(GONE);
+  });
+});
+
+describe("when the language model fails", () => {
+  test("the page says so as long as it does, and what was written goes without being typed again", async () => {
+    await arrive(servers.thinks);
+    const label = guest.page.getByRole("button", { name: "not answering" });
+    model.fails = true;
+    await guest.input.fill("Are you there?");
+    await guest.input.press("Enter");
+    await guest.page.getByText("What you wrote is still here.").waitFor();
+    await label.waitFor();
+    model.fails = false;
+    model.pieces = ["Yes."];
+    await guest.page.waitForFunction(async () => {
+      [...document.querySelectorAll("button")].find((button) => button.textContent === "Try again")?.click();
+      return document.querySelector(".assistant .words + .deeds");
+    }, null, { polling: 500 });
+    await label.waitFor({ state: "hidden" });
+    assert.deepEqual((await guest.words()).slice(1), ["Are you there?", "Yes."]);
+    guest.excuse(/status of 50\d/);
   });
 });
 
