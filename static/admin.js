@@ -17,13 +17,14 @@ const showTrends = charts(document.getElementById("charts"));
 let timer;
 let asked = 0;
 let seen = null;
+let shown;
 
 async function refresh() {
   clearTimeout(timer);
   asked += 1;
   const mine = asked;
   try {
-    const [status, memory] = await Promise.all([server.status(spans.querySelector(":checked").value), server.memory()]);
+    const [status, memory] = await Promise.all([server.status(wanted().value), server.memory()]);
     // Whoever has asked for another span meanwhile wants that.
     if (mine !== asked) return;
     panels(status, memory);
@@ -31,16 +32,25 @@ async function refresh() {
     if (mine !== asked) return;
     main.hidden = false;
     seen = new Date();
+    shown = status.trends.span;
     fresh.textContent = `As of ${time(seen)}`;
     tell("");
   } catch (failure) {
     if (!(failure instanceof server.Failure)) throw failure;
     if (failure.signIn) return location.replace(failure.signIn);
     if (mine !== asked) return;
-    const old = seen ? ` What you see is ${length(Date.now() - seen)} old.` : "";
-    tell(`${failure.message}${old} It is asked again every 30 s.`);
+    tell(`${failure.message}${old()} It is asked again every 30 s.`);
   }
   if (!document.hidden) timer = setTimeout(refresh, EVERY_MS);
+}
+
+const wanted = () => spans.querySelector(":checked");
+
+/** What is on the page, when that is not of now. */
+function old() {
+  if (!seen) return "";
+  const of = wanted().value === shown ? "" : `of the last ${spans.querySelector(`[value="${shown}"]`).parentElement.textContent.trim()}, and `;
+  return ` What you see is ${of}${length(Date.now() - seen)} old.`;
 }
 
 /** Says what is wrong; what is on the page is old then. */

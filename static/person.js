@@ -142,11 +142,11 @@ export async function open(dialog, { kept, signedIn, onErased, onUnanswered }) {
   function done(backups) {
     hideLink();
     outcome.textContent = `Everything kept about you was erased. ${backups}`;
-    for (const told of dialog.querySelectorAll(".kept, .copy, .part, .erase")) told.hidden = true;
+    for (const told of dialog.querySelectorAll(".kept, .part, .erase")) told.hidden = true;
     dialog.querySelector("h2").focus();
   }
 
-  for (const told of dialog.querySelectorAll(".kept, .copy, .part, .erase")) told.hidden = false;
+  for (const told of dialog.querySelectorAll(".kept, .part, .erase")) told.hidden = false;
   dialog.querySelector(".kept").textContent = kept;
   outcome.textContent = "";
   sure.value = "";

@@ -1,11 +1,11 @@
 // Goes through every state of every page, in a hand and on a desk, by day and by night: nothing is too wide, axe finds nothing to
-// mend, nothing goes wrong. SCREENSHOTS=<directory> leaves a picture of each.
+// mend, what is tapped is large enough for a thumb, nothing goes wrong. SCREENSHOTS=<directory> leaves a picture of each.
 //
 // States lie in `states/`, a file for each part of the page. A file exports `states`, a list of
-//   { name, go(guest), settings?, path? }
+//   { name, go(guest), settings?, start?, path?, troubles? }
 // `go` leads a guest who has just come (to `path`, "/" unless it says otherwise) to the state, and returns when it is there and
-// stays. `settings` are the server's; states with the same ones share a server, and each has a person of its own. What goes wrong on
-// purpose is excused by `go`, or by `troubles`, a pattern for it.
+// stays. `settings` are the server's, or `start` starts it; states with the same one share a server, and each has a person of its
+// own. What goes wrong on purpose is excused by `go`, or by `troubles`, a pattern for it.
 
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile } from "node:fs/promises";
@@ -43,20 +43,35 @@ after(async () => {
   for (const server of servers.values()) await (await server).remove();
 });
 
-/** The server with these settings. */
-function serverOf(settings = {}) {
-  const name = JSON.stringify(settings);
-  if (!servers.has(name)) servers.set(name, Server.start(settings));
+/** The server with these settings, or the one that is started so. */
+function serverOf({ settings = {}, start }) {
+  const name = start ?? JSON.stringify(settings);
+  if (!servers.has(name)) servers.set(name, start ? start() : Server.start(settings));
   return servers.get(name);
 }
 
-/** It fits; and where axe is to look `at` it ("all" or "colours"), there is nothing to mend. */
-async function isFine(guest, at) {
+/** What is tapped and has less than 44 pixels in one direction. A link in a sentence is as high as its line; where two words about
+ * a state stand one above the other, each has half the height. */
+const tooSmall = () => {
+  const isSmall = (part) => {
+    const { width, height } = part.getBoundingClientRect();
+    const half = part.matches(".name .label") && innerWidth <= 352;
+    return Math.min(width, height) < (half ? 24 : 43.9);
+  };
+  return [...document.querySelectorAll("a[href], button, summary, textarea, label:has(input), input")]
+    .filter((part) => part.checkVisibility() && !(part.localName === "input" && part.closest("label")))
+    .filter((part) => getComputedStyle(part).display !== "inline" && isSmall(part))
+    .map((part) => `${part.outerHTML.slice(0, 90)} ${JSON.stringify(part.getBoundingClientRect())}`);
+};
+
+/** It fits, also a thumb; and where axe is to look `at` it ("all" or "colours"), there is nothing to mend. */
+async function isFine(guest, at, isInHand) {
   const wide = await guest.page.evaluate(() =>
-    [...document.querySelectorAll("html, main, dialog[open], dialog[open] .body, footer, .label")]
+    [...document.querySelectorAll("html, main, dialog[open], dialog[open] .body, footer, section, figure, form, .label")]
       .filter((part) => part.scrollWidth > part.clientWidth)
       .map((part) => part.tagName));
   assert.deepEqual(wide, [], "too wide");
+  if (isInHand) assert.deepEqual(await guest.page.evaluate(tooSmall), [], "too small for a thumb");
   const moving = await guest.page.evaluate(() => document.getAnimations().map(({ animationName, transitionProperty }) => animationName ?? transitionProperty));
   assert.deepEqual(moving, [], "moves, though no motion is wanted");
   if (!at) return;
@@ -74,10 +89,10 @@ async function picture(guest, name) {
 
 for (const [room, states] of rooms) {
   describe(room, () => {
-    for (const { name, go, settings, path, troubles } of states) {
+    for (const { name, go, path, troubles, ...where } of states) {
       for (const { name: device, options, sizes } of DEVICES) {
         test(`${name}, on a ${device}`, async () => {
-          const server = await serverOf(settings);
+          const server = await serverOf(where);
           const guest = await Guest.arrive(browser, server, { ...options, viewport: sizes[0], reducedMotion: "reduce", permissions: ["microphone"] });
           try {
             await guest.page.goto(server.origin + (path ?? "/"));
@@ -88,7 +103,7 @@ for (const [room, states] of rooms) {
               for (const colorScheme of SCHEMES) {
                 await guest.page.emulateMedia({ colorScheme });
                 await picture(guest, `${room}-${name}-${size.width}-${colorScheme}`.replaceAll(" ", "-"));
-                await isFine(guest, size === sizes[0] && (colorScheme === "light" ? "all" : "colours"));
+                await isFine(guest, size === sizes[0] && (colorScheme === "light" ? "all" : "colours"), options.hasTouch);
               }
             }
             await guest.leave(troubles);

@@ -59,6 +59,24 @@ export const states = [
     },
   },
   {
+    name: "a long title is deleted",
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.say("Rivers");
+      await guest.page.evaluate(async () => {
+        const { sessions } = await (await fetch("/api/v1/sessions")).json();
+        const headers = { "Content-Type": "application/json" };
+        await fetch(`/api/v1/sessions/${sessions[0].id}`, { method: "PATCH", headers, body: JSON.stringify({ title: "W".repeat(200) }) });
+      });
+      await guest.press("Conversations");
+      await list(guest).getByRole("button", { name: /^Delete: W/ }).click();
+      await list(guest).getByRole("button", { name: "Delete", exact: true }).click();
+      await list(guest).waitFor({ state: "hidden" });
+      await guest.press("Conversations");
+      await list(guest).getByRole("button", { name: "Undo" }).waitFor();
+    },
+  },
+  {
     name: "the open one is deleted",
     async go(guest) {
       await openList(guest);

@@ -6,6 +6,10 @@ const SPEAKS = { TTS_COMMAND: HUMMING };
 // It hears only what is never to be understood.
 const HEARS = { TTS_COMMAND: HUMMING, STT_COMMAND: "sh -c 'sleep 60'" };
 
+// Whatever is said, it hears the same.
+const ANSWERS = { TTS_COMMAND: HUMMING, STT_COMMAND: "sh -c 'cat >/dev/null; echo Hello there'" };
+const CLOSED = { ACCESS_TOKEN: "a-token-that-is-long-enough-to-be-one" };
+
 const phase = (guest, name) => guest.page.locator(`#voice[data-phase="${name}"]`).waitFor({ state: "attached" });
 
 /** As a model answers that cannot leave its Markdown, and knows something. */
@@ -72,9 +76,10 @@ export const states = [
       await answerWith(guest, "Then something warm that does not keep you on your feet. A soup with the carrots from your garden, perhaps?", [
         { id: "0", text: "I have a small garden behind the house." },
         { id: "1", text: "My sister's name is Anna, and she does not eat meat." },
+        { id: "2", text: "A".repeat(120) },
       ]);
       await guest.say("What should I cook tonight?");
-      await guest.page.getByText("Remembered 2 things").click();
+      await guest.page.getByText("Remembered 3 things").click();
       await guest.page.getByText("My sister's name").waitFor();
       await guest.press("Copy");
     },
@@ -108,6 +113,21 @@ export const states = [
       await guest.input.press("Enter");
       await guest.page.locator("#notice:not(:empty)").waitFor();
       await guest.input.fill("What is too long is given back, to be made shorter.");
+    },
+  },
+  {
+    name: "signed out meanwhile",
+    settings: CLOSED,
+    path: "/sign-in",
+    troubles: /status of 401/,
+    async go(guest) {
+      await guest.page.getByLabel("Access token").fill(CLOSED.ACCESS_TOKEN);
+      await guest.press("Sign in");
+      await guest.isAnnounced();
+      await guest.page.evaluate(() => fetch("/api/v1/sign-out", { method: "POST" }));
+      await guest.input.fill("Are you still there?");
+      await guest.input.press("Enter");
+      await guest.page.getByText("You are signed out.").waitFor();
     },
   },
   {
@@ -171,6 +191,22 @@ export const states = [
       await phase(guest, "tapped");
       await talk.click();
       await phase(guest, "thinking");
+    },
+  },
+  {
+    name: "how soon it answered",
+    settings: ANSWERS,
+    async go(guest) {
+      await guest.isAnnounced();
+      const talk = guest.page.getByRole("button", { name: /^Talk/ });
+      await talk.click();
+      await phase(guest, "tapped");
+      await talk.click();
+      const pace = guest.page.getByRole("button", { name: /^First sound after/ });
+      await pace.waitFor();
+      await guest.press(/^Stop/);
+      await pace.click();
+      await guest.page.getByText(/^The last answer began within/).waitFor();
     },
   },
   {
