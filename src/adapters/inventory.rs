@@ -216,8 +216,9 @@ fn last_run(
     })
 }
 
-/// How many files, and how many bytes they have.
-fn next_audio(
+/// What the next `cleanup-audio` would take of these: how many files, and how many bytes they have.
+#[must_use]
+pub fn next_audio(
     mut files: Vec<audio_store::AudioFile>,
     now: Timestamp,
     retention: &RetentionConfig,

@@ -12,12 +12,16 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::adapters::data_dir::DataDir;
+use crate::adapters::inventory::{self, NextCleanup};
 use crate::adapters::outbox_store::{self, Waiting};
+use crate::adapters::person_store;
+use crate::adapters::run_store::{self, Run};
 use crate::adapters::session_store::{self, Totals};
 use crate::adapters::write_ahead_log::beside as log_of;
 use crate::adapters::{audio_store, backup_store, disk, process};
-use crate::adapters::{person_store, run_store};
 use crate::app::App;
+use crate::app::memory_status::MemoryStatus;
+use crate::config::RetentionConfig;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::JOBS;
 
@@ -34,6 +38,12 @@ pub struct House {
     pub disk: DiskUse,
     /// Rows.
     pub rows: Option<Rows>,
+    /// What the next cleanup would take of the database; `None` when it was not counted in time.
+    pub next: Option<NextCleanup>,
+    /// Turns that are still to be learned from.
+    pub to_learn: Option<u64>,
+    /// Memories that the model is still to be asked about; `None` without one.
+    pub to_embed: Option<u64>,
 }
 
 /// Bytes on disk.
@@ -49,6 +59,8 @@ pub struct DiskUse {
     pub log: Option<u64>,
     /// Audio replies.
     pub audio: Option<u64>,
+    /// How many of them, no bytes, the next cleanup would take.
+    pub next_audio_files: Option<u64>,
     /// Backups.
     pub backups: Option<u64>,
 }
@@ -81,6 +93,8 @@ pub struct LastRun {
     pub outcome: String,
     /// When the last one that succeeded began.
     pub last_success: Option<Timestamp>,
+    /// Bytes it gave back to the file system; `None` when it has not ended, or frees none.
+    pub freed: Option<u64>,
 }
 
 /// The last look, and whether another one is being taken.
@@ -163,9 +177,20 @@ impl App {
     /// What is on disk and in the database now, as far as it can be seen.
     pub(crate) async fn look_over(&self) -> House {
         let rows = self.database.read("look over the house", rows).await.ok();
-        let dir = self.data_dir.clone();
-        let disk = tokio::task::spawn_blocking(move || disk_use(&dir)).await.unwrap_or_default();
-        House { disk, rows }
+        let (dir, now, retention) = (self.data_dir.clone(), self.clock.now(), self.retention.clone());
+        let disk = move || disk_use(&dir, now, &retention);
+        let disk = tokio::task::spawn_blocking(disk).await.unwrap_or_default();
+        House { disk, rows, ..House::default() }
+    }
+
+    /// The same with what waits and what goes next, which is counted.
+    async fn look_ahead(&self) -> House {
+        let house = self.look_over().await;
+        let next = self.next_cleanup().await.ok().flatten();
+        let Ok(MemoryStatus { to_learn, vectors, .. }) = self.memory_status().await else {
+            return House { next, ..house };
+        };
+        House { next, to_learn: Some(to_learn), to_embed: vectors.map(|of| of.waiting), ..house }
     }
 
     /// Bytes of memory the process holds.
@@ -195,7 +220,7 @@ impl App {
 
 async fn look(app: Arc<App>, looking: Looking) {
     let began = Instant::now();
-    let house = app.look_over().await;
+    let house = app.look_ahead().await;
     looking.0.saw(house, began.elapsed());
 }
 
@@ -206,7 +231,8 @@ fn rows(db: &Connection) -> rusqlite::Result<Rows> {
     for job in JOBS {
         if let Some(run) = run_store::last_run(db, job)? {
             let last_success = run_store::last_success(db, job)?;
-            jobs.push(LastRun { job, started_at: run.started_at, outcome: run.outcome, last_success });
+            let Run { started_at, outcome, bytes_reclaimed: freed, .. } = run;
+            jobs.push(LastRun { job, started_at, outcome, last_success, freed });
         }
     }
     let Totals { sessions, checkpoints, memories } = totals;
@@ -214,7 +240,7 @@ fn rows(db: &Connection) -> rusqlite::Result<Rows> {
     Ok(Rows { sessions, checkpoints, memories, persons, outbox, jobs })
 }
 
-fn disk_use(dir: &DataDir) -> DiskUse {
+fn disk_use(dir: &DataDir, now: Timestamp, retention: &RetentionConfig) -> DiskUse {
     let audio = audio_store::list(dir.audio()).ok();
     let backups = backup_store::list(dir.backups()).ok();
     DiskUse {
@@ -222,7 +248,8 @@ fn disk_use(dir: &DataDir) -> DiskUse {
         backups_free: disk::free_bytes_apart(dir.backups(), dir.database()).ok().flatten(),
         database: Some(disk::allocated_bytes(dir.database())),
         log: Some(disk::allocated_bytes(&log_of(dir.database()))),
-        audio: audio.map(|files| files.iter().map(|file| file.bytes).sum()),
+        audio: audio.as_ref().map(|files| files.iter().map(|file| file.bytes).sum()),
+        next_audio_files: audio.map(|files| inventory::next_audio(files, now, retention).0),
         backups: backups.map(|backups| backups.iter().map(|backup| backup.manifest.bytes).sum()),
     }
 }

@@ -36,7 +36,7 @@ impl App {
     }
 
     /// What the next cleanup would take of the database; `None` when it could not be counted in time.
-    async fn next_cleanup(&self) -> Result<Option<NextCleanup>, AppError> {
+    pub(crate) async fn next_cleanup(&self) -> Result<Option<NextCleanup>, AppError> {
         let mut last = self.forecast.last.lock().await;
         if let Some((at, next)) = *last
             && at.elapsed() < KEPT

@@ -148,8 +148,10 @@ mod tests {
                 database: Some(2),
                 log: Some(3),
                 audio: Some(4),
+                next_audio_files: None,
                 backups: Some(5),
             },
+            ..House::default()
         };
         let before = Tally { turns: 2, requests: 10, ..Tally::default() };
         let live = Live { tally: Tally { turns: 5, requests: 30, ..Tally::default() }, voice_sockets: 6 };

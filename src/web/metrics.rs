@@ -176,7 +176,7 @@ fn tell_upstreams(gauges: &mut Gauges, upstreams: &[UpstreamReport]) {
 
 /// Under the names and with the words of `companion-maint status --metrics-file`.
 fn tell_house(gauges: &mut Gauges, house: &House) {
-    let DiskUse { free, backups_free, database, log, audio, backups } = house.disk;
+    let DiskUse { free, backups_free, database, log, audio, backups, .. } = house.disk;
     gauges.tell("companion_disk_free_bytes", "Free bytes where the database lies.", free);
     gauges.tell("companion_database_bytes", "Bytes the database takes on disk.", database);
     gauges.tell("companion_log_bytes", "Bytes the write-ahead log takes on disk.", log);
@@ -184,6 +184,7 @@ fn tell_house(gauges: &mut Gauges, house: &House) {
     gauges.tell("companion_backup_bytes", "Bytes of backups.", backups);
     let help = "Free bytes where the backups lie, if that is a disk of its own.";
     gauges.tell("companion_backup_disk_free_bytes", help, backups_free);
+    tell_what_is_to_come(gauges, house);
     let Some(Rows { sessions, checkpoints, memories, persons, outbox, jobs }) = &house.rows else { return };
     gauges.tell("companion_sessions", "Sessions there are.", Some(*sessions));
     gauges.tell("companion_checkpoints", "Checkpoints there are.", Some(*checkpoints));
@@ -196,6 +197,30 @@ fn tell_house(gauges: &mut Gauges, house: &House) {
     tell_jobs(gauges, jobs);
 }
 
+#[expect(clippy::cast_precision_loss, reason = "Prometheus' numbers are floating point")]
+fn tell_what_is_to_come(gauges: &mut Gauges, house: &House) {
+    gauges.tell("companion_turns_to_learn", "Turns that are still to be learned from.", house.to_learn);
+    let help = "Memories that the model is still to be asked about, to be found by their meaning.";
+    gauges.tell("companion_memories_to_embed", help, house.to_embed);
+    let of_rows = house.next.map(|next| {
+        [
+            ("sessions", next.next_cleanup_sessions),
+            ("checkpoints", next.next_cleanup_checkpoints),
+            ("memories", next.next_cleanup_memories),
+            ("persons", next.next_cleanup_persons),
+        ]
+    });
+    let of_files = house.disk.next_audio_files.map(|files| ("audio_files", files));
+    let all = of_rows.into_iter().flatten().chain(of_files);
+    let help = "What the next cleanup would delete, by kind; what could not be counted in time is left out.";
+    gauges.tell_each(
+        "companion_next_cleanup",
+        help,
+        all.map(|(kind, many)| (vec![("kind", kind)], many as f64)),
+    );
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus' numbers are floating point")]
 fn tell_jobs(gauges: &mut Gauges, jobs: &[LastRun]) {
     let name = "companion_job_last_run_timestamp_seconds";
     let help = "When the job last ran, whatever became of it.";
@@ -211,6 +236,9 @@ fn tell_jobs(gauges: &mut Gauges, jobs: &[LastRun]) {
         (vec![("job_name", run.job), ("outcome", outcome)], f64::from(u8::from(run.outcome == outcome)))
     });
     gauges.tell_each(name, help, ends);
+    let help = "Bytes that the job's last run gave back to the file system.";
+    let freed = jobs.iter().filter_map(|run| Some((of_job(run), run.freed? as f64)));
+    gauges.tell_each("companion_job_last_freed_bytes", help, freed);
 }
 
 fn of_job(run: &LastRun) -> Vec<(&str, &str)> {

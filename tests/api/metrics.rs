@@ -270,6 +270,36 @@ fn the_house_is_told_and_told_anew() {
 }
 
 #[test]
+fn what_waits_and_what_goes_next_is_told() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    app.say(&talk, "hello").expect(200);
+    seed::sessions(&app, &talk.token, 3, 2, "long ago");
+    seed::audio(&app, &talk, "mp3", b"0123456789");
+    // Files bear the system's time.
+    app.clock
+        .advance(SystemClock.now().since(Timestamp::from_millis(BEGINNING)) + Duration::from_secs(48 * 3600));
+    let db = app.db();
+    db.execute("UPDATE sessions SET last_active_at = 0 WHERE title = 'seeded'", []).unwrap();
+    let run = "INSERT INTO maintenance_runs (job, started_at, ended_at, outcome, report) VALUES (?1, ?2, ?2, 'succeeded', ?3)";
+    for (job, report) in [("cleanup-sessions", "{\"bytes_reclaimed\": 4096}"), ("backup-db", "{}")] {
+        db.execute(run, rusqlite::params![job, BEGINNING, report]).unwrap();
+    }
+    drop(db);
+    let told = Scrape::of(&app);
+    for (kind, many) in
+        [("sessions", 3.0), ("checkpoints", 6.0), ("memories", 0.0), ("persons", 0.0), ("audio_files", 1.0)]
+    {
+        assert_eq!(told.value(&format!("companion_next_cleanup{{kind=\"{kind}\"}}")), many, "{kind}");
+    }
+    let freed = |job: &str| format!("companion_job_last_freed_bytes{{job_name=\"{job}\"}}");
+    assert_eq!(told.value(&freed("cleanup-sessions")), 4096.0);
+    assert!(!told.series.contains_key(&freed("backup-db")), "it frees nothing");
+    assert!(told.series.contains_key("companion_turns_to_learn"));
+    assert!(!told.series.contains_key("companion_memories_to_embed"), "there is no model that makes vectors");
+}
+
+#[test]
 fn what_cannot_be_looked_at_is_not_told_as_zero() {
     let app = TestApp::spawn();
     std::fs::remove_dir(app.data_dir().join("backups")).unwrap();

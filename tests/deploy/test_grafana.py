@@ -113,6 +113,10 @@ class Dashboard(Case):
             "companion_open_connections",
             "companion_voice_sockets",
             "companion_job_last_outcome",
+            "companion_job_last_freed_bytes",
+            "companion_next_cleanup",
+            "companion_turns_to_learn",
+            "companion_memories_to_embed",
             "companion_memory_outbox_changes",
         ):
             self.assertIn(name, text)

@@ -35,8 +35,9 @@ def server():
     with tempfile.TemporaryDirectory() as place, tempfile.TemporaryDirectory(dir="/dev/shm") as backups:
         clean = {"PATH": os.environ["PATH"], "DATA_DIR": f"{place}/data", "PORT": "0", "MIN_FREE_DISK_BYTES": "0"}
         clean["BACKUP_DIR"] = f"{backups}/kept"
-        # A model that is not there is told of as well.
+        # Models that are not there are told of as well.
         clean["LLM_BASE_URL"] = "http://127.0.0.1:9/v1"
+        clean |= {"EMBEDDING_BASE_URL": "http://127.0.0.1:9/v1", "EMBEDDING_MODEL_NAME": "a-model"}
         command = [PROGRAMS["companion"]]
         with subprocess.Popen(command, env=clean, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as ours:
             try:
