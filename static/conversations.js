@@ -11,6 +11,7 @@ const PAGE = 100;
 // More are not searched, and the list says so.
 const MOST_SEARCHED = 2000;
 const DAY_MS = 86_400_000;
+const MOST_QUOTED = 60;
 
 let list = null;
 
@@ -35,6 +36,12 @@ export function groupOf({ pinned, last_active_at: active }, now = new Date()) {
 }
 
 const titleOf = ({ title, created_at: begun }) => title || `Conversation of ${day(begun)}`;
+
+/** The title in a sentence; of a long one its beginning. */
+function quoted(session) {
+  const letters = [...titleOf(session)];
+  return letters.length > MOST_QUOTED ? `“${letters.slice(0, MOST_QUOTED).join("")}…”` : `“${letters.join("")}”`;
+}
 
 function act(label, name, drawn, session, onClick) {
   const made = button("", name, onClick);
@@ -273,12 +280,12 @@ class List {
     } else {
       this.#refresh(session, ".undo");
     }
-    this.#host.say(`“${titleOf(session)}” is deleted.`, undoing);
+    this.#host.say(`${quoted(session)} is deleted.`, undoing);
   }
 
   #going(session) {
     const told = element("div", "asked row");
-    told.append(element("p", "fine", `“${titleOf(session)}” is deleted.`), button("Undo", "undo", () => this.#undo(session, () => this.#refresh(session, ".open"))));
+    told.append(element("p", "fine", `${quoted(session)} is deleted.`), button("Undo", "undo", () => this.#undo(session, () => this.#refresh(session, ".open"))));
     return [told];
   }
 
@@ -288,7 +295,7 @@ class List {
   }
 
   #ended(session, undoing, failure) {
-    if (failure) this.#host.say(`“${titleOf(session)}” could not be deleted: ${failure.message}`);
+    if (failure) this.#host.say(`${quoted(session)} could not be deleted: ${failure.message}`);
     else {
       if (undoing.isConnected) this.#host.say();
       this.#sessions = this.#sessions.filter(({ id }) => id !== session.id);

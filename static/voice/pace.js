@@ -44,7 +44,7 @@ export class Pace {
     this.#delays.push(delay);
     if (this.#delays.length > KEPT) this.#delays.shift();
     this.#button.hidden = false;
-    this.#button.replaceChildren(part("span", "First sound after"), ` ${seconds(delay)}`);
+    this.#button.replaceChildren(part("span", "First sound"), " ", part("span", "after"), ` ${seconds(delay)}`);
     const sorted = [...this.#delays].sort((a, b) => a - b);
     this.#more.querySelector(".sum").textContent = this.#sum(sorted);
     this.#more.querySelector("ul").replaceChildren(...this.#bars(sorted));

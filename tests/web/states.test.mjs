@@ -71,6 +71,11 @@ async function isFine(guest, at, isInHand) {
       .filter((part) => part.scrollWidth > part.clientWidth)
       .map((part) => part.tagName));
   assert.deepEqual(wide, [], "too wide");
+  const broken = await guest.page.evaluate(() =>
+    [...document.querySelectorAll(".modes button")]
+      .filter((part) => part.getBoundingClientRect().height > 1.1 * parseFloat(getComputedStyle(part).minHeight))
+      .map((part) => part.textContent.trim()));
+  assert.deepEqual(broken, [], "broken into lines");
   if (isInHand) assert.deepEqual(await guest.page.evaluate(tooSmall), [], "too small for a thumb");
   const moving = await guest.page.evaluate(() => document.getAnimations().map(({ animationName, transitionProperty }) => animationName ?? transitionProperty));
   assert.deepEqual(moving, [], "moves, though no motion is wanted");
@@ -80,6 +85,8 @@ async function isFine(guest, at, isInHand) {
   const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html}\n  ${failureSummary}`).join("\n")}`);
   assert.deepEqual(told, [], told.join("\n"));
 }
+
+const paper = (guest) => guest.page.evaluate(() => [document.documentElement, document.body].map((part) => getComputedStyle(part).backgroundColor).join());
 
 async function picture(guest, name) {
   if (!process.env.SCREENSHOTS) return;
@@ -98,14 +105,17 @@ for (const [room, states] of rooms) {
             await guest.page.goto(server.origin + (path ?? "/"));
             await go(guest);
             await guest.page.evaluate(axe);
+            const papers = new Set();
             for (const size of sizes) {
               await guest.page.setViewportSize(size);
               for (const colorScheme of SCHEMES) {
                 await guest.page.emulateMedia({ colorScheme });
+                papers.add(await paper(guest));
                 await picture(guest, `${room}-${name}-${size.width}-${colorScheme}`.replaceAll(" ", "-"));
                 await isFine(guest, size === sizes[0] && (colorScheme === "light" ? "all" : "colours"), options.hasTouch);
               }
             }
+            assert.equal(papers.size, SCHEMES.length, "the paper by day and by night");
             await guest.leave(troubles);
           } catch (error) {
             await guest.context.close();
