@@ -135,10 +135,10 @@ pub(super) fn plain(text: &str) -> Vec<String> {
         let word = word.trim_matches(|c: char| !c.is_alphanumeric());
         match word {
             "" => {}
-            "i'm" => words.extend(["i", "am"].map(str::to_owned)),
-            "i've" => words.extend(["i", "have"].map(str::to_owned)),
-            "don't" | "doesn't" | "do not" => words.push("not".to_owned()),
-            "can't" => words.push("cannot".to_owned()),
+            "i'm" | "im" => words.extend(["i", "am"].map(str::to_owned)),
+            "i've" | "ive" => words.extend(["i", "have"].map(str::to_owned)),
+            "don't" | "doesn't" | "dont" | "doesnt" => words.push("not".to_owned()),
+            "can't" | "cant" => words.push("cannot".to_owned()),
             word => match word.strip_suffix("n't") {
                 Some(verb) => words.extend([verb, "not"].map(str::to_owned)),
                 None => words.push(word.to_owned()),
