@@ -7,14 +7,14 @@ use crate::adapters::memory_index::Place;
 use crate::adapters::memory_store::{self, NewMemory, StoredMemory, Traits};
 use crate::adapters::session_store::{public_id, timestamp};
 use crate::domain::clock::Timestamp;
-use crate::domain::memory::Memory;
 use crate::domain::memory::extraction::MOST_KNOWN;
 use crate::domain::memory::learning;
 use crate::domain::memory::ranking::Question;
-use crate::domain::memory::words::terms;
+use crate::domain::memory::words::asked;
+use crate::domain::memory::{Memory, MemoryId};
 use crate::domain::session::{PublicId, SessionId};
 
-/// As many memories are looked at for one that a person wants forgotten, and for the newest that count.
+/// As many memories are looked at for the newest that count.
 const LOOKED_AT: usize = 50;
 /// As many are looked at for one that says nearly the same.
 const LIKELY: usize = 5;
@@ -129,7 +129,7 @@ pub fn still_waits(connection: &Connection, turn: &ToLearn) -> rusqlite::Result<
 /// # Errors
 /// What `SQLite` says.
 pub fn around(connection: &Connection, turn: &ToLearn, now: Timestamp) -> rusqlite::Result<Around> {
-    let question = Question::new(&terms(&turn.said));
+    let question = Question::new(&asked(&turn.said));
     let found = memory_store::search(connection, turn.person, &question, MOST_KNOWN / 2, now)?;
     let mut known: Vec<_> = found.into_iter().map(|found| found.memory).collect();
     let newest = memory_store::list(connection, turn.person, None, LOOKED_AT)?;
@@ -147,17 +147,18 @@ pub fn around(connection: &Connection, turn: &ToLearn, now: Timestamp) -> rusqli
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn strike_off(connection: &Connection, turn: &ToLearn, now: Timestamp) -> rusqlite::Result<()> {
+pub fn strike_off(connection: &Connection, turn: &ToLearn) -> rusqlite::Result<()> {
     let sql = "DELETE FROM to_learn WHERE checkpoint_id = ?1 RETURNING but_not";
     let but_not: Option<Option<String>> =
         connection.prepare_cached(sql)?.query_row([turn.key], |row| row.get(0)).optional()?;
     for text in but_not.flatten().unwrap_or_default().lines() {
-        forget_like(connection, turn.person, text, now)?;
+        memory_forgetting::forget_saying(connection, turn.person, text)?;
     }
     Ok(())
 }
 
-/// Keeps a lesson: one that is known is only said again, one that contradicts another takes its place.
+/// Keeps a lesson: one that is known is only said again, one that contradicts another takes its place. What is `told` by the same message
+/// does not contradict it; this one is added there.
 ///
 /// # Errors
 /// What `SQLite` says.
@@ -165,8 +166,8 @@ pub fn keep(
     connection: &Connection,
     turn: &ToLearn,
     lesson: &Lesson,
-    most: u32,
-    now: Timestamp,
+    told: &mut Vec<MemoryId>,
+    (most, now): (u32, Timestamp),
 ) -> rusqlite::Result<Kept> {
     let traits = Traits::of(&lesson.text);
     let (same, about) = memory_store::like(connection, turn.person, &traits)?;
@@ -175,7 +176,7 @@ pub fn keep(
         known => known,
     };
     let key = known.as_ref().map(|known| known.place.key);
-    let others = about.into_iter().map(|other| other.place);
+    let others = about.into_iter().filter(|other| !told.contains(&other.memory.id)).map(|other| other.place);
     let others: Vec<_> = others.chain(still_true(connection, turn.person, &lesson.replaces)?).collect();
     let mut superseded: Vec<i64> = Vec::new();
     for other in others {
@@ -190,15 +191,18 @@ pub fn keep(
             session_key: Some(turn.session_key),
             traits,
         };
+        told.push(new.memory.id);
         memory_store::add(connection, turn.person, &new, most)?;
         return Ok(Kept::Added(superseded.len() as u64));
     };
     let again = Memory {
         text: lesson.text.clone(),
         said_at: turn.said_at,
-        session: Some(turn.session),
+        // What was written down by hand, or has outlived its conversation, does not go with this one.
+        session: known.memory.session.and(Some(turn.session)),
         ..known.memory.clone()
     };
+    told.push(again.id);
     memory_store::correct(connection, known.place, &again, &traits, now)?;
     Ok(Kept::SaidAgain)
 }
@@ -222,7 +226,7 @@ fn nearly_the_same(
     text: &str,
     now: Timestamp,
 ) -> rusqlite::Result<Option<StoredMemory>> {
-    let found = memory_store::search(connection, person, &Question::new(&terms(text)), LIKELY, now)?;
+    let found = memory_store::search(connection, person, &Question::new(&asked(text)), LIKELY, now)?;
     let near = found.into_iter().find(|found| learning::is_nearly_the_same(&found.memory.text, text));
     near.map_or(Ok(None), |near| memory_store::find(connection, person, near.memory.id))
 }
@@ -249,7 +253,8 @@ pub fn forget_before(connection: &Connection, session: SessionId) -> rusqlite::R
     let before = connection.prepare_cached(sql)?.query_row([session.as_bytes()], read).optional()?;
     let Some((checkpoint, session, said_at)) = before else { return Ok(0) };
     connection.prepare_cached("DELETE FROM to_learn WHERE checkpoint_id = ?1")?.execute([checkpoint])?;
-    let sql = "DELETE FROM memories WHERE session_id = ?1 AND said_at = ?2";
+    let sql = "DELETE FROM memories WHERE person_id = (SELECT person_id FROM sessions WHERE id = ?1) AND said_at = ?2
+        AND (session_id = ?1 OR session_id IS NULL)";
     Ok(connection.prepare_cached(sql)?.execute([session, said_at])? as u64)
 }
 
@@ -273,29 +278,4 @@ pub fn note_unwanted(connection: &Connection, person: i64, text: &str) -> rusqli
         JOIN checkpoints c ON c.id = l.checkpoint_id JOIN sessions s ON s.id = c.session_id WHERE s.person_id = ?1)";
     connection.prepare_cached(sql)?.execute(params![person, text])?;
     Ok(())
-}
-
-/// Forgets every memory of a person that has all the words of `text`, and a "not" where that has one; returns how many there
-/// were.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn forget_like(
-    connection: &Connection,
-    person: i64,
-    text: &str,
-    now: Timestamp,
-) -> rusqlite::Result<u64> {
-    let wanted = terms(text);
-    let question = Question::new(&wanted);
-    let found = memory_store::search(connection, person, &question, LOOKED_AT, now)?;
-    let mut forgotten = 0;
-    for memory in found.into_iter().map(|found| found.memory) {
-        let has = terms(&memory.text);
-        let all = wanted.iter().all(|word| has.contains(word));
-        if all && learning::is_denial(text) == learning::is_denial(&memory.text) {
-            forgotten += u64::from(memory_forgetting::forget(connection, person, memory.id)?);
-        }
-    }
-    Ok(forgotten)
 }

@@ -1,9 +1,11 @@
-//! SQL for memories that go: one by one, with their person or conversation, or by their age.
+//! SQL for memories that go: one by one, by what they say, with their person or conversation, or by their age.
 
 use rusqlite::{Connection, params};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::MemoryId;
+use crate::domain::memory::learning::is_denial;
+use crate::domain::memory::words::{Term, terms};
 
 /// Forgets one memory of a person. True when it was there.
 ///
@@ -41,6 +43,53 @@ pub fn outlive_session(connection: &Connection, session: i64) -> rusqlite::Resul
     let sql = "UPDATE memories SET session_id = NULL WHERE id IN
         (SELECT id FROM memories WHERE session_id = ?1 LIMIT ?2)";
     in_portions(connection, sql, session).map(drop)
+}
+
+/// Forgets every memory of a person that has all the words of `text`, and a "not" where that has one, whether or not it is still true;
+/// returns how many there were.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn forget_saying(connection: &Connection, person: i64, text: &str) -> rusqlite::Result<u64> {
+    let wanted = terms(text);
+    let mut forgotten = 0;
+    for memory in having_all(connection, person, &wanted)? {
+        let mut says = connection.prepare_cached("SELECT text FROM memories WHERE id = ?1")?;
+        let says: String = says.query_row([memory], |row| row.get(0))?;
+        if is_denial(&says) == is_denial(text) {
+            connection.prepare_cached("DELETE FROM memories WHERE id = ?1")?.execute([memory])?;
+            forgotten += 1;
+        }
+    }
+    Ok(forgotten)
+}
+
+/// The rows of a person's memories that have all these words; none for no words.
+fn having_all(connection: &Connection, person: i64, wanted: &[Term]) -> rusqlite::Result<Vec<i64>> {
+    let mut found = Vec::new();
+    if wanted.is_empty() {
+        return Ok(found);
+    }
+    let sql = "SELECT memory_id, words FROM memory_words WHERE person_id = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([person])?;
+    while let Some(row) = rows.next()? {
+        let words = row.get_ref(1)?.as_blob()?.as_chunks().0;
+        if wanted.iter().all(|word| words.contains(&word.to_le_bytes())) {
+            found.push(row.get(0)?);
+        }
+    }
+    // What is no longer true is not in the index.
+    let sql = "SELECT id, text FROM memories WHERE person_id = ?1 AND superseded_at IS NOT NULL";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([person])?;
+    while let Some(row) = rows.next()? {
+        let words = terms(row.get_ref(1)?.as_str()?);
+        if wanted.iter().all(|word| words.contains(word)) {
+            found.push(row.get(0)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Changes so many memories with one statement: what it may have to undo is held in memory.

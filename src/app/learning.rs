@@ -18,13 +18,14 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use crate::adapters::learning_store::{self, Kept, Lesson, ToLearn};
+use crate::adapters::memory_forgetting;
 use crate::app::{App, AppError};
 use crate::domain::chat::{ChatError, SmallModel};
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::extraction;
 use crate::domain::memory::learning::{learned, sameness};
 use crate::domain::memory::wishes::Wish;
-use crate::domain::memory::words::terms;
+use crate::domain::memory::words::asked;
 use crate::domain::session::SessionId;
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -167,9 +168,9 @@ impl App {
 
 /// False for what was known and is only repeated from the notes, with no word of what was said.
 fn is_told(said: &str, text: &str, notes: &[String]) -> bool {
-    let said = terms(said);
+    let said = asked(said);
     let known = sameness(text);
-    notes.iter().all(|note| sameness(note) != known) || terms(text).iter().any(|word| said.contains(word))
+    notes.iter().all(|note| sameness(note) != known) || asked(text).iter().any(|word| said.contains(word))
 }
 
 /// What the rules make of a turn.
@@ -190,8 +191,9 @@ fn keep(
     if !learning_store::still_waits(db, turn)? {
         return Ok(counts);
     }
+    let mut told = Vec::new();
     for lesson in lessons {
-        match learning_store::keep(db, turn, lesson, most, now)? {
+        match learning_store::keep(db, turn, lesson, &mut told, (most, now))? {
             Kept::SaidAgain => counts.said_again += 1,
             Kept::Added(others) => {
                 counts.added += 1;
@@ -199,7 +201,7 @@ fn keep(
             }
         }
     }
-    learning_store::strike_off(db, turn, now)?;
+    learning_store::strike_off(db, turn)?;
     Ok(counts)
 }
 
@@ -222,8 +224,6 @@ pub(crate) struct Heard {
     pub(crate) wish: Wish,
     /// Nothing in it is worth keeping.
     pub(crate) tells_nothing: bool,
-    /// When.
-    pub(crate) now: Timestamp,
 }
 
 /// Does what is wished, in the transaction that keeps the turn; returns how many memories were forgotten.
@@ -237,7 +237,7 @@ pub(crate) fn heed(db: &Connection, session: SessionId, heard: &Heard) -> rusqli
         Wish::Forget(text) => {
             // What is still to be learned may tell it again.
             learning_store::note_unwanted(db, heard.person, text)?;
-            learning_store::forget_like(db, heard.person, text, heard.now)
+            memory_forgetting::forget_saying(db, heard.person, text)
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::app::recall::Searched;
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::ranking::Question;
-use crate::domain::memory::words::terms;
+use crate::domain::memory::words;
 use crate::domain::memory::{Found, MAX_QUESTION_CHARS, MAX_SOURCE_CHARS, MAX_TEXT_CHARS, Memory, MemoryId};
 use crate::domain::person::Person;
 use crate::domain::session::PublicId;
@@ -94,7 +94,7 @@ impl App {
             return Err(AppError::Invalid { field: "q", message });
         }
         let meaning = self.meaning_of(person, asked).await;
-        let question = Question::new(&terms(asked)).meaning_also(meaning.unwrap_or_default());
+        let question = Question::new(&words::asked(asked)).meaning_also(meaning.unwrap_or_default());
         let search = self.search_for(question, limit);
         let begin = search.clone();
         let begin = move |db: &Connection| {

@@ -185,6 +185,68 @@ fn forget_that_forgets_what_the_turn_before_told() {
 }
 
 #[test]
+fn what_is_no_longer_true_is_forgotten_too_and_however_much_says_it() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    tell(&app, &talk, "I live in Unmistakable-town");
+    tell(&app, &talk, "I moved to Porto");
+    assert_eq!(remembered(&app, &talk).iter().filter(|(_, counts)| !counts).count(), 1);
+    tell(&app, &talk, "Please forget that I live in Unmistakable-town, thank you.");
+    assert_eq!(texts(&app, &talk), ["I moved to Porto"]);
+    // The words said in the conversation are kept with it.
+    app.delete(&talk, "?keep_memories=true").expect(204);
+    wait_for("the words are gone", || holding(&app, "Unmistakable").is_empty());
+    let headers = [("x-companion-person", talk.token.as_str())];
+    for number in 0..60 {
+        let body = json!({"text": format!("My neighbour Otto has told me of boat number {number}")});
+        app.post("/api/v1/memories", &headers, &body).expect(201);
+    }
+    let talk = app.start_session_of(&talk.token);
+    tell(&app, &talk, "Forget about my neighbour Otto");
+    assert_eq!(texts(&app, &talk), ["I moved to Porto"]);
+}
+
+#[test]
+fn what_is_not_to_be_remembered_may_be_said_in_the_same_breath() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    tell(&app, &talk, "I like tea");
+    tell(&app, &talk, "My boss is called Tom, please don't remember that");
+    tell(&app, &talk, "Do not store this! My sister lives in Rome.");
+    assert_eq!(texts(&app, &talk), ["I like tea"]);
+}
+
+#[test]
+fn what_is_told_with_one_message_does_not_contradict_itself() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    tell(&app, &talk, "My name is Alexandra. Call me Alex.");
+    tell(&app, &talk, "I work as a nurse and I work at the old hospital");
+    assert!(remembered(&app, &talk).iter().all(|(_, counts)| *counts), "{:?}", remembered(&app, &talk));
+    assert_eq!(texts(&app, &talk).len(), 4);
+    tell(&app, &talk, "My name is Maria");
+    let known = remembered(&app, &talk);
+    assert_eq!(known.iter().filter(|(_, counts)| !counts).count(), 2, "{known:?}");
+}
+
+#[test]
+fn what_was_written_down_by_hand_outlives_a_conversation_it_was_said_again_in() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let headers = [("x-companion-person", talk.token.as_str())];
+    app.post("/api/v1/memories", &headers, &json!({"text": "I like green tea"})).expect(201);
+    app.clock.advance(std::time::Duration::from_secs(60));
+    tell(&app, &talk, "I like green TEA");
+    tell(&app, &talk, "I play chess");
+    app.delete(&talk, "").expect(204);
+    assert_eq!(texts(&app, &talk), ["I like green TEA"]);
+    let talk = app.start_session_of(&talk.token);
+    tell(&app, &talk, "I like green tea");
+    tell(&app, &talk, "Forget that.");
+    assert_eq!(texts(&app, &talk), [] as [String; 0], "it was the turn before that told it");
+}
+
+#[test]
 fn what_is_still_to_be_learned_is_forgotten_with_the_rest() {
     let app = TestApp::spawn();
     let talk = app.start_session();

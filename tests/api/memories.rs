@@ -74,6 +74,21 @@ fn what_is_added_is_listed_newest_first_and_found_by_what_it_says() {
 }
 
 #[test]
+fn scripts_without_spaces_are_found_by_a_character_and_beside_other_letters() {
+    let app = TestApp::spawn();
+    let token = app.start_session().token;
+    for (text, asked) in [
+        ("我养了一只猫", "%E7%8C%AB"),
+        ("我在Google工作", "google"),
+        ("私はiPhoneが好きです", "iphone"),
+        ("ฉันอยู่เชียงใหม่", "%E0%B9%80%E0%B8%8A%E0%B8%B5%E0%B8%A2%E0%B8%87"),
+    ] {
+        remember(&app, &token, text);
+        assert_eq!(texts(&app, &token, &format!("?q={asked}")), [text]);
+    }
+}
+
+#[test]
 fn a_list_goes_on_where_the_page_before_ended() {
     let app = TestApp::spawn();
     let token = app.start_session().token;

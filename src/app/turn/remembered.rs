@@ -16,7 +16,7 @@ use crate::domain::embedding::{EmbedError, Meaning};
 use crate::domain::memory::learning::learned;
 use crate::domain::memory::ranking::Question;
 use crate::domain::memory::wishes::wish;
-use crate::domain::memory::words::terms;
+use crate::domain::memory::words::asked;
 use crate::domain::memory::{Found, MemoryId};
 use crate::domain::person::{Person, PersonToken};
 use crate::domain::session::SessionId;
@@ -53,7 +53,7 @@ impl Work {
         let Some(token) = self.request.token.clone() else { return Remembered::default() };
         let meaning = self.meaning(&token).await;
         let without_meaning = meaning.is_err();
-        let question = Question::new(&terms(&self.request.message)).meaning_also(meaning.unwrap_or_default());
+        let question = Question::new(&asked(&self.request.message)).meaning_also(meaning.unwrap_or_default());
         let search = self.app.search_for(question, self.app.limits.memory_top_k);
         match self.search(token, search).await {
             Ok(Some(found)) => Remembered { degraded: found.degraded || without_meaning, ..found },
@@ -99,7 +99,6 @@ impl Work {
             person: self.person,
             wish: wish(&self.request.message),
             tells_nothing: self.app.small_model.is_none() && learned(&self.request.message).is_empty(),
-            now: self.app.clock.now(),
         };
         let used = self.remembered.memories.iter().map(|found| found.memory.id).collect();
         Trace { person: self.remembered.person, used, heard }

@@ -2,7 +2,8 @@
 //!
 //! A text is lower-cased and cut at everything that is neither letter nor digit; words that tell nothing are left out, and
 //! of the others, where they are plain Latin letters, the ending is cut off (Snowball's English stemmer: "moving" finds
-//! "moved"). Scripts that put no spaces between words are cut into pairs of characters.
+//! "moved"). Scripts that put no spaces between words are cut into characters and pairs of them, also in the midst of other letters;
+//! what is asked in them is cut into pairs alone, where it has any.
 
 use rust_stemmers::{Algorithm, Stemmer};
 
@@ -24,12 +25,24 @@ const TELL_NOTHING: &[&str] = &[
 /// The words of `text` that count, in order, as often as they are there.
 #[must_use]
 pub fn terms(text: &str) -> Vec<Term> {
+    cut(text, true)
+}
+
+/// The words of a question that count. Of a script that is cut into pairs a single character is in nearly every text: it is only asked
+/// for when there is no other beside it.
+#[must_use]
+pub fn asked(question: &str) -> Vec<Term> {
+    cut(question, false)
+}
+
+fn cut(text: &str, each_character: bool) -> Vec<Term> {
     let stemmer = Stemmer::create(Algorithm::English);
     let mut found = Vec::new();
     let lowered = text.to_lowercase().replace("'s ", " ").replace("\u{2019}s ", " ");
-    for word in lowered.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-        if word.chars().any(is_written_without_spaces) {
-            add_pairs(word, &mut found);
+    let runs = lowered.split(|c: char| !c.is_alphanumeric());
+    for (word, in_pairs) in runs.flat_map(of_one_kind) {
+        if in_pairs {
+            add_pairs(word, each_character, &mut found);
         } else if !tells_nothing(word) {
             let plain = word.bytes().all(|byte| byte.is_ascii_lowercase());
             found.push(if plain { hash(&stemmer.stem(word)) } else { hash(word) });
@@ -42,16 +55,29 @@ fn tells_nothing(word: &str) -> bool {
     TELL_NOTHING.contains(&word)
 }
 
-/// Han, Hiragana, Katakana, Thai, Lao, Khmer, Burmese.
-const fn is_written_without_spaces(c: char) -> bool {
-    matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
-        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{323af}')
+/// Its parts, each of letters that are cut into pairs, or of others.
+fn of_one_kind(run: &str) -> impl Iterator<Item = (&str, bool)> {
+    let mut rest = run;
+    std::iter::from_fn(move || {
+        let in_pairs = is_cut_into_pairs(rest.chars().next()?);
+        let end = rest.find(|c| is_cut_into_pairs(c) != in_pairs).unwrap_or(rest.len());
+        let (part, after) = rest.split_at(end);
+        rest = after;
+        Some((part, in_pairs))
+    })
 }
 
-fn add_pairs(word: &str, found: &mut Vec<Term>) {
+/// Thai, Lao, Burmese, Khmer, Hiragana, Katakana, Han.
+const fn is_cut_into_pairs(c: char) -> bool {
+    matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3005}'..='\u{3007}'
+        | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
+        | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9f}' | '\u{20000}'..='\u{323af}')
+}
+
+fn add_pairs(word: &str, each_character: bool, found: &mut Vec<Term>) {
     let letters: Vec<char> = word.chars().collect();
-    if let [only] = letters[..] {
-        found.push(hash(only.encode_utf8(&mut [0; 4])));
+    if each_character || letters.len() == 1 {
+        found.extend(letters.iter().map(|letter| hash(letter.encode_utf8(&mut [0; 4]))));
     }
     found.extend(letters.windows(2).map(|pair| hash(&pair.iter().collect::<String>())));
 }
@@ -85,6 +111,26 @@ mod tests {
         let (text, asked) = (terms("我住在北京市"), terms("北京"));
         assert!(asked.iter().all(|term| text.contains(term)), "{asked:?} {text:?}");
         assert_eq!(terms("猫").len(), 1);
+    }
+
+    #[test]
+    fn scripts_without_spaces_are_found_by_a_character_and_beside_other_letters() {
+        for (text, question) in [
+            ("我养了一只猫", "猫"),
+            ("我在Google工作", "google"),
+            ("我在Google工作", "工作"),
+            ("私はiPhoneが好きです", "iPhone"),
+            ("私は2匹の猫がいます", "猫"),
+            ("ฉันอยู่เชียงใหม่", "เชียงใหม่"),
+            ("人々", "々"),
+        ] {
+            let (text_terms, asked_terms) = (terms(text), asked(question));
+            assert!(!asked_terms.is_empty(), "{question}");
+            assert!(asked_terms.iter().all(|term| text_terms.contains(term)), "{question} in {text}");
+        }
+        assert_eq!(asked("北京").len(), 1, "more than one character is asked for as it stands");
+        assert!(!terms("东北").contains(&asked("北京")[0]));
+        assert_eq!(terms("Porto"), asked("Porto"));
     }
 
     #[test]
