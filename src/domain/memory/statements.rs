@@ -6,7 +6,98 @@ const ADVERBS: &[&str] =
     &["really", "also", "just", "still", "always", "now", "actually", "absolutely", "currently", "do"];
 const POINTING: &[&str] = &[
     "it", "that", "this", "these", "those", "you", "your", "him", "her", "them", "what", "how", "when",
-    "where", "talking",
+    "where", "talking", "here", "there",
+];
+const ARTICLES: &[&str] = &["a", "an", "the", "my", "our", "his", "her", "their", "one"];
+const NO_NAME: &[&str] = &[
+    "not",
+    "no",
+    "never",
+    "hard",
+    "difficult",
+    "easy",
+    "unusual",
+    "strange",
+    "weird",
+    "long",
+    "short",
+    "too",
+    "very",
+    "spelled",
+    "pronounced",
+    "common",
+    "rare",
+    "important",
+    "a",
+    "an",
+    "the",
+    "on",
+    "in",
+    "at",
+    "by",
+    "when",
+    "if",
+    "later",
+    "back",
+    "again",
+    "tomorrow",
+    "tonight",
+    "today",
+    "now",
+    "soon",
+    "sometime",
+    "anytime",
+    "whenever",
+    "maybe",
+    "crazy",
+    "old",
+    "stupid",
+    "silly",
+    "paranoid",
+    "names",
+    "whatever",
+    "out",
+    "up",
+];
+const HOW_JOBS_ARE: &[&str] = &[
+    "boring",
+    "exhausting",
+    "tiring",
+    "challenging",
+    "demanding",
+    "depressing",
+    "draining",
+    "frustrating",
+    "killing",
+    "interesting",
+    "exciting",
+    "rewarding",
+    "fulfilling",
+    "amazing",
+    "stressing",
+    "going",
+    "changing",
+    "getting",
+    "making",
+    "nothing",
+    "something",
+    "everything",
+    "ending",
+    "starting",
+];
+const MONTHS: &[&str] = &[
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 const ASIDE: &[&str] = &[
     "anymore", "any", "more", "much", "very", "a", "an", "the", "lot", "so", "too", "at", "all", "now",
@@ -107,7 +198,9 @@ const BEGINNINGS: &[(&str, Kind)] = &[
     ("call me", Kind::One("name")),
     ("i live in", Kind::One("home")),
     ("i live at", Kind::One("home")),
-    ("i live near", Kind::One("home")),
+    ("i live near", Kind::Any),
+    ("i no longer live", Kind::Any),
+    ("i not live in", Kind::Any),
     ("i am living in", Kind::One("home")),
     ("i moved to", Kind::One("home")),
     ("i have moved to", Kind::One("home")),
@@ -130,6 +223,10 @@ const BEGINNINGS: &[(&str, Kind)] = &[
     ("i am engaged", Kind::One("family")),
     ("i am single", Kind::One("family")),
     ("i got married", Kind::One("family")),
+    ("i no longer work", Kind::Any),
+    ("i no longer like", Kind::Opinion),
+    ("i no longer eat", Kind::Opinion),
+    ("i no longer drink", Kind::Opinion),
     ("i like", Kind::Opinion),
     ("i love", Kind::Opinion),
     ("i enjoy", Kind::Opinion),
@@ -186,13 +283,53 @@ fn of_beginning(words: &[&str]) -> Option<Option<String>> {
         ["i live alone", "i am married", "i am divorced", "i am engaged", "i am single", "i got married"];
     let complete =
         whole.contains(beginning) || beginning.contains("vega") || beginning.contains("vegetarian");
-    match (kind, rest.first()) {
-        (Kind::One(about), Some(_)) => Some(Some((*about).to_owned())),
-        (Kind::One(about), None) if complete => Some(Some((*about).to_owned())),
-        (Kind::Opinion, Some(first)) if !POINTING.contains(first) => opinion_of(rest).map(Some),
-        (Kind::Any, Some(_)) => Some(None),
-        _ => None,
+    let Some(first) = rest.first() else {
+        return match kind {
+            Kind::One(about) if complete => Some(Some((*about).to_owned())),
+            _ => None,
+        };
+    };
+    if POINTING.contains(first) || says_something_else(beginning, first) {
+        return None;
     }
+    match kind {
+        Kind::One(about) => of_one(about, beginning, rest),
+        Kind::Opinion => opinion_of(rest).map(Some),
+        Kind::Any => Some(None),
+    }
+}
+
+/// "Call me later", "I live in fear", "I speak with her": what begins so and is none of it.
+fn says_something_else(beginning: &str, first: &str) -> bool {
+    let others: &[&str] = match beginning {
+        "my name is" | "i am called" | "call me" => NO_NAME,
+        "i live in" => &["fear", "hope", "peace", "denial", "pain", "constant", "hell"],
+        "i am engaged" => &["in", "with"],
+        "i come from" => &["work", "school", "home"],
+        "i speak" => &["to", "with", "about", "my", "for", "up", "out", "as", "of", "from"],
+        "i prefer" | "i like" | "i love" | "i enjoy" => &["not", "nothing", "everything", "myself"],
+        _ => &[],
+    };
+    others.contains(&first)
+}
+
+/// Of what only one can be true: "I live in a small flat" says nothing against "I live in Porto", nor "my job is hard" against what it is.
+#[expect(clippy::option_option, reason = "as above")]
+fn of_one(about: &str, beginning: &str, rest: &[&str]) -> Option<Option<String>> {
+    let first = rest.first().copied().unwrap_or_default();
+    let excludes_others = match (about, beginning) {
+        ("home" | "origin" | "birthplace", _) => !ARTICLES.contains(&first),
+        ("work", "my job is" | "my new job is") => {
+            matches!(first, "a" | "an" | "as" | "to")
+                || first.ends_with("ing") && !HOW_JOBS_ARE.contains(&first)
+        }
+        _ => true,
+    };
+    let is_date = |word: &&str| word.chars().any(|c| c.is_ascii_digit()) || MONTHS.contains(word);
+    if about == "birthday" && !rest.iter().any(is_date) {
+        return None;
+    }
+    Some(excludes_others.then(|| about.to_owned()))
 }
 
 fn opinion_of(thing: &[&str]) -> Option<String> {
@@ -228,7 +365,8 @@ fn of_relative(words: &[&str]) -> Option<Option<String>> {
         return None;
     }
     let rest = &words[at + 1..];
-    if rest.len() < 2 || !OF_RELATIVES.contains(rest.first()?) {
+    let complete = rest.len() > 1 || rest == ["died"];
+    if !complete || !OF_RELATIVES.contains(rest.first()?) {
         return None;
     }
     let who = words[1..=at].join(" ").replace("'s", "");
