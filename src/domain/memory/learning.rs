@@ -235,6 +235,7 @@ mod tests {
             ("My birthday is on the 3rd of May", "My birthday is on the 3rd of May", "birthday"),
             ("Call me Alex", "Call me Alex", "name"),
             ("My father died", "My father died", ""),
+            ("I've got a brother", "I've got a brother", ""),
         ] {
             assert_eq!(told(said), [(text.to_owned(), about.to_owned())], "{said}");
         }
