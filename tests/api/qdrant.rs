@@ -318,6 +318,35 @@ fn what_cannot_be_used_is_told_in_one_clear_line() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let told = problem(config(&format!("http://{unused}"), "tests"));
     assert!(told.contains("cannot be reached") && told.contains("refused"), "{told}");
+
+    let told = problem(config(&url.replace("http:", "https:"), "tests"));
+    assert!(told.contains("does not speak TLS") && !told.contains("Error"), "{told}");
+    let told = problem(config("http://no-such-host.invalid:6334", "tests"));
+    assert!(told.contains("cannot be reached") && !told.contains("Error"), "{told}");
+}
+
+#[test]
+fn a_circuit_that_opens_is_told_in_the_status_and_the_metrics() {
+    let qdrant = Bridge::start();
+    let line = qdrant.line();
+    let app = TestApp::spawn_with(|config| {
+        asks(&line.url(), config);
+        config.outside.breaker.threshold = 1;
+    });
+    let token = app.start_session().token;
+    remember(&app, &token, "I keep bees");
+    carried(&app);
+    let told = || app.get("/metrics").expect(200).text();
+    let state =
+        |state: &str| format!("companion_upstream_circuit{{upstream=\"qdrant\",state=\"{state}\"}} 1");
+    assert!(told().contains(&state("closed")));
+    line.set(State::Down);
+    remember(&app, &token, "I drink tea");
+    wait_for("it is open", || status(&app)["qdrant"]["circuit"] == "open" && told().contains(&state("open")));
+    assert_eq!(texts(&app, &token, "?q=tea"), ["I drink tea"], "the embedded index finds it");
+    line.set(State::Up);
+    carried(&app);
+    assert_eq!(status(&app)["qdrant"]["circuit"], "closed");
 }
 
 /// What is said of a collection of this store that cannot hold what is made now.

@@ -63,11 +63,23 @@ fn is_about_the_connection(status: &impl Error, why: &str) -> bool {
 /// The deepest cause says most: "Connection refused".
 fn reason(status: &impl Error, why: &str) -> String {
     let deepest = std::iter::successors(status.source(), |error| (*error).source()).last();
-    deepest.map_or_else(
-        // The client has already made a text of it, the deepest cause last.
-        || why.rsplit("message: \"").next().and_then(|rest| rest.split('"').next()).unwrap_or(why).to_owned(),
-        ToString::to_string,
-    )
+    deepest.map_or_else(|| written_out(why), ToString::to_string)
+}
+
+/// The same where the client has already made a text of it, as programmers see it: the deepest cause is what is quoted last.
+fn written_out(why: &str) -> String {
+    if why.contains("InvalidMessage(") {
+        return "it does not speak TLS: should QDRANT_URL begin with http://?".to_owned();
+    }
+    if why.contains("InvalidCertificate(") {
+        return "its certificate is not trusted".to_owned();
+    }
+    let quoted = why.rsplit_once('"').map(|(before, _)| before);
+    quoted
+        .and_then(|before| before.rsplit('"').next())
+        .filter(|cause| !cause.is_empty())
+        .unwrap_or(why)
+        .to_owned()
 }
 
 fn causes(error: &impl Error) -> String {
@@ -104,4 +116,30 @@ pub(super) const fn is_its_fault(error: &CopyError) -> bool {
             | CopyError::NotGrpc(_)
             | CopyError::Garbage(_)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_the_client_writes_out_the_cause_is_told() {
+        let of = |cause: &str| {
+            written_out(&format!(
+                "Failed to connect to http://q:6334/: tonic::transport::Error(Transport, {cause})"
+            ))
+        };
+        let refused = r#"ConnectError(ConnectError("tcp connect error", 127.0.0.1:1, Os { code: 111, message: "Connection refused" }))"#;
+        assert_eq!(of(refused), "Connection refused");
+        let unknown = r#"ConnectError(ConnectError("dns error", Custom { kind: Uncategorized, error: "Name or service not known" }))"#;
+        assert_eq!(of(unknown), "Name or service not known");
+        let plain = "ConnectError(Custom { kind: InvalidData, error: InvalidMessage(InvalidContentType) })";
+        assert!(of(plain).contains("does not speak TLS"));
+        assert!(
+            of("ConnectError(Custom { error: InvalidCertificate(UnknownIssuer) })").contains("certificate")
+        );
+        assert_eq!(written_out("connection reset"), "connection reset");
+        assert_eq!(written_out("\""), "\"");
+        assert_eq!(written_out(""), "");
+    }
 }
