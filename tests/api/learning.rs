@@ -317,6 +317,18 @@ fn what_has_helped_stays_when_there_is_no_room_for_more() {
 }
 
 #[test]
+fn what_is_no_longer_true_goes_first_when_there_is_no_room_for_more() {
+    let app = TestApp::spawn_with(|config| config.limits.max_memories_per_person = 3);
+    let talk = app.start_session();
+    for told in ["I like tea", "I live in Lisbon", "I moved to Porto", "I play chess"] {
+        tell(&app, &talk, told);
+    }
+    assert_eq!(texts(&app, &talk), ["I play chess", "I moved to Porto", "I like tea"]);
+    let export = app.export(&talk.token).expect(200).json();
+    assert_eq!(export["memories_dropped"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn a_search_that_fails_costs_the_memories_alone_and_is_told() {
     let app = TestApp::spawn();
     let talk = app.start_session();

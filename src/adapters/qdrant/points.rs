@@ -184,3 +184,28 @@ pub(super) fn copied(points: &[RetrievedPoint]) -> Result<Vec<Copied>, CopyError
     };
     points.iter().map(|point| one(point).ok_or(STRANGE)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use qdrant_client::qdrant::UpdateResult;
+
+    use super::*;
+    use crate::domain::memory::words::terms;
+
+    #[test]
+    fn a_change_waits_until_it_is_carried_out_and_only_then_counts() {
+        let id = PublicId::from_bytes([1; 16]);
+        let point = Point::new((id, id, Timestamp::from_millis(5)), &terms("tea"), &[], None);
+        assert_eq!(put("memories", vec![point]).wait, Some(true));
+        assert_eq!(take_out("memories", &[id]).wait, Some(true));
+        let answered = |status: Option<UpdateStatus>| {
+            let result =
+                status.map(|status| UpdateResult { status: status.into(), ..UpdateResult::default() });
+            confirmed(&PointsOperationResponse { result, ..PointsOperationResponse::default() })
+        };
+        assert!(answered(Some(UpdateStatus::Completed)).is_ok());
+        for other in [Some(UpdateStatus::Acknowledged), Some(UpdateStatus::ClockRejected), None] {
+            assert!(answered(other).is_err(), "{other:?}");
+        }
+    }
+}
