@@ -11,8 +11,9 @@ use crate::support::seed::{self, DAY};
 use crate::support::{House, Server, Talk};
 
 /// How often each command is killed, here and in the files that name it.
-const TIMES: [(&str, u32); 13] = [
+const TIMES: [(&str, u32); 14] = [
     ("companion", 100),
+    ("companion, learning", 20),
     ("companion, upgrading", 20),
     ("companion, with Qdrant", 100),
     ("cleanup-sessions", 50),

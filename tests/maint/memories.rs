@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::erasures::forget;
+use crate::kills::times;
+use crate::support::dice::{Dice, some_time};
 use crate::support::seed::{self, DAY, HOUR};
-use crate::support::{House, Server, Talk, agent};
+use crate::support::{House, Server, Talk, agent, wait_for};
 
 fn remember(server: &Server, talk: &Talk, text: &str) {
     let url = format!("{}/api/v1/memories", server.url);
@@ -117,4 +119,58 @@ fn memories_go_by_their_age_when_that_is_set_and_with_people_who_stay_away() {
         VALUES (randomblob(16), 1, 'tea', 1, 1, 1)";
     off.db().execute(sql, []).unwrap();
     assert_eq!(off.maint(&["cleanup-sessions"]).expect(0).report["memories_deleted"], 0);
+}
+
+/// True when it was answered.
+fn tell(server: &Server, talk: &Talk, message: &str) -> bool {
+    let request =
+        agent().post(format!("{}/api/v1/chat", server.url)).header("x-companion-person", &talk.token);
+    let sent = request.send_json(json!({"session_id": talk.session, "message": message}));
+    sent.is_ok_and(|answer| answer.status() == 200)
+}
+
+#[test]
+fn what_was_told_is_learned_once_however_often_the_server_is_killed() {
+    let house = House::new().with("RATE_LIMIT_ENABLED", "false");
+    let mut server = house.start();
+    let talk = server.start_session();
+    let mut dice = Dice::new("killed_while_learning");
+    let (mut number, mut answered) = (0, Vec::new());
+    for _ in 0..times("companion, learning") {
+        // It dies while it learns of this one, or is told the next ones.
+        let (alive, until) = (&server, dice.below(40_000) + 1);
+        number += 1;
+        answered.push(format!("I like fruit{number}"));
+        assert!(tell(alive, &talk, &answered[answered.len() - 1]));
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                some_time(&mut Dice::new("kill"), until);
+                alive.kill_now();
+            });
+            loop {
+                number += 1;
+                let message = format!("I like fruit{number}");
+                if !tell(alive, &talk, &message) {
+                    break;
+                }
+                answered.push(message);
+            }
+        });
+        server = house.start();
+    }
+    let db = house.db();
+    db.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+    let waiting = || db.query_row("SELECT count(*) FROM to_learn", [], |row| row.get::<_, u64>(0)).unwrap();
+    wait_for("it is learned", || waiting() == 0);
+    let all = "SELECT coalesce(group_concat(text, '|'), '') FROM memories";
+    let learned: String = db.query_row(all, [], |row| row.get(0)).unwrap();
+    drop(db);
+    let mut learned: Vec<&str> = learned.split('|').collect();
+    let mut kept = server.history(&talk);
+    learned.sort_unstable();
+    kept.sort_unstable();
+    assert_eq!(learned, kept, "of every turn that was kept, once");
+    assert!(answered.iter().all(|message| kept.contains(message)));
+    server.stop();
+    house.assert_sound();
 }
