@@ -56,8 +56,8 @@ pub struct Counts {
     pub memories_deleted: u64,
     /// People unseen for `PERSON_RETENTION_DAYS` who were erased.
     pub persons_erased: u64,
-    /// Sessions after.
-    pub sessions_remaining: u64,
+    /// Sessions after; `null` when they could not be counted, which `errors` tells.
+    pub sessions_remaining: Option<u64>,
     /// Bytes the file system got back, measured.
     pub bytes_reclaimed: u64,
 }
@@ -78,7 +78,7 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
     let before = session_store::totals(&job.db).during("count sessions")?;
     counts.sessions_before = before.sessions;
     counts.checkpoints_before = before.checkpoints;
-    counts.sessions_remaining = before.sessions;
+    counts.sessions_remaining = Some(before.sessions);
     let retention = retention(job, options)?;
     let cutoffs = Cutoffs::at(job.now, retention, job.run.config.retention.person_days);
     counts.retention_days = retention.map(RetentionDays::get);
@@ -91,7 +91,7 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
         counts.audio_files_deleted = plan.audio;
         counts.memories_deleted = plan.memories;
         counts.persons_erased = plan.doomed.persons;
-        counts.sessions_remaining = before.sessions.saturating_sub(plan.doomed.sessions);
+        counts.sessions_remaining = Some(before.sessions.saturating_sub(plan.doomed.sessions));
         return Ok(());
     }
     let before = compact::database_bytes(job.dir.database());
@@ -103,11 +103,19 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
         compact::empty_log(&job.db).map_err(Into::into)
     };
     sqlite::flush_every_commit(&job.db)?;
-    let totals = session_store::totals(&job.db).during("count what remains");
-    counts.sessions_remaining = totals.map_or(0, |totals| totals.sessions);
+    counts.sessions_remaining = count_what_remains(job);
     counts.bytes_reclaimed += before.saturating_sub(compact::database_bytes(job.dir.database()));
     log_completed(counts);
     deleted.and(compacted)
+}
+
+/// `None`, and told, when that cannot be counted: what was deleted is deleted all the same.
+fn count_what_remains(job: &mut Job<'_>) -> Option<u64> {
+    let totals = session_store::totals(&job.db).during("count what remains");
+    totals
+        .map_err(|error| job.failed("sessions_remaining".to_owned(), &error))
+        .ok()
+        .map(|totals| totals.sessions)
 }
 
 fn retention(job: &Job<'_>, options: Options) -> Result<Option<RetentionDays>, MaintError> {

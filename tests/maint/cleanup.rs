@@ -59,6 +59,27 @@ fn expired_sessions_go_with_all_that_hangs_on_them_and_the_rest_stays() {
 }
 
 #[test]
+fn what_stays_is_not_told_as_none_when_it_cannot_be_counted() {
+    let house = House::built();
+    let mut db = house.db();
+    seed::sessions(&mut db, 3, 2, seed::now() - 8 * DAY);
+    seed::sign_of_life(&mut db);
+    // Once the first has gone nobody knows how many there are.
+    db.execute_batch("CREATE TRIGGER lost AFTER DELETE ON sessions BEGIN DELETE FROM totals; END").unwrap();
+    let report = house.maint(&["cleanup-sessions"]).expect(3).tells("count what remains").report;
+    assert_eq!(
+        (&report["sessions_deleted"], &report["sessions_remaining"]),
+        (&3.into(), &serde_json::Value::Null)
+    );
+    assert_eq!((&report["errors"][0]["item"], count(&house, "sessions")), (&"sessions_remaining".into(), 1));
+    db.execute_batch("INSERT INTO totals (id, sessions, checkpoints) VALUES (1, 1, 1)").unwrap();
+    seed::sessions(&mut db, 1, 1, seed::now() - 8 * DAY);
+    let text = house.maint_command(&["cleanup-sessions"]).output().unwrap().stdout;
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("1 of 2 deleted, an unknown number remain"), "{text}");
+}
+
+#[test]
 fn the_file_shrinks_and_the_words_are_gone() {
     let house = House::built();
     let mut db = house.db();

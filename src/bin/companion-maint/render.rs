@@ -72,7 +72,7 @@ impl Readable for cleanup_sessions::Counts {
                 self.sessions_deleted,
                 self.sessions_before,
                 deleted(dry_run),
-                self.sessions_remaining
+                self.sessions_remaining.map_or("an unknown number".to_owned(), |count| count.to_string())
             ),
             format!(
                 "  checkpoints  {} of {} {}",
