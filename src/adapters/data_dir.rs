@@ -273,29 +273,37 @@ impl DataDir {
         disk::temporary_in(dir)
     }
 
-    /// Takes the kernel lock `locks/<name>.lock` without waiting. It goes with the process, however that ends.
+    /// Takes the kernel lock `locks/<name>.lock` without waiting, and those that keep others from the database. It goes with
+    /// the process, however that ends.
     ///
     /// # Errors
-    /// [`DataDirError::Locked`] when another process (or thread) holds it.
+    /// [`DataDirError::Locked`] when another process (or thread) holds one of them.
     pub fn lock(&self, name: &str) -> Result<Lock, DataDirError> {
         let dir = self.locks();
         self.owner.create_dir(&dir)?;
-        let file = self.lock_file(&dir.join(format!("{name}.lock")), name)?;
-        // A database that lies elsewhere may be named by another data directory, too.
-        let beside =
-            self.elsewhere().map(|home| self.lock_file(&home.join(format!(".companion-{name}.lock")), name));
-        Ok(Lock { _file: file, _beside: beside.transpose()? })
+        let mut files = vec![self.lock_file(&dir.join(format!("{name}.lock")), (name, self.root()))?];
+        for (path, at) in self.locks_of_database(name) {
+            files.push(self.lock_file(&path, (name, at))?);
+        }
+        Ok(Lock { _files: files })
     }
 
-    /// The directory of the database, when that is not the data directory.
-    fn elsewhere(&self) -> Option<&Path> {
-        let home = self.database().parent().filter(|home| home.is_dir())?;
-        let same =
-            matches!((fs::canonicalize(home), fs::canonicalize(self.root())), (Ok(a), Ok(b)) if a == b);
-        (!same).then_some(home)
+    /// The locks that keep other data directories from the database, and whose place each is. A database that lies elsewhere
+    /// has one beside it; and where that is somebody's data directory, theirs counts. One that lies in ours may be named by
+    /// others, who have then left a lock beside it.
+    fn locks_of_database(&self, name: &str) -> Vec<(PathBuf, &Path)> {
+        let home = self.database().parent().filter(|home| home.is_dir()).unwrap_or(self.root());
+        let beside = home.join(format!(".companion-{name}.lock"));
+        if matches!((fs::canonicalize(home), fs::canonicalize(self.root())), (Ok(a), Ok(b)) if a == b) {
+            return if beside.exists() { vec![(beside, home)] } else { Vec::new() };
+        }
+        let of_home = home.join("locks");
+        let theirs = of_home.join("server.lock").exists().then(|| of_home.join(format!("{name}.lock")));
+        theirs.into_iter().chain([beside]).map(|path| (path, home)).collect()
     }
 
-    fn lock_file(&self, path: &Path, name: &str) -> Result<File, DataDirError> {
+    /// Locks one file for a job of this `name`; whoever holds it is told to be `at` something.
+    fn lock_file(&self, path: &Path, (name, at): (&str, &Path)) -> Result<File, DataDirError> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path);
@@ -304,7 +312,7 @@ impl DataDir {
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => {
-                Err(DataDirError::Locked { what: format!("a {name}"), path: self.root().to_owned() })
+                Err(DataDirError::Locked { what: format!("a {name}"), path: at.to_owned() })
             }
             Err(TryLockError::Error(error)) => Err(error).naming("lock", path).map_err(Into::into),
         }
@@ -327,6 +335,5 @@ fn refuse_network(path: &Path) -> Result<(), DataDirError> {
 /// A held lock; dropping it lets go.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
-    _beside: Option<File>,
+    _files: Vec<File>,
 }

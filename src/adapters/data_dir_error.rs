@@ -45,7 +45,7 @@ pub enum DataDirError {
     Locked {
         /// Who holds it.
         what: String,
-        /// The data directory.
+        /// The data directory, or where the database lies that another data directory has as well.
         path: PathBuf,
     },
     /// The database is being replaced, or was when that was interrupted.

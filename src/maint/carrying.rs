@@ -83,8 +83,8 @@ impl Carrying {
     ) -> Result<bool, MaintError> {
         let lock = match dir.lock(CARRYING) {
             Ok(lock) => Some(lock),
-            Err(DataDirError::Locked { .. }) if anew == Anew::Whatever => {
-                return Err(MaintError::ServerRuns(dir.root().to_owned()));
+            Err(DataDirError::Locked { path, .. }) if anew == Anew::Whatever => {
+                return Err(MaintError::ServerRuns(path));
             }
             Err(DataDirError::Locked { .. }) => None,
             Err(error) => return Err(error.into()),

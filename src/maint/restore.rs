@@ -159,7 +159,7 @@ impl Fence {
     pub(crate) fn around(run: &Run<'_>, dir: &DataDir, but: &str) -> Result<Self, MaintError> {
         let mut locks = Vec::new();
         match dir.lock("server") {
-            Err(DataDirError::Locked { .. }) => return Err(MaintError::ServerRuns(dir.root().to_owned())),
+            Err(DataDirError::Locked { path, .. }) => return Err(MaintError::ServerRuns(path)),
             server => locks.push(server?),
         }
         for job in JOBS.into_iter().filter(|job| *job != but) {

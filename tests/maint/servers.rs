@@ -145,13 +145,25 @@ fn sigterm_stops_a_job_at_once_and_the_next_run_finishes() {
 }
 
 #[test]
-fn two_data_directories_cannot_share_one_database() {
+fn data_directories_cannot_share_one_database() {
     let house = House::built();
-    let other = House::new().with("SHORT_TERM_MEMORY_DB_PATH", house.database().to_str().unwrap());
-    let again = House::new().with("SHORT_TERM_MEMORY_DB_PATH", house.database().to_str().unwrap());
+    let naming_it = || House::new().with("SHORT_TERM_MEMORY_DB_PATH", house.database().to_str().unwrap());
+    let (other, again) = (naming_it(), naming_it());
+    // Not on its own data directory, where nobody runs, but where the database lies.
+    let place = house.dir.display();
+    let assert_refused = |house: &House| {
+        let told = house.try_start().err().unwrap();
+        let line = format!("a server is already running on {place}\n");
+        assert!(told.starts_with("Some(1)") && told.contains(&line), "{told}");
+        let told = format!("the server is running on {place}:");
+        house.maint(&["restore-db", "latest", "--yes"]).expect(4).tells(&told);
+    };
     let first = other.start();
-    let told = again.try_start().err().unwrap();
-    assert!(told.starts_with("Some(1)") && told.contains("already running"), "{told}");
+    assert_refused(&again);
+    assert_refused(&house);
+    first.stop();
+    let first = house.start();
+    assert_refused(&other);
     first.stop();
     again.start().stop();
 }
