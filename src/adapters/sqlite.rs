@@ -1,9 +1,10 @@
 //! Opening `SQLite` files: whose they are, the pragmas, the migrations.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -234,14 +235,22 @@ fn set_pragmas(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 const BUSY_STEP: Duration = Duration::from_micros(500);
-const BUSY_STEPS: i32 = 20_000;
+const BUSY_FOR: Duration = Duration::from_secs(10);
+
+thread_local! {
+    /// Since when the statement that this thread runs has been waiting. It runs one at a time.
+    static WAITS_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
 
 /// Waits up to 10 s for another process's transaction, looking twice a millisecond: `SQLite`'s own handler sleeps up
-/// to 100 ms at a time, so that a short transaction of cleanup would cost a conversation a tenth of a second.
+/// to 100 ms at a time, so that a short transaction of cleanup would cost a conversation a tenth of a second. The time is
+/// measured: on a busy machine each sleep takes longer.
 #[expect(clippy::disallowed_methods, reason = "runs on the database's own thread, for at most 10 s in all")]
 fn wait_for_writer(tries: i32) -> bool {
+    let since = WAITS_SINCE.get().filter(|_| tries > 0).unwrap_or_else(Instant::now);
+    WAITS_SINCE.set(Some(since));
     std::thread::sleep(BUSY_STEP);
-    tries < BUSY_STEPS
+    since.elapsed() < BUSY_FOR
 }
 
 fn refuse_other_things(path: &Path) -> Result<(), DbError> {
