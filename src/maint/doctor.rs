@@ -15,8 +15,9 @@ use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::set_aside;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::DOCTOR;
+use crate::maint::failures::Failures;
 use crate::maint::restore::Fence;
-use crate::maint::{ItemError, MaintError, Outcome, Report, Run, begin_record, end_record, item, millis};
+use crate::maint::{MaintError, Outcome, Report, Run, begin_record, end_record, item, millis};
 
 mod audio;
 mod backups;
@@ -77,7 +78,7 @@ struct Visit<'a> {
     record: Option<i64>,
     left: Ledger,
     repaired: Ledger,
-    errors: Vec<ItemError>,
+    errors: Failures,
     _lock: Lock,
     _acting: Acting,
 }
@@ -116,7 +117,7 @@ pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
     let mut db = None;
     let ended = visit.everything(options, &mut db);
     report.counts = visit.counts();
-    report.errors = std::mem::take(&mut visit.errors);
+    report.errors = std::mem::take(&mut visit.errors).into_list();
     let outcome = match ended {
         Ok(()) if report.counts.findings_count == 0 && report.errors.is_empty() => Outcome::Done,
         Ok(()) => Outcome::Partial,
@@ -162,7 +163,7 @@ impl<'a> Visit<'a> {
             record: None,
             left: Ledger::default(),
             repaired: Ledger::default(),
-            errors: Vec::new(),
+            errors: Failures::default(),
             _lock: lock,
             _acting: acting,
         })

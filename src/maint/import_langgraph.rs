@@ -37,7 +37,6 @@ mod collect;
 mod owner;
 mod read;
 
-const MOST_ERRORS: usize = 100;
 const HOW_TO_USE: &str = "Whoever sends this token as the header X-Companion-Person, or as the cookie \
     companion_person, holds the imported sessions. It is shown only now.";
 
@@ -217,7 +216,7 @@ fn import(
     let imported = import_all(job, &source, options, &mut person, counts);
     if !source.is_unchanged() {
         let error = "it was written while it was read; stop the predecessor and run this again".to_owned();
-        note_error(job, ItemError { item: "the predecessor's database".to_owned(), error });
+        job.errors.push(ItemError { item: "the predecessor's database".to_owned(), error });
     }
     if token.is_some() {
         import_store::mark_told(&job.db).during("note that the token is told")?;
@@ -257,7 +256,7 @@ fn import_all(
             counts.note_came(&came);
             if matches!(came, Came::NotOurs) {
                 let error = "a session with this id was here before and is left alone".to_owned();
-                note_error(job, ItemError { item: format!("thread {}", short(&thread)), error });
+                job.errors.push(ItemError { item: format!("thread {}", short(&thread)), error });
             }
         }
         job.run.progress.advance("threads", done, counts.threads_found);
@@ -271,17 +270,15 @@ fn namespaces(job: &mut Job<'_>, source: &Source, thread: &str, counts: &mut Cou
         Ok(found) => found,
         Err(error) => {
             counts.checkpoints_unreadable += 1;
-            note_error(
-                job,
-                ItemError { item: format!("thread {}", short(thread)), error: error.to_string() },
-            );
+            job.errors
+                .push(ItemError { item: format!("thread {}", short(thread)), error: error.to_string() });
             return Vec::new();
         }
     };
     if found.is_empty() {
         counts.checkpoints_unreadable += 1;
         let error = "its rows are not where the index says; the database is damaged".to_owned();
-        note_error(job, ItemError { item: format!("thread {}", short(thread)), error });
+        job.errors.push(ItemError { item: format!("thread {}", short(thread)), error });
     }
     let has_root = found.iter().any(|namespace| namespace.is_empty());
     let (kept, skipped): (Vec<_>, Vec<_>) =
@@ -303,14 +300,4 @@ fn hash(thread: &str, namespace: &str) -> ThreadHash {
 fn short(id: &str) -> String {
     let start: String = id.chars().take(8).map(|c| if c.is_control() { '?' } else { c }).collect();
     if id.chars().count() > 8 { format!("{start}…") } else { start }
-}
-
-/// Remembers what went wrong, as long as the list is not too long to be read.
-fn note_error(job: &mut Job<'_>, error: ItemError) {
-    if job.errors.len() < MOST_ERRORS {
-        job.errors.push(error);
-    } else if job.errors.len() == MOST_ERRORS {
-        let item = "and more".to_owned();
-        job.errors.push(ItemError { item, error: "see checkpoints_unreadable for how many".to_owned() });
-    }
 }

@@ -15,6 +15,7 @@ use crate::adapters::sqlite::{self, Access, DbError};
 use crate::config::MaintConfig;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::span::Span;
+use crate::maint::failures::Failures;
 use crate::maint::lent_reserve::Released;
 use crate::maint::stop::Stop;
 
@@ -25,6 +26,7 @@ pub mod cleanup_sessions;
 pub mod compact;
 pub mod doctor;
 mod error;
+mod failures;
 pub mod import_langgraph;
 mod lent_reserve;
 pub mod list_backups;
@@ -175,7 +177,7 @@ pub(crate) struct Job<'a> {
     pub db: Connection,
     /// When this job last succeeded, as known before this run.
     pub last_success: Option<Timestamp>,
-    pub errors: Vec<ItemError>,
+    pub errors: Failures,
     // Dropped in this order, after the run is recorded: the reserve comes back before the lock is let go, and root is root
     // again when all is done.
     reserve: Option<Released>,
@@ -218,7 +220,7 @@ impl Run<'_> {
                 // Where there is no room for it yet there may be some at the end, which tells of a failure.
                 let key = (!self.dry_run).then(|| run_store::begin(&opened.db, job, now).ok()).flatten();
                 let ended = work(&mut opened, &mut counts);
-                let mut errors = std::mem::take(&mut opened.errors);
+                let mut errors = std::mem::take(&mut opened.errors).into_list();
                 let worst = if errors.is_empty() { Outcome::Done } else { Outcome::Partial };
                 let outcome = ended.map_or_else(
                     |error| {
@@ -258,7 +260,7 @@ impl Run<'_> {
             dir,
             db,
             last_success,
-            errors: Vec::new(),
+            errors: Failures::default(),
             reserve,
             _lock: lock,
             _acting: acting,
@@ -267,13 +269,6 @@ impl Run<'_> {
 
     fn place(&self) -> String {
         self.config.storage.data_dir.display().to_string()
-    }
-}
-
-impl Job<'_> {
-    /// Remembers that something failed while the rest goes on.
-    pub fn failed(&mut self, what: String, error: &(dyn std::error::Error + 'static)) {
-        self.errors.push(item(what, error));
     }
 }
 

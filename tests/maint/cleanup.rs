@@ -459,6 +459,29 @@ fn one_undeletable_file_is_exit_3_and_the_rest_goes() {
 }
 
 #[test]
+fn a_directory_full_of_undeletable_files_does_not_fill_the_record() {
+    let house = House::built();
+    let dir = house.dir.join("audio");
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 1, 1, seed::now() - HOUR);
+    for _ in 0..150 {
+        seed::audio(&db, ids[0], &dir, 10, 30 * HOUR);
+    }
+    let read_only = crate::support::Mounted::read_only(&dir);
+    let report = house.maint(&["cleanup-audio"]).expect(3).report;
+    let recorded: String = db
+        .query_row("SELECT report FROM maintenance_runs ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
+        .unwrap();
+    for report in [report, serde_json::from_str(&recorded).unwrap()] {
+        let errors = report["errors"].as_array().unwrap();
+        assert_eq!((errors.len(), &errors[100]["item"]), (101, &"50 more".into()));
+        assert_eq!((&report["files_deleted"], &report["files_remaining"]), (&0.into(), &150.into()));
+    }
+    drop(read_only);
+    assert_eq!(house.maint(&["cleanup-audio"]).expect(0).report["files_deleted"], 150);
+}
+
+#[test]
 fn a_session_that_becomes_active_meanwhile_stays() {
     let house = House::built();
     let mut db = house.db();

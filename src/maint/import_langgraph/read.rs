@@ -4,7 +4,7 @@
 
 use super::bring_in::{Conversation, session_of};
 use super::collect::{Collector, turns};
-use super::{Counts, hash, note_error, short};
+use super::{Counts, hash, short};
 use crate::adapters::langgraph::{self, Form, Row, Source, Unreadable};
 use crate::domain::clock::Timestamp;
 use crate::maint::{ItemError, Job, MaintError};
@@ -149,7 +149,7 @@ impl Reading<'_, '_> {
             Some(id) => format!("thread {thread}, checkpoint {}", shown(id)),
             None => format!("thread {thread}"),
         };
-        note_error(self.job, ItemError { item, error: error.to_string() });
+        self.job.errors.push(ItemError { item, error: error.to_string() });
     }
 }
 
