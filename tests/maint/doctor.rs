@@ -553,8 +553,8 @@ fn killed_repairs_can_be_run_again() {
     let server = house.start();
     let talk = server.start_session();
     let repair = || house.maint_command(&["doctor", "--repair"]);
-    let mut kills = Kills::of("doctor", || drop(damage(&house)), repair);
-    for round in 0..times("doctor") {
+    let mut kills = Kills::of(("doctor", times("doctor")), || drop(damage(&house)), repair);
+    while let Some(round) = kills.next() {
         damage(&house);
         kills.kill(repair().spawn().unwrap());
         house.maint(&["doctor", "--repair"]).expect(0);

@@ -47,7 +47,14 @@ fn killed_imports_are_completed_by_the_next_while_people_talk() {
     let talk = server.start_session();
     let mut token = house.maint(&arguments).expect(0).report["person_token"].clone();
     let import = || house.maint_command(&arguments);
-    let mut kills = Kills::of("import-langgraph", || start_over(&house), import);
+    let mut kills = Kills::of(("import-langgraph", times("import-langgraph")), || start_over(&house), import);
+    let mut complete = || {
+        let ran = house.maint(&arguments).expect(0);
+        source.assert_all_in(&house);
+        if ran.report["person_token"].is_string() {
+            token = ran.report["person_token"].clone();
+        }
+    };
     let mut finished = true;
     let stop = AtomicBool::new(false);
     let said = std::thread::scope(|scope| {
@@ -61,21 +68,18 @@ fn killed_imports_are_completed_by_the_next_while_people_talk() {
             }
             said
         });
-        for round in 0..times("import-langgraph") {
+        while let Some(round) = kills.next() {
             // One that was killed is gone on with, up to three times.
-            if round % 4 == 0 || finished {
+            if round % 4 == 1 || finished {
                 start_over(&house);
             }
             finished = !kills.kill(import().spawn().unwrap());
             assert_nothing_torn(&house, &source);
-            if round % 4 == 3 {
-                let ran = house.maint(&arguments).expect(0);
-                source.assert_all_in(&house);
-                if ran.report["person_token"].is_string() {
-                    token = ran.report["person_token"].clone();
-                }
+            if round % 4 == 0 {
+                complete();
             }
         }
+        complete();
         stop.store(true, Ordering::Relaxed);
         talking.join().unwrap()
     });

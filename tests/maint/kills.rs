@@ -184,11 +184,12 @@ fn kill_job(arguments: &[&'static str], prepare: impl Fn(&House), check: impl Fn
     let server = house.start();
     let talk = server.start_session();
     let stop = AtomicBool::new(false);
-    let mut kills = Kills::of(arguments[0], || prepare(&house), || house.maint_command(arguments));
+    let mut kills =
+        Kills::of((arguments[0], times(arguments[0])), || prepare(&house), || house.maint_command(arguments));
     let said = std::thread::scope(|scope| {
         let talking = scope.spawn(|| talk_on(&server, &talk, &stop));
         let over = Over(&stop);
-        for round in 1..=times(arguments[0]) {
+        while let Some(round) = kills.next() {
             prepare(&house);
             kills.kill(house.maint_command(arguments).spawn().unwrap());
             check(&house);
@@ -318,8 +319,8 @@ fn killed_readers_change_nothing() {
     let house = cared_for();
     let before = house.content();
     for command in ["list-backups", "status"] {
-        let mut kills = Kills::of(command, || {}, || house.maint_command(&[command]));
-        for _ in 0..times(command) {
+        let mut kills = Kills::of((command, times(command)), || {}, || house.maint_command(&[command]));
+        while kills.next().is_some() {
             kills.kill(house.maint_command(&[command]).spawn().unwrap());
         }
         kills.assert_met();

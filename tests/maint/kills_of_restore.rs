@@ -155,11 +155,11 @@ fn a_killed_restore_on_a_new_host_is_finished_by_the_next() {
     let restore = ["restore-db", made["path"].as_str().unwrap(), "--yes"];
     let measured = RefCell::new(House::new());
     let mut kills = Kills::of(
-        "restore-db on a new host",
+        ("restore-db on a new host", times("restore-db") / 4),
         || drop(measured.replace(House::new())),
         || measured.borrow().maint_command(&restore),
     );
-    for _ in 0..times("restore-db") / 4 {
+    while kills.next().is_some() {
         let to = House::new();
         kills.kill(to.maint_command(&restore).spawn().unwrap());
         to.maint(&restore).expect(0);

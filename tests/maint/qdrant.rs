@@ -452,8 +452,8 @@ fn killed_reindexing_is_finished_by_the_next_one() {
     let house = house_with(&qdrant.url());
     lived_in(&house, 300);
     let command = || house.maint_command(&["reindex-memories"]);
-    let mut kills = Kills::of("reindex-memories", || {}, command);
-    for round in 1..=times("reindex-memories") {
+    let mut kills = Kills::of(("reindex-memories", times("reindex-memories")), || {}, command);
+    while let Some(round) = kills.next() {
         kills.kill(command().spawn().unwrap());
         if round % 5 == 0 {
             house.maint(&["doctor", "--repair"]).expect(0);
