@@ -1,7 +1,7 @@
 //! What a backup file is made of: the database, compressed with zstd and, where a recipient is named, encrypted in the
 //! age format. Both ways count bytes and take the SHA-256 of the file as it lies on disk.
 //!
-//! Bounds: 1 MiB is read at a time, and at most six of them wait for the disk; unpacking stops at the size the manifest promises, and at a zstd window of 32 MiB.
+//! Bounds: 1 MiB is read at a time, and at most six of them wait for the disk; unpacking stops at the size the manifest promises, and at a zstd window of 32 MiB; a file of secret keys has 1 MiB.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -23,6 +23,8 @@ const BLOCKS_AHEAD: usize = 4;
 /// zstd's own default: on text of conversations higher levels cost much time for few bytes.
 const COMPRESSION_LEVEL: i32 = 3;
 const LARGEST_WINDOW_LOG: u32 = 25;
+/// Thousands of keys.
+const MOST_IDENTITY_BYTES: u64 = 1 << 20;
 
 /// What every file in the age format begins with.
 const AGE_BEGINS: &[u8] = b"age-encryption.org/";
@@ -89,9 +91,16 @@ impl Identities {
     /// When it cannot be read or holds no key.
     pub fn read(path: &Path) -> Result<Self, IdentityError> {
         let unusable = |why: String| IdentityError::Unusable { path: path.to_owned(), why };
-        let file = as_operator(|| File::open(path)).map_err(|error| unusable(error.to_string()))?;
+        let read = as_operator(|| File::open(path)).and_then(|file| {
+            let mut bytes = Vec::new();
+            file.take(MOST_IDENTITY_BYTES + 1).read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let bytes = read.map_err(|error| unusable(error.to_string()))?;
+        if bytes.len() as u64 > MOST_IDENTITY_BYTES {
+            return Err(unusable("it is larger than 1 MiB".to_owned()));
+        }
         // The library's own errors may quote a line, which may be a secret.
-        let file = IdentityFile::from_buffer(BufReader::new(file))
+        let file = IdentityFile::from_buffer(bytes.as_slice())
             .map_err(|_| unusable("it is not an age identity file, as age-keygen writes it".to_owned()))?;
         let keys = file.into_identities().map_err(|_| unusable("its keys cannot be used".to_owned()))?;
         if keys.is_empty() {

@@ -14,6 +14,8 @@ use crate::domain::clock::Timestamp;
 
 /// A temporary file that is older was left by a run that was killed.
 const LEFTOVER_AGE: Duration = Duration::from_secs(60 * 60);
+/// One job's file has a few KiB; something larger is another file, and what is looked for is not in it.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// Where a textfile goes. Its name is one that the exporter reads, so that a slip never replaces a file of another kind:
 /// the database, say, or the settings.
@@ -79,7 +81,7 @@ pub fn directory_of(path: &Path) -> &Path {
 #[must_use]
 pub fn value_of(path: &Path, series: &str) -> Option<String> {
     let mut text = String::new();
-    disk::open_to_read(path).ok()?.read_to_string(&mut text).ok()?;
+    disk::open_to_read(path).ok()?.take(MOST_BYTES).read_to_string(&mut text).ok()?;
     let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
     value.parse::<f64>().is_ok_and(f64::is_finite).then(|| value.to_owned())
 }

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::config::dollars::Dollars;
 use crate::config::problems::{Origin, Problems};
 use crate::config::settings;
+
+/// Settings are a few pages; something larger is another file.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// What the command line gives.
 #[derive(Debug, Clone, Default)]
@@ -61,10 +66,16 @@ impl Given {
 
     fn read_file(&mut self, path: &Path, problems: &mut Problems) {
         let shown = path.display().to_string();
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
+        let mut text = String::new();
+        // What a file says of its size is not believed: a device says 0 and goes on for ever.
+        let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
+        match read {
             Err(error) => return problems.add(format!("the file {shown} cannot be read: {error}")),
-        };
+            Ok(bytes) if bytes as u64 > MOST_BYTES => {
+                return problems.add(format!("the file {shown} is larger than 1 MiB"));
+            }
+            Ok(_) => {}
+        }
         // Some editors put a mark before the first byte.
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let mut dollars = Dollars::of(text);

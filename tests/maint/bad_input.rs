@@ -73,6 +73,22 @@ fn a_settings_file_is_read_as_it_was_meant_or_not_at_all() {
 }
 
 #[test]
+fn a_file_that_never_ends_is_not_read_to_its_end() {
+    let house = House::built();
+    for (arguments, told) in [
+        (["status", "--env-file", "/dev/zero"].as_slice(), "larger than 1 MiB"),
+        (&["restore-db", "latest", "--yes", "--identity", "/dev/zero"], "larger than 1 MiB"),
+        (&["import-langgraph", "/dev/null", "--person-token-file", "/dev/zero"], "no person's token"),
+    ] {
+        // What would read on ends at a bound of its own, before the machine does.
+        let limited = ["--as=2000000000", env!("CARGO_BIN_EXE_companion-maint")];
+        let mut command = house.command("prlimit");
+        let output = command.args(limited).args(arguments).arg("--json").output().unwrap();
+        crate::support::Ran::from(output).expect(2).tells(told);
+    }
+}
+
+#[test]
 fn what_is_never_begun_is_one_document_too() {
     let house = House::built();
     let wrong: [(&[&str], &str, &str); 5] = [

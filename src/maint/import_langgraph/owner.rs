@@ -4,6 +4,8 @@
 //! forgets the import, not the note. As long as nobody of them was erased, the same person is made again: their erasure is to
 //! reach every copy of what they held.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -18,10 +20,16 @@ use crate::domain::clock::Timestamp;
 use crate::domain::person::{Person, PersonId, PersonToken};
 use crate::maint::MaintError;
 
+/// A token, and more blanks around it than anybody writes.
+const MOST_BYTES: u64 = 1024;
+
 /// The person who holds the token in the file.
 pub(super) fn given(db: &Connection, path: &Path) -> Result<Person, MaintError> {
     let wrong = |why: String| ImportError::Token { path: path.to_owned(), why };
-    let text = as_operator(|| std::fs::read_to_string(path)).map_err(|error| wrong(error.to_string()))?;
+    let mut text = String::new();
+    let read =
+        as_operator(|| File::open(path)).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text));
+    read.map_err(|error| wrong(error.to_string()))?;
     let token: PersonToken = text.trim().parse().map_err(|_| {
         wrong("holds no person's token: 64 hexadecimal digits, as in the cookie companion_person".to_owned())
     })?;
