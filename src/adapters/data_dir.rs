@@ -80,6 +80,9 @@ impl DataDir {
     /// # Errors
     /// See [`DataDirError`].
     pub fn create_or_open(config: &StorageConfig) -> Result<Self, DataDirError> {
+        if config.data_dir.exists() && !config.data_dir.is_dir() {
+            return Err(DataDirError::NotADirectory(config.data_dir.clone()));
+        }
         disk::create_private_dir(&config.data_dir, None)?;
         let dir = Self::open(config)?;
         for path in [&dir.config.audio_dir, &dir.locks()] {

@@ -35,6 +35,27 @@ fn typos_are_explained() {
 }
 
 #[test]
+fn numbers_that_are_none_say_what_would_be_right() {
+    let house = House::built();
+    for (job, flag, least, most) in [
+        ("cleanup-sessions", "--batch-size", 1, 100_000),
+        ("cleanup-sessions", "--max-delete-percent", 0, 100),
+        ("cleanup-audio", "--max-age-hours", 1, 876_000),
+        ("cleanup-audio", "--max-total-bytes", 0, u64::MAX),
+        ("cleanup-audio", "--max-delete-percent", 0, 100),
+        ("backup-db", "--keep", 1, 10_000),
+        ("backup-db", "--keep-daily", 0, 100_000),
+        ("backup-db", "--keep-weekly", 0, 10_000),
+        ("backup-db", "--keep-monthly", 0, 10_000),
+    ] {
+        for bad in ["-1", "", "+1", "1e9", "7.5", "99999999999999999999", "abc"] {
+            let told = format!("must be a whole number from {least} to {most}");
+            house.maint(&[job, flag, bad]).expect(2).tells(&told);
+        }
+    }
+}
+
+#[test]
 fn all_wrong_settings_are_told_at_once() {
     let house = House::built()
         .with("SESSION_RETENTION_DAYS", "soon")
@@ -189,8 +210,9 @@ fn a_backup_directory_that_cannot_be_written() {
 
 #[test]
 fn an_unwritable_data_directory_is_one_clear_line() {
-    let house = House::at("/proc/nowhere".into());
-    let told = house.try_start().err().unwrap();
-    assert!(told.starts_with("Some(1)") && told.contains("/proc/nowhere"), "{told}");
-    assert_eq!(told.trim().lines().count(), 1, "{told}");
+    for (place, why) in [("/proc/nowhere", "/proc/nowhere"), ("/dev/null", "/dev/null is not a directory")] {
+        let told = House::at(place.into()).try_start().err().unwrap();
+        assert!(told.starts_with("Some(1)") && told.contains(why), "{told}");
+        assert_eq!(told.trim().lines().count(), 1, "{told}");
+    }
 }

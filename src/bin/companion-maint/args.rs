@@ -1,7 +1,7 @@
 //! The command line: what can be asked for. The doc comments are the help texts.
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they stand")]
 
-use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
@@ -116,10 +116,10 @@ pub struct CleanupSessions {
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub retention_days: Option<RetentionDays>,
     /// The most sessions to delete in one transaction
-    #[arg(long, value_name = "N", default_value = "500", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value = "500", allow_hyphen_values = true, value_parser = whole::<u32>(1..=100_000))]
     pub batch_size: u32,
     /// Refuse to delete more than this share of all sessions
-    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u8).range(0..=100))]
+    #[arg(long, value_name = "P", allow_hyphen_values = true, value_parser = whole::<u8>(0..=100))]
     pub max_delete_percent: Option<u8>,
     /// Leave the freed space inside the database file
     #[arg(long)]
@@ -133,16 +133,16 @@ pub struct CleanupSessions {
 #[derive(Debug, Args)]
 pub struct CleanupAudio {
     /// Hours, 1 to 876000 [default: AUDIO_MAX_AGE_HOURS]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u64).range(1..=876_000))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = whole::<u64>(1..=876_000))]
     pub max_age_hours: Option<u64>,
     /// The byte budget [default: AUDIO_MAX_TOTAL_BYTES]
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = whole::<u64>(0..=u64::MAX))]
     pub max_total_bytes: Option<u64>,
     /// Also delete files no checkpoint refers to, and leftovers of interrupted writes (older than an hour)
     #[arg(long)]
     pub orphans: bool,
     /// Refuse to delete more than this share of all files
-    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u8).range(0..=100))]
+    #[arg(long, value_name = "P", allow_hyphen_values = true, value_parser = whole::<u8>(0..=100))]
     pub max_delete_percent: Option<u8>,
     /// Trying and forcing
     #[command(flatten)]
@@ -153,16 +153,16 @@ pub struct CleanupAudio {
 #[derive(Debug, Args)]
 pub struct BackupDb {
     /// How many of the newest backups stay [default: BACKUP_KEEP]
-    #[arg(long, value_name = "N", conflicts_with = "stdout", allow_hyphen_values = true)]
-    pub keep: Option<NonZeroU32>,
+    #[arg(long, value_name = "N", conflicts_with = "stdout", allow_hyphen_values = true, value_parser = whole::<u32>(1..=10_000))]
+    pub keep: Option<u32>,
     /// The newest of each of the last N days that have a backup stays, too [default: BACKUP_KEEP_DAILY]
-    #[arg(long, value_name = "N", conflicts_with = "stdout", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    #[arg(long, value_name = "N", conflicts_with = "stdout", allow_hyphen_values = true, value_parser = whole::<u32>(0..=100_000))]
     pub keep_daily: Option<u32>,
     /// The same by weeks [default: BACKUP_KEEP_WEEKLY]
-    #[arg(long, value_name = "N", conflicts_with = "stdout", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    #[arg(long, value_name = "N", conflicts_with = "stdout", allow_hyphen_values = true, value_parser = whole::<u32>(0..=10_000))]
     pub keep_weekly: Option<u32>,
     /// The same by months [default: BACKUP_KEEP_MONTHLY]
-    #[arg(long, value_name = "N", conflicts_with = "stdout", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    #[arg(long, value_name = "N", conflicts_with = "stdout", allow_hyphen_values = true, value_parser = whole::<u32>(0..=10_000))]
     pub keep_monthly: Option<u32>,
     /// Where the backup goes [default: BACKUP_DIR]
     #[arg(long, value_name = "DIR", conflicts_with = "stdout")]
@@ -250,4 +250,16 @@ pub struct ImportLanggraph {
     /// Trying, and bringing back conversations that were deleted here since they were imported
     #[command(flatten)]
     pub changing: Changing,
+}
+
+/// Reads a whole number within `range`, in plain digits, and says what would be right as the settings do.
+fn whole<T: TryFrom<u64>>(
+    range: RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|number| digits && range.contains(number));
+        let must = || format!("must be a whole number from {} to {}", range.start(), range.end());
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(must)
+    }
 }

@@ -1,6 +1,7 @@
 //! The maintenance tool: reads the command line and the settings, runs one job, prints its report.
 
 use std::io::{IsTerminal, Write};
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -188,7 +189,7 @@ impl Setting<'_> {
             backup::Destination::Directory(asked.output_dir.clone())
         };
         let keep = backup::Keep {
-            newest: asked.keep,
+            newest: asked.keep.and_then(NonZeroU32::new),
             daily: asked.keep_daily,
             weekly: asked.keep_weekly,
             monthly: asked.keep_monthly,
