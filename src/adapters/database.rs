@@ -317,3 +317,79 @@ fn in_savepoint<T>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+
+    fn started() -> (tempfile::TempDir, Database) {
+        let (root, connection) = sqlite::empty_for_testing();
+        let path = connection.path().unwrap().into();
+        (root, Database::start(path, None).unwrap().database)
+    }
+
+    /// Something that lasts until the other end is dropped, and tells when it has begun.
+    fn lasting() -> (Sender<()>, Receiver<()>, impl FnOnce(&Connection) -> rusqlite::Result<()> + Send) {
+        let (hold, held) = channel();
+        let (begins, begun) = channel();
+        let work = move |_: &Connection| {
+            drop(begins);
+            let _ = held.recv();
+            Ok(())
+        };
+        (hold, begun, work)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn four_read_at_once_and_whoever_waits_for_longer_than_5_s_is_told() {
+        let (_root, database) = started();
+        let mut reading = Vec::new();
+        for _ in 0..READERS {
+            let (hold, begun, work) = lasting();
+            let database = database.clone();
+            reading.push((tokio::spawn(async move { database.read("last", work).await }), hold));
+            tokio::task::yield_now().await;
+            let _ = begun.recv();
+        }
+        let more = |database: Database| tokio::spawn(async move { database.read("look", |_| Ok(7)).await });
+        let late = more(database.clone());
+        tokio::task::yield_now().await;
+        tokio::time::advance(LONGEST_WAIT + Duration::from_millis(1)).await;
+        assert!(matches!(late.await.unwrap(), Err(DbError::Overloaded)));
+        for (task, hold) in reading {
+            drop(hold);
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(more(database.clone()).await.unwrap().unwrap(), 7);
+        database.close().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_writes_wait_and_one_more_is_told_after_5_s() {
+        let (_root, database) = started();
+        let (hold, begun, work) = lasting();
+        let first = database.clone();
+        let first = tokio::spawn(async move { first.write("last", work).await });
+        tokio::task::yield_now().await;
+        let _ = begun.recv();
+        let write = || {
+            let database = database.clone();
+            tokio::spawn(async move { database.write("write", |_| Ok(())).await })
+        };
+        let waiting: Vec<_> = (0..WAITING_WRITES).map(|_| write()).collect();
+        let room = || lock(&database.shared.writes).as_ref().unwrap().capacity();
+        while room() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(write().await.unwrap(), Err(DbError::Overloaded)));
+        drop(hold);
+        first.await.unwrap().unwrap();
+        for task in waiting {
+            task.await.unwrap().unwrap();
+        }
+        write().await.unwrap().unwrap();
+        database.close().await;
+    }
+}

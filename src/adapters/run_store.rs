@@ -149,3 +149,27 @@ fn bytes_reclaimed(report: &str) -> Option<u64> {
     let report: serde_json::Value = serde_json::from_str(report).ok()?;
     report.get("bytes_reclaimed")?.as_u64()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::sqlite::empty_for_testing as empty;
+
+    #[test]
+    fn of_each_job_the_last_thousand_runs_are_known() {
+        let (_root, db) = empty();
+        let at = Timestamp::from_millis;
+        db.execute_batch("BEGIN").unwrap();
+        let run = |job: &str, millis| {
+            let key = begin(&db, job, at(millis)).unwrap();
+            finish(&db, key, at(millis), "succeeded", "{}").unwrap();
+        };
+        run("backup-db", 1);
+        (0..1003).for_each(|millis| run("cleanup-audio", millis));
+        let known = "SELECT count(*), min(started_at) FROM maintenance_runs WHERE job = ?1";
+        let known = |job: &str| {
+            db.query_row(known, [job], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?))).unwrap()
+        };
+        assert_eq!((known("cleanup-audio"), known("backup-db")), ((1000, 3), (1, 1)));
+    }
+}

@@ -86,3 +86,28 @@ pub fn end_all(copy: &Path) -> Result<(), DbError> {
     db.close().map_err(|(_, error)| error).during("close the copy")?;
     Ok(File::open(copy).and_then(|file| file.sync_all()).naming("flush", copy)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::sqlite::empty_for_testing as empty;
+
+    #[test]
+    fn of_each_door_a_thousand_browsers_are_signed_in_and_one_more_ends_the_oldest() {
+        let (_root, db) = empty();
+        let (now, later) = (Timestamp::from_millis(1), Timestamp::from_millis(2));
+        let hash = |number: u32| {
+            let mut hash = [0; 32];
+            hash[..4].copy_from_slice(&number.to_le_bytes());
+            hash
+        };
+        db.execute_batch("BEGIN").unwrap();
+        insert(&db, Door::Admin, hash(u32::MAX), (now, later)).unwrap();
+        (0..MOST).for_each(|number| insert(&db, Door::Companion, hash(number), (now, later)).unwrap());
+        let is_in = |door, number| is_valid(&db, door, hash(number), now).unwrap();
+        assert!(is_in(Door::Companion, 0) && is_in(Door::Companion, MOST - 1));
+        insert(&db, Door::Companion, hash(MOST), (now, later)).unwrap();
+        assert!(!is_in(Door::Companion, 0) && is_in(Door::Companion, 1) && is_in(Door::Companion, MOST));
+        assert!(is_in(Door::Admin, u32::MAX), "the other door has its own");
+    }
+}
