@@ -1,7 +1,7 @@
 //! What a backup file is made of: the database, compressed with zstd and, where a recipient is named, encrypted in the
 //! age format. Both ways count bytes and take the SHA-256 of the file as it lies on disk.
 //!
-//! Bounds: 1 MiB is read at a time, and at most six of them wait for the disk; unpacking stops at the size the manifest promises, and at a zstd window of 32 MiB; a file of secret keys has 1 MiB.
+//! Bounds: 1 MiB is read at a time, and at most six of them wait for the disk; unpacking stops at the size the manifest promises, and at a zstd window of 32 MiB.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -10,11 +10,11 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use age::x25519::Recipient;
-use age::{Decryptor, Encryptor, Identity, IdentityFile};
+use age::{Decryptor, Encryptor, Identity};
 use sha2::{Digest, Sha256};
 
-use crate::adapters::acting::as_operator;
 use crate::adapters::disk::{self, DiskError, Naming};
+pub use crate::adapters::identities::{Identities, IdentityError};
 
 const STEP: u64 = 1024 * 1024;
 const BLOCK: usize = 1024 * 1024;
@@ -23,8 +23,6 @@ const BLOCKS_AHEAD: usize = 4;
 /// zstd's own default: on text of conversations higher levels cost much time for few bytes.
 const COMPRESSION_LEVEL: i32 = 3;
 const LARGEST_WINDOW_LOG: u32 = 25;
-/// Thousands of keys.
-const MOST_IDENTITY_BYTES: u64 = 1 << 20;
 
 /// What every file in the age format begins with.
 const AGE_BEGINS: &[u8] = b"age-encryption.org/";
@@ -47,19 +45,6 @@ pub struct Packed {
     pub encrypted: bool,
 }
 
-/// Why an encrypted backup cannot be read, or an identity file.
-#[derive(Debug, thiserror::Error)]
-pub enum IdentityError {
-    /// The file is not there, or is not one.
-    #[error("the identity file {path} cannot be used: {why}", path = path.display())]
-    Unusable {
-        /// The file.
-        path: PathBuf,
-        /// Why. Never what is in it.
-        why: String,
-    },
-}
-
 /// Why a backup file could not be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
@@ -78,42 +63,6 @@ pub enum UnpackError {
     /// The disk said no.
     #[error(transparent)]
     Disk(#[from] DiskError),
-}
-
-/// Secret keys that open encrypted backups.
-#[derive(Default)]
-pub struct Identities(Vec<Box<dyn Identity>>);
-
-impl Identities {
-    /// Reads a file as `age-keygen` writes it, with the rights of the operator, who names it.
-    ///
-    /// # Errors
-    /// When it cannot be read or holds no key.
-    pub fn read(path: &Path) -> Result<Self, IdentityError> {
-        let unusable = |why: String| IdentityError::Unusable { path: path.to_owned(), why };
-        let read = as_operator(|| File::open(path)).and_then(|file| {
-            let mut bytes = Vec::new();
-            file.take(MOST_IDENTITY_BYTES + 1).read_to_end(&mut bytes).map(|_| bytes)
-        });
-        let bytes = read.map_err(|error| unusable(error.to_string()))?;
-        if bytes.len() as u64 > MOST_IDENTITY_BYTES {
-            return Err(unusable("it is larger than 1 MiB".to_owned()));
-        }
-        // The library's own errors may quote a line, which may be a secret.
-        let file = IdentityFile::from_buffer(bytes.as_slice())
-            .map_err(|_| unusable("it is not an age identity file, as age-keygen writes it".to_owned()))?;
-        let keys = file.into_identities().map_err(|_| unusable("its keys cannot be used".to_owned()))?;
-        if keys.is_empty() {
-            return Err(unusable("it holds no key".to_owned()));
-        }
-        Ok(Self(keys))
-    }
-
-    /// True when there is no key.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// Packs the database at `from` into `to`.

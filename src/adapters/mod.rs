@@ -17,6 +17,7 @@ pub mod embedding;
 pub mod erasure_ledger;
 pub mod erasure_lines;
 pub mod expiry_store;
+pub mod identities;
 pub mod import_owners;
 pub mod import_store;
 pub mod inspection;

@@ -45,6 +45,17 @@ fn a_damaged_one_is_named_and_the_rest_is_still_checked() {
 }
 
 #[test]
+fn a_manifest_is_as_large_as_the_readme_says() {
+    let house = house(1);
+    let manifest = house.backups()[0].to_str().unwrap().replace(".db.zst", ".json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    for (bytes, code) in [(64 * 1024, 0), (64 * 1024 + 1, 1), (64 * 1024, 0)] {
+        std::fs::write(&manifest, format!("{text}{}", " ".repeat(bytes - text.len()))).unwrap();
+        house.maint(&["verify-backups"]).expect(code);
+    }
+}
+
+#[test]
 fn a_backup_whose_manifest_is_damaged_or_gone_does_not_verify() {
     let house = house(3);
     let [one, damaged, gone] = house.backups().try_into().unwrap();
