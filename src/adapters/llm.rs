@@ -1,6 +1,6 @@
 //! A language model behind any OpenAI-compatible API: `POST chat/completions`, streamed.
 //!
-//! Bounds: an event has 64 KiB, a reply 32 KiB (what comes after that is not waited for); `LLM_TIMEOUT_SECONDS` of silence,
+//! Bounds: an event has 64 KiB, a reply 32 KiB with what is thought before it (what comes after that is not waited for); `LLM_TIMEOUT_SECONDS` of silence,
 //! `WORKFLOW_TIMEOUT_SECONDS` in all. Dropping a reply closes its connection.
 
 use std::collections::VecDeque;
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::adapters::upstream::{Ask, EventReader, Repeat, Reply, Upstream, UpstreamError};
 use crate::domain::chat::{ChatError, ChatModel, Prompt, ReplyStream, ServiceState, SmallModel};
 use crate::domain::prompt::{self, Message};
+use crate::domain::thinking::Thinking;
 
 /// A reply that goes on after so much is one that has lost its way.
 const MOST_REPLY_BYTES: usize = 32 * 1024;
@@ -39,8 +40,8 @@ struct Completion<'a> {
 /// One event of a streamed completion, as far as it is of use.
 #[derive(Deserialize)]
 struct Chunk {
-    #[serde(default)]
-    choices: Vec<Choice>,
+    /// None, or an empty list, where the event tells how much was used.
+    choices: Option<Vec<Choice>>,
     error: Option<serde::de::IgnoredAny>,
 }
 
@@ -125,6 +126,9 @@ struct Words {
     reader: EventReader,
     events: VecDeque<Vec<u8>>,
     bytes: usize,
+    thinking: Thinking,
+    /// There was something beside what it thought.
+    says: bool,
     /// The model has said that it is done.
     finished: bool,
     /// So has the server.
@@ -136,17 +140,20 @@ impl Words {
         if reply.content_type().as_deref() != Some("text/event-stream") {
             return Err(reply.garbage("it is no stream of events"));
         }
-        let (reader, events) = (EventReader::default(), VecDeque::new());
-        Ok(Self { reply, reader, events, bytes: 0, finished: false, closed: false })
+        let (reader, events, thinking) = (EventReader::default(), VecDeque::new(), Thinking::default());
+        Ok(Self { reply, reader, events, bytes: 0, thinking, says: false, finished: false, closed: false })
     }
 
     /// The next piece of the text, never an empty one; `None` at its end.
     async fn next(&mut self) -> Result<Option<String>, UpstreamError> {
         while !self.closed && self.bytes < MOST_REPLY_BYTES {
             if let Some(event) = self.events.pop_front() {
-                if let Some(word) = self.take(&event)? {
-                    self.bytes += word.len();
-                    return Ok(Some(word));
+                let Some(word) = self.take(&event)? else { continue };
+                self.bytes += word.len();
+                let said = self.thinking.push(&word);
+                if !said.is_empty() {
+                    self.says = true;
+                    return Ok(Some(said));
                 }
             } else if let Some(piece) = self.reply.piece().await? {
                 let fed = self.reader.feed(&piece, &mut self.events);
@@ -158,20 +165,30 @@ impl Words {
         if !self.closed && !self.finished && self.bytes < MOST_REPLY_BYTES {
             return Err(self.reply.broke_off());
         }
-        if self.bytes == 0 { Err(self.reply.garbage("there is no text in it")) } else { Ok(None) }
+        let rest = self.thinking.finish();
+        if !rest.is_empty() {
+            self.says = true;
+            return Ok(Some(rest));
+        }
+        if self.says { Ok(None) } else { Err(self.reply.garbage("there is no text in it")) }
     }
 
     fn take(&mut self, event: &[u8]) -> Result<Option<String>, UpstreamError> {
-        if event == b"[DONE]" {
-            self.closed = true;
-            return Ok(None);
+        match event.trim_ascii() {
+            b"[DONE]" => {
+                self.closed = true;
+                return Ok(None);
+            }
+            // It keeps the connection awake.
+            b"" => return Ok(None),
+            _ => {}
         }
         let chunk: Result<Chunk, _> = serde_json::from_slice(event);
         let Ok(chunk) = chunk else { return Err(self.reply.garbage("an event is not as it should be")) };
         if chunk.error.is_some() {
             return Err(self.reply.garbage("it failed in the middle"));
         }
-        let Some(choice) = chunk.choices.into_iter().next() else { return Ok(None) };
+        let Some(choice) = chunk.choices.into_iter().flatten().next() else { return Ok(None) };
         self.finished |= choice.finish_reason.is_some();
         Ok(choice.delta.and_then(|delta| delta.content).filter(|word| !word.is_empty()))
     }

@@ -25,6 +25,7 @@ pub mod session;
 pub mod span;
 pub mod speech;
 pub mod summary;
+pub mod thinking;
 pub mod token;
 pub mod transcript;
 pub mod upstream;

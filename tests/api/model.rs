@@ -321,3 +321,39 @@ fn what_is_paid_for_is_not_started_where_strangers_reach_it() {
     assert_eq!(told.lines().count(), 3, "{told}");
     assert!(!told.contains("sk-very") && !dir.path().join("data").exists(), "{told}");
 }
+
+#[test]
+fn a_stream_is_understood_however_it_is_written() {
+    let outside = Outside::new(says(&["x"]));
+    let app = asking_with(&outside, |config| config.outside.breaker.threshold = 1000);
+    let talk = app.start_session();
+    let hello = r#"data: {"choices": [{"delta": {"content": "Hello "}}]}"#;
+    let you = r#"data: {"choices": [{"delta": {"content": "you."}, "finish_reason": "stop"}]}"#;
+    let used = r#"data: {"choices": null, "usage": {"total_tokens": 3}}"#;
+    for stream in [
+        format!("\u{feff}{hello}\n\n{you}\n\ndata: [DONE]\n\n"),
+        format!("{hello}\r\r{you}\r\rdata: [DONE]\r\r"),
+        format!(": wait\r\n\r\n{hello}\r\n\r\n{you}\r\n\r\ndata: [DONE] \r\n\r\n"),
+        format!("data:\n\n{hello}\n\ndata: \n\n{you}\n\n{used}\n\ndata: [DONE]\n\n"),
+    ] {
+        outside.next(vec![events_begin(), chunk(&stream), end()]);
+        assert_eq!(app.say(&talk, "hello").expect(200).json()["text"], "Hello you.", "{stream:?}");
+    }
+}
+
+#[test]
+fn what_a_model_thinks_is_neither_told_nor_kept_nor_an_answer() {
+    let outside = Outside::new(says(&["<th", "ink>\nThey seem ", "sad.\n</think>", "\n\nI am ", "here."]));
+    let app = asking_with(&outside, |config| config.outside.breaker.threshold = 1000);
+    let talk = app.start_session();
+    let told = streamed(&app, &talk, "hello");
+    let tokens = told.iter().filter(|(name, _)| name == "token");
+    let words: Vec<_> = tokens.map(|(_, data)| data["text"].as_str().unwrap()).collect();
+    assert_eq!(words, ["I am ", "here."]);
+    assert_eq!(told.last().unwrap().1["text"], "I am here.");
+    let messages = app.session(&talk, "").expect(200).json()["messages"].clone();
+    assert_eq!(messages[1]["text"], "I am here.");
+    outside.next(says(&["<think>They seem sad.</think>\n"]));
+    app.say(&talk, "hello").refused(503, "service_unavailable");
+    assert_eq!(app.said(&talk), ["hello"]);
+}
