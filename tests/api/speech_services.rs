@@ -86,6 +86,7 @@ fn what_a_recogniser_makes_of_silence_is_not_heard() {
     let spoken = json!([{"no_speech_prob": 0.93}, {"no_speech_prob": 0.02}]);
     assert_eq!(heard(&json!({"text": "Thank you.", "segments": spoken})), "Thank you.");
     assert_eq!(heard(&json!({"text": "Thank you.", "segments": []})), "Thank you.");
+    assert_eq!(heard(&json!({"text": "Thank you.", "segments": null})), "Thank you.");
 }
 
 #[test]
@@ -128,6 +129,24 @@ fn hearing_that_is_down_is_asked_no_more_for_a_while_and_speaks_of_itself_in_hea
     assert_eq!(app.get("/api/v1/health").json()["services"]["stt"], "disconnected");
     app.say(&talk, "writing works").expect(200);
     assert_eq!(app.count("checkpoints"), 1);
+}
+
+#[test]
+fn hearing_that_answers_nonsense_is_as_good_as_down() {
+    let outside = Outside::new(Vec::new());
+    let app = hears(&outside, "I feel calm");
+    let talk = app.start_session();
+    outside.usually(whole(200, &[], &json!({"error": {"message": "quota"}})));
+    let asked = || outside.requests(HEAR).len();
+    for times in 1..=3 {
+        app.speak_to(&talk, &recording("ogg")).refused(503, "service_unavailable");
+        assert_eq!(asked(), times, "it was answered, and another try would be answered the same");
+    }
+    app.speak_to(&talk, &recording("ogg")).refused(503, "service_unavailable");
+    assert_eq!(asked(), 3, "it is left alone");
+    assert_eq!(app.get("/api/v1/health").json()["services"]["stt"], "disconnected");
+    let told = app.get("/metrics").expect(200).text();
+    assert!(told.contains("companion_upstream_calls_total{upstream=\"stt\",end=\"garbage\"} 3"), "{told}");
 }
 
 #[test]

@@ -71,10 +71,10 @@ impl Embedder for EmbeddingService {
                 Haste::Aside => ask,
             };
             // The same texts have the same vectors, however often they are asked for.
-            let reply = upstream.send(&ask, Repeat::Safe).await.map_err(|error| of_upstream(&error))?;
+            let mut reply = upstream.send(&ask, Repeat::Safe).await.map_err(|error| of_upstream(&error))?;
             let answer = reply.whole(MOST_ANSWER).await.map_err(|error| of_upstream(&error))?;
             read(&answer, texts.len())
-                .ok_or_else(|| EmbedError::Unavailable("its answer cannot be understood".to_owned()))
+                .ok_or_else(|| of_upstream(&reply.garbage("it has not one vector for each text")))
         }
         .boxed()
     }

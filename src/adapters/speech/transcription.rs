@@ -28,8 +28,7 @@ pub(super) struct Transcription {
 #[derive(Deserialize)]
 struct Transcript {
     text: String,
-    #[serde(default)]
-    segments: Vec<Segment>,
+    segments: Option<Vec<Segment>>,
 }
 
 #[derive(Deserialize)]
@@ -40,7 +39,7 @@ struct Segment {
 impl Transcript {
     /// How probable it is that nobody spoke: in none of the parts, the likeliest counts.
     fn no_speech(&self) -> Option<f32> {
-        let told = self.segments.iter().map(|segment| segment.no_speech_prob);
+        let told = self.segments.iter().flatten().map(|segment| segment.no_speech_prob);
         told.collect::<Option<Vec<_>>>()?.into_iter().reduce(f32::min)
     }
 }
@@ -50,9 +49,10 @@ impl Transcriber for Transcription {
         let (upstream, ask) = (self.upstream.clone(), ask(&self.model, &recording));
         async move {
             // It says nothing until it is answered.
-            let reply = upstream.send(&ask?, Repeat::Safe).await.map_err(|error| heard_nothing(&error))?;
+            let mut reply =
+                upstream.send(&ask?, Repeat::Safe).await.map_err(|error| heard_nothing(&error))?;
             let answer = reply.whole(MOST_ANSWER).await.map_err(|error| of_upstream(&error))?;
-            let garbage = |_| SpeechError::unavailable("its answer cannot be understood");
+            let garbage = |_| of_upstream(&reply.garbage("it is no transcript"));
             let transcript: Transcript = serde_json::from_slice(&answer).map_err(garbage)?;
             Ok(transcript::heard(&transcript.text, transcript.no_speech()).to_owned())
         }

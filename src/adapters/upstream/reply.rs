@@ -75,11 +75,11 @@ impl Reply {
         Ok(None)
     }
 
-    /// The whole body, of at most so many bytes.
+    /// The whole body, of at most so many bytes; where that makes no sense, [`Self::garbage`] says so.
     ///
     /// # Errors
     /// As [`Self::piece`], and when it is longer.
-    pub async fn whole(mut self, most_bytes: usize) -> Result<Bytes, UpstreamError> {
+    pub async fn whole(&mut self, most_bytes: usize) -> Result<Bytes, UpstreamError> {
         let mut whole = BytesMut::new();
         while let Some(piece) = self.piece().await? {
             if whole.len() + piece.len() > most_bytes {
