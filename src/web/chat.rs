@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{Accept, CONTENT_TYPE, Header as _, Quality};
+use actix_web::http::header::{Accept, CONTENT_TYPE, Header as _, HeaderName, Quality};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
@@ -21,6 +21,8 @@ use crate::web::metrics::count_stages;
 use crate::web::middleware::request_id::RequestId;
 use crate::web::openapi::ErrorBody;
 use crate::web::person::PresentedToken;
+use crate::web::server_timing;
+use crate::web::voice::round;
 
 /// A reply that comes faster than it can be sent is sent in packets of so many events.
 const EVENTS_PER_PACKET: usize = 32;
@@ -101,6 +103,7 @@ struct AudioBody {
     request_body = ChatBody,
     responses(
         (status = 200, description = "The reply. Streamed: `token` events, `audio` events where speech is wanted, then one `done` with the reply or `error`",
+         headers(("Server-Timing" = String, description = "The stages of a reply that is not streamed, and how long they took")),
          content((ReplyBody = "application/json"), (String = "text/event-stream"))),
         (status = 404, description = "No such session", body = ErrorBody),
         (status = 409, description = "Enough turns wait in this session", body = ErrorBody),
@@ -133,7 +136,7 @@ pub async fn chat(
     if !streamed {
         let reply = whole(events).await?;
         count_stages(&metrics, &reply.timings);
-        return Ok(HttpResponse::Ok().json(reply_body(reply)));
+        return Ok(HttpResponse::Ok().insert_header(stages(&reply.timings)).json(reply_body(reply)));
     }
     let id = RequestId::of(&request).map(|id| id.as_str().to_owned()).unwrap_or_default();
     let first = tokio::time::timeout(HEAD_WAITS, events.recv()).await.ok();
@@ -155,6 +158,19 @@ pub async fn chat(
         // Proxies that buffer would hold the words back until the last one.
         .insert_header(("X-Accel-Buffering", "no"))
         .streaming(body))
+}
+
+/// What each stage took by itself; the times of a turn are counted from its beginning.
+fn stages(timings: &Timings) -> (HeaderName, String) {
+    let writing = timings.llm_generation_ms - timings.memory_retrieval_ms;
+    server_timing::header(&[
+        ("memory", timings.memory_retrieval_ms),
+        ("llm", round(writing.max(0.0))),
+        ("tts", timings.tts_ms),
+        ("save", timings.audio_save_ms),
+        ("commit", timings.commit_ms),
+        ("total", timings.total_ms),
+    ])
 }
 
 fn wants_events(request: &HttpRequest) -> bool {

@@ -29,6 +29,7 @@ pub mod per_client;
 pub mod person;
 pub mod proxies;
 pub mod qr_code;
+mod server_timing;
 pub mod sessions;
 pub mod static_files;
 pub mod voice;

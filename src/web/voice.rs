@@ -22,8 +22,7 @@ use crate::web::metrics::count_stages;
 use crate::web::middleware::body_budget::done_with_body;
 use crate::web::openapi::{Binary, ErrorBody};
 use crate::web::person::PresentedToken;
-
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+use crate::web::server_timing;
 
 /// The form of `POST /voice/process`.
 pub struct RecordingForm;
@@ -161,7 +160,7 @@ pub async fn process(
         count_stages(&metrics, &body.1);
         body.0.timings.audio_validation_ms = validation_ms;
         body.0.timings.total_ms = millis(began);
-        return Ok(HttpResponse::Ok().insert_header((SERVER_TIMING, body.0.timings.header())).json(body.0));
+        return Ok(HttpResponse::Ok().insert_header(body.0.timings.header()).json(body.0));
     }
     Err(AppError::Unavailable("stopping").into())
 }
@@ -231,9 +230,8 @@ impl VoiceTimings {
         }
     }
 
-    /// As the header `Server-Timing` (W3C) tells it to the developer's tools of a browser.
-    fn header(&self) -> String {
-        let stages = [
+    fn header(&self) -> (HeaderName, String) {
+        server_timing::header(&[
             ("validation", self.audio_validation_ms),
             ("stt", self.stt_ms),
             ("memory", self.memory_retrieval_ms),
@@ -241,8 +239,7 @@ impl VoiceTimings {
             ("tts", self.tts_ms),
             ("save", self.audio_save_ms),
             ("total", self.total_ms),
-        ];
-        stages.map(|(stage, ms)| format!("{stage};dur={ms}")).join(", ")
+        ])
     }
 }
 
@@ -281,6 +278,6 @@ fn millis(since: Instant) -> f64 {
 }
 
 /// To the microsecond; more digits would only be noise.
-fn round(millis: f64) -> f64 {
+pub(crate) fn round(millis: f64) -> f64 {
     (millis * 1e3).round() / 1e3
 }
