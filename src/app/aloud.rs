@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::adapters::session_store;
 use crate::app::{App, AppError};
-use crate::domain::audio::AudioFormat;
+use crate::domain::audio::{AudioFormat, wav};
 use crate::domain::sentences::is_speakable;
 use crate::domain::session::SessionId;
 use crate::domain::speech::SpeechError;
@@ -61,6 +61,9 @@ impl App {
         }
         let unknown = || SpeechError::unavailable("its sound is in none of the known formats");
         let format = AudioFormat::of(&begin).ok_or_else(unknown)?;
+        if format == AudioFormat::Wav {
+            wav::tell_no_end(&mut begin);
+        }
         let rest = stream::iter([Ok(Bytes::from(begin))]).chain(sound);
         // The place is held until the sound has ended.
         Ok((format, rest.inspect(move |_| _ = &place).boxed()))

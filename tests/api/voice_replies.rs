@@ -48,7 +48,11 @@ fn the_first_sentence_is_heard_while_the_model_still_writes() {
 fn a_reply_that_comes_whole_is_spoken_as_one_file() {
     let app = server();
     let talk = app.start_session();
-    let body = app.chat(&spoken_turn(&talk, "hello")).expect(200).json();
+    let answer = app.chat(&spoken_turn(&talk, "hello")).expect(200);
+    for stage in ["memory;dur=", "llm;dur=", "tts;dur=", "save;dur=", "commit;dur=", "total;dur="] {
+        assert!(answer.header("server-timing").contains(stage), "{}", answer.header("server-timing"));
+    }
+    let body = answer.json();
     assert_eq!((&body["degraded"], &body["text"]), (&json!([]), &json!("You said: hello")));
     assert!(seconds(&app.get(body["audio_url"].as_str().unwrap()).expect(200).body) > 0.5);
     assert_eq!((app.audio_files().len(), app.count("audio")), (1, 1));
@@ -125,4 +129,18 @@ fn any_text_is_spoken_aloud_for_who_is_in_a_conversation() {
     let mute_session = mute.start_session();
     let session = ("session_id", None, mute_session.session.as_bytes());
     mute.send_form(ALOUD, &[session, text("hello")]).refused(503, "service_unavailable");
+}
+
+#[test]
+fn sound_whose_head_tells_no_length_is_heard_to_its_end() {
+    let zeros = "espeak-ng --stdout | { head -c 4; head -c 4 > /dev/null; printf '\\0\\0\\0\\0'; head -c 32; \
+                 head -c 4 > /dev/null; printf '\\0\\0\\0\\0'; cat; }";
+    let app = Programs::new().server("echo hello", zeros);
+    let talk = app.start_session();
+    let body = app.chat(&spoken_turn(&talk, "hello to you")).expect(200).json();
+    assert!(seconds(&app.get(body["audio_url"].as_str().unwrap()).expect(200).body) > 0.5);
+    let session = ("session_id", None, talk.session.as_bytes());
+    let sound = app.send_form(ALOUD, &[session, ("text", None, b"hello to you")]).expect(200);
+    assert_eq!(sound.body[4..8], [0xFF; 4], "no player takes the first piece for all of it");
+    assert!(sound.body.len() > 16_000, "{}", sound.body.len());
 }

@@ -1,7 +1,7 @@
 //! RIFF WAVE: where its samples are, how long they last, and several files as one.
 //!
-//! A program that writes to a pipe cannot know the length when it writes the head: whatever that says, the samples go to the
-//! end of what there is.
+//! A program that writes to a pipe cannot know the length when it writes the head: when that says more than there is, or
+//! nothing, the samples go to the end of what there is.
 
 use std::time::Duration;
 
@@ -24,7 +24,10 @@ impl<'a> Wave<'a> {
             let chunk = &content[..length.min(content.len())];
             match &head[..4] {
                 b"fmt " => format = Some(chunk).filter(|chunk| chunk.len() >= 16),
-                b"data" => return Some(Self { format: format?, samples: chunk }),
+                b"data" => {
+                    let is_told = length > 0 || is_chunk(content);
+                    return Some(Self { format: format?, samples: if is_told { chunk } else { content } });
+                }
                 _ => {}
             }
             rest = content.get(length.checked_add(length % 2)?..)?;
@@ -34,6 +37,22 @@ impl<'a> Wave<'a> {
     fn bytes_a_second(&self) -> Option<u32> {
         let rate: [u8; 4] = self.format.get(8..12)?.try_into().ok()?;
         Some(u32::from_le_bytes(rate)).filter(|rate| *rate > 0)
+    }
+}
+
+/// Whether a whole chunk with a plain name begins here: then the one before it has its end in front of it.
+fn is_chunk(bytes: &[u8]) -> bool {
+    let Some((head, content)) = bytes.split_at_checked(8) else { return false };
+    let length = <[u8; 4]>::try_from(&head[4..]).map_or(u32::MAX, u32::from_le_bytes);
+    let is_named = head[..4].iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+    is_named && usize::try_from(length).is_ok_and(|length| length <= content.len())
+}
+
+/// A file that begins with `head` and is sent on as it is made: where that tells a length of nothing, it is told to have no
+/// end, so that no player takes the first samples for the last.
+pub fn tell_no_end(head: &mut [u8]) {
+    if let Some(length) = head.get_mut(4..8).filter(|length| **length == [0; 4]) {
+        length.fill(u8::MAX);
     }
 }
 
@@ -84,11 +103,24 @@ mod tests {
     #[test]
     fn its_length_is_that_of_the_samples_there_are() {
         let second = [1; 16_000];
-        for told in [16_000, 0x7FFF_FFFF, u32::MAX] {
+        for told in [16_000, 0x7FFF_FFFF, u32::MAX, 0] {
             assert_eq!(duration(&file(&second, told)), Some(Duration::from_secs(1)), "{told}");
         }
         assert_eq!(duration(&file(&second, 8000)), Some(Duration::from_millis(500)));
         assert_eq!(duration(b"RIFF\0\0\0\0WAVE"), None);
+        for nothing in [&b""[..], b"LIST\x04\0\0\0abcd"] {
+            assert_eq!(duration(&file(nothing, 0)), Some(Duration::ZERO), "it has no samples");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_as_it_is_made_has_no_end_by_its_head() {
+        for (told, expected) in [(0, u32::MAX), (36, 36), (u32::MAX, u32::MAX)] {
+            let mut head = [b"RIFF".as_slice(), &u32::to_le_bytes(told), b"WAVE"].concat();
+            tell_no_end(&mut head);
+            assert_eq!(head, [b"RIFF".as_slice(), &u32::to_le_bytes(expected), b"WAVE"].concat());
+        }
+        tell_no_end(&mut [0; 7]);
     }
 
     #[test]
