@@ -62,11 +62,27 @@ pub fn messages(prompt: &Prompt) -> Vec<Message<'_>> {
     let mut messages = Vec::with_capacity(2 * history.len() + 2);
     messages.push(Message::new(Role::System, instructions(prompt)));
     for exchange in history {
-        messages.push(Message::new(Role::User, exchange.said.as_str()));
-        messages.push(Message::new(Role::Assistant, exchange.answered.as_str()));
+        add(&mut messages, Role::User, &exchange.said);
+        add(&mut messages, Role::Assistant, &exchange.answered);
     }
-    messages.push(Message::new(Role::User, prompt.said.as_str()));
+    add(&mut messages, Role::User, &prompt.said);
     messages
+}
+
+/// Where an answer was interrupted before a word of it was heard, the person has said two things in a row: many models refuse
+/// an empty message, and others two of the same role.
+fn add<'a>(messages: &mut Vec<Message<'a>>, role: Role, content: &'a str) {
+    if content.trim().is_empty() {
+        return;
+    }
+    match messages.last_mut() {
+        Some(last) if last.role == role => {
+            let both = last.content.to_mut();
+            both.push_str("\n\n");
+            both.push_str(content);
+        }
+        _ => messages.push(Message::new(role, content)),
+    }
 }
 
 /// The last exchanges that fit, and the very last one in any case.
@@ -192,6 +208,22 @@ mod tests {
             serde_json::to_value(&told[1]).unwrap(),
             serde_json::json!({"role": "user", "content": "one"})
         );
+    }
+
+    #[test]
+    fn no_message_is_empty_and_no_role_speaks_twice_in_a_row() {
+        let history = vec![
+            exchange("one", ""),
+            exchange("two", " \n"),
+            exchange("three", "four"),
+            exchange("five", ""),
+        ];
+        let prompt = Prompt { history: Arc::new(history), said: "six".to_owned(), ..prompt() };
+        let told = messages(&prompt);
+        let said: Vec<_> = told[1..].iter().map(|message| (message.role, message.content.as_ref())).collect();
+        let expected =
+            [(Role::User, "one\n\ntwo\n\nthree"), (Role::Assistant, "four"), (Role::User, "five\n\nsix")];
+        assert_eq!(said, expected);
     }
 
     #[test]
