@@ -28,7 +28,7 @@ pub fn is_heard(text: &str) -> bool {
         || HEARD.stand_in(&FIGURES.taken_from(&words))
 }
 
-/// The answer to words of self-harm; `None` when none were said. Never the one that was given last.
+/// The answer to words of self-harm; `None` when none were said. Not the one that was given last, if the persona has others.
 #[must_use]
 pub fn answer(prompt: &Prompt) -> Option<String> {
     if !is_heard(&prompt.said) {
@@ -37,12 +37,14 @@ pub fn answer(prompt: &Prompt) -> Option<String> {
     let crisis = &prompt.persona.crisis;
     let help = crisis.help.trim();
     let plain = crisis.answers.iter().map(|text| format!("{} {help}", text.trim()));
-    let again = crisis.answers.iter().map(|text| format!("I am still here with you. {} {help}", text.trim()));
+    let again = crisis.again.iter().flat_map(|again| {
+        crisis.answers.iter().map(move |text| format!("{} {} {help}", again.trim(), text.trim()))
+    });
     let candidates: Vec<_> = plain.chain(again).collect();
     let turn = prompt.history.len();
     let last = prompt.history.last().map(|exchange| exchange.answered.as_str());
     let mut in_turn = candidates.iter().cycle().skip(turn % candidates.len().max(1)).take(candidates.len());
-    in_turn.find(|text| Some(text.as_str()) != last).cloned()
+    in_turn.find(|text| Some(text.as_str()) != last).or(candidates.first()).cloned()
 }
 
 #[cfg(test)]
@@ -50,7 +52,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::chat::{Exchange, Pace, Persona};
+    use crate::domain::chat::{Crisis, Exchange, Pace, Persona};
     use crate::domain::clock::Timestamp;
 
     fn prompt(said: &str, texts: usize, history: &[Exchange]) -> Prompt {
@@ -83,6 +85,24 @@ mod tests {
             assert_eq!(answer(&prompt("I am hungry", texts, &history)), None);
         }
     }
+
+    #[test]
+    fn every_word_of_it_is_the_personas() {
+        let mut history = Vec::new();
+        for turn in 0..4 {
+            let mut prompt = prompt("I want to die", 1, &history);
+            let mut persona = Persona::clone(&prompt.persona);
+            persona.crisis = Crisis {
+                answers: vec!["Es tut mir leid.".to_owned()],
+                again: None,
+                help: "Ruf an.".to_owned(),
+            };
+            prompt.persona = Arc::new(persona);
+            assert_eq!(answer(&prompt).as_deref(), Some("Es tut mir leid. Ruf an."), "{turn}");
+            history.push(Exchange { said: prompt.said, answered: "Es tut mir leid. Ruf an.".to_owned() });
+        }
+    }
+
     use crate::domain::patterns;
 
     #[test]

@@ -98,7 +98,12 @@ impl Persona {
     /// What it says again and again, word for word.
     pub fn phrases(&self) -> impl Iterator<Item = &str> {
         let lists = [&self.greetings, &self.silence, &self.crisis.answers];
-        lists.into_iter().flatten().chain([&self.honesty, &self.crisis.help]).map(String::as_str)
+        lists
+            .into_iter()
+            .flatten()
+            .chain([&self.honesty, &self.crisis.help])
+            .chain(&self.crisis.again)
+            .map(String::as_str)
     }
 }
 
@@ -114,6 +119,8 @@ fn honesty_with_model() -> String {
 pub struct Crisis {
     /// Caring words; one is chosen. Never empty.
     pub answers: Vec<String>,
+    /// What may go before them when all of them have been said.
+    pub again: Option<String>,
     /// Where people are who help; told after the caring words.
     pub help: String,
 }
