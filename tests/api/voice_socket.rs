@@ -187,6 +187,42 @@ fn who_leaves_takes_the_work_along_unless_the_turn_has_a_name() {
 }
 
 #[test]
+fn an_answer_that_is_told_again_is_interrupted_as_the_first_time() {
+    let programs = Programs::new();
+    let endless = "espeak-ng --stdout | ffmpeg -nostdin -loglevel error -i - -f mp3 -; echo $$ > \"$HERE/self\"; exec sleep 1000";
+    let app = programs.server(HEARS, &format!("[ -e \"$HERE/endless\" ] || {ESPEAK}; {endless}"));
+    let talk = app.start_session();
+    let kept = || app.session(&talk, "").json()["messages"][1]["text"].as_str().unwrap().to_owned();
+    let whole = "First I tell you something long. Then I tell you something else. Good bye.";
+    app.model.next(vec![Step::Piece(whole.to_owned())]);
+    let mut socket = app.socket(&talk);
+    socket.speak(&recording("wav"), Some(TURN));
+    socket.answer();
+    drop(socket);
+    let mut socket = app.socket(&talk);
+    socket.speak(b"", Some(TURN));
+    let told = socket.answer().sentences;
+    socket.interrupt(Some((seconds(&told[0].1) + seconds(&told[1].1) / 2.0) * 1000.0));
+    wait_for("it is shorter now", || kept() != whole);
+    let heard = kept();
+    assert!(
+        heard.starts_with("First I tell you something long. Then I") && whole.starts_with(&heard),
+        "{heard}"
+    );
+    std::fs::write(programs.path("endless"), "").unwrap();
+    socket.speak(b"", Some(TURN));
+    socket.until("audio_start");
+    wait_for("it speaks on and on", || programs.noted("self").ends_with('\n'));
+    let id = programs.noted("self").trim().to_owned();
+    socket.interrupt(None);
+    assert_eq!(socket.until("audio_end")["interrupted"], true);
+    let gone = || !std::path::Path::new(&format!("/proc/{id}/cmdline")).exists();
+    wait_for("the voice is killed", gone);
+    wait_for("it is shorter still", || kept() != heard);
+    assert_eq!(kept(), "First I tell you something long.", "what was sent of it");
+}
+
+#[test]
 fn a_recording_that_comes_while_it_speaks_is_answered_afterwards() {
     let app = Programs::new().server(HEARS, ESPEAK);
     let mut socket = app.socket(&app.start_session());

@@ -1,9 +1,10 @@
 //! What a turn finds in its session: the answer that was kept when it was sent before, or the conversation it goes on with.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
+use super::interrupted::interrupted;
 use super::speaking::{Speaker, Voice};
 use super::{Timings, TurnEvent, TurnReply, TurnRequest};
 use crate::adapters::session_store::{self, StoredSession};
@@ -11,6 +12,7 @@ use crate::adapters::summary_store;
 use crate::app::recent_turns::{Conversation, MOST_TURN_IDS, Taken};
 use crate::app::{App, AppError};
 use crate::domain::chat::Pace;
+use crate::domain::heard::Interruption;
 use crate::domain::session::Checkpoint;
 
 impl App {
@@ -81,18 +83,29 @@ pub(super) async fn replay(
     }
     let reply = TurnReply::of(request.session, before, Timings::default());
     match request.voice {
-        Voice::Live => app.turns.spawn(speak_again(app.clone(), events.clone(), reply)),
+        Voice::Live => {
+            app.turns.spawn(speak_again(app.clone(), events.clone(), reply, request.interrupt.clone()));
+        }
         Voice::Silent | Voice::Whole | Voice::Sentences => drop(events.send(TurnEvent::Done(reply)).await),
     }
 }
 
-/// Sound that was sent as it was made is kept nowhere: it is made anew.
-async fn speak_again(app: Arc<App>, events: mpsc::Sender<TurnEvent>, mut reply: TurnReply) {
+/// Sound that was sent as it was made is kept nowhere: it is made anew, as far as nobody interrupts.
+async fn speak_again(
+    app: Arc<App>,
+    events: mpsc::Sender<TurnEvent>,
+    mut reply: TurnReply,
+    interrupt: Option<watch::Receiver<Option<Interruption>>>,
+) {
     let speaker = Speaker::new(&app, &events, Voice::Live, (reply.session, 0));
+    let spoken = speaker.spoken();
     tokio::select! {
+        biased;
+        _ = interrupted(interrupt) => {}
         sounded = speaker.speak_again(&reply.text) => sounded.tell(&mut reply.timings, &mut reply.degraded),
         () = events.closed() => return,
     }
     reply.timings = Timings::default();
+    reply.spoken = std::mem::take(&mut *spoken.lock().unwrap_or_else(PoisonError::into_inner));
     drop(events.send(TurnEvent::Done(reply)).await);
 }

@@ -121,15 +121,30 @@ impl Speaker {
     pub(super) async fn speak_all(mut self, mut sentences: mpsc::Receiver<String>) -> (Sounded, OfTurn) {
         let mut waiting = String::new();
         while let Some(sentence) = sentences.recv().await {
-            waiting.push_str(&sentence);
-            if is_speakable(&waiting) && !self.speak(std::mem::take(&mut waiting)).await {
+            if !self.speak_next(sentence, &mut waiting).await {
                 break;
             }
         }
-        if let Some(last) = self.lock().last_mut() {
-            last.text.push_str(&waiting);
-        }
+        self.ends_with(&waiting);
         self.finish().await
+    }
+
+    /// Speaks it, with what waits for words to be spoken with; false when there is no more speaking.
+    async fn speak_next(&mut self, sentence: String, waiting: &mut String) -> bool {
+        waiting.push_str(&sentence);
+        !is_speakable(waiting) || self.speak(std::mem::take(waiting)).await
+    }
+
+    /// What is left without words belongs to the last sentence.
+    fn ends_with(&self, waiting: &str) {
+        if let Some(last) = self.lock().last_mut() {
+            last.text.push_str(waiting);
+        }
+    }
+
+    /// The sentences that it has spoken, as far as it has come.
+    pub(super) fn spoken(&self) -> Arc<Mutex<Vec<Spoken>>> {
+        self.spoken.clone()
     }
 
     /// Speaks a reply that is there already, sentence by sentence.
@@ -137,11 +152,13 @@ impl Speaker {
         let mut sentences = Sentences::default();
         let mut complete = sentences.push(text);
         complete.extend(sentences.finish());
-        for sentence in complete.into_iter().filter(|sentence| is_speakable(sentence)) {
-            if !self.speak(sentence).await {
+        let mut waiting = String::new();
+        for sentence in complete {
+            if !self.speak_next(sentence, &mut waiting).await {
                 break;
             }
         }
+        self.ends_with(&waiting);
         self.sounded
     }
 
