@@ -44,9 +44,9 @@ export class Mouth {
     return this.#player.output;
   }
 
-  /** How much of the server's sound was heard, in milliseconds; undefined where there is none. */
+  /** How much of the server's sound was heard, in milliseconds; undefined where there is none, or where the browser goes on after it. */
   get playedMs() {
-    return this.#serverSpeaks ? this.#player.playedMs : undefined;
+    return this.#serverSpeaks && !this.#voice.sounding ? this.#player.playedMs : undefined;
   }
 
   /** What was heard of the text: whole words, as far as the sentence that plays has come. All of it where nobody can tell. */

@@ -463,6 +463,24 @@ describe("when something fails", () => {
     assert.ok(read !== "" && read !== answer && answer.endsWith(read), `"${read}" was read of "${answer}"`);
   });
 
+  test("who interrupts the browser's voice where the server's has failed is not taken for one who heard nothing", async () => {
+    await arrive({ TTS_COMMAND: "/bin/false" });
+    const interruption = new Promise((resolve) => {
+      const look = ({ payload }) => String(payload).includes('"interrupt"') && resolve(JSON.parse(payload));
+      guest.page.on("websocket", (socket) => socket.on("framesent", look));
+    });
+    await guest.page.evaluate(() => {
+      const speak = (reading) => setTimeout(() => reading.onstart(), 20);
+      Object.defineProperty(window, "speechSynthesis", { value: { speak, cancel: () => {} } });
+    });
+    await talk().click();
+    await phase("tapped");
+    await room.say("Hello, good morning.");
+    await phase("aloud");
+    await guest.page.keyboard.press("Escape");
+    assert.deepEqual(await interruption, { type: "interrupt" }, "nobody knows how much of it was heard");
+  });
+
   test("a browser without any voice says so", async () => {
     server = await Server.start();
     guest = await Guest.arrive(browser, server);
