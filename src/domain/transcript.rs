@@ -1,36 +1,50 @@
 //! What a transcriber wrote that nobody said: speech recognisers that were trained on subtitles fill silence with what
 //! subtitles often say.
 
-/// Credits and calls to subscribe, as they begin in lower case; nobody says these to a companion.
-const CREDITS: [&str; 24] = [
-    "thanks for watching",
-    "thank you for watching",
-    "thank you so much for watching",
-    "please subscribe",
-    "like and subscribe",
-    "don't forget to subscribe",
-    "subtitles by",
-    "subtitled by",
-    "subs by",
-    "captions by",
-    "transcription by",
-    "transcribed by",
-    "untertitel von",
-    "untertitel der",
-    "untertitel im auftrag",
-    "untertitelung",
-    "copyright wdr",
-    "sous-titres r\u{e9}alis\u{e9}s",
-    "sous-titrage",
-    "subt\u{ed}tulos realizados por",
-    "legendas pela comunidade",
-    "sottotitoli creati dalla",
-    "\u{441}\u{443}\u{431}\u{442}\u{438}\u{442}\u{440}\u{44b}",
-    "\u{3054}\u{8996}\u{8074}\u{3042}\u{308a}\u{304c}\u{3068}\u{3046}",
+/// Credits and calls to subscribe, as they begin in lower case; nobody says these to a companion. What recognisers made of
+/// silence in each language, as their users have collected it.
+#[rustfmt::skip]
+const CREDITS: &[&str] = &[
+    // English
+    "thanks for watching", "thank you for watching", "thank you so much for watching", "thank you very much for watching",
+    "please subscribe", "like and subscribe", "don't forget to subscribe", "subtitles by", "subtitled by", "subs by",
+    "captions by", "captioned by", "transcription by", "transcribed by", "transcript by",
+    // German
+    "untertitel von", "untertitel der", "untertitel im auftrag", "untertitelung", "copyright wdr", "vielen dank fürs zuschauen",
+    "vielen dank für's zuschauen", "danke fürs zuschauen", "danke für's zuschauen", "vielen dank für die aufmerksamkeit",
+    // French
+    "sous-titres réalisés", "sous-titres faits par", "sous-titrage", "merci d'avoir regardé", "par soustitreur", "abonnez-vous à la chaîne",
+    // Spanish
+    "subtítulos realizados por", "subtítulos por la comunidad", "subtítulos creados por", "gracias por ver el v", "suscríbete al canal",
+    "no olvides suscribirte",
+    // Portuguese
+    "legendas pela comunidade", "legendado por", "obrigado por assistir", "obrigada por assistir", "inscreva-se no canal",
+    // Italian
+    "sottotitoli creati dalla", "sottotitoli e revisione", "sottotitoli a cura di", "grazie per aver guardato", "grazie per la visione",
+    // Dutch, Swedish, Danish, Norwegian
+    "ondertitels ingediend door", "ondertiteld door", "bedankt voor het kijken", "tv gelderland", "undertexter från", "undertexter av",
+    "tack för att ni tittade", "tack för att du tittade", "undertekster af", "danske tekster af", "tak fordi du så med", "teksting av",
+    // Polish, Czech, Romanian, Turkish
+    "napisy stworzone przez", "dziękuję za obejrzenie", "dzięki za obejrzenie", "dziękuję za oglądanie", "titulky vytvořil",
+    "vă mulțumesc pentru vizionare", "izlediğiniz için teşekkür", "altyazı m.k",
+    // Russian, Ukrainian
+    "субтитры", "редактор субтитров", "спасибо за просмотр", "продолжение следует", "подписывайтесь на канал", "дякую за перегляд",
+    // Japanese, Chinese, Korean, Vietnamese, Indonesian, Arabic
+    "ご視聴ありがとう", "最後までご視聴", "チャンネル登録", "字幕by", "字幕由", "谢谢观看", "感谢观看", "謝謝觀看", "謝謝收看",
+    "请不吝点赞", "請不吝點贊", "시청해 주셔서 감사", "시청해주셔서 감사", "구독과 좋아요", "한글자막 by", "hãy subscribe cho kênh",
+    "cảm ơn các bạn đã theo dõi", "terima kasih telah menonton", "ترجمة نانسي قنقر", "اشتركوا في القناة", "شكرا على المشاهدة",
 ];
+/// Stands in the credits of every language.
+const SUBTITLERS: &str = "amara.org";
 /// What people do say, and recognisers also write into silence: left out only when there was hardly any speech.
-const OFTEN_MADE_UP: [&str; 12] =
-    ["thank you", "thanks", "you", "bye", "bye bye", "okay", "oh", "so", "uh", "hmm", "the", "vielen dank"];
+#[rustfmt::skip]
+const OFTEN_MADE_UP: &[&str] = &[
+    "thank you", "thanks", "you", "bye", "bye bye", "okay", "oh", "so", "uh", "hmm", "the", "thank you very much", "thanks for listening",
+    "vielen dank", "danke", "danke schön", "tschüss", "ja", "merci", "merci beaucoup", "au revoir", "gracias", "muchas gracias", "adiós",
+    "obrigado", "obrigada", "tchau", "grazie", "grazie mille", "ciao", "dank je wel", "bedankt", "tack", "tack så mycket", "tak", "takk",
+    "dziękuję", "děkuji", "mulțumesc", "teşekkürler", "teşekkür ederim", "спасибо", "дякую", "ありがとうございました", "ありがとうございます",
+    "谢谢", "謝謝", "谢谢大家", "감사합니다", "고맙습니다", "cảm ơn", "terima kasih", "شكرا",
+];
 /// From this on a recogniser's own word for "no speech here" is believed about what it often makes up.
 const PROBABLY_SILENT: f32 = 0.6;
 
@@ -43,6 +57,7 @@ pub fn heard(transcript: &str, no_speech: Option<f32>) -> &str {
     let silent = no_speech.is_some_and(|probability| probability >= PROBABLY_SILENT);
     let made_up = plain.is_empty()
         || is_sign_of_sound(said)
+        || plain.contains(SUBTITLERS) && plain.chars().count() < 100
         || CREDITS
             .iter()
             .any(|credit| plain.starts_with(credit) && plain.chars().count() < credit.chars().count() + 60)
@@ -50,14 +65,17 @@ pub fn heard(transcript: &str, no_speech: Option<f32>) -> &str {
     if made_up { "" } else { said }
 }
 
-/// In lower case, without the signs around it.
+/// In lower case (a Turkish I without the dot that Unicode leaves above it), with plain apostrophes, without the signs around it.
 fn plain(text: &str) -> String {
-    text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
+    let bare = text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    bare.replace('\u{2019}', "'").replace("i\u{307}", "i")
 }
 
 /// `[BLANK_AUDIO]`, `(soft music)`, `*sighs*`: what subtitles tell of sounds; one in one pair of brackets.
 fn is_sign_of_sound(text: &str) -> bool {
-    [('[', ']'), ('(', ')'), ('*', '*'), ('\u{266a}', '\u{266a}')].into_iter().any(|(open, close)| {
+    let wide = [('\u{3010}', '\u{3011}'), ('\u{ff08}', '\u{ff09}'), ('\u{ff3b}', '\u{ff3d}')];
+    let pairs = [('[', ']'), ('(', ')'), ('*', '*'), ('\u{266a}', '\u{266a}')];
+    pairs.into_iter().chain(wide).any(|(open, close)| {
         let inside = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
         inside.is_some_and(|inside| !inside.contains([open, close]) && inside.chars().count() < 40)
     })
@@ -91,6 +109,41 @@ mod tests {
     }
 
     #[test]
+    fn it_is_not_heard_in_any_language() {
+        for made_up in [
+            "Vielen Dank für’s Zuschauen!",
+            "Merci d'avoir regardé cette vidéo !",
+            "¡Gracias por ver el vídeo!",
+            "Obrigado por assistir.",
+            "Sottotitoli e revisione a cura di QTSS",
+            "Ondertitels ingediend door de Amara.org gemeenschap",
+            "Napisy stworzone przez społeczność Amara.org",
+            "Tekstitys: Amara.org-yhteisö",
+            "Undertexter från Amara.org-gemenskapen",
+            "İzlediğiniz için teşekkür ederim.",
+            "Продолжение следует...",
+            "请不吝点赞 订阅 转发 打赏支持明镜与点点栏目",
+            "시청해주셔서 감사합니다.",
+            "ترجمة نانسي قنقر",
+            "【音楽】",
+        ] {
+            assert_eq!(heard(made_up, None), "", "{made_up}");
+        }
+        for said in [
+            "Danke.",
+            "Merci.",
+            "¡Gracias!",
+            "Спасибо.",
+            "ありがとうございました。",
+            "谢谢大家",
+            "감사합니다.",
+        ] {
+            assert_eq!(heard(said, Some(0.8)), "", "{said}");
+            assert_eq!(heard(said, None), said);
+        }
+    }
+
+    #[test]
     fn what_people_say_is_heard() {
         for said in [
             "Thank you.",
@@ -98,6 +151,9 @@ mod tests {
             "Bye!",
             "(well) I do not know (yet)",
             "I made subtitles by hand yesterday",
+            "Thanks for listening.",
+            "Danke, dass du mir zuhörst.",
+            "Gracias por estar aquí conmigo",
             "Thanks for watching over my mother while I was in hospital last week, I do not know how to thank you for it",
         ] {
             assert_eq!(heard(said, None), said);
