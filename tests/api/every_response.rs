@@ -13,7 +13,7 @@ const NEVER: &str = "cache-control: no-store";
 const SHORT: &str = "cache-control: public, max-age=300";
 const FOREVER: &str = "cache-control: public, max-age=31536000, immutable";
 
-/// The headers beyond those that every response has, sorted; lengths and tags are shown as `#`.
+/// The headers beyond those that every response has, sorted; lengths, tags and times are shown as `#`.
 #[track_caller]
 fn further_headers(answer: &Answer) -> Vec<String> {
     answer.assert_on_every_response();
@@ -26,7 +26,7 @@ fn further_headers(answer: &Answer) -> Vec<String> {
         .iter()
         .filter(|(name, _)| !everywhere(name))
         .map(|(name, value)| match name.as_str() {
-            "etag" | "content-length" | "last-modified" => format!("{name}: #"),
+            "etag" | "content-length" | "last-modified" | "server-timing" => format!("{name}: #"),
             _ => format!("{name}: {value}"),
         })
         .collect();
@@ -59,7 +59,8 @@ fn every_kind_of_answer_has_exactly_these_headers() {
         app.raw("POST /api/v1/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n").expect(413);
     assert_eq!(further_headers(&too_large), [NEVER, "connection: close", "content-length: #", JSON]);
     let talk = app.start_session();
-    assert_eq!(further_headers(&app.say(&talk, "hello").expect(200)), json(PRIVATE));
+    let reply = [PRIVATE, "content-length: #", JSON, "server-timing: #"];
+    assert_eq!(further_headers(&app.say(&talk, "hello").expect(200)), reply);
     app.model.next(vec![Step::Unavailable]);
     let busy = app.say(&talk, "hello").expect(503);
     assert_eq!(further_headers(&busy), [NEVER, "content-length: #", JSON, "retry-after: 2"]);
