@@ -262,7 +262,7 @@ fn a_wrong_key_and_a_model_that_is_down_show_in_health() {
 }
 
 #[test]
-fn a_model_that_hangs_holds_nothing_else_up() {
+fn a_model_that_hangs_holds_nothing_else_up_all_else_is_answered_within_500_ms() {
     let outside = Outside::new(vec![events_begin(), Part::UntilGone]);
     let app = asking(&outside);
     let talks: Vec<_> = (0..50).map(|_| app.start_session()).collect();
