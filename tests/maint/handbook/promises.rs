@@ -219,8 +219,9 @@ fn every_alert_and_every_metric_is_told() {
     let real: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     let told: Vec<&str> = first_cells("## What to alert on").iter().flat_map(|cell| quoted(cell)).collect();
     assert_eq!(told, real);
-    // A service outside that is not there is told of as well, and a disk of the backups' own.
+    // A service outside that is not there is told of as well, what waits for vectors, and a disk of the backups' own.
     let house = lived_in().with("LLM_BASE_URL", "http://127.0.0.1:9/v1");
+    let house = house.with("EMBEDDING_BASE_URL", "http://127.0.0.1:9/v1").with("EMBEDDING_MODEL_NAME", "small");
     let other = Mounted::small_disk("1m");
     let house = house.with("BACKUP_DIR", other.path().to_str().unwrap());
     let place = tempfile::TempDir::new().unwrap();
