@@ -12,6 +12,14 @@ const CLOSED = { ACCESS_TOKEN: "a-token-that-is-long-enough-to-be-one" };
 
 const phase = (guest, name) => guest.page.locator(`#voice[data-phase="${name}"]`).waitFor({ state: "attached" });
 
+/** What lasts less than a tenth of a second is not taken for speech. */
+async function speak(guest, talk) {
+  await talk.click();
+  await phase(guest, "tapped");
+  await guest.page.waitForTimeout(300);
+  await talk.click();
+}
+
 /** As a model answers that cannot leave its Markdown, and knows something. */
 async function answerWith(guest, text, memories = []) {
   await guest.page.route("**/api/v1/chat", async (route) => {
@@ -187,9 +195,7 @@ export const states = [
     async go(guest) {
       await guest.isAnnounced();
       const talk = guest.page.getByRole("button", { name: /^Talk/ });
-      await talk.click();
-      await phase(guest, "tapped");
-      await talk.click();
+      await speak(guest, talk);
       await phase(guest, "thinking");
     },
   },
@@ -199,9 +205,7 @@ export const states = [
     async go(guest) {
       await guest.isAnnounced();
       const talk = guest.page.getByRole("button", { name: /^Talk/ });
-      await talk.click();
-      await phase(guest, "tapped");
-      await talk.click();
+      await speak(guest, talk);
       const pace = guest.page.getByRole("button", { name: /^First sound after/ });
       await pace.waitFor();
       await guest.press(/^Stop/);
