@@ -221,7 +221,8 @@ fn every_alert_and_every_metric_is_told() {
     assert_eq!(told, real);
     // A service outside that is not there is told of as well, what waits for vectors, and a disk of the backups' own.
     let house = lived_in().with("LLM_BASE_URL", "http://127.0.0.1:9/v1");
-    let house = house.with("EMBEDDING_BASE_URL", "http://127.0.0.1:9/v1").with("EMBEDDING_MODEL_NAME", "small");
+    let house =
+        house.with("EMBEDDING_BASE_URL", "http://127.0.0.1:9/v1").with("EMBEDDING_MODEL_NAME", "small");
     let other = Mounted::small_disk("1m");
     let house = house.with("BACKUP_DIR", other.path().to_str().unwrap());
     let place = tempfile::TempDir::new().unwrap();
