@@ -172,6 +172,8 @@ describe("the admin page", () => {
     });
     // The numbers are most of it.
     assert.ok(bytes > 5_000 && bytes <= 60 * 1024, `${bytes} bytes`);
+    // What was never painted cannot move: without this wait a slow machine would paint for the first time what is moved below.
+    await guest.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     assert.deepEqual(await guest.page.evaluate(() => window.shifts), []);
     await guest.page.evaluate(() => document.body.prepend(Object.assign(document.createElement("p"), { textContent: "Moved!" })));
     await guest.page.waitForFunction(() => window.shifts.length > 0);
