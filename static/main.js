@@ -485,6 +485,8 @@ for (const [opener, what] of [["list", "conversations"], ["memory", "memories"],
   $(opener).addEventListener("click", () => attempt(() => openAbove(what)));
 }
 
-write(draft.text);
+// What was written before this ran is as good as a draft.
+write($("message").value || draft.text);
+$("send").disabled = false;
 showMode();
 attempt(begin);

@@ -29,4 +29,5 @@ export function askForToken({ signIn, Failure, next }) {
       setBusy(false);
     }
   });
+  form.querySelector("button").disabled = false;
 }

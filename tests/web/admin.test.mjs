@@ -60,6 +60,7 @@ describe("the admin page", () => {
     await guest.page.goto(address("/admin"));
     await guest.page.waitForURL(address("/admin/sign-in"));
     guest.excuse(REFUSED);
+    await guest.page.locator("#sign-in button:enabled").waitFor();
     assert.ok(await token().evaluate((input) => input === document.activeElement));
     await guest.page.keyboard.type("a guess");
     await guest.page.keyboard.press("Enter");
@@ -172,11 +173,15 @@ describe("the admin page", () => {
     });
     // The numbers are most of it.
     assert.ok(bytes > 5_000 && bytes <= 60 * 1024, `${bytes} bytes`);
-    // What was never painted cannot move: without this wait a slow machine would paint for the first time what is moved below.
+    // Not until it was painted.
     await guest.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     assert.deepEqual(await guest.page.evaluate(() => window.shifts), []);
-    await guest.page.evaluate(() => document.body.prepend(Object.assign(document.createElement("p"), { textContent: "Moved!" })));
-    await guest.page.waitForFunction(() => window.shifts.length > 0);
+    // Were something to move, it would be seen. Not at once: the browser takes no notice of what it has not painted yet, nor of what
+    // moves within half a second of a change of its window's size, which on a busy machine is late.
+    await guest.page.waitForFunction(() => {
+      document.body.prepend(Object.assign(document.createElement("p"), { textContent: "Moved!" }));
+      return window.shifts.length > 0;
+    }, undefined, { polling: 100 });
   });
 });
 

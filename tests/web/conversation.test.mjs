@@ -42,6 +42,24 @@ describe("the first visit", () => {
     await guest.page.getByText("no AI model").waitFor();
   });
 
+  test("keeps what is written before the page can send it", async () => {
+    let go;
+    const held = new Promise((resolve) => (go = resolve));
+    await guest.page.route("**/static/main*.js", async (route) => {
+      await held;
+      await route.continue();
+    });
+    await guest.page.goto(server.origin, { waitUntil: "commit" });
+    await guest.input.fill("I could not wait.");
+    await guest.page.getByRole("button", { name: "Send" }).click({ force: true });
+    assert.deepEqual([guest.page.url(), await guest.input.inputValue()], [`${server.origin}/`, "I could not wait."]);
+    go();
+    await guest.isAnnounced();
+    await guest.press("Send");
+    await guest.answer(1);
+    assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), ["I could not wait."]);
+  });
+
   test("is small and makes few requests", async () => {
     const network = await guest.context.newCDPSession(guest.page);
     const loaded = { bytes: 0, urls: [] };

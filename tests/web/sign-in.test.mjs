@@ -37,7 +37,7 @@ const token = () => guest.page.getByLabel("Access token");
 
 async function isAskedToSignIn() {
   await guest.page.waitForURL(address("/sign-in"));
-  await token().waitFor();
+  await guest.page.locator("#sign-in button:enabled").waitFor();
 }
 
 async function signIn() {
@@ -51,6 +51,27 @@ async function signIn() {
 }
 
 describe("a companion that is not open to everyone", () => {
+  test("sends nothing before it can, and loses nothing of what was typed by then", async () => {
+    let go;
+    const held = new Promise((resolve) => (go = resolve));
+    await guest.page.route("**/static/sign-in*.js", async (route) => {
+      await held;
+      await route.continue();
+    });
+    const sent = [];
+    guest.page.on("request", (request) => request.method() === "POST" && sent.push(request.url()));
+    await guest.page.goto(address("/sign-in"), { waitUntil: "commit" });
+    await token().fill(TOKEN);
+    await token().press("Enter");
+    await guest.page.getByRole("button", { name: "Sign in" }).click({ force: true });
+    assert.deepEqual([sent, await token().inputValue()], [[], TOKEN]);
+    go();
+    await guest.press("Sign in");
+    await guest.page.waitForURL(address("/"));
+    await guest.isAnnounced();
+    assert.equal(sent[0], address("/api/v1/sign-in"));
+  });
+
   test("leads to where one signs in, says what is wrong, and lets in by the keyboard alone", async () => {
     await guest.page.goto(server.origin);
     await isAskedToSignIn();
