@@ -17,6 +17,8 @@ use crate::domain::chat::{ChatError, ChatModel, Prompt, ReplyStream, ServiceStat
 use crate::domain::prompt::{self, Message};
 use crate::domain::thinking::Thinking;
 
+mod content;
+
 /// A reply that goes on after so much is one that has lost its way.
 const MOST_REPLY_BYTES: usize = 32 * 1024;
 /// What stands round the words of a message, and of all of them, in a request: names, quotes, a few escapes.
@@ -53,7 +55,8 @@ struct Choice {
 
 #[derive(Deserialize)]
 struct Delta {
-    content: Option<String>,
+    #[serde(default, deserialize_with = "content::words")]
+    content: String,
 }
 
 impl LanguageModel {
@@ -190,7 +193,7 @@ impl Words {
         }
         let Some(choice) = chunk.choices.into_iter().flatten().next() else { return Ok(None) };
         self.finished |= choice.finish_reason.is_some();
-        Ok(choice.delta.and_then(|delta| delta.content).filter(|word| !word.is_empty()))
+        Ok(choice.delta.map(|delta| delta.content).filter(|word| !word.is_empty()))
     }
 
     /// Lets the connection be used again.

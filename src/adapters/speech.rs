@@ -8,6 +8,7 @@ use crate::config::{Hearing, Speaking, SpeechConfig};
 use crate::domain::persona::Persona;
 use crate::domain::speech::{Synthesizer, Transcriber};
 
+mod joining;
 mod local;
 mod outside;
 mod phrases;

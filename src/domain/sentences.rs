@@ -10,6 +10,11 @@ const ABBREVIATIONS: [&str; 30] = [
     "bzw", "ca", "d.h", "z.b", "u.a", "evtl", "usw", "nr", "hr", "fr", "sra", "mme", "cf", "p.s", "ph.d",
 ];
 
+/// German, in lower case: behind one of these a number with a full stop says which one it is, "am 3. Oktober". (Where months are
+/// written small, the small letter tells.)
+const BEFORE_AN_ORDINAL: [&str; 14] =
+    ["ab", "am", "bis", "das", "dem", "den", "der", "des", "die", "im", "seit", "vom", "zum", "zur"];
+
 /// Cuts a text that comes in pieces into sentences.
 #[derive(Debug, Default)]
 pub struct Sentences {
@@ -139,16 +144,47 @@ const fn closes(c: char) -> bool {
     )
 }
 
-/// Not the end of an abbreviation, of an initial, or of a number in a list, and not in front of a small letter.
+/// Not the end of an abbreviation, of an initial, or of a number in a list or of a day, and not in front of a small letter.
 fn is_full_stop(before: &str, next: &str) -> bool {
-    let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+    let mut words = before.rsplit(char::is_whitespace);
+    let word = words.next().unwrap_or_default();
+    let ordinal = is_ordinal(word, words.next().unwrap_or_default());
     let word = word.trim_start_matches(|c: char| !c.is_alphanumeric());
     let bare = word.to_lowercase();
     let initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase) && word != "I";
     let numbered =
         before.lines().next_back().unwrap_or_default().trim() == word && word.chars().all(char::is_numeric);
     let goes_on = next.chars().next().is_some_and(char::is_lowercase);
-    !(initial || numbered || goes_on || word.is_empty() || ABBREVIATIONS.contains(&bare.as_str()))
+    !(initial || numbered || ordinal || goes_on || word.is_empty() || ABBREVIATIONS.contains(&bare.as_str()))
+}
+
+/// Whether a number, behind this word and in front of a full stop, says which one.
+fn is_ordinal(number: &str, behind: &str) -> bool {
+    let short = (1..=2).contains(&number.len()) && number.bytes().all(|digit| digit.is_ascii_digit());
+    short && BEFORE_AN_ORDINAL.contains(&behind.to_lowercase().as_str())
+}
+
+/// A whole text in passages of at most so many characters, each of as many sentences as fit.
+#[must_use]
+pub fn passages(text: &str, most_chars: usize) -> Vec<String> {
+    let mut sentences = Sentences::default();
+    let mut complete = sentences.push(text);
+    complete.extend(sentences.finish());
+    let (mut passages, mut chars) = (Vec::<String>::new(), 0);
+    for sentence in complete {
+        let more = sentence.chars().count();
+        match passages.last_mut().filter(|_| chars + more <= most_chars) {
+            Some(passage) => {
+                passage.push_str(&sentence);
+                chars += more;
+            }
+            None => {
+                passages.push(sentence);
+                chars = more;
+            }
+        }
+    }
+    passages
 }
 
 /// True when there is something in it to be spoken.
@@ -193,6 +229,10 @@ mod tests {
                 &["\u{ff08}\u{597d}\u{3002}\u{ff09}", "\u{300e}\u{597d}\u{3002}\u{300f}", "\u{597d}"],
             ),
             ("example.org is a site", &["example.org is a site"]),
+            (
+                "Am 3. Oktober. Vom 1. bis 24. Dezember. Es waren 3. Oder 4. Und?",
+                &["Am 3. Oktober. ", "Vom 1. bis 24. Dezember. ", "Es waren 3. ", "Oder 4. ", "Und?"],
+            ),
             ("", &[]),
         ] {
             assert_eq!(cut(&[text]), expected, "{text}");
@@ -215,6 +255,17 @@ mod tests {
         assert!(pieces.len() > 3 && pieces[..3].iter().all(|piece| piece.ends_with(' ')), "{pieces:?}");
         let one_word = "x".repeat(1000);
         assert_eq!(cut(&[&one_word]).len(), 4);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_into_passages_of_whole_sentences() {
+        assert_eq!(passages("One. Two! Three.", 10), ["One. Two! ", "Three."]);
+        assert_eq!(passages("One. Two! Three.", 9), ["One. ", "Two! ", "Three."], "spaces count");
+        assert_eq!(passages("One. Two!", 9), ["One. Two!"]);
+        assert_eq!(passages("", 9), [""; 0]);
+        let endless = "and then, ".repeat(1000);
+        let cut = passages(&endless, 4096);
+        assert_eq!((cut.len(), cut.concat()), (3, endless), "of sentences that are cut themselves");
     }
 
     #[test]

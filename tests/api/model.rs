@@ -329,12 +329,16 @@ fn a_stream_is_understood_however_it_is_written() {
     let talk = app.start_session();
     let hello = r#"data: {"choices": [{"delta": {"content": "Hello "}}]}"#;
     let you = r#"data: {"choices": [{"delta": {"content": "you."}, "finish_reason": "stop"}]}"#;
+    let thought = r#"data: {"choices": [{"delta": {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}]}}]}"#;
+    let parts = r#"data: {"choices": [{"delta": {"content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo "}]}}]}"#;
+    let nothing = r#"data: {"choices": [{"delta": {"role": "assistant", "content": null}}]}"#;
     let used = r#"data: {"choices": null, "usage": {"total_tokens": 3}}"#;
     for stream in [
         format!("\u{feff}{hello}\n\n{you}\n\ndata: [DONE]\n\n"),
         format!("{hello}\r\r{you}\r\rdata: [DONE]\r\r"),
         format!(": wait\r\n\r\n{hello}\r\n\r\n{you}\r\n\r\ndata: [DONE] \r\n\r\n"),
         format!("data:\n\n{hello}\n\ndata: \n\n{you}\n\n{used}\n\ndata: [DONE]\n\n"),
+        format!("{thought}\n\n{parts}\n\n{nothing}\n\n{you}\n\ndata: [DONE]\n\n"),
     ] {
         outside.next(vec![events_begin(), chunk(&stream), end()]);
         assert_eq!(app.say(&talk, "hello").expect(200).json()["text"], "Hello you.", "{stream:?}");

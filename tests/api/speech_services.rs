@@ -8,7 +8,7 @@ use companion::domain::secret::ApiKey;
 use serde_json::{Value, json};
 
 use crate::support::outside::{Outside, Part, refusal, sound, whole};
-use crate::support::voice::{coded, recording, recordings, seconds, spoken};
+use crate::support::voice::{ALOUD, coded, recording, recordings, seconds, spoken};
 use crate::support::{TestApp, wait_for};
 
 const HEAR: &str = "/v1/audio/transcriptions";
@@ -32,6 +32,10 @@ fn hear_there(config: &mut ServerConfig, outside: &Outside) {
 fn speak_there(config: &mut ServerConfig, outside: &Outside) {
     config.speech.speaking = Some(Speaking::OpenAi(api(outside, "tts-1", "alloy")));
     config.outside.breaker.threshold = 3;
+}
+
+fn wav(text: &str) -> Vec<u8> {
+    coded(&spoken(text), &["-f", "wav"])
 }
 
 fn mp3(text: &str) -> Vec<u8> {
@@ -213,6 +217,41 @@ fn an_openai_compatible_voice_speaks_each_sentence_and_the_files_are_joined() {
     let of =
         |text: &str| json!({"model": "tts-1", "input": text, "voice": "alloy", "response_format": "mp3"});
     assert_eq!(asked, [of("Hello there."), of("How are you?")]);
+}
+
+#[test]
+fn a_long_text_is_spoken_in_passages_of_which_each_is_short_enough_for_the_service() {
+    let outside = Outside::new(Vec::new());
+    let app = TestApp::spawn_with(|config| speak_there(config, &outside));
+    let talk = app.start_session();
+    let sentence = "All of this has to be read to its very end, however long it may be. ";
+    // Nearly twice as much as OpenAI takes at once.
+    let text = sentence.repeat(115).trim().to_owned();
+    for (file, kind) in [(mp3("One after the other."), "audio/mpeg"), (wav("One by one."), "audio/wav")] {
+        let before = outside.requests(SPEAK).len();
+        let answer = sound(&file);
+        outside.answers(move |seen| {
+            let chars = seen.json()["input"].as_str().unwrap().chars().count();
+            if chars > 4096 { refusal(400, &[], "string_above_max_length") } else { answer.clone() }
+        });
+        app.model.next(crate::support::model::pieces(&[&text]));
+        let reply =
+            app.chat(&json!({"session_id": talk.session, "message": "read", "speak": true})).expect(200);
+        let reply = reply.json();
+        assert_eq!(reply["degraded"], json!([]));
+        let whole = app.get(reply["audio_url"].as_str().unwrap()).expect(200);
+        assert_eq!(whole.header("content-type"), kind);
+        let form = [("session_id", None, talk.session.as_bytes()), ("text", None, text.as_bytes())];
+        let aloud = app.send_form(ALOUD, &form).expect(200);
+        for heard in [whole.body, aloud.body] {
+            let (lasts, once) = (seconds(&heard), seconds(&file));
+            assert!((lasts - 2.0 * once).abs() < 0.3, "{lasts} s of {once} s twice");
+        }
+        let asked = outside.requests(SPEAK);
+        let said = asked[before..].iter().map(|seen| seen.json()["input"].as_str().unwrap().to_owned());
+        let said: Vec<_> = said.collect();
+        assert_eq!((said.len(), said[..2].join(" "), said[2..].join(" ")), (4, text.clone(), text.clone()));
+    }
 }
 
 #[test]

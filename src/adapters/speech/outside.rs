@@ -1,7 +1,8 @@
 //! Speaking through services outside: ElevenLabs' streaming endpoint and any OpenAI-compatible `audio/speech`. And what their
 //! failures, and those of hearing, mean.
 //!
-//! Bounds: `TTS_TIMEOUT_SECONDS` for a sentence; 32 MiB of sound. Dropping the sound closes the connection.
+//! Bounds: a longer text is spoken in passages of 4096 characters, one after the other; `TTS_TIMEOUT_SECONDS` for each; 32 MiB
+//! of sound. Dropping the sound closes the connection.
 
 use std::sync::Arc;
 
@@ -11,11 +12,15 @@ use hyper::header::{ACCEPT, HeaderValue};
 use serde::Serialize;
 use serde_json::json;
 
+use super::joining::one_file;
 use crate::adapters::upstream::{Ask, Repeat, Reply, Upstream, UpstreamError};
 use crate::domain::chat::ServiceState;
 use crate::domain::persona::VoiceSettings;
+use crate::domain::sentences::{is_speakable, passages};
 use crate::domain::speech::{AudioStream, SpeechError, Synthesizer};
 
+/// OpenAI's bound (<https://platform.openai.com/docs/api-reference/audio/createSpeech>); ElevenLabs' begin at 5000.
+const MOST_CHARS: usize = 4096;
 const MOST_SOUND: usize = 32 << 20;
 const MPEG: HeaderValue = HeaderValue::from_static("audio/mpeg");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -39,12 +44,14 @@ struct ElevenLabsBody<'a> {
 
 impl Synthesizer for ElevenLabs {
     fn speak(&self, text: String) -> AudioStream {
-        let body =
-            ElevenLabsBody { text: &text, model_id: &self.model, voice_settings: self.settings.as_ref() };
         // MP3 at 128 kbit/s is what every plan of theirs gives.
         let path = format!("v1/text-to-speech/{}/stream?output_format=mp3_44100_128", self.voice);
-        let ask = Ask::post(&path, JSON, serde_json::to_vec(&body).unwrap_or_default()).with(ACCEPT, MPEG);
-        sound(self.upstream.clone(), ask)
+        let (model_id, voice_settings) = (&self.model, self.settings.as_ref());
+        let ask = |text: &str| {
+            let body = ElevenLabsBody { text, model_id, voice_settings };
+            Ask::post(&path, JSON, serde_json::to_vec(&body).unwrap_or_default()).with(ACCEPT, MPEG)
+        };
+        in_passages(&self.upstream, &text, ask)
     }
 
     fn state(&self) -> ServiceState {
@@ -61,13 +68,30 @@ pub(super) struct OpenAiSpeech {
 
 impl Synthesizer for OpenAiSpeech {
     fn speak(&self, text: String) -> AudioStream {
-        let body = json!({"model": self.model, "input": text, "voice": self.voice, "response_format": "mp3"});
-        sound(self.upstream.clone(), Ask::post("audio/speech", JSON, body.to_string()).with(ACCEPT, MPEG))
+        let ask = |text: &str| {
+            let body =
+                json!({"model": self.model, "input": text, "voice": self.voice, "response_format": "mp3"});
+            Ask::post("audio/speech", JSON, body.to_string()).with(ACCEPT, MPEG)
+        };
+        in_passages(&self.upstream, &text, ask)
     }
 
     fn state(&self) -> ServiceState {
         self.upstream.state()
     }
+}
+
+/// Speaks what `ask` asks for each passage of a text, as one file.
+fn in_passages(upstream: &Arc<Upstream>, text: &str, ask: impl Fn(&str) -> Ask) -> AudioStream {
+    if text.chars().nth(MOST_CHARS).is_none() {
+        return sound(upstream.clone(), ask(text));
+    }
+    let passages = passages(text, MOST_CHARS).into_iter().filter(|passage| is_speakable(passage));
+    let asked: Vec<_> = passages.map(|passage| ask(passage.trim())).collect();
+    let upstream = upstream.clone();
+    // Each is asked for when the one before it has been heard.
+    let sounds = stream::iter(asked).map(move |ask| sound(upstream.clone(), ask));
+    one_file(sounds.boxed())
 }
 
 fn sound(upstream: Arc<Upstream>, ask: Ask) -> AudioStream {

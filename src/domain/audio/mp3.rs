@@ -87,6 +87,18 @@ pub(super) fn without_tags(mut bytes: &[u8]) -> &[u8] {
     }
 }
 
+/// The beginning of a file from its first frame of sound on: what stands before tells how long it is, and of whom.
+#[must_use]
+pub fn from_first_sound(mut head: &[u8]) -> &[u8] {
+    while let Some(tag) = tag_bytes(head) {
+        head = head.get(tag..).unwrap_or_default();
+    }
+    match Frame::read(head) {
+        Some(frame) if frame.is_table(head) => head.get(frame.bytes..).unwrap_or_default(),
+        _ => head,
+    }
+}
+
 /// Each frame of sound, and where it lies.
 fn frames(bytes: &[u8]) -> impl Iterator<Item = (Frame, &[u8])> {
     let mut rest = without_tags(bytes);
@@ -145,6 +157,8 @@ mod tests {
         let twice = joined(&[file.clone().into(), file.into()]);
         assert_eq!(twice, [frame(1), frame(2), frame(1), frame(2)].concat());
         assert_eq!(duration(b"nothing"), None);
+        assert_eq!(from_first_sound(&[&tag[..], &table(), &frame(1)].concat()), frame(1));
+        assert_eq!(from_first_sound(&frame(1)[..100]), &frame(1)[..100], "what is sent as it comes");
     }
 
     #[test]
