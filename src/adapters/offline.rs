@@ -1,8 +1,8 @@
 //! The built-in offline companion: no network, no model. It turns what was said into gentle questions, as Joseph
 //! Weizenbaum's ELIZA did (Communications of the ACM 9:1, 1966).
 //!
-//! In this order: questions about itself get the honest truth; what follows words of self-harm is met gently, without the rules; a rule that fits asks about what was said;
-//! else it comes back to something said earlier, or asks openly. The answer is chosen by what was said and how long the
+//! In this order: questions about itself get the honest truth; what follows words of self-harm is met gently, without the rules;
+//! a wish to have something forgotten is told to be done; a rule that fits asks about what was said; else it comes back to something said earlier, or asks openly. The answer is chosen by what was said and how long the
 //! conversation is, and is never the one it gave last.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 
 use crate::domain::chat::{ChatModel, Exchange, Pace, Prompt, ReplyStream, ServiceState};
+use crate::domain::memory::wishes::Wish;
 use crate::domain::{crisis, plain};
 
 mod honesty;
@@ -34,6 +35,20 @@ const STILL_HERE: [&str; 4] = [
     "Thank you for going on talking. Please do not stay alone with this: who could be with you today?",
     "You matter, and so does what you are going through. Have you been able to reach someone who can help?",
     "I am glad you are still here. Whatever you feel now, a person who listens can help you carry it.",
+];
+
+/// Nothing is repeated of what it was; the conversation itself stays until it is deleted.
+const FORGOTTEN: [&str; 3] = [
+    "It is forgotten: whatever I had kept of it is gone. Only this conversation still has it, until you delete it.",
+    "I have let go of it. Nothing of it stays with me beyond this conversation.",
+    "All right, it is gone from what I remember. What would you like to talk about instead?",
+];
+
+/// The same for what is not to be remembered from the beginning.
+const NOT_REMEMBERED: [&str; 3] = [
+    "I keep nothing of it beyond this conversation. You can talk freely.",
+    "That stays in this conversation: I will not remember it afterwards.",
+    "All right, I make no note of it. Go on, if you like.",
 ];
 
 /// Answers from rules alone.
@@ -70,9 +85,21 @@ fn answer(prompt: &Prompt) -> String {
     if prompt.history.last().is_some_and(|before| crisis::is_heard(&before.said)) {
         return pick(&STILL_HERE.map(str::to_owned), chance, last);
     }
+    if let Some(done) = done_about(&prompt.wish) {
+        return pick(&done.map(str::to_owned), chance, last);
+    }
     let words = plain::words(&prompt.said);
     let candidates = rules::answers(&prompt.said, &words).unwrap_or_else(|| open_answers(&prompt.history));
     pick(&candidates, chance, last)
+}
+
+/// How it is told that a wish is fulfilled.
+const fn done_about(wish: &Wish) -> Option<&'static [&'static str; 3]> {
+    match wish {
+        Wish::Learn => None,
+        Wish::NotThis => Some(&NOT_REMEMBERED),
+        Wish::ForgetBefore | Wish::Forget(_) => Some(&FORGOTTEN),
+    }
 }
 
 /// One number for what was said in this place of the conversation.
@@ -129,6 +156,7 @@ mod tests {
             history: Arc::new(history),
             said: said.to_owned(),
             said_at: Timestamp::from_millis(0),
+            wish: Wish::Learn,
             pace: Pace::Whole,
         }
     }

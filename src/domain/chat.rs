@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
 use crate::domain::clock::Timestamp;
+use crate::domain::memory::wishes::Wish;
 pub use crate::domain::persona::{Crisis, Persona};
 use crate::domain::prompt::Message;
 
@@ -43,6 +44,8 @@ pub struct Prompt {
     pub said: String,
     /// When they said it.
     pub said_at: Timestamp,
+    /// What they want to be done with what they say, and what is done; nothing where nobody's memories are touched.
+    pub wish: Wish,
     /// How the reply is used.
     pub pace: Pace,
 }

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::domain::chat::{Exchange, Prompt};
+use crate::domain::memory::wishes::Wish;
 
 const MOST_HISTORY_CHARS: usize = 24_000;
 const MOST_MEMORIES: usize = 20;
@@ -114,6 +115,7 @@ fn instructions(prompt: &Prompt) -> String {
     if let Some((time, doing)) = persona.schedule.at(prompt.said_at) {
         parts.push(format!("On your clock it is {time}. {doing}"));
     }
+    parts.extend(about_the_wish(&prompt.wish));
     let notes = [
         noted("summary", prompt.summary.iter().map(|text| one_line(text, MOST_SUMMARY_CHARS))),
         noted(
@@ -126,6 +128,21 @@ fn instructions(prompt: &Prompt) -> String {
     }
     parts.extend(notes.into_iter().flatten());
     parts.join("\n\n")
+}
+
+/// The model would else deny that it can, or promise what nobody does.
+fn about_the_wish(wish: &Wish) -> Option<String> {
+    let done = match wish {
+        Wish::Learn => return None,
+        Wish::NotThis => "not to be remembered, and it is not: no note is made of it",
+        Wish::ForgetBefore | Wish::Forget(_) => {
+            "to be forgotten, and it is: whatever notes there were of it are gone"
+        }
+    };
+    Some(format!(
+        "The person has just asked for something {done}. Say so in a few words and do not repeat what it was; this \
+         conversation itself stays until they delete it."
+    ))
 }
 
 fn noted(mark: &str, lines: impl Iterator<Item = String>) -> Option<String> {
@@ -174,6 +191,7 @@ mod tests {
             history: Arc::default(),
             said: "Wie geht es dir?".to_owned(),
             said_at: Timestamp::from_millis(1_795_528_449_123),
+            wish: Wish::Learn,
             pace: Pace::Live,
         }
     }
@@ -208,6 +226,21 @@ mod tests {
             serde_json::to_value(&told[1]).unwrap(),
             serde_json::json!({"role": "user", "content": "one"})
         );
+    }
+
+    #[test]
+    fn the_model_is_told_what_is_done_about_a_wish() {
+        for (wish, told) in [
+            (Wish::Learn, None),
+            (Wish::NotThis, Some("no note is made of it")),
+            (Wish::ForgetBefore, Some("are gone")),
+            (Wish::Forget("i live in porto".to_owned()), Some("are gone")),
+        ] {
+            let prompt = Prompt { wish, ..prompt() };
+            let instructions = instructions(&prompt);
+            assert_eq!(instructions.contains("has just asked"), told.is_some());
+            assert!(instructions.contains(told.unwrap_or_default()) && !instructions.contains("porto"));
+        }
     }
 
     #[test]

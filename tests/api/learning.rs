@@ -185,6 +185,26 @@ fn forget_that_forgets_what_the_turn_before_told() {
 }
 
 #[test]
+fn whoever_wants_something_forgotten_is_told_that_it_is_done_where_it_is() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    tell(&app, &talk, "I live in Unmistakable-town");
+    app.model.leave_it_to_the_offline_companion();
+    let answer =
+        |reply: crate::support::wire::Answer| reply.expect(200).json()["text"].as_str().unwrap().to_owned();
+    let told = answer(app.tell(&talk, "Forget that I live in Unmistakable-town"));
+    assert!(["forgotten", "let go", "gone"].iter().any(|word| told.contains(word)), "{told}");
+    assert!(!told.contains("Unmistakable"), "{told}");
+    assert_eq!(texts(&app, &talk), [""; 0]);
+    let told = answer(app.tell(&talk, "Don't remember this. My brother is called Bruno."));
+    let kept = ["keep nothing", "not remember", "no note"];
+    assert!(kept.iter().any(|word| told.contains(word)), "{told}");
+    // Without the person's own token nothing of theirs is touched, and nothing is promised.
+    let told = answer(app.say(&talk, "Forget that I live in Unmistakable-town"));
+    assert!(["forgotten", "let go", "is gone"].iter().all(|word| !told.contains(word)), "{told}");
+}
+
+#[test]
 fn what_is_no_longer_true_is_forgotten_too_and_however_much_says_it() {
     let app = TestApp::spawn();
     let talk = app.start_session();

@@ -207,6 +207,7 @@ impl Work {
             history: before.map(|before| before.history.clone()).unwrap_or_default(),
             said: self.request.message.clone(),
             said_at: self.said_at,
+            wish: self.remembered.wish.clone(),
             pace: self.request.pace,
         }
     }

@@ -3,9 +3,10 @@
 use crate::domain::memory::learning::{plain, sentences};
 
 /// What somebody wants to be done with what they have said.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Wish {
     /// Nothing was said of it: whatever is worth it is learned.
+    #[default]
     Learn,
     /// "Don't remember this": nothing is learned from this message.
     NotThis,
