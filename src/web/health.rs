@@ -49,6 +49,11 @@ pub async fn health(app: web::Data<App>) -> HttpResponse {
     responses((status = 200, description = "It is", body = LiveBody)),
 )]
 pub async fn livez() -> HttpResponse {
+    alive()
+}
+
+/// The process is up.
+pub(super) fn alive() -> HttpResponse {
     HttpResponse::Ok().json(LiveBody { status: "ok" })
 }
 

@@ -8,6 +8,7 @@ pub mod access;
 pub mod admin;
 pub mod answer_budget;
 pub mod assets;
+mod at_hand;
 pub mod audio;
 pub mod body;
 pub mod byte_budget;

@@ -19,7 +19,6 @@ use crate::web::assets::{Asset, Assets, INDEX_HTML, Variant};
 use crate::web::coding::negotiate;
 use crate::web::earlier_assets::EarlierAssets;
 use crate::web::error::ApiError;
-use crate::web::middleware::foreign_origin::AllowedOrigins;
 use crate::web::openapi::{Binary, ErrorBody};
 
 /// Serves the client's page.
@@ -56,20 +55,9 @@ pub async fn asset(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     earlier.respond(&req, name).await
 }
 
-fn of_this_release(req: &HttpRequest, name: &str) -> Option<HttpResponse> {
+/// The answer with a file of this release; `None` where it has none of this name.
+pub(super) fn of_this_release(req: &HttpRequest, name: &str) -> Option<HttpResponse> {
     Some(respond(req, req.app_data::<Assets>()?.find(name)?))
-}
-
-/// The answer to a request without a body for a file of this release, found without the router: these are the most frequent
-/// requests, and the quickest to answer. `None` when others have a say in it.
-#[must_use]
-pub fn at_hand(req: &HttpRequest) -> Option<HttpResponse> {
-    let name = req.match_info().as_str().strip_prefix("/static/")?;
-    let is_read = [Method::GET, Method::HEAD].contains(req.method());
-    // Where pages of other sites are let in, every answer tells which.
-    let origins = req.app_data::<web::Data<AllowedOrigins>>();
-    let ours_alone = origins.is_none_or(|origins| origins.0.is_empty());
-    (is_read && ours_alone).then(|| of_this_release(req, name))?
 }
 
 /// Answers a GET or HEAD with the representation, and the part of it, that the client asked for.

@@ -13,11 +13,10 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use tracing::Instrument;
 
-use crate::web::answer_budget;
 use crate::web::middleware::{
     cache_headers, last_answer, measure, rate_limit, request_id, security_headers, token_cookies, unread_body,
 };
-use crate::web::static_files;
+use crate::web::{answer_budget, at_hand};
 
 /// Does all of it. In one box: unboxed, it would be moved from each service around it to the next.
 pub fn every_request(
@@ -52,8 +51,8 @@ async fn answer(
     security_headers::note_tls(&request);
     let mut response = match rate_limit::check(&request) {
         Ok(()) if has_body => answer_budget::hold(next.call(request).await?.map_into_boxed_body()),
-        Ok(()) => match static_files::at_hand(request.request()) {
-            Some(file) => request.into_response(file),
+        Ok(()) => match at_hand::answer(request.request()) {
+            Some(answer) => request.into_response(answer),
             None => answer_budget::hold(next.call(request).await?.map_into_boxed_body()),
         },
         Err(refusal) => request.into_response(refusal.error_response()),

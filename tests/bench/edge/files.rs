@@ -91,8 +91,13 @@ fn rounds(
         for (which, (address, pid)) in servers.iter().enumerate() {
             let mut headers = vec![ACCEPTED];
             headers.extend(held[which].map(|tag| ("If-None-Match", tag)));
-            let load =
-                Load { path: &path, headers: &headers, connections: CONNECTIONS, seconds: bench.size(2, 1) };
+            let load = Load {
+                path: &path,
+                headers: &headers,
+                connections: CONNECTIONS,
+                seconds: bench.size(2, 1),
+                ..Load::default()
+            };
             pair.0[which].push(load.per_processor_second(*address, *pid)?);
         }
     }

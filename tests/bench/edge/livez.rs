@@ -18,9 +18,15 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     ensure!(model.status == 200, "/livez was answered {}", model.status);
     let bare = Ours::start_bare(&model, "/livez")?;
     model.is_like(&ask(bare.address, &request("/livez", ""))?)?;
-    let load = Load { path: "/livez", headers: &[], connections: CONNECTIONS, seconds: bench.size(2, 1) };
+    let load = Load {
+        path: "/livez",
+        headers: &[],
+        connections: CONNECTIONS,
+        seconds: bench.size(2, 1),
+        ..Load::default()
+    };
     let (mut ours_rates, mut bare_rates) = (Vec::new(), Vec::new());
-    for _ in 0..bench.size(5, 1) {
+    for _ in 0..bench.size(9, 1) {
         ours_rates.push(load.per_processor_second(ours.address, ours.id())?);
         bare_rates.push(load.per_processor_second(bare.address, bare.id())?);
     }

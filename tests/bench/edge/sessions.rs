@@ -1,19 +1,25 @@
-//! A new session over HTTP, against the same row put into the same schema by a bare loop. Both are on disk when they count.
+//! New sessions over HTTP, by `wrk` and one after the other, against the same row put into the same schema by a bare loop. All are
+//! on disk when they count.
+//!
+//! One after the other is told, not held against anything: each waits for four threads to be woken, client, worker, database and
+//! back, which the loop does not; where a processor sleeps meanwhile that alone takes as long as the loop's INSERT.
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use companion::domain::clock::{Clock, SystemClock};
 use rusqlite::{Connection, params};
 
 use crate::Bench;
 use crate::edge::Ours;
 use crate::edge::answer::{Answer, ask};
+use crate::edge::wrk::Load;
 use crate::house::House;
 use crate::http::{Client, post_with};
 use crate::table::{Figure, Reach, Row, median};
 
-const AT_ONCE: u32 = 16;
+/// What `wrk` opens when it is not told how many.
+const CONNECTIONS: u32 = 10;
 
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let bare = House::built(bench.path("edge-bare"))?;
@@ -22,13 +28,18 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     // Not on one processor: the bare loop is free to run where it likes, too.
     let ours = Ours::start_free(&house)?;
     let first = ask(ours.address, &post_with("/api/v1/session/start", "", "{}"))?;
-    let request = post_with("/api/v1/session/start", &cookie(&first)?, "{}");
+    let request = post_with("/api/v1/session/start", &format!("Cookie: {}\r\n", cookie(&first)?), "{}");
+    let script = bench.path("edge-sessions.lua");
+    std::fs::write(&script, posting(&cookie(&first)?))?;
+    let seconds = bench.size(2, 1);
+    let path = "/api/v1/session/start";
+    let load = Load { path, connections: CONNECTIONS, seconds, script: Some(&script), ..Load::default() };
     let each = bench.size(300, 5);
     let (mut loops, mut one_by_one, mut at_once) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.size(5, 1) {
         loops.push(f64::from(each) / bare_loop(&bare, each)?);
         one_by_one.push(f64::from(each) / start(&ours, &request, each)?);
-        at_once.push(f64::from(AT_ONCE * each) / together(&ours, &request, each)?);
+        at_once.push(load.per_second(ours.address)?);
     }
     let against = Some(Figure::per_second(median(&loops)));
     let row = |what: &str, rates: &[f64], reach| {
@@ -36,14 +47,21 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
         Row::new(what, Figure::per_second(median(rates)), against, reach)
     };
     Ok(vec![
-        row("one after the other", &one_by_one, Reach::TimesAtLeast(0.5)),
-        row(&format!("{AT_ONCE} at once"), &at_once, Reach::Told),
+        row(&format!("`wrk` with {CONNECTIONS} connections"), &at_once, Reach::TimesAtLeast(0.5)),
+        row("one after the other", &one_by_one, Reach::Told),
     ])
 }
 
 fn cookie(first: &Answer) -> Result<String> {
     ensure!(first.status == 200, "no session: {}", first.status);
-    Ok(format!("Cookie: {}\r\n", first.header("set-cookie")?.split(';').next().context("no cookie")?))
+    Ok(first.header("set-cookie")?.split(';').next().context("no cookie")?.to_owned())
+}
+
+/// What `wrk` sends.
+fn posting(cookie: &str) -> String {
+    format!(
+        "wrk.method = \"POST\"\nwrk.body = \"{{}}\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\nwrk.headers[\"Cookie\"] = \"{cookie}\"\n"
+    )
 }
 
 /// A database of the server's own making, with one person in it.
@@ -82,17 +100,5 @@ fn start(ours: &Ours, request: &[u8], count: u32) -> Result<f64> {
         let (status, _) = client.ask(request)?;
         ensure!(status == 200, "a session was answered {status}");
     }
-    Ok(began.elapsed().as_secs_f64())
-}
-
-fn together(ours: &Ours, request: &[u8], each: u32) -> Result<f64> {
-    let began = Instant::now();
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(|| start(ours, request, each))).collect();
-        threads.into_iter().try_for_each(|thread| {
-            thread.join().map_err(|_| anyhow!("a client panicked"))??;
-            anyhow::Ok(())
-        })
-    })?;
     Ok(began.elapsed().as_secs_f64())
 }
