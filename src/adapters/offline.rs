@@ -37,18 +37,25 @@ const STILL_HERE: [&str; 4] = [
     "I am glad you are still here. Whatever you feel now, a person who listens can help you carry it.",
 ];
 
-/// Nothing is repeated of what it was; the conversation itself stays until it is deleted.
+/// What is told of a wish to forget what was said before: no more than is done, and nothing is repeated of what it was.
+const FORGOTTEN_BEFORE: [&str; 3] = [
+    "What I had noted of your last message is deleted. The conversation itself stays until you delete it.",
+    "Done: I have no note of what you said just before. What else is on your mind?",
+    "All right, whatever I had noted of that last message is gone. What would you like to talk about instead?",
+];
+
+/// The same for what is named.
 const FORGOTTEN: [&str; 3] = [
-    "It is forgotten: whatever I had kept of it is gone. Only this conversation still has it, until you delete it.",
-    "I have let go of it. Nothing of it stays with me beyond this conversation.",
-    "All right, it is gone from what I remember. What would you like to talk about instead?",
+    "Notes in which I had that in these words are deleted. If you find it in others under “What I remember”, you can delete it there.",
+    "Done: no note of mine says that in these words any more. “What I remember” shows what there still is.",
+    "All right, I have deleted the notes that say so. The conversation itself stays until you delete it.",
 ];
 
 /// The same for what is not to be remembered from the beginning.
 const NOT_REMEMBERED: [&str; 3] = [
-    "I keep nothing of it beyond this conversation. You can talk freely.",
-    "That stays in this conversation: I will not remember it afterwards.",
-    "All right, I make no note of it. Go on, if you like.",
+    "I make no note of this message. The conversation itself stays until you delete it.",
+    "I note nothing of what you just said. Go on, if you like.",
+    "All right, I make no note of it.",
 ];
 
 /// Answers from rules alone.
@@ -98,7 +105,8 @@ const fn done_about(wish: &Wish) -> Option<&'static [&'static str; 3]> {
     match wish {
         Wish::Learn => None,
         Wish::NotThis => Some(&NOT_REMEMBERED),
-        Wish::ForgetBefore | Wish::Forget(_) => Some(&FORGOTTEN),
+        Wish::ForgetBefore => Some(&FORGOTTEN_BEFORE),
+        Wish::Forget(_) => Some(&FORGOTTEN),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod audio;
 pub mod copying;
 pub mod error;
 pub mod export;
+mod first_words;
 pub mod health;
 pub mod house;
 pub mod inventory;
@@ -61,6 +62,7 @@ pub struct App {
     pub(crate) retention: RetentionConfig,
     pub(crate) limits: LimitsConfig,
     pub(crate) turns: running_turns::Turns,
+    pub(crate) first_words: first_words::FirstWords,
     pub(crate) recent: recent_turns::RecentTurns,
     pub(crate) passing: passing_audio::PassingAudio,
     pub(crate) audio_bytes: audio::AudioBytes,
@@ -134,6 +136,7 @@ impl App {
             limits: parts.limits,
             turns,
             recent: recent_turns::RecentTurns::default(),
+            first_words: first_words::FirstWords::default(),
             passing: passing_audio::PassingAudio::default(),
             audio_bytes: audio::AudioBytes::default(),
             silences: silences::Silences::default(),

@@ -134,14 +134,18 @@ fn instructions(prompt: &Prompt) -> String {
 fn about_the_wish(wish: &Wish) -> Option<String> {
     let done = match wish {
         Wish::Learn => return None,
-        Wish::NotThis => "not to be remembered, and it is not: no note is made of it",
-        Wish::ForgetBefore | Wish::Forget(_) => {
-            "to be forgotten, and it is: whatever notes there were of it are gone"
+        Wish::NotThis => "that this message is not remembered, and no note is made of it",
+        Wish::ForgetBefore => {
+            "that what they said before is forgotten, and notes that were made of their last message are deleted"
+        }
+        Wish::Forget(_) => {
+            "that something is forgotten, and notes that say it in their words are deleted; what is noted in other words they \
+             find, and can delete, under \"What I remember\""
         }
     };
     Some(format!(
-        "The person has just asked for something {done}. Say so in a few words and do not repeat what it was; this \
-         conversation itself stays until they delete it."
+        "The person has just asked {done}. Say so in a few words, promise nothing beyond it, and do not repeat what it was; \
+         the conversation itself stays until they delete it."
     ))
 }
 
@@ -233,8 +237,8 @@ mod tests {
         for (wish, told) in [
             (Wish::Learn, None),
             (Wish::NotThis, Some("no note is made of it")),
-            (Wish::ForgetBefore, Some("are gone")),
-            (Wish::Forget("i live in porto".to_owned()), Some("are gone")),
+            (Wish::ForgetBefore, Some("of their last message are deleted")),
+            (Wish::Forget("i live in porto".to_owned()), Some("in their words are deleted")),
         ] {
             let prompt = Prompt { wish, ..prompt() };
             let instructions = instructions(&prompt);

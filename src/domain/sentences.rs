@@ -11,7 +11,7 @@ const ABBREVIATIONS: [&str; 30] = [
 ];
 
 /// German, in lower case: behind one of these a number with a full stop says which one it is, "am 3. Oktober". (Where months are
-/// written small, the small letter tells.)
+/// written small, the small letter tells.) "I am 30." is English.
 const BEFORE_AN_ORDINAL: [&str; 14] =
     ["ab", "am", "bis", "das", "dem", "den", "der", "des", "die", "im", "seit", "vom", "zum", "zur"];
 
@@ -148,7 +148,8 @@ const fn closes(c: char) -> bool {
 fn is_full_stop(before: &str, next: &str) -> bool {
     let mut words = before.rsplit(char::is_whitespace);
     let word = words.next().unwrap_or_default();
-    let ordinal = is_ordinal(word, words.next().unwrap_or_default());
+    let (behind, further) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let ordinal = further != "I" && is_ordinal(word, behind);
     let word = word.trim_start_matches(|c: char| !c.is_alphanumeric());
     let bare = word.to_lowercase();
     let initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase) && word != "I";
@@ -229,6 +230,7 @@ mod tests {
                 &["\u{ff08}\u{597d}\u{3002}\u{ff09}", "\u{300e}\u{597d}\u{3002}\u{300f}", "\u{597d}"],
             ),
             ("example.org is a site", &["example.org is a site"]),
+            ("I am 30. And you?", &["I am 30. ", "And you?"]),
             (
                 "Am 3. Oktober. Vom 1. bis 24. Dezember. Es waren 3. Oder 4. Und?",
                 &["Am 3. Oktober. ", "Vom 1. bis 24. Dezember. ", "Es waren 3. ", "Oder 4. ", "Und?"],

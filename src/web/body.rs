@@ -8,10 +8,9 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
+use crate::web::body_room::BodyRoom;
 use crate::web::error::ApiError;
 use crate::web::middleware::body_budget::{announced_bytes, done_with_body};
-
-const SMALL: usize = 8 * 1024;
 
 type Reading<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
@@ -60,10 +59,15 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJsonBody<T
     }
 }
 
-/// True for JSON as it is. What is compressed is refused: a little of it can become more than any limit.
+/// True for a body that is compressed. It is refused: a little of it can become more than any limit.
+pub(super) fn is_coded(request: &HttpRequest) -> bool {
+    let mut codings = request.headers().get_all(CONTENT_ENCODING);
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// True for JSON as it is.
 fn is_json(request: &HttpRequest) -> bool {
-    let codings = request.headers().get_all(CONTENT_ENCODING);
-    if codings.into_iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if is_coded(request) {
         return false;
     }
     let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -71,17 +75,11 @@ fn is_json(request: &HttpRequest) -> bool {
     kind.eq_ignore_ascii_case("application/json")
 }
 
-/// Reads it to its end. Its place in the byte budget is all it takes: memory is asked for once, for what the place is for,
-/// and not twice as much and again with every doubling.
-pub(super) async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, ApiError> {
-    let most = usize::try_from(announced_bytes(request)).unwrap_or(usize::MAX);
-    let mut body = Vec::with_capacity(most.min(SMALL));
+/// Reads it to its end. Its place in the byte budget is all it takes.
+pub(super) async fn read(request: &HttpRequest, mut payload: Payload) -> Result<BodyRoom, ApiError> {
+    let mut body = BodyRoom::new(usize::try_from(announced_bytes(request)).unwrap_or(usize::MAX));
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| ApiError::BrokenBody)?;
-        if body.len() + chunk.len() > body.capacity() {
-            body.reserve_exact(most.saturating_sub(body.len()));
-        }
-        body.extend_from_slice(&chunk);
+        body.put(&chunk.map_err(|_| ApiError::BrokenBody)?)?;
     }
     Ok(body)
 }

@@ -12,7 +12,7 @@ use actix_web::{FromRequest, HttpRequest};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use crate::web::body::read;
+use crate::web::body::{is_coded, read};
 use crate::web::error::ApiError;
 
 const MOST_FIELDS: usize = 16;
@@ -30,6 +30,9 @@ impl Form {
         mut payload: Payload,
         wanted: &[&str],
     ) -> Result<Self, ApiError> {
+        if is_coded(request) {
+            return Err(ApiError::NoForm);
+        }
         match kind(request).as_str() {
             "multipart/form-data" => {
                 let multipart = Multipart::from_request(request, &mut payload).await;
@@ -37,33 +40,43 @@ impl Form {
             }
             "application/x-www-form-urlencoded" => {
                 let body = read(request, payload).await?;
-                let pairs: Vec<(String, String)> =
-                    serde_urlencoded::from_bytes(&body).map_err(|_| no_form())?;
-                let pairs = pairs.into_iter().filter(|(name, _)| wanted.contains(&name.as_str()));
-                Ok(Self(pairs.map(|(name, value)| (name, value.into())).collect()))
+                Self::of_pairs(&body, wanted)
             }
             _ => Err(ApiError::NoForm),
         }
     }
 
     async fn of_multipart(mut multipart: Multipart, wanted: &[&str]) -> Result<Self, ApiError> {
-        let mut fields = HashMap::new();
-        let mut count = 0;
+        let (mut form, mut count) = (Self(HashMap::new()), 0);
         while let Some(field) = multipart.next().await {
             let field = field.map_err(|_| no_form())?;
-            count += 1;
-            if count > MOST_FIELDS {
-                return Err(wrong("body", "must have at most 16 fields"));
-            }
+            count_one(&mut count)?;
             let name = field.name().filter(|name| wanted.contains(name)).map(str::to_owned);
             let content = content(field, name.is_some()).await?;
-            if let Some(name) = name
-                && fields.insert(name, content).is_some()
-            {
-                return Err(wrong("body", "must have each field once"));
+            if let Some(name) = name {
+                form.keep(name, content)?;
             }
         }
-        Ok(Self(fields))
+        Ok(form)
+    }
+
+    /// One pair after the other: a body may hold millions.
+    fn of_pairs(body: &[u8], wanted: &[&str]) -> Result<Self, ApiError> {
+        let (mut form, mut count) = (Self(HashMap::new()), 0);
+        for (name, value) in form_urlencoded::parse(body) {
+            count_one(&mut count)?;
+            if wanted.contains(&&*name) {
+                form.keep(name.into_owned(), value.into_owned().into())?;
+            }
+        }
+        Ok(form)
+    }
+
+    fn keep(&mut self, name: String, content: Bytes) -> Result<(), ApiError> {
+        match self.0.insert(name, content) {
+            None => Ok(()),
+            Some(_) => Err(wrong("body", "must have each field once")),
+        }
     }
 
     /// The field's bytes.
@@ -90,6 +103,11 @@ impl Form {
         let text = self.0.remove(name).map(|bytes| String::from_utf8(bytes.into()));
         text.transpose().map_err(|_| wrong(name, "must be UTF-8"))
     }
+}
+
+fn count_one(count: &mut usize) -> Result<(), ApiError> {
+    *count += 1;
+    if *count > MOST_FIELDS { Err(wrong("body", "must have at most 16 fields")) } else { Ok(()) }
 }
 
 /// All of a field, in one piece of memory that grows with it.

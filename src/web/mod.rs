@@ -11,6 +11,7 @@ pub mod assets;
 mod at_hand;
 pub mod audio;
 pub mod body;
+mod body_room;
 pub mod byte_budget;
 pub mod chat;
 pub mod coding;

@@ -242,6 +242,15 @@ fn a_compressed_body_is_refused_unread() {
             );
             app.raw(sent).refused(415, "unsupported_media_type");
         }
+        for path in ["/api/v1/voice/process", "/api/v1/voice/stream-tts"] {
+            for kind in ["multipart/form-data; boundary=b", "application/x-www-form-urlencoded"] {
+                let sent = format!(
+                    "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Encoding: {coding}\r\n\
+                     Connection: close\r\nContent-Length: 4\r\n\r\na=bc"
+                );
+                app.raw(sent).refused(415, "unsupported_media_type");
+            }
+        }
     }
     assert_eq!(app.model.begun(), 0);
     let headers = [("content-type", "application/json"), ("content-encoding", "identity")];

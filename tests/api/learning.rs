@@ -193,15 +193,15 @@ fn whoever_wants_something_forgotten_is_told_that_it_is_done_where_it_is() {
     let answer =
         |reply: crate::support::wire::Answer| reply.expect(200).json()["text"].as_str().unwrap().to_owned();
     let told = answer(app.tell(&talk, "Forget that I live in Unmistakable-town"));
-    assert!(["forgotten", "let go", "gone"].iter().any(|word| told.contains(word)), "{told}");
+    assert!(["are deleted", "no note", "have deleted"].iter().any(|word| told.contains(word)), "{told}");
     assert!(!told.contains("Unmistakable"), "{told}");
     assert_eq!(texts(&app, &talk), [""; 0]);
     let told = answer(app.tell(&talk, "Don't remember this. My brother is called Bruno."));
-    let kept = ["keep nothing", "not remember", "no note"];
+    let kept = ["no note", "note nothing"];
     assert!(kept.iter().any(|word| told.contains(word)), "{told}");
     // Without the person's own token nothing of theirs is touched, and nothing is promised.
     let told = answer(app.say(&talk, "Forget that I live in Unmistakable-town"));
-    assert!(["forgotten", "let go", "is gone"].iter().all(|word| !told.contains(word)), "{told}");
+    assert!(["deleted", "note", "gone"].iter().all(|word| !told.contains(word)), "{told}");
 }
 
 #[test]

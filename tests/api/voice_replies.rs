@@ -115,6 +115,10 @@ fn any_text_is_spoken_aloud_for_who_is_in_a_conversation() {
     let encoded = format!("session_id={}&text=Good+morning%20to+you", talk.session);
     let kind = [("content-type", "application/x-www-form-urlencoded")];
     assert_eq!(app.ask("POST", ALOUD, &kind, encoded.as_bytes()).expect(200).body.len(), sound.body.len());
+    let pairs = |body: &str| app.ask("POST", ALOUD, &kind, body.as_bytes());
+    pairs(&format!("{encoded}{}", "&other=x".repeat(14))).expect(200);
+    pairs(&format!("{encoded}{}", "&other=x".repeat(15))).refused(400, "validation_error");
+    pairs(&format!("{encoded}&text=once+more")).refused(400, "validation_error");
     app.send_form(ALOUD, &[session]).refused(422, "validation_error");
     app.send_form(ALOUD, &[text("hello")]).refused(422, "validation_error");
     for nothing in ["", "  ", "...", "\u{1f600}"] {

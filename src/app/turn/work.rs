@@ -183,8 +183,8 @@ impl Work {
                 drop(self.events.send(TurnEvent::Token(piece)).await);
             }
             if is_first {
-                // The first word is on its way before the ones after it are looked at, here and in other turns.
-                tokio::task::yield_now().await;
+                // It is on its way before the ones after it are looked at, and so are those of other turns.
+                self.let_others_begin(speaker.is_some()).await;
             }
         }
         if let (Some(speaker), Some(rest)) = (&speaker, sentences.finish()) {
@@ -196,6 +196,15 @@ impl Work {
             return Err(ChatError::Unavailable { why, retry_after: None }.into());
         }
         Ok(text)
+    }
+
+    /// What is spoken waits for its first sentence, and whoever does not watch for all of it: neither waits longer for this.
+    async fn let_others_begin(&self, spoken: bool) {
+        if self.request.pace == Pace::Live && !spoken {
+            self.app.first_words.one_came().await;
+        } else {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn prompt(&self) -> Prompt {
