@@ -43,12 +43,7 @@ describe("the first visit", () => {
   });
 
   test("keeps what is written before the page can send it", async () => {
-    let go;
-    const held = new Promise((resolve) => (go = resolve));
-    await guest.page.route("**/static/main*.js", async (route) => {
-      await held;
-      await route.continue();
-    });
+    const go = await guest.holdBack("**/static/main*.js");
     await guest.page.goto(server.origin, { waitUntil: "commit" });
     await guest.input.fill("I could not wait.");
     await guest.page.getByRole("button", { name: "Send" }).click({ force: true });

@@ -72,6 +72,17 @@ export class Guest {
     await this.isAnnounced();
   }
 
+  /** These files do not come until what is returned is called. */
+  async holdBack(files) {
+    let go;
+    const held = new Promise((resolve) => (go = resolve));
+    await this.page.route(files, async (route) => {
+      await held;
+      await route.continue();
+    });
+    return go;
+  }
+
   async isAnnounced() {
     const told = /idle for 7 days are deleted\. People not seen for 400 days are forgotten\.$/;
     await this.page.locator("footer").getByText(told).waitFor();

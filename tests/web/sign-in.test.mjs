@@ -52,12 +52,7 @@ async function signIn() {
 
 describe("a companion that is not open to everyone", () => {
   test("sends nothing before it can, and loses nothing of what was typed by then", async () => {
-    let go;
-    const held = new Promise((resolve) => (go = resolve));
-    await guest.page.route("**/static/sign-in*.js", async (route) => {
-      await held;
-      await route.continue();
-    });
+    const go = await guest.holdBack("**/static/sign-in*.js");
     const sent = [];
     guest.page.on("request", (request) => request.method() === "POST" && sent.push(request.url()));
     await guest.page.goto(address("/sign-in"), { waitUntil: "commit" });
