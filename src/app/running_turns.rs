@@ -15,6 +15,7 @@ use crate::app::AppError;
 use crate::app::person_turns::{PersonTurn, PersonTurns};
 use crate::app::session_lines::{Head, SessionLines, Standing};
 use crate::config::LimitsConfig;
+use crate::domain::heard::Interruption;
 use crate::domain::session::{SessionId, TurnId};
 
 type Key = (SessionId, TurnId);
@@ -40,6 +41,8 @@ struct Named {
     ran: watch::Receiver<bool>,
     /// How many have sent it again and wait for its end.
     joined: Arc<watch::Sender<usize>>,
+    /// What one of them tells who interrupts it.
+    interruption: Arc<watch::Sender<Option<Interruption>>>,
 }
 
 /// Takes a turn off the list of running ones when it ends, however it ends.
@@ -48,6 +51,7 @@ pub(crate) struct Running {
     key: Key,
     ran: watch::Sender<bool>,
     joined: Arc<watch::Sender<usize>>,
+    interruption: Arc<watch::Sender<Option<Interruption>>>,
 }
 
 impl Running {
@@ -56,7 +60,12 @@ impl Running {
         self.ran.send_replace(true);
     }
 
-    /// Nobody waited for it; who joined at the last moment goes on with it.
+    /// Tells when somebody who joined it interrupts.
+    pub(crate) fn interruption(&self) -> watch::Receiver<Option<Interruption>> {
+        self.interruption.subscribe()
+    }
+
+    /// It left nothing: nobody waited for it, or nothing was said in it. Who joined goes on as the turn.
     pub(crate) fn is_given_up(&self) {
         self.ran.send_replace(false);
     }
@@ -89,6 +98,11 @@ impl Joined {
     pub(crate) async fn ended(&mut self) -> bool {
         while self.0.ran.changed().await.is_ok() {}
         *self.0.ran.borrow()
+    }
+
+    /// Interrupts the turn: what was sent of it was sent to others, before.
+    pub(crate) fn interrupt(&self, interruption: Interruption) {
+        self.0.interruption.send_replace(Some(Interruption { sentences_sent: usize::MAX, ..interruption }));
     }
 }
 
@@ -168,9 +182,11 @@ impl Turns {
             named.joined.send_modify(|joined| *joined += 1);
             return Registered::Joins(Joined(named.clone()));
         }
-        let (ran, joined) = (watch::Sender::new(false), Arc::default());
-        running.insert(key, Named { ran: ran.subscribe(), joined: Arc::clone(&joined) });
-        Registered::Runs(Some(Running { turns: self.by_turn_id.clone(), key, ran, joined }))
+        let ran = watch::Sender::new(false);
+        let named = Named { ran: ran.subscribe(), joined: Arc::default(), interruption: Arc::default() };
+        let (joined, interruption) = (Arc::clone(&named.joined), Arc::clone(&named.interruption));
+        running.insert(key, named);
+        Registered::Runs(Some(Running { turns: self.by_turn_id.clone(), key, ran, joined, interruption }))
     }
 
     /// Runs what is told to whoever asked for it and has to end before the server does, with the request's id on its log lines.
@@ -187,7 +203,7 @@ impl Turns {
     }
 
     /// The same for what goes on without whoever asked for it.
-    fn spawn_apart(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn_apart(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn_on(work.in_current_span(), &self.runtime);
     }
 

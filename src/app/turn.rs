@@ -26,7 +26,8 @@
 //! | the client goes away when the answer is whole | kept |
 //! | another turn of the session runs | it waits, as the last in the line; 409 when that is full |
 //! | the client goes away while it waits | it leaves the line, turn id or not; nothing is kept |
-//! | the same turn id again | the answer that was kept, or will be once the running or waiting turn ends; when that left the line, this one goes on as the turn |
+//! | the same turn id again | the answer that was kept, or will be once the running or waiting turn ends; when that left the line or nothing was said in it, this one goes on as the turn |
+//! | the person interrupts the same turn, sent again | the work of the first is dropped; what they had heard of it is kept |
 //! | the server stops | running turns get `DRAIN_SECONDS`, new and waiting ones are refused |
 //!
 //! Bounds: `MAX_TURNS` turns run at once, of a person `MAX_TURNS_PER_PERSON`, of a session one, and `SESSION_QUEUE` wait there (a waiting turn does nothing and

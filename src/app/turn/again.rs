@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::before::replay;
+use super::interrupted::interrupted;
 use super::{TurnEvent, TurnRequest};
 use crate::app::running_turns::{Joined, Registered};
 use crate::app::{App, AppError};
@@ -27,7 +28,7 @@ impl App {
         }
     }
 
-    /// Each round but the last needs another request that came first and left.
+    /// Each round but the last needs another request that came first and left nothing.
     async fn follow(
         self: &Arc<Self>,
         request: TurnRequest,
@@ -35,7 +36,16 @@ impl App {
         events: mpsc::Sender<TurnEvent>,
     ) -> Result<(), AppError> {
         loop {
-            let ran = joined.ended().await;
+            let ran = tokio::select! {
+                biased;
+                ran = joined.ended() => ran,
+                interruption = interrupted(request.interrupt.clone()) => {
+                    joined.interrupt(interruption);
+                    joined.ended().await;
+                    // What was heard of it is kept, or all of it was just before.
+                    return Ok(());
+                }
+            };
             if let Some(before) = self.kept_before(&request).await? {
                 replay(self, &events, &request, before).await;
                 return Ok(());

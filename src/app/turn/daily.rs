@@ -1,20 +1,46 @@
 //! What a person may take in a day: counted in the database, in one step, before the model is asked.
 //!
 //! A turn counts once it is given to the model, also when its client leaves before the end: it has cost something by then. One
-//! that the model failed does not, nor does one that is sent again.
+//! that the model failed does not, nor does one that is sent again, nor one whose client leaves while it is counted.
+
+use std::sync::Arc;
 
 use crate::adapters::person_store;
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 
+/// A turn that was counted; taken back when dropped, unless it stands.
+struct Counted(Option<(Arc<App>, i64, Timestamp)>);
+
+impl Counted {
+    fn stands(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some((app, person, at)) = self.0.take() {
+            let turns = Arc::clone(&app);
+            turns.turns.spawn_apart(async move { app.uncount_turn(person, at).await });
+        }
+    }
+}
+
 impl App {
     /// Counts a turn that begins `at`.
-    pub(super) async fn count_turn(&self, person: i64, at: Timestamp) -> Result<(), AppError> {
+    pub(super) async fn count_turn(self: &Arc<Self>, person: i64, at: Timestamp) -> Result<(), AppError> {
         let Some(most) = self.limits.daily_turns_per_person else { return Ok(()) };
         let count = move |db: &rusqlite::Connection| {
             person_store::count_turn(db, person, at.day_number(), most.get())
         };
-        if self.database.write("count a turn", count).await? {
+        let app = Arc::clone(self);
+        let counting = async move {
+            let counted = app.database.write("count a turn", count).await?;
+            Ok(counted.then(|| Counted(Some((app, person, at)))))
+        };
+        if let Some(counted) = self.turns.to_its_end(counting).await? {
+            counted.stands();
             return Ok(());
         }
         let left = at.until_next_day();

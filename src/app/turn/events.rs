@@ -9,8 +9,7 @@ use crate::domain::heard::Spoken;
 use crate::domain::memory::MemoryId;
 use crate::domain::session::{Checkpoint, CheckpointId, SessionId};
 
-/// What a turn tells while it runs; the last event is `Done`, `Silence` or `Failed`. One that was interrupted before anything
-/// was understood ends without.
+/// What a turn tells while it runs; the last event is `Done`, `Silence` or `Failed`.
 pub enum TurnEvent {
     /// What the recording says.
     Heard(String),

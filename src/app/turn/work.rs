@@ -79,10 +79,12 @@ impl Work {
         }
         let (events, mut timings) = (self.events.clone(), Timings::default());
         let interrupt = self.request.interrupt.take();
+        let joined = running.as_ref().map(Running::interruption);
         let ended = tokio::select! {
             biased;
             ended = self.talk(&mut timings) => ended,
             interruption = interrupted(interrupt) => Ok(self.heard_by_then(interruption)),
+            interruption = interrupted(joined) => Ok(self.heard_by_then(interruption)),
             () = left_alone(&events, running.as_ref()) => {
                 if let Some(running) = &running {
                     running.is_given_up();
@@ -91,25 +93,28 @@ impl Work {
                 return;
             }
         };
+        if let (Ok(Ended::Silence(_)), Some(running)) = (&ended, &running) {
+            running.is_given_up();
+        }
         let last = self.end(ended, timings).await;
         // Before its end is told: whoever sends it again after a failure is not to hear of that once more.
         drop(running);
-        if let Some(last) = last {
-            drop(events.send(last).await);
-        }
+        drop(events.send(last).await);
     }
 
     /// Keeps the turn, if there is something to keep; what is told of it last.
-    async fn end(&mut self, ended: Result<Ended, AppError>, timings: Timings) -> Option<TurnEvent> {
-        if let Ok(Ended::Answer(answer)) = ended {
-            return Some(self.keep(answer, timings).await.map_or_else(TurnEvent::Failed, TurnEvent::Done));
-        }
+    async fn end(&mut self, ended: Result<Ended, AppError>, timings: Timings) -> TurnEvent {
+        let failed = match ended {
+            Ok(Ended::Answer(answer)) => {
+                return self.keep(answer, timings).await.map_or_else(TurnEvent::Failed, TurnEvent::Done);
+            }
+            Ok(Ended::Silence(reply)) => TurnEvent::Silence(reply),
+            // Whoever interrupted it waits for no more; others may wait with them.
+            Ok(Ended::Nothing) => TurnEvent::Failed(AppError::Unavailable("it was interrupted")),
+            Err(error) => TurnEvent::Failed(error),
+        };
         self.app.uncount_turn(self.person, self.said_at).await;
-        match ended {
-            Ok(Ended::Silence(reply)) => Some(TurnEvent::Silence(reply)),
-            Ok(Ended::Answer(_) | Ended::Nothing) => None,
-            Err(error) => Some(TurnEvent::Failed(error)),
-        }
+        failed
     }
 
     async fn talk(&mut self, timings: &mut Timings) -> Result<Ended, AppError> {

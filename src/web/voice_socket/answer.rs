@@ -29,6 +29,8 @@ pub(super) struct Answering {
 struct Sent {
     sentences: usize,
     text: usize,
+    /// It is whole and kept; the end of it may still be on its way.
+    reply: Option<TurnReply>,
 }
 
 /// One message to the client.
@@ -48,12 +50,12 @@ pub(super) async fn answer(
     let app = answering.around.app.clone();
     let begun = tokio::select! {
         biased;
-        // It had not begun, or waited in line: there is nothing to drop and nothing to keep.
+        begun = app.begin_turn(request) => begun,
+        // It has not begun, or waits in line: there is nothing to drop and nothing to keep.
         Ok(_) = &mut interrupted => {
             answering.end(true).await;
             return None;
         }
-        begun = app.begin_turn(request) => begun,
     };
     let mut events = match begun {
         Ok(events) => events,
@@ -77,8 +79,11 @@ pub(super) async fn answer(
     // What was heard is being kept, or all of it was just before; the next turn is to know it.
     while let Some(event) = events.recv().await {
         if let TurnEvent::Done(reply) = event {
-            keep_what_was_heard(&app, &reply, interruption).await;
+            sent.reply = Some(reply);
         }
+    }
+    if let Some(reply) = sent.reply {
+        keep_what_was_heard(&app, &reply, interruption).await;
     }
     None
 }
@@ -107,7 +112,10 @@ impl Answering {
                     text_of(&Told::AudioStart { mime: format.mime(), index, text })
                 }
                 TurnEvent::Sound(piece) => Out::Sound(piece),
-                TurnEvent::Done(reply) => return self.done(reply).await,
+                TurnEvent::Done(reply) => {
+                    self.done(sent.reply.insert(reply)).await;
+                    return sent.reply.take();
+                }
                 TurnEvent::Silence(reply) => {
                     count_stages(&self.around.metrics, &reply.timings);
                     self.respond(reply.text, Vec::new(), reply.degraded).await;
@@ -127,11 +135,10 @@ impl Answering {
         None
     }
 
-    async fn done(&mut self, reply: TurnReply) -> Option<TurnReply> {
+    async fn done(&mut self, reply: &TurnReply) {
         count_stages(&self.around.metrics, &reply.timings);
         let memories = UsedMemory::of(reply.memories.clone());
         self.respond(reply.text.clone(), memories, reply.degraded.clone()).await;
-        Some(reply)
     }
 
     async fn respond(&mut self, text: String, memories: Vec<UsedMemory>, degraded: Vec<&'static str>) {

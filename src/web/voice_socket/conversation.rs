@@ -34,6 +34,8 @@ pub(super) struct Conversation {
     dropped: usize,
     /// The last reply, which may still be playing.
     last: Option<TurnReply>,
+    /// An interruption, with what was played, that came as the turn had just ended: it is one of the last reply.
+    late: Option<Option<Duration>>,
     /// The client has not told yet when it heard the first sound of the last answer.
     unheard: bool,
 }
@@ -58,9 +60,11 @@ struct Running {
 }
 
 impl Drop for Running {
-    /// Who leaves takes the turn along: it sees its reader go.
+    /// Who leaves takes the turn along: it sees its reader go. One that was interrupted ends at once, and what was heard is kept.
     fn drop(&mut self) {
-        self.task.abort();
+        if self.interrupt.is_some() {
+            self.task.abort();
+        }
     }
 }
 
@@ -75,6 +79,7 @@ impl Conversation {
             waiting: None,
             dropped: 0,
             last: None,
+            late: None,
             unheard: false,
         }
     }
@@ -194,11 +199,14 @@ impl Conversation {
         }
         if let Some(running) = &mut self.running {
             if let Some(interrupt) = running.interrupt.take() {
-                // One that has just ended needs none.
-                let _ = interrupt.send(played);
+                self.late = interrupt.send(played).err();
             }
             return;
         }
+        self.interrupt_last(played).await;
+    }
+
+    async fn interrupt_last(&mut self, played: Option<Duration>) {
         let Some(last) = self.last.take() else { return };
         let interruption =
             Interruption { played, sentences_sent: last.spoken.len(), text_sent: last.text.len() };
@@ -212,8 +220,12 @@ impl Conversation {
         self.running = None;
     }
 
-    /// Tells the end of the recordings that were dropped, and answers the one that waits, if one does.
+    /// Keeps what was heard where the turn was interrupted late, tells the end of the recordings that were dropped, and answers
+    /// the one that waits, if one does.
     pub(super) async fn go_on(&mut self) -> bool {
+        if let Some(played) = self.late.take() {
+            self.interrupt_last(played).await;
+        }
         for _ in 0..std::mem::take(&mut self.dropped) {
             if !self.tell(&Told::AudioEnd { interrupted: true }).await {
                 return false;

@@ -1,0 +1,99 @@
+//! A turn over the voice socket that is gone on with over another one: interrupted there, or silent, or left as it is interrupted.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tungstenite::Message;
+
+use crate::support::socket::Socket;
+use crate::support::voice::{ESPEAK, Programs, recording};
+use crate::support::{Talk, TestApp, wait_for};
+
+const HEARS: &str = "cat \"$1\" > /dev/null; echo 'I feel calm today'";
+const TURN: &str = "11111111-1111-4111-8111-111111111111";
+const WHOLE: &str = "First I tell you something long. Then I tell you";
+
+/// A socket with a turn that has begun to speak and is never written to its end.
+fn speaking(app: &TestApp, talk: &Talk) -> Socket {
+    let mut socket = app.socket(talk);
+    std::mem::forget(app.model.hold_next(WHOLE, " more."));
+    socket.speak(&recording("wav"), Some(TURN));
+    socket.until("audio_start");
+    socket
+}
+
+fn kept(app: &TestApp, talk: &Talk) -> Vec<String> {
+    let messages = app.session(talk, "").json()["messages"].as_array().cloned().unwrap_or_default();
+    messages.iter().map(|message| message["text"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn an_interruption_after_a_reconnect_drops_the_work_and_keeps_what_was_played() {
+    for (played, heard) in [(Some(900.0), None), (None, Some("First I tell you something long."))] {
+        let app = Programs::new().server(HEARS, ESPEAK);
+        let talk = app.start_session();
+        drop(speaking(&app, &talk));
+        let mut again = app.socket(&talk);
+        again.speak(b"", Some(TURN));
+        let began = Instant::now();
+        again.interrupt(played);
+        assert_eq!(again.until("audio_end")["interrupted"], true);
+        wait_for("the model's work is dropped", || app.model.dropped() == 1);
+        assert!(began.elapsed() < Duration::from_millis(50), "{:?}", began.elapsed());
+        wait_for("it is kept", || app.count("checkpoints") == 1);
+        let kept = kept(&app, &talk);
+        assert_eq!(kept[0], "I feel calm today");
+        match heard {
+            Some(heard) => assert_eq!(kept[1], heard, "what was sent of it, before"),
+            None => assert!(kept[1].len() < 30 && kept[1].starts_with("First I"), "{kept:?}"),
+        }
+        again.speak(&recording("wav"), None);
+        assert_eq!(again.answer().deltas, "You said: I feel calm today", "the next turn is not held up");
+    }
+}
+
+#[test]
+fn two_who_wait_for_the_same_turn_both_hear_of_its_interruption() {
+    let app = Programs::new().server("touch \"$HERE/hears\"; exec sleep 1000", ESPEAK);
+    let talk = app.start_session();
+    let (mut first, mut second) = (app.socket(&talk), app.socket(&talk));
+    first.speak(&recording("wav"), Some(TURN));
+    second.speak(&recording("wav"), Some(TURN));
+    second.interrupt(None);
+    assert_eq!(second.until("audio_end")["interrupted"], true);
+    let told = first.text();
+    assert_eq!((&told["type"], &told["code"]), (&json!("error"), &json!("service_unavailable")));
+    assert_eq!(app.count("checkpoints"), 0, "nothing was understood");
+}
+
+#[test]
+fn who_interrupts_and_leaves_at_once_has_what_was_played_kept_as_well() {
+    let app = Programs::new().server(HEARS, ESPEAK);
+    let talk = app.start_session();
+    let mut socket = speaking(&app, &talk);
+    let interrupt = json!({"type": "interrupt", "played_ms": 900});
+    // Both arrive at once.
+    socket.web.write(Message::text(interrupt.to_string())).unwrap();
+    socket.web.write(Message::Close(None)).unwrap();
+    socket.web.flush().unwrap();
+    wait_for("the model's work is dropped", || app.model.dropped() == 1);
+    wait_for("it is kept", || app.count("checkpoints") == 1);
+    let kept = kept(&app, &talk);
+    assert!(kept[1].len() < 30 && kept[1].starts_with("First I"), "{kept:?}");
+}
+
+#[test]
+fn who_joins_a_turn_in_which_nothing_was_said_is_answered_as_silence_is() {
+    let programs = Programs::new();
+    let app = programs.server("touch \"$HERE/hears\"; while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done", ESPEAK);
+    let talk = app.start_session();
+    let (mut first, mut second) = (app.socket(&talk), app.socket(&talk));
+    first.speak(&recording("wav"), Some(TURN));
+    wait_for("it is listened to", || programs.path("hears").exists());
+    second.speak(&recording("wav"), Some(TURN));
+    std::fs::write(programs.path("go"), "").unwrap();
+    for socket in [&mut first, &mut second] {
+        assert_eq!(socket.answer().transcription.as_deref(), Some(""));
+    }
+    assert_eq!(app.count("checkpoints"), 0);
+}
