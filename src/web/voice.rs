@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::TryStreamExt;
 use serde::Serialize;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};
@@ -270,6 +271,10 @@ pub async fn stream_tts(
     let session = session_id(&form.text("session_id")?)?;
     done_with_body(&request);
     let (format, sound) = app.speak_aloud(session, text).await?;
+    // The status has been told by then: only the connection's end can tell the client.
+    let sound = sound.inspect_err(
+        |why| tracing::warn!(event = "speech_failed", cause = %why, "A text was not spoken to its end"),
+    );
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, format.mime())).streaming(sound))
 }
 

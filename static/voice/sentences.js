@@ -2,7 +2,11 @@
 
 // A full stop and what closes after it, before a space; "3.5" and "e.g." go on. CJK stops need no space.
 const END = /(?:[.!?…]+["'”’»)\]]*(?=\s)|[。！？]|\n+)/gu;
-const ABBREVIATION = /(?:^|\s)(?:\p{L}|\p{L}\.\p{L}|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|approx|No)\.$/u;
+const ABBREVIATION =
+  /(?:^|\s)(?:\p{L}|\p{L}\.\p{L}|Mr|Mrs|Ms|Dr|Prof|St|vs|etc|approx|No|Nr|bzw|ca|evtl|usw)\.$/u;
+// "2. Breathe", "am 3. Oktober": a number that says which one. "I am 30." ends.
+const ORDINAL =
+  /(?:^\s*|(?<!\bI )\b(?:ab|am|bis|das|de[mnrs]|die|im|seit|vom|zu[mr])\s)\d{1,2}\.$/iu;
 const SPEAKABLE = /[\p{L}\p{N}]/u;
 
 export class Sentences {
@@ -15,7 +19,7 @@ export class Sentences {
     let from = 0;
     for (const { 0: stop, index } of this.#text.matchAll(END)) {
       const sentence = this.#text.slice(from, index + stop.length);
-      if (ABBREVIATION.test(sentence)) continue;
+      if (ABBREVIATION.test(sentence) || ORDINAL.test(sentence)) continue;
       complete.push(sentence);
       from = index + stop.length;
     }

@@ -331,6 +331,8 @@ fn a_stream_is_understood_however_it_is_written() {
     let you = r#"data: {"choices": [{"delta": {"content": "you."}, "finish_reason": "stop"}]}"#;
     let thought = r#"data: {"choices": [{"delta": {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}]}}]}"#;
     let parts = r#"data: {"choices": [{"delta": {"content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo "}]}}]}"#;
+    let other = r#"data: {"choices": [{"delta": {"content": [{"type": "reasoning", "text": "Hm."}, {"type": "image", "text": 7}, null]}}]}"#;
+    let bare = r#"data: {"choices": [{"delta": {"content": ["He", {"text": "llo"}, {"type": "output_text", "text": " "}]}}]}"#;
     let nothing = r#"data: {"choices": [{"delta": {"role": "assistant", "content": null}}]}"#;
     let used = r#"data: {"choices": null, "usage": {"total_tokens": 3}}"#;
     for stream in [
@@ -339,6 +341,7 @@ fn a_stream_is_understood_however_it_is_written() {
         format!(": wait\r\n\r\n{hello}\r\n\r\n{you}\r\n\r\ndata: [DONE] \r\n\r\n"),
         format!("data:\n\n{hello}\n\ndata: \n\n{you}\n\n{used}\n\ndata: [DONE]\n\n"),
         format!("{thought}\n\n{parts}\n\n{nothing}\n\n{you}\n\ndata: [DONE]\n\n"),
+        format!("{other}\n\n{bare}\n\n{you}\n\ndata: [DONE]\n\n"),
     ] {
         outside.next(vec![events_begin(), chunk(&stream), end()]);
         assert_eq!(app.say(&talk, "hello").expect(200).json()["text"], "Hello you.", "{stream:?}");

@@ -85,7 +85,8 @@ fn who_interrupts_and_leaves_at_once_has_what_was_played_kept_as_well() {
 #[test]
 fn who_joins_a_turn_in_which_nothing_was_said_is_answered_as_silence_is() {
     let programs = Programs::new();
-    let app = programs.server("touch \"$HERE/hears\"; while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done", ESPEAK);
+    let app =
+        programs.server("touch \"$HERE/hears\"; while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done", ESPEAK);
     let talk = app.start_session();
     let (mut first, mut second) = (app.socket(&talk), app.socket(&talk));
     first.speak(&recording("wav"), Some(TURN));

@@ -180,6 +180,18 @@ describe("sentences", () => {
     assert.deepEqual(sentences.end(), []);
   });
 
+  test("a number that says which one ends none", () => {
+    assert.deepEqual(cut("Am 3. Oktober. Vom 1. bis 24. Dezember. Es waren 3. Oder 4. Und?"), [
+      "Am 3. Oktober.",
+      "Vom 1. bis 24. Dezember.",
+      "Es waren 3.",
+      "Oder 4.",
+      "Und?",
+    ]);
+    assert.deepEqual(cut("I am 30. And you?"), ["I am 30.", "And you?"]);
+    assert.deepEqual(cut("So:\n1. Breathe.\n2. Wait."), ["So:", "1. Breathe.", "2. Wait."]);
+  });
+
   test("do not end in numbers, titles and initials", () => {
     assert.deepEqual(cut("It costs 3.50 at Dr. Grey's, e.g. J. S. Bach. Fine."), [
       "It costs 3.50 at Dr. Grey's, e.g. J. S. Bach.",

@@ -1,17 +1,41 @@
-//! The content of a message: mostly text, with some models a list of parts, of which those with text are what is said.
+//! The content of a message: mostly text, with some models a list of parts, of which the texts are what is said.
 //!
 //! Shape of a part: `{"type": "text", "text": "..."}`; Mistral's `{"type": "thinking", "thinking": [...]}` has none
 //! (<https://docs.mistral.ai/capabilities/reasoning/>).
 
 use std::fmt::{Formatter, Result as FmtResult};
 
-use serde::de::{Error, SeqAccess, Visitor};
+use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 #[derive(Deserialize)]
-struct Part {
-    text: Option<String>,
+#[serde(untagged)]
+enum Part {
+    Bare(String),
+    /// `type` says what it is; some leave it out.
+    Typed {
+        r#type: Option<String>,
+        text: String,
+    },
+    /// Thoughts, images, and what is not known yet.
+    Other(IgnoredAny),
 }
+
+impl Part {
+    fn words(self) -> Option<String> {
+        match self {
+            Self::Bare(text) => Some(text),
+            Self::Typed { r#type, text } => {
+                r#type.is_none_or(|kind| TEXTS.contains(&kind.as_str())).then_some(text)
+            }
+            Self::Other(_) => None,
+        }
+    }
+}
+
+/// As OpenAI's completions and responses call it
+/// (<https://platform.openai.com/docs/api-reference/responses/object>).
+const TEXTS: [&str; 2] = ["text", "output_text"];
 
 struct Words;
 
@@ -45,7 +69,7 @@ impl<'de> Visitor<'de> for Words {
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<String, A::Error> {
         let mut words = String::new();
         while let Some(part) = parts.next_element::<Part>()? {
-            words.push_str(&part.text.unwrap_or_default());
+            words.push_str(&part.words().unwrap_or_default());
         }
         Ok(words)
     }
