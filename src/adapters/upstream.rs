@@ -203,11 +203,10 @@ impl Upstream {
     async fn attempt(&self, ask: &Ask, deadline: Instant, repeat: Repeat) -> repeat::Attempt {
         let patience = self.setup.patience;
         let left = deadline.saturating_duration_since(Instant::now());
-        let head = patience.place + patience.connect + patience.first_byte;
-        let stage = if left < head { Stage::Total } else { Stage::FirstByte };
-        let sending = self.connections.send(self.request(ask)?, patience.place, repeat == Repeat::Safe);
-        let answered = tokio::time::timeout(left.min(head), sending).await;
-        let (response, lease) = answered.unwrap_or(Err(UpstreamError::TimedOut(stage)))?;
+        let patience = (patience.place, patience.first_byte);
+        let sending = self.connections.send(self.request(ask)?, patience, repeat == Repeat::Safe);
+        let answered = tokio::time::timeout(left, sending).await;
+        let (response, lease) = answered.unwrap_or(Err(UpstreamError::TimedOut(Stage::Total)))?;
         if response.status().is_success() {
             return Ok((response, lease));
         }

@@ -63,6 +63,12 @@ impl BodyRoom {
     }
 }
 
+impl AsRef<[u8]> for BodyRoom {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl Deref for BodyRoom {
     type Target = [u8];
 

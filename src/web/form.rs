@@ -9,11 +9,13 @@ use actix_multipart::{Field, Multipart};
 use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt;
 
 use crate::web::body::{is_coded, read};
+use crate::web::body_room::BodyRoom;
 use crate::web::error::ApiError;
+use crate::web::middleware::body_budget::announced_bytes;
 
 const MOST_FIELDS: usize = 16;
 
@@ -36,7 +38,8 @@ impl Form {
         match kind(request).as_str() {
             "multipart/form-data" => {
                 let multipart = Multipart::from_request(request, &mut payload).await;
-                Self::of_multipart(multipart.map_err(|_| no_form())?, wanted).await
+                let most = usize::try_from(announced_bytes(request)).unwrap_or(usize::MAX);
+                Self::of_multipart(multipart.map_err(|_| no_form())?, most, wanted).await
             }
             "application/x-www-form-urlencoded" => {
                 let body = read(request, payload).await?;
@@ -46,15 +49,16 @@ impl Form {
         }
     }
 
-    async fn of_multipart(mut multipart: Multipart, wanted: &[&str]) -> Result<Self, ApiError> {
+    /// Of a body of at most so many bytes.
+    async fn of_multipart(mut multipart: Multipart, most: usize, wanted: &[&str]) -> Result<Self, ApiError> {
         let (mut form, mut count) = (Self(HashMap::new()), 0);
         while let Some(field) = multipart.next().await {
             let field = field.map_err(|_| no_form())?;
             count_one(&mut count)?;
             let name = field.name().filter(|name| wanted.contains(name)).map(str::to_owned);
-            let content = content(field, name.is_some()).await?;
-            if let Some(name) = name {
-                form.keep(name, content)?;
+            match name {
+                Some(name) => form.keep(name, content(field, most).await?)?,
+                None => pass_over(field).await?,
             }
         }
         Ok(form)
@@ -110,16 +114,20 @@ fn count_one(count: &mut usize) -> Result<(), ApiError> {
     if *count > MOST_FIELDS { Err(wrong("body", "must have at most 16 fields")) } else { Ok(()) }
 }
 
-/// All of a field, in one piece of memory that grows with it.
-async fn content(mut field: Field, keep: bool) -> Result<Bytes, ApiError> {
-    let mut content = BytesMut::new();
+/// All of a field, of a body of at most so many bytes.
+async fn content(mut field: Field, most: usize) -> Result<Bytes, ApiError> {
+    let mut room = BodyRoom::new(most);
     while let Some(chunk) = field.next().await {
-        let chunk = chunk.map_err(|_| no_form())?;
-        if keep {
-            content.extend_from_slice(&chunk);
-        }
+        room.put(&chunk.map_err(|_| no_form())?)?;
     }
-    Ok(content.freeze())
+    Ok(Bytes::from_owner(room))
+}
+
+async fn pass_over(mut field: Field) -> Result<(), ApiError> {
+    while let Some(chunk) = field.next().await {
+        chunk.map_err(|_| no_form())?;
+    }
+    Ok(())
 }
 
 fn kind(request: &HttpRequest) -> String {

@@ -2,6 +2,7 @@
 //!
 //! With `METRICS_TOKEN` set, those who send it; without, whoever asks from this machine and not through a proxy.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use actix_web::http::header::CONTENT_TYPE;
@@ -16,6 +17,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::upstream::{CallEnd, Circuit, UpstreamReport};
 use crate::telemetry::exposition::{self, Gauges};
 use crate::telemetry::metrics::{BodyRefusal, Metrics, Stage};
+use crate::telemetry::sparing::Sparing;
 use crate::web::access::{AccessControl, bearer};
 use crate::web::answer_budget::AnswerBudget;
 use crate::web::byte_budget::ByteBudget;
@@ -108,7 +110,14 @@ fn check_access(request: &HttpRequest) -> Result<(), ApiError> {
         (None, _) if is_from_this_machine(request) => return Ok(()),
         (None, _) => ApiError::NotFound,
     };
-    tracing::warn!(event = "metrics_refused", "Somebody asked for the metrics who may not read them");
+    static LINES: LazyLock<Sparing> = LazyLock::new(Sparing::default);
+    if let Some(left_out) = LINES.one_more() {
+        tracing::warn!(
+            event = "metrics_refused",
+            left_out,
+            "Somebody asked for the metrics who may not read them"
+        );
+    }
     Err(refusal)
 }
 

@@ -85,6 +85,16 @@ fn a_header_of_32_kib_is_read_and_a_larger_one_refused() {
 }
 
 #[test]
+fn a_request_has_96_header_fields_and_no_more() {
+    let app = TestApp::spawn();
+    for (fields, status) in [(96, 200), (97, 431)] {
+        let rest = "a: b\r\n".repeat(fields - 1);
+        let answer = app.raw(format!("GET /livez HTTP/1.1\r\nHost: x\r\n{rest}\r\n"));
+        assert_eq!(answer.status, status, "{fields}");
+    }
+}
+
+#[test]
 fn a_body_that_comes_with_its_header_is_none_of_it() {
     let app = TestApp::spawn();
     let talk = app.start_session();

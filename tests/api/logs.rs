@@ -1,5 +1,7 @@
 //! What the real program writes down: events for machines, sentences for people, and never what was said.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::agent;
@@ -99,6 +101,31 @@ fn a_request_too_large_is_one_event_with_its_sizes() {
     assert_eq!((&chunked["method"], &chunked["route"]), (&json!("POST"), &json!("/api/v1/chat")));
     assert!(chunked["received_bytes"].as_u64().unwrap() > 10_485_760, "{chunked}");
     assert_eq!(chunked["declared_bytes"], Value::Null);
+}
+
+#[test]
+fn who_sends_too_much_again_and_again_does_not_fill_the_log() {
+    let program = Program::start_with("json", "info", &[("RATE_LIMIT_ENABLED", "false")]);
+    let ask = |id: &str| {
+        let mut wire = Wire::connect(&program.url);
+        wire.send(format!(
+            "POST /api/v1/chat HTTP/1.1\r\nHost: x\r\nX-Request-ID: {id}\r\nContent-Length: 20000000\r\n\r\n"
+        ));
+        wire.answer().expect(413);
+    };
+    (0..60).for_each(|_| ask("id-flood"));
+    std::thread::sleep(Duration::from_millis(1100));
+    ask("id-last");
+    let lines = lines(&program.stop());
+    let of = |id: &str| {
+        lines
+            .iter()
+            .filter(|line| line["event"] == "request_too_large" && line["span"]["request_id"] == id)
+            .count()
+    };
+    let told = of("id-flood");
+    assert!((20..30).contains(&told), "{told} lines of 60");
+    assert_eq!(event(&lines, "request_too_large", Some("id-last"))["left_out"], 60 - told);
 }
 
 #[test]

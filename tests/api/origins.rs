@@ -58,6 +58,27 @@ fn a_browser_that_asks_beforehand_is_told_what_is_allowed() {
 }
 
 #[test]
+fn an_allowed_page_that_asks_too_often_may_read_that_and_is_told_what_is_allowed() {
+    let app = TestApp::spawn_with(|config| {
+        config.allowed_origins = vec![FRIEND.to_owned()];
+        config.limits.turns_per_minute = std::num::NonZeroU32::new(1);
+    });
+    // For all but turns there are twenty times as many.
+    let answers: Vec<_> = (0..21).map(|_| ask(&app, "POST", FRIEND)).collect();
+    assert!(answers[..20].iter().all(|answer| answer.status == 200));
+    let sessions = app.count("sessions");
+    let refused = ask(&app, "POST", FRIEND).refused(429, "rate_limited");
+    assert_eq!(refused.header("access-control-allow-origin"), FRIEND);
+    assert!(refused.header("retry-after").parse::<u64>().is_ok());
+    let evil = ask(&app, "POST", "https://evil.example").refused(429, "rate_limited");
+    assert_eq!(evil.header("access-control-allow-origin"), "");
+    let before = [("origin", FRIEND), ("access-control-request-method", "POST")];
+    let told = app.ask("OPTIONS", "/api/v1/session/start", &before, b"").expect(200);
+    assert_eq!(told.header("access-control-allow-origin"), FRIEND, "or it could not read why");
+    assert_eq!(app.count("sessions"), sessions, "nothing was done");
+}
+
+#[test]
 fn without_the_setting_nobody_is_told_anything() {
     let app = TestApp::spawn();
     let answer = ask(&app, "POST", &app.url).expect(200);

@@ -11,8 +11,9 @@ use companion::domain::secret::ApiKey;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::llm::says;
 use crate::support::meaning::{service, wait_for_vectors};
-use crate::support::outside::{Outside, Seen, sound, whole};
+use crate::support::outside::{Outside, Part, Seen, chunk, end, events_begin, sound, whole};
 use crate::support::voice::{coded, recording, recordings, spoken};
 use crate::support::{TestApp, wait_for};
 
@@ -161,6 +162,65 @@ fn it_hears_and_speaks(server: &LiteLlm) {
     }
 }
 
+/// The tokens that were told, and how the turn ended.
+fn streamed(app: &TestApp) -> (String, String) {
+    let talk = app.start_session();
+    let events = app.stream(&json!({"session_id": talk.session, "message": "hello"})).events();
+    let tokens = events.iter().filter(|event| event.name == "token");
+    let last = events.last().unwrap();
+    (tokens.map(|event| event.data["text"].as_str().unwrap()).collect(), last.name.clone())
+}
+
+/// It allows one turn a minute; which minute, the clock says.
+fn it_tells_when_to_come_again(server: &LiteLlm) {
+    let app = asking(&server.url, "seldom", RIGHT);
+    let talk = app.start_session();
+    let answers = (0..3).map(|_| app.say(&talk, "hello"));
+    let refused = answers.skip_while(|answer| answer.status == 200).next().unwrap();
+    let refused = refused.refused(503, "service_unavailable");
+    assert_eq!(refused.header("retry-after"), "60", "as it says");
+}
+
+/// What goes wrong behind it, as it passes that on.
+fn what_is_behind_it_fails(server: &LiteLlm) {
+    let behind = &server.behind;
+    let app = asking(&server.url, "behind", RIGHT);
+    behind.usually(says(&["All ", "is well."]));
+    assert_eq!(streamed(&app), ("All is well.".to_owned(), "done".to_owned()));
+    let cut = says(&["All ", "is w"]).into_iter().take(4).chain([Part::Close]);
+    behind.usually(cut.collect());
+    let (told, last) = streamed(&app);
+    assert!("All is w".starts_with(&told) && last == "error", "as much as it had passed on: {told} {last}");
+    for garbage in [
+        vec![events_begin(), chunk("data: {\"choices\": [{\n\n"), end()],
+        whole(200, &[], &json!("no completion")),
+    ] {
+        behind.usually(garbage);
+        assert_eq!(streamed(&app), (String::new(), "error".to_owned()));
+    }
+    assert_eq!(app.count("checkpoints"), 1, "nothing is kept of what was not whole");
+}
+
+/// Twenty seconds are within `LLM_TIMEOUT_SECONDS` as it usually is, and beyond it where it is less.
+fn it_is_silent_for_twenty_seconds(server: &LiteLlm) {
+    let mut silent = says(&["At ", "last."]);
+    silent.insert(1, Part::Pause(Duration::from_secs(20)));
+    server.behind.usually(silent);
+    let mut llm = models(&server.url, ["behind", "small"], RIGHT);
+    llm.silence = Duration::from_secs(2);
+    let impatient = TestApp::spawn_with(move |config: &mut ServerConfig| config.outside.llm = Some(llm));
+    let patient = asking(&server.url, "behind", RIGHT);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| streamed(&patient));
+        let began = Instant::now();
+        let refused = impatient.say(&impatient.start_session(), "hello");
+        refused.refused(504, "upstream_timeout");
+        assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+        assert_eq!(waits.join().unwrap(), ("At last.".to_owned(), "done".to_owned()));
+    });
+    assert_eq!((impatient.count("checkpoints"), patient.count("checkpoints")), (0, 1));
+}
+
 fn asks_to_hear(seen: &Seen) -> bool {
     seen.head.starts_with("POST /v1/audio/transcriptions ")
 }
@@ -201,6 +261,9 @@ fn a_real_server_is_understood_in_all_it_answers() {
         assert_eq!(app.count("checkpoints"), 0, "{model} {key}");
     }
     it_hears_and_speaks(&server);
+    it_tells_when_to_come_again(&server);
+    what_is_behind_it_fails(&server);
+    it_is_silent_for_twenty_seconds(&server);
     server.end();
     app.say(&talk, "are you there?").refused(503, "service_unavailable");
     assert_eq!(llm(&app), "disconnected");

@@ -21,6 +21,10 @@ fn held(app: &TestApp) -> (f64, f64) {
     (of("small"), of("large"))
 }
 
+fn refused(app: &TestApp, reason: &str) -> f64 {
+    Scrape::of(app).value(&format!("companion_refused_bodies_total{{reason=\"{reason}\"}}"))
+}
+
 fn send(socket: &mut Socket, bytes: usize) {
     socket.web.send(Message::binary(vec![0; bytes])).unwrap();
 }
@@ -66,6 +70,7 @@ fn recordings_on_their_way_are_in_the_budget_of_bodies() {
     other.say(&json!({"type": "start_listening"}));
     send(&mut other, 100 * KIB);
     assert_eq!(other.text()["code"], "server_busy", "one client has its share, over all its sockets");
+    assert_eq!((refused(&app, "no_room"), refused(&app, "grew_too_large")), (1.0, 0.0));
     send(&mut socket, 200 * KIB);
     send(&mut socket, 50 * KIB);
     assert_eq!(socket.text()["code"], "server_busy");
@@ -83,6 +88,11 @@ fn recordings_on_their_way_are_in_the_budget_of_bodies() {
     wait_for("there is room again", || held(&app) == (64.0 * 1024.0, 256.0 * 1024.0));
     drop(socket);
     wait_for("who leaves holds nothing", || held(&app) == (0.0, 0.0));
+    other.say(&json!({"type": "start_listening"}));
+    send(&mut other, 300 * KIB);
+    send(&mut other, 200 * KIB);
+    assert_eq!(other.text()["code"], "request_too_large");
+    assert_eq!((refused(&app, "no_room"), refused(&app, "grew_too_large")), (2.0, 1.0));
 }
 
 #[test]

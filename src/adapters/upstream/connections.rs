@@ -195,20 +195,21 @@ impl Connections {
         self.shared.most.saturating_sub(self.shared.places.available_permits())
     }
 
-    /// Sends a request on a connection that rests or a new one, waiting for a free one at most so long, and waits for the
-    /// head of the answer. A connection that the upstream has closed while it rested is no failure: the request goes out on
+    /// Sends a request on a connection that rests or a new one, waiting for a free one at most as long as is told first, and waits
+    /// for the head of the answer, on each as long as is told second. A connection that the upstream has closed while it rested is no failure: the request goes out on
     /// the next one, if it was certainly not sent, or `may_repeat`.
     pub(super) async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
-        patience: Duration,
+        (place, first_byte): (Duration, Duration),
         may_repeat: bool,
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         loop {
-            let taken = tokio::time::timeout(patience, self.take()).await;
+            let taken = tokio::time::timeout(place, self.take()).await;
             let (mut lease, is_new) = taken.unwrap_or(Err(UpstreamError::Busy))?;
             let spare = (may_repeat && !is_new).then(|| request.clone());
-            match lease.send(request).await {
+            let answered = tokio::time::timeout(first_byte, lease.send(request)).await;
+            match answered.map_err(|_| UpstreamError::TimedOut(Stage::FirstByte))? {
                 Ok(response) => return Ok((response, lease)),
                 Err((error, unsent)) => match unsent.or(spare).filter(|_| !is_new && error.is_closed()) {
                     Some(again) => request = again,

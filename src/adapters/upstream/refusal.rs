@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::Response;
 use hyper::body::Incoming;
-use hyper::header::{HeaderMap, RETRY_AFTER};
+use hyper::header::{HeaderMap, HeaderName, RETRY_AFTER};
 
 use super::connections::Lease;
 use super::error::UpstreamError;
@@ -29,9 +29,13 @@ pub(super) async fn read(response: Response<Incoming>, mut lease: Lease) -> Upst
     UpstreamError::Refused { status, retry_after, code: body.as_ref().and_then(code) }
 }
 
+/// `Retry-After` of the service behind LiteLLM's proxy, as that passes it on.
+const LITELLM_RETRY_AFTER: HeaderName = HeaderName::from_static("llm_provider-retry-after");
+
 /// Only in seconds: the form that the services concerned use.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse::<f64>().ok()?;
+    let told = headers.get(RETRY_AFTER).or_else(|| headers.get(LITELLM_RETRY_AFTER));
+    let seconds = told?.to_str().ok()?.trim().parse::<f64>().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
 }
 

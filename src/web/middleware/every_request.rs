@@ -14,7 +14,8 @@ use futures_util::future::LocalBoxFuture;
 use tracing::Instrument;
 
 use crate::web::middleware::{
-    cache_headers, last_answer, measure, rate_limit, request_id, security_headers, token_cookies, unread_body,
+    cache_headers, foreign_origin, last_answer, measure, rate_limit, request_id, security_headers,
+    token_cookies, unread_body,
 };
 use crate::web::{answer_budget, at_hand};
 
@@ -55,6 +56,11 @@ async fn answer(
             Some(answer) => request.into_response(answer),
             None => answer_budget::hold(next.call(request).await?.map_into_boxed_body()),
         },
+        Err(refusal) if foreign_origin::may_be_let_in(&request) => {
+            // Only behind this is an allowed page given leave to read it.
+            foreign_origin::refuse(&request, refusal);
+            next.call(request).await?.map_into_boxed_body()
+        }
         Err(refusal) => request.into_response(refusal.error_response()),
     };
     token_cookies::change(&mut response)?;

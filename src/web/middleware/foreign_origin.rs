@@ -2,12 +2,15 @@
 //!
 //! A browser tells with every such request which page sent it (`Origin`); programs that are no browsers tell nothing and pass.
 
+use std::sync::LazyLock;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HOST, HeaderName, ORIGIN, UPGRADE};
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError, web};
+use actix_web::{Error, HttpMessage, ResponseError, web};
 
+use crate::telemetry::sparing::Sparing;
 use crate::web::error::ApiError;
 use crate::web::middleware::measure::Route;
 
@@ -15,7 +18,22 @@ use crate::web::middleware::measure::Route;
 #[derive(Debug, Default)]
 pub struct AllowedOrigins(pub Vec<String>);
 
-/// Refuses what would change something or open a socket and comes from a page of another site.
+/// Why a request is refused already. Found in its extensions.
+struct Refused(ApiError);
+
+/// True for what a browser says a page sent, where pages of other sites are let in.
+#[must_use]
+pub fn may_be_let_in(request: &ServiceRequest) -> bool {
+    let allowed = request.app_data::<web::Data<AllowedOrigins>>();
+    allowed.is_some_and(|allowed| !allowed.0.is_empty()) && request.headers().contains_key(ORIGIN)
+}
+
+/// Lets the request end here with this error, and no handler see it.
+pub fn refuse(request: &ServiceRequest, why: ApiError) {
+    request.extensions_mut().insert(Refused(why));
+}
+
+/// Refuses what is refused already, and what would change something or open a socket and comes from a page of another site.
 ///
 /// # Errors
 /// What the inner service says.
@@ -23,18 +41,30 @@ pub async fn foreign_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let refused = request.extensions_mut().remove::<Refused>();
+    if let Some(Refused(why)) = refused {
+        return Ok(request.into_response(why.error_response()));
+    }
     // Browsers let any page open a socket anywhere, with cookies.
     let opens_socket = request.headers().contains_key(UPGRADE);
     if (opens_socket || !request.method().is_safe()) && is_foreign(&request) {
-        tracing::warn!(
-            event = "foreign_origin",
-            method = %request.method(),
-            route = &*Route::of(&request),
-            "A page of another site was refused; ALLOWED_ORIGINS lets it in"
-        );
+        log(&request);
         return Ok(request.into_response(ApiError::ForeignOrigin.error_response()));
     }
     next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+}
+
+fn log(request: &ServiceRequest) {
+    static LINES: LazyLock<Sparing> = LazyLock::new(Sparing::default);
+    if let Some(left_out) = LINES.one_more() {
+        tracing::warn!(
+            event = "foreign_origin",
+            method = %request.method(),
+            route = &*Route::of(request),
+            left_out,
+            "A page of another site was refused; ALLOWED_ORIGINS lets it in"
+        );
+    }
 }
 
 /// True when a browser says that a page of another site sent the request.

@@ -4,16 +4,18 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, ResponseError};
+use actix_web::{Error, HttpMessage, HttpRequest, ResponseError};
 use futures_util::{StreamExt, future};
 
 use crate::telemetry::metrics::BodyRefusal;
+use crate::telemetry::sparing::Sparing;
 use crate::web::error::ApiError;
 use crate::web::metrics::refused_body;
 use crate::web::middleware::measure::{Route, opens_socket};
@@ -34,7 +36,7 @@ pub async fn payload_limit(
     let declared = declared_length(&request);
     if let Some(length) = declared.filter(|length| *length > max_bytes) {
         refused_body(request.request(), BodyRefusal::DeclaredTooLarge);
-        log_refusal(&request, Some(length), 0);
+        log_refusal(request.request(), Some(length), 0);
         return Ok(request.into_response(ApiError::TooLarge { max_bytes }.error_response()));
     }
     let Some(received) = count(&mut request, max_bytes) else {
@@ -47,14 +49,7 @@ pub async fn payload_limit(
     refused_body(response.request(), BodyRefusal::GrewTooLarge);
     // Whatever the handler made of the broken body, the reason is this one.
     let refusal = response.into_response(ApiError::TooLarge { max_bytes }.error_response());
-    tracing::warn!(
-        event = "request_too_large",
-        method = %refusal.request().method(),
-        route = &*Route::of(refusal.request()),
-        declared_bytes = declared,
-        received_bytes = received.get(),
-        "A request body was cut off at the limit"
-    );
+    log_refusal(refusal.request(), declared, received.get());
     Ok(refusal)
 }
 
@@ -62,15 +57,20 @@ fn declared_length(request: &ServiceRequest) -> Option<u64> {
     request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn log_refusal(request: &ServiceRequest, declared: Option<u64>, received: u64) {
-    tracing::warn!(
-        event = "request_too_large",
-        method = %request.method(),
-        route = &*Route::of(request),
-        declared_bytes = declared,
-        received_bytes = received,
-        "A request body was refused before it was read"
-    );
+/// Of a body of which so much was received before it was cut off; 0 when it was refused before it was read.
+fn log_refusal(request: &HttpRequest, declared: Option<u64>, received: u64) {
+    static LINES: LazyLock<Sparing> = LazyLock::new(Sparing::default);
+    if let Some(left_out) = LINES.one_more() {
+        tracing::warn!(
+            event = "request_too_large",
+            method = %request.method(),
+            route = &*Route::of(request),
+            declared_bytes = declared,
+            received_bytes = received,
+            left_out,
+            "A request body was longer than it may be"
+        );
+    }
 }
 
 /// Makes the body, if there is one, end with an error once more than `max_bytes` of it have come; returns the counter.

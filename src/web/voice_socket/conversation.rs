@@ -17,6 +17,7 @@ use crate::domain::audio::AudioFormat;
 use crate::domain::heard::Interruption;
 use crate::domain::session::TurnId;
 use crate::domain::speech::Recording;
+use crate::telemetry::metrics::BodyRefusal;
 use crate::web::error::{ApiError, report};
 use crate::web::voice::recording;
 
@@ -145,7 +146,13 @@ impl Conversation {
         let listening = listening.ok_or_else(|| invalid("audio", "send start_listening first"))?;
         let around = &self.around;
         let added = listening.collected.add(piece, &around.budget, around.client, around.most_bytes);
-        if added.is_err() {
+        if let Err(refusal) = &added {
+            let too_large = matches!(refusal, ApiError::TooLarge { .. });
+            around.metrics.refused_body(if too_large {
+                BodyRefusal::GrewTooLarge
+            } else {
+                BodyRefusal::NoRoom
+            });
             self.listening = None;
         }
         added

@@ -9,6 +9,7 @@ mod authorization;
 mod conditions;
 mod cookies;
 mod file;
+mod form;
 mod forwarded;
 mod ids;
 mod origin;
@@ -20,11 +21,12 @@ mod settings;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its directory in `corpus`.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("accept_encoding", accept_encoding::target),
     ("authorization", authorization::target),
     ("conditions", conditions::target),
     ("cookies", cookies::target),
+    ("form", form::target),
     ("forwarded", forwarded::target),
     ("ids", ids::target),
     ("origin", origin::target),
