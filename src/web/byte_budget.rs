@@ -1,8 +1,9 @@
 //! The memory that request bodies may take, all together: a body takes its place before its first byte is read and gives it
 //! back when its reader is done with it.
 //!
-//! Bounds: `MAX_INFLIGHT_BODY_BYTES` for bodies above 64 KiB, 16 MiB for those below, so that uploads never starve talk; of
-//! each one client at most a quarter, or one largest body where that is more. Whoever waits for 2 s in vain is refused.
+//! Bounds: `MAX_INFLIGHT_BODY_BYTES` for bodies above 64 KiB, of which one client has at most a quarter, or one largest body where
+//! that is more; 32 MiB for those below, so that uploads never starve talk, of which one client has a sixteenth. Whoever waits for
+//! 2 s in vain is refused.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,7 +13,8 @@ use std::time::Duration;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 const SMALL_BODY: u64 = 64 * 1024;
-const SMALL_BODIES: u64 = 16 << 20;
+/// Of five hundred clients each may have the largest of these under way, and not send it.
+const SMALL_BODIES: u64 = 32 << 20;
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Permits are counted in these.
 const UNIT: u64 = 1024;
@@ -48,7 +50,9 @@ impl ByteBudget {
     /// A budget of so many bytes, for bodies of at most `largest`.
     #[must_use]
     pub fn new(bytes: u64, largest: u64) -> Self {
-        Self { small: Pool::new(SMALL_BODIES, SMALL_BODY), large: Pool::new(bytes.max(largest), largest) }
+        let bytes = bytes.max(largest);
+        let (small, large) = (SMALL_BODIES / 16, (bytes / 4).max(largest));
+        Self { small: Pool::new(SMALL_BODIES, small), large: Pool::new(bytes, large) }
     }
 
     /// Takes a place for a body of so many bytes, waiting for it if need be.
@@ -70,6 +74,12 @@ impl ByteBudget {
         pool.take_at_once(client, units(bytes)).map_err(|_| NoPlace)
     }
 
+    /// Whether more than half of what there is for bodies of so many bytes is taken, where that is the reserve for small ones.
+    #[must_use]
+    pub fn is_short_for(&self, bytes: u64) -> bool {
+        bytes <= SMALL_BODY && self.small.held_bytes() > SMALL_BODIES / 2
+    }
+
     /// Bytes taken by bodies of up to 64 KiB, and by larger ones.
     #[must_use]
     pub fn held_bytes(&self) -> (u64, u64) {
@@ -82,11 +92,12 @@ impl Pool {
         self.all.saturating_sub(self.free.available_permits()) as u64 * UNIT
     }
 
-    fn new(bytes: u64, largest: u64) -> Self {
+    /// Of so many bytes, of which one client may hold this share.
+    fn new(bytes: u64, share: u64) -> Self {
         let free =
             usize::try_from(units(bytes)).unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS);
-        let share = units((bytes / 4).max(largest));
-        Self { all: free, free: Arc::new(Semaphore::new(free)), share, clients: Mutex::default() }
+        let (clients, share) = (Mutex::default(), units(share));
+        Self { all: free, free: Arc::new(Semaphore::new(free)), share, clients }
     }
 
     /// First of the client's own share: those who wait there stand in nobody else's way.
@@ -160,12 +171,17 @@ mod tests {
     #[tokio::test]
     async fn small_bodies_are_bounded_as_well() {
         let budget = ByteBudget::new(40 * MIB, 5 * MIB);
-        let quarter = usize::try_from(SMALL_BODIES / SMALL_BODY / 4).unwrap();
-        let held: Vec<_> = (0..quarter).map(|_| at_once(&budget, 1, SMALL_BODY).unwrap()).collect();
+        let share = u32::try_from(SMALL_BODIES / SMALL_BODY / 16).unwrap();
+        let of = |number: u32| (0..share).map(move |_| number);
+        let mut held: Vec<_> = of(1).map(|number| at_once(&budget, number, SMALL_BODY).unwrap()).collect();
         assert!(at_once(&budget, 1, 1).is_none());
         assert!(at_once(&budget, 2, 1).is_some());
+        held.extend((2..9).flat_map(of).map(|number| at_once(&budget, number, SMALL_BODY).unwrap()));
+        assert!(!budget.is_short_for(SMALL_BODY), "half of it is taken");
+        held.push(at_once(&budget, 9, 1).unwrap());
+        assert!(budget.is_short_for(1) && !budget.is_short_for(SMALL_BODY + 1));
         drop(held);
-        assert!(at_once(&budget, 1, 1).is_some());
+        assert!(at_once(&budget, 1, 1).is_some() && !budget.is_short_for(1));
     }
 
     #[tokio::test]

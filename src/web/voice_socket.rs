@@ -2,19 +2,19 @@
 //! takes effect at once.
 //!
 //! Bounds: `MAX_VOICE_SOCKETS` in all and 8 for each client address; a message of 1 MiB, or `MAX_REQUEST_SIZE` where that is
-//! less; a recording of `MAX_REQUEST_SIZE`, in the budget of request bodies; one turn at a time and one recording that waits
+//! less; a recording of `MAX_REQUEST_SIZE`, both in the budget of request bodies; one turn at a time and one recording that waits
 //! for its end; 32 messages wait for a slow reader, then the turn does. Who does not answer for 60 s is let go.
 
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason};
+use actix_ws::{AggregatedMessage, CloseCode, CloseReason};
 use serde::Deserialize;
 
 use crate::app::{App, AppError};
 use crate::domain::person::PersonToken;
 use crate::domain::session::SessionId;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{BodyRefusal, Metrics};
 use crate::web::byte_budget::ByteBudget;
 use crate::web::error::ApiError;
 use crate::web::middleware::payload_limit::MaxRequestBytes;
@@ -34,7 +34,7 @@ mod places;
 
 use alive::{Alive, Due};
 use conversation::Conversation;
-use incoming::{Coming, counted};
+use incoming::{Messages, budgeted};
 pub use places::VoiceSockets;
 
 const MOST_MESSAGE: u64 = 1 << 20;
@@ -86,13 +86,15 @@ pub async fn socket(
     let place = sockets.enter(client)?;
     let around = around(&request, app.into_inner(), client, session).ok_or(ApiError::NotFound)?;
     let most = usize::try_from(around.most_bytes.min(MOST_MESSAGE)).unwrap_or(usize::MAX);
-    let (payload, coming) = counted(&request, payload, most).await.map_err(|_| ApiError::BrokenBody)?;
-    let (response, sender, stream) = actix_ws::handle(&request, payload)
+    let of_client = (around.budget.clone(), client);
+    let (payload, budgeted) =
+        budgeted(&request, payload, most, of_client).await.map_err(|_| ApiError::BrokenBody)?;
+    let (response, sender, frames) = actix_ws::handle(&request, payload)
         .map_err(|_| wrong("upgrade", "must be the handshake of a WebSocket"))?;
-    let stream = stream.max_frame_size(most).aggregate_continuations().max_continuation_size(most);
+    let messages = budgeted.messages(frames);
     tracing::info!(event = "voice_socket_opened", session = session.short(), "A voice socket was opened");
     actix_web::rt::spawn(async move {
-        let reason = converse(around, sender.clone(), stream, &coming).await;
+        let reason = converse(around, sender.clone(), messages).await;
         drop(sender.close(reason).await);
         drop(place);
         tracing::info!(event = "voice_socket_closed", session = session.short(), "A voice socket was closed");
@@ -121,13 +123,8 @@ fn around(
 }
 
 /// Serves the socket until one side has enough; why it is closed.
-async fn converse(
-    around: Around,
-    sender: actix_ws::Session,
-    mut stream: AggregatedMessageStream,
-    coming: &Coming,
-) -> Option<CloseReason> {
-    let app = around.app.clone();
+async fn converse(around: Around, sender: actix_ws::Session, mut messages: Messages) -> Option<CloseReason> {
+    let (app, metrics) = (around.app.clone(), around.metrics.clone());
     let mut conversation = Conversation::new(around, sender);
     if !conversation.greet().await {
         return None;
@@ -135,16 +132,14 @@ async fn converse(
     let mut alive = Alive::new();
     loop {
         tokio::select! {
-            message = stream.recv() => {
+            message = messages.next() => {
                 alive.heard();
-                if message.as_ref().is_some_and(Result::is_ok) {
-                    coming.is_whole();
-                }
                 match message {
-                    Some(Err(_)) if coming.is_too_much() => return closing(CloseCode::Size),
                     Some(Ok(message)) => if !conversation.take(message).await { return None },
-                    Some(Err(actix_ws::ProtocolError::Overflow)) => return closing(CloseCode::Size),
-                    Some(Err(_)) => return closing(CloseCode::Protocol),
+                    Some(Err(code)) => {
+                        count_refusal(&metrics, code);
+                        return closing(code);
+                    }
                     None => return None,
                 }
             }
@@ -156,6 +151,14 @@ async fn converse(
             }
             () = app.stopping(), if !conversation.is_busy() => return closing(CloseCode::Away),
         }
+    }
+}
+
+fn count_refusal(metrics: &Metrics, code: CloseCode) {
+    if code == CloseCode::Size {
+        metrics.refused_body(BodyRefusal::GrewTooLarge);
+    } else if code == CloseCode::Again {
+        metrics.refused_body(BodyRefusal::NoRoom);
     }
 }
 

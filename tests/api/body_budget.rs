@@ -1,6 +1,6 @@
 //! What request bodies may take together, and how slowly they may come.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -68,13 +68,27 @@ fn one_client_may_fill_a_quarter_and_all_together_the_whole() {
 fn small_bodies_are_bounded_by_a_reserve_of_their_own() {
     let app = small_budget();
     let talk = app.start_session();
-    // A quarter of 16 MiB.
-    let held: Vec<_> = (0..64).map(|_| begun(&app, "192.0.2.1", 64 * 1024)).collect();
-    wait_for("the client's quarter is full", || send(&app, "192.0.2.1", &turn(&talk, 1000)) == 503);
+    // A sixteenth of 32 MiB.
+    let held: Vec<_> = (0..32).map(|_| begun(&app, "192.0.2.1", 64 * 1024)).collect();
+    wait_for("the client's share is full", || send(&app, "192.0.2.1", &turn(&talk, 1000)) == 503);
     assert_eq!(send(&app, "192.0.2.9", &turn(&talk, 1000)), 200, "others have theirs");
     assert_eq!(send(&app, "192.0.2.1", &turn(&talk, MIB)), 200, "and large ones");
     drop(held);
     wait_for("there is room again", || send(&app, "192.0.2.1", &turn(&talk, 1000)) == 200);
+}
+
+#[test]
+fn when_that_reserve_is_full_of_bodies_that_stall_talk_waits_for_a_few_seconds_only() {
+    let app = small_budget();
+    let talk = app.start_session();
+    let all = (1..=16).flat_map(|number| (0..32).map(move |_| format!("192.0.2.{number}")));
+    let held: Vec<_> = all.map(|address| begun(&app, &address, 64 * 1024)).collect();
+    let began = Instant::now();
+    wait_for("there is room again", || send(&app, "192.0.2.99", &turn(&talk, 1000)) == 200);
+    // They would have 15.
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(send(&app, "192.0.2.98", &turn(&talk, 64 * 1024)), 200, "half of it is free");
+    drop(held);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::support::scrape::Scrape;
 use crate::support::{TestApp, wait_for};
 
 const LIMIT: usize = 10_485_760;
@@ -129,6 +130,18 @@ fn no_way_of_framing_a_body_gets_around_the_limit() {
         assert_eq!(wire.rest(), b"");
     }
     assert_eq!(app.model.begun(), 0);
+}
+
+#[test]
+fn a_body_that_goes_on_after_an_upgrade_has_a_place_for_all_it_may_become() {
+    let app = TestApp::spawn_with(|config| config.limits.max_request_bytes = 1 << 20);
+    let mut wire = app.wire();
+    wire.send(head("/api/v1/chat", "Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 5"));
+    wire.send(vec![b' '; 500_000]);
+    let held = || Scrape::of(&app).value("companion_inflight_body_bytes{size=\"large\"}");
+    wait_for("it is in the budget", || held() == 1_048_576.0);
+    drop(wire);
+    wait_for("it has gone", || held() == 0.0);
 }
 
 #[test]

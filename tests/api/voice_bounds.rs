@@ -29,6 +29,11 @@ fn send(socket: &mut Socket, bytes: usize) {
     socket.web.send(Message::binary(vec![0; bytes])).unwrap();
 }
 
+/// As a recorder does: in pieces.
+fn talk(socket: &mut Socket, bytes: usize) {
+    (0..bytes / (10 * KIB)).for_each(|_| send(socket, 10 * KIB));
+}
+
 #[test]
 fn an_interruption_drops_the_recording_that_waits_as_well() {
     let programs = Programs::new();
@@ -68,11 +73,10 @@ fn recordings_on_their_way_are_in_the_budget_of_bodies() {
     wait_for("its place has grown", || held(&app) == (64.0 * 1024.0, 256.0 * 1024.0));
     let mut other = app.socket(&app.start_session());
     other.say(&json!({"type": "start_listening"}));
-    send(&mut other, 100 * KIB);
+    talk(&mut other, 70 * KIB);
     assert_eq!(other.text()["code"], "server_busy", "one client has its share, over all its sockets");
     assert_eq!((refused(&app, "no_room"), refused(&app, "grew_too_large")), (1.0, 0.0));
-    send(&mut socket, 200 * KIB);
-    send(&mut socket, 50 * KIB);
+    talk(&mut socket, 210 * KIB);
     assert_eq!(socket.text()["code"], "server_busy");
     send(&mut socket, KIB);
     assert_eq!(socket.text()["code"], "validation_error", "that recording has been given up");
@@ -88,11 +92,14 @@ fn recordings_on_their_way_are_in_the_budget_of_bodies() {
     wait_for("there is room again", || held(&app) == (64.0 * 1024.0, 256.0 * 1024.0));
     drop(socket);
     wait_for("who leaves holds nothing", || held(&app) == (0.0, 0.0));
-    other.say(&json!({"type": "start_listening"}));
-    send(&mut other, 300 * KIB);
-    send(&mut other, 200 * KIB);
-    assert_eq!(other.text()["code"], "request_too_large");
-    assert_eq!((refused(&app, "no_room"), refused(&app, "grew_too_large")), (2.0, 1.0));
+    assert_eq!((refused(&app, "no_room"), refused(&app, "grew_too_large")), (2.0, 0.0));
+    let app =
+        programs.server_with(&waits, ESPEAK, |config| config.limits.max_request_bytes = 100 * KIB as u64);
+    let mut socket = app.socket(&app.start_session());
+    socket.say(&json!({"type": "start_listening"}));
+    talk(&mut socket, 110 * KIB);
+    assert_eq!(socket.text()["code"], "request_too_large");
+    assert_eq!((refused(&app, "no_room"), refused(&app, "grew_too_large")), (0.0, 1.0));
 }
 
 #[test]
@@ -108,6 +115,70 @@ fn a_message_that_is_announced_as_endless_is_not_kept_until_its_end() {
     let mut socket = app.socket(&app.start_session());
     send(&mut socket, 1024 * KIB);
     assert_eq!(socket.until("error")["message"], "audio: send start_listening first", "the largest is read");
+}
+
+/// A frame as a client sends it, masked with nothing.
+fn frame(head: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    [&[head, 0xfe][..], &length, &[0; 4], content].concat()
+}
+
+const TEXT: u8 = 0x01;
+const BINARY: u8 = 0x02;
+const MORE: u8 = 0x00;
+const LAST: u8 = 0x80;
+const PING: u8 = 0x89;
+
+fn raw(socket: &mut Socket, frames: &[Vec<u8>]) {
+    socket.web.get_mut().write_all(&frames.concat()).unwrap();
+}
+
+#[test]
+fn a_message_in_fragments_is_one_message() {
+    let app = TestApp::spawn();
+    let mut socket = app.socket(&app.start_session());
+    let ping = [&[PING, 0x80][..], &[0; 4]].concat();
+    raw(&mut socket, &[frame(TEXT, b"{\"type\": \"start_"), ping.clone(), frame(LAST, b"listening\"}")]);
+    let first = frame(BINARY, &[1; 100]);
+    raw(&mut socket, &[first, frame(MORE, b""), ping, frame(MORE, &[2; 100]), frame(LAST, &[3; 100])]);
+    wait_for("it is collected", || held(&app) == (64.0 * 1024.0, 0.0));
+    raw(&mut socket, &[frame(TEXT, b"{\"type\": \"non"), frame(LAST, b"sense\"}")]);
+    assert_eq!(socket.text()["code"], "validation_error");
+    let mut other = app.socket(&app.start_session());
+    raw(&mut other, &[frame(TEXT, b"{"), frame(0x82, b"a message within another")]);
+    assert_eq!(other.closed(), Some(1002));
+    let mut other = app.socket(&app.start_session());
+    raw(&mut other, &[frame(TEXT, &[0xff]), frame(LAST, b"")]);
+    assert_eq!(other.closed(), Some(1007), "no UTF-8");
+}
+
+#[test]
+fn what_has_come_of_a_message_is_in_the_budget_of_bodies() {
+    let app = TestApp::spawn_with(|config| {
+        config.limits.max_request_bytes = 512 * KIB as u64;
+        config.limits.max_inflight_body_bytes = 1024 * KIB as u64;
+    });
+    let mut socket = app.socket(&app.start_session());
+    let fragments =
+        |first: u8| [vec![frame(first, &[0; 60_000])], vec![frame(MORE, &[0; 60_000]); 4]].concat();
+    raw(&mut socket, &fragments(BINARY));
+    wait_for("they have their place", || held(&app) == (16.0 * 1024.0, 512.0 * 1024.0));
+    let mut other = app.socket(&app.start_session());
+    raw(&mut other, &fragments(BINARY));
+    assert_eq!(other.closed(), Some(1013), "one client has its share, over all its sockets");
+    assert_eq!((refused(&app, "no_room"), refused(&app, "grew_too_large")), (1.0, 0.0));
+    raw(&mut socket, &[frame(LAST, b"")]);
+    assert_eq!(socket.text()["message"], "audio: send start_listening first");
+    assert_eq!(held(&app), (0.0, 0.0), "it is whole");
+    // Pings between them are no new beginning.
+    let ping = [&[PING, 0x80][..], &[0; 4]].concat();
+    raw(&mut socket, &[frame(BINARY, b"x")]);
+    for _ in 0..20 {
+        let _ = socket.web.get_mut().write_all(&[frame(MORE, &[0; 30_000]), ping.clone()].concat());
+    }
+    assert_eq!(socket.closed(), Some(1009));
+    wait_for("it holds nothing", || held(&app) == (0.0, 0.0));
+    assert_eq!((refused(&app, "no_room"), refused(&app, "grew_too_large")), (1.0, 1.0));
 }
 
 #[test]

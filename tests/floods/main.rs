@@ -8,4 +8,5 @@ mod headers;
 mod idle;
 mod open_files;
 mod replies;
+mod sockets;
 mod support;

@@ -243,6 +243,11 @@ impl Wire {
         self.stream.write_all(bytes).await.unwrap();
     }
 
+    /// The same, when the server may have closed the connection.
+    pub async fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        tokio::time::timeout(PATIENCE, self.stream.write_all(bytes)).await.unwrap()
+    }
+
     /// The status and the body of a whole answer with a length.
     pub async fn answer(&mut self) -> (u16, Value) {
         let whole = async {
