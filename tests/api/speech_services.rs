@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::outside::{Outside, Part, refusal, sound, whole};
 use crate::support::voice::{ALOUD, coded, recording, recordings, seconds, spoken};
-use crate::support::wire::Wire;
-use crate::support::{Talk, TestApp, wait_for};
+use crate::support::{TestApp, wait_for};
 
 const HEAR: &str = "/v1/audio/transcriptions";
 const SPEAK: &str = "/v1/audio/speech";
@@ -255,15 +254,6 @@ fn a_long_text_is_spoken_in_passages_of_which_each_is_short_enough_for_the_servi
     }
 }
 
-/// Asks for a text, spoken; the answer is still to be read.
-fn ask_aloud(app: &TestApp, talk: &Talk, text: &str) -> Wire {
-    let (mut wire, body) = (app.wire(), format!("session_id={}&text={text}", talk.session));
-    let kind = "application/x-www-form-urlencoded";
-    let head = format!("Host: x\r\nContent-Type: {kind}\r\nContent-Length: {}", body.len());
-    wire.send(format!("POST {ALOUD} HTTP/1.1\r\n{head}\r\n\r\n{body}"));
-    wire
-}
-
 #[test]
 fn a_passage_that_fails_ends_the_sound_and_leaves_the_text() {
     let outside = Outside::new(refusal(400, &[], "no"));
@@ -278,7 +268,7 @@ fn a_passage_that_fails_ends_the_sound_and_leaves_the_text() {
     assert_eq!((&reply["text"], &reply["degraded"]), (&json!(text), &json!(["speech"])));
     assert_eq!(outside.requests(SPEAK).len(), 2);
     outside.next(sound(&file));
-    let mut wire = ask_aloud(&app, &talk, &text);
+    let mut wire = app.begin_aloud(&talk, &text);
     assert_eq!(wire.head().status, 200);
     let rest = wire.broken();
     assert!(!rest.is_empty() && !rest.ends_with(b"0\r\n\r\n"), "what was cut does not look whole");
@@ -292,7 +282,7 @@ fn who_leaves_while_a_passage_is_spoken_is_spoken_no_other() {
     let text = "All of this has to be read to its very end. ".repeat(150);
     let head = b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: 9000000\r\n\r\n";
     outside.usually(vec![Part::Send([&head[..], &mp3("On and on.")].concat()), Part::UntilGone]);
-    let mut leaves = ask_aloud(&app, &talk, &text);
+    let mut leaves = app.begin_aloud(&talk, &text);
     assert_eq!(leaves.head().status, 200);
     drop(leaves);
     wait_for("the connection is closed", || !outside.gone().is_empty());

@@ -8,7 +8,7 @@ use tungstenite::Message;
 
 use crate::support::scrape::Scrape;
 use crate::support::socket::Socket;
-use crate::support::voice::{ESPEAK, Programs, recording};
+use crate::support::voice::{ESPEAK, Programs, coded, recording, spoken};
 use crate::support::{TestApp, wait_for};
 
 const HEARS: &str = "cat \"$1\" > /dev/null; echo heard >> \"$HERE/runs\"; echo 'I feel calm today'";
@@ -117,6 +117,42 @@ fn a_message_that_is_announced_as_endless_is_not_kept_until_its_end() {
     assert_eq!(socket.until("error")["message"], "audio: send start_listening first", "the largest is read");
 }
 
+/// A program that speaks for minutes, in a moment.
+fn at_length(programs: &Programs, minutes: u32) -> String {
+    let long = ["-af", &format!("apad=whole_dur={}", minutes * 60), "-f", "wav"];
+    std::fs::write(programs.path("long.wav"), coded(&spoken("On and on."), &long)).unwrap();
+    "cat > /dev/null; cat \"$HERE/long.wav\"".to_owned()
+}
+
+#[test]
+fn who_does_not_read_what_is_spoken_keeps_nobody_elses_from_being_spoken() {
+    let programs = Programs::new();
+    let app = programs.server(HEARS, &at_length(&programs, 4));
+    let unread: Vec<_> = (0..6).map(|_| app.begin_aloud(&app.start_session(), "all+of+it")).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    let began = Instant::now();
+    let mut wire = app.begin_aloud(&app.start_session(), "mine");
+    assert_eq!(wire.head().status, 200);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    drop(unread);
+}
+
+#[test]
+fn who_listens_for_longer_than_it_takes_to_speak_hears_all_of_it() {
+    let programs = Programs::new();
+    let speaks = at_length(&programs, 4);
+    let app = programs
+        .server_with(HEARS, &speaks, |config| config.speech.speaking_timeout = Duration::from_secs(2));
+    let mut wire = app.begin_aloud(&app.start_session(), "all+of+it");
+    assert_eq!(wire.head().status, 200);
+    std::thread::sleep(Duration::from_secs(3));
+    let mut bytes = 0;
+    while let Some(chunk) = wire.chunk() {
+        bytes += chunk.len();
+    }
+    assert_eq!(bytes as u64, std::fs::metadata(programs.path("long.wav")).unwrap().len());
+}
+
 /// A frame as a client sends it, masked with nothing.
 fn frame(head: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap().to_be_bytes();
@@ -173,8 +209,8 @@ fn what_has_come_of_a_message_is_in_the_budget_of_bodies() {
     // Pings between them are no new beginning.
     let ping = [&[PING, 0x80][..], &[0; 4]].concat();
     raw(&mut socket, &[frame(BINARY, b"x")]);
-    for _ in 0..20 {
-        let _ = socket.web.get_mut().write_all(&[frame(MORE, &[0; 30_000]), ping.clone()].concat());
+    for _ in 0..18 {
+        raw(&mut socket, &[ping.clone(), frame(MORE, &[0; 30_000])]);
     }
     assert_eq!(socket.closed(), Some(1009));
     wait_for("it holds nothing", || held(&app) == (0.0, 0.0));

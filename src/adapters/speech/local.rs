@@ -1,14 +1,20 @@
 //! Programs on this machine that hear (`STT_COMMAND`) and speak (`TTS_COMMAND`).
+//!
+//! What one speaks is read as fast as it is made, so that it ends whoever listens, and the next one has its place.
+//!
+//! Bounds: 256 KiB of a transcript, 32 MiB of sound; 64 MiB of sound wait for their readers, all together, then the programs wait.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::program::{Program, Running};
+use super::program::Program;
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::config::CommandLine;
@@ -20,6 +26,9 @@ use crate::domain::transcript;
 const MOST_TRANSCRIPT: usize = 256 * 1024;
 /// Sound of one text: many minutes, uncompressed.
 const MOST_SOUND: usize = 32 << 20;
+/// In KiB.
+const MOST_UNREAD: usize = 64 << 10;
+const UNREAD_PIECES: usize = 2048;
 
 /// Hears through a program that is given a file's name and writes what was said.
 pub(super) struct CommandTranscriber {
@@ -83,20 +92,30 @@ impl Drop for PrivateFile {
 /// Speaks through a program that reads a text and writes sound.
 pub(super) struct CommandSynthesizer {
     program: Program,
+    unread: Arc<Semaphore>,
 }
+
+/// A piece of sound, with its place until it is read.
+type Piece = Result<(Bytes, OwnedSemaphorePermit), SpeechError>;
 
 impl CommandSynthesizer {
     pub(super) fn new(line: &CommandLine, longest: Duration) -> Self {
-        Self { program: Program::new(line, longest) }
+        Self { program: Program::new(line, longest), unread: Arc::new(Semaphore::new(MOST_UNREAD)) }
     }
 }
 
 impl Synthesizer for CommandSynthesizer {
     fn speak(&self, text: String) -> AudioStream {
-        let program = self.program.clone();
-        stream::once(async move { program.start(None, text.into(), MOST_SOUND).await.map(pieces) })
-            .try_flatten()
-            .boxed()
+        let (program, unread) = (self.program.clone(), self.unread.clone());
+        let read = async move {
+            let (tell, told) = mpsc::channel(UNREAD_PIECES);
+            drop(tokio::spawn(read_while_listened_to(program, text, unread, tell)));
+            stream::unfold(told, async |mut told| {
+                let piece: Piece = told.recv().await?;
+                Some((piece.map(|(piece, _)| piece), told))
+            })
+        };
+        stream::once(read).flatten().boxed()
     }
 
     fn state(&self) -> ServiceState {
@@ -104,9 +123,36 @@ impl Synthesizer for CommandSynthesizer {
     }
 }
 
-fn pieces(running: Running) -> AudioStream {
-    let next = |mut running: Running| async move {
-        Ok::<_, SpeechError>(running.piece().await?.map(|piece| (piece, running)))
-    };
-    stream::try_unfold(running, next).boxed()
+/// The program is killed when nobody listens any more.
+async fn read_while_listened_to(
+    program: Program,
+    text: String,
+    unread: Arc<Semaphore>,
+    tell: mpsc::Sender<Piece>,
+) {
+    tokio::select! {
+        biased;
+        () = tell.closed() => {}
+        read = read(program, text, unread, &tell) => {
+            if let Err(error) = read {
+                drop(tell.send(Err(error)).await);
+            }
+        }
+    }
+}
+
+async fn read(
+    program: Program,
+    text: String,
+    unread: Arc<Semaphore>,
+    tell: &mpsc::Sender<Piece>,
+) -> Result<(), SpeechError> {
+    let mut running = program.start(None, text.into(), MOST_SOUND).await?;
+    while let Some(piece) = running.piece().await? {
+        let kibibytes = u32::try_from(piece.len().div_ceil(1024)).unwrap_or(u32::MAX);
+        let place = unread.clone().acquire_many_owned(kibibytes).await;
+        let place = place.map_err(|_| SpeechError::unavailable("it is stopping"))?;
+        drop(tell.send(Ok((piece, place))).await);
+    }
+    Ok(())
 }

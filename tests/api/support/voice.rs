@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use companion::config::{CommandLine, Hearing, ServerConfig, Speaking};
 use tempfile::TempDir;
 
-use super::wire::Answer;
+use super::wire::{Answer, Wire};
 use super::{Talk, TestApp};
 
 pub const PROCESS: &str = "/api/v1/voice/process";
@@ -144,6 +144,15 @@ impl TestApp {
     pub fn send_form_as(&self, token: &str, path: &str, fields: &[(&str, Option<&str>, &[u8])]) -> Answer {
         let headers = [("content-type", FORM), ("x-companion-person", token)];
         self.ask("POST", path, &headers, &form(fields))
+    }
+
+    /// Asks for a text, spoken; the answer is still to be read.
+    pub fn begin_aloud(&self, talk: &Talk, text: &str) -> Wire {
+        let (mut wire, body) = (self.wire(), format!("session_id={}&text={text}", talk.session));
+        let kind = "application/x-www-form-urlencoded";
+        let head = format!("Host: x\r\nContent-Type: {kind}\r\nContent-Length: {}", body.len());
+        wire.send(format!("POST {ALOUD} HTTP/1.1\r\n{head}\r\n\r\n{body}"));
+        wire
     }
 
     pub fn send_raw_form(&self, path: &str, body: &[u8]) -> Answer {
