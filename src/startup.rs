@@ -250,6 +250,9 @@ async fn run(
     }
 }
 
+/// To tell those whose turns are cut off.
+const TELLING: Duration = Duration::from_secs(1);
+
 async fn drain(app: &App, handle: &ServerHandle, longest: Duration) {
     app.stop_turns();
     let ended = async {
@@ -263,5 +266,12 @@ async fn drain(app: &App, handle: &ServerHandle, longest: Duration) {
             event = "drain_timed_out",
             "Some turns did not end within DRAIN_SECONDS and were cut off"
         );
+        app.cut_turns_off();
+        let told = async {
+            app.drain_turns().await;
+            handle.stop(true).await;
+        };
+        // Who does not read it is not waited for.
+        drop(tokio::time::timeout(TELLING, told).await);
     }
 }

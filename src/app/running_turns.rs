@@ -27,6 +27,8 @@ pub struct Turns {
     runtime: tokio::runtime::Handle,
     tracker: TaskTracker,
     stopping: CancellationToken,
+    /// Those that run are to end now.
+    cut_off: CancellationToken,
     places: Arc<Semaphore>,
     most: usize,
     of_persons: PersonTurns,
@@ -130,6 +132,7 @@ impl Turns {
             runtime,
             tracker: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            cut_off: CancellationToken::new(),
             places: Arc::new(Semaphore::new(limits.max_turns)),
             most: limits.max_turns,
             of_persons: PersonTurns::new(limits.max_turns_per_person),
@@ -256,6 +259,16 @@ impl Turns {
     pub(crate) fn stop(&self) {
         self.tracker.close();
         self.stopping.cancel();
+    }
+
+    /// Ends those that still run.
+    pub(crate) fn cut_off(&self) {
+        self.cut_off.cancel();
+    }
+
+    /// Resolves when those that run are to end.
+    pub(crate) async fn are_cut_off(&self) {
+        self.cut_off.cancelled().await;
     }
 
     /// Waits for the running ones, once stopped.

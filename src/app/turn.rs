@@ -28,7 +28,7 @@
 //! | the client goes away while it waits | it leaves the line, turn id or not; nothing is kept |
 //! | the same turn id again | the answer that was kept, or will be once the running or waiting turn ends; when that left the line or nothing was said in it, this one goes on as the turn |
 //! | the person interrupts the same turn, sent again | the work of the first is dropped; what they had heard of it is kept |
-//! | the server stops | running turns get `DRAIN_SECONDS`, new and waiting ones are refused |
+//! | the server stops | running turns get `DRAIN_SECONDS`, then they fail and that is told; new and waiting ones are refused |
 //!
 //! Bounds: `MAX_TURNS` turns run at once, of a person `MAX_TURNS_PER_PERSON`, of a session one, and `SESSION_QUEUE` wait there (a waiting turn does nothing and
 //! holds no place of `MAX_TURNS`: a full one is told when its turn has come), 32 events wait for a slow reader, the model sees the turns that are not
@@ -191,6 +191,11 @@ impl App {
         self.turns.stop();
         self.turns.ended().await;
         self.passing.stop();
+    }
+
+    /// Ends the turns that still run; each tells its client that it failed, and nothing is kept of it.
+    pub fn cut_turns_off(&self) {
+        self.turns.cut_off();
     }
 
     /// True once new turns are refused.

@@ -59,6 +59,32 @@ fn before_that_connections_stay_open() {
 }
 
 #[test]
+fn a_turn_that_does_not_end_in_time_tells_that_it_failed() {
+    let mut app = TestApp::spawn_with(|config| config.drain = Duration::from_secs(1));
+    let talk = app.start_session();
+    let (_streamed, _whole) = (app.model.hold_next("some", " words"), app.model.hold_next("", "words"));
+    let mut running = app.stream(&json!({"session_id": talk.session, "message": "never answered"}));
+    assert_eq!(running.event().unwrap().name, "token");
+    let mut reader = app.wire();
+    let body = json!({"session_id": app.start_session().session, "message": "nor is this"}).to_string();
+    let kind = "Host: x\r\nContent-Type: application/json";
+    reader.send(format!(
+        "POST /api/v1/chat HTTP/1.1\r\n{kind}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    wait_for("both run", || app.model.begun() == 2);
+    app.begin_to_stop();
+    let began = Instant::now();
+    let events = running.events();
+    let told: Vec<_> = events.iter().map(|event| (event.name.as_str(), &event.data["error"])).collect();
+    assert_eq!(told, [("error", &json!("service_unavailable"))], "to the end of its stream");
+    reader.answer().refused(503, "service_unavailable");
+    let took = began.elapsed();
+    assert!((Duration::from_millis(900)..Duration::from_secs(3)).contains(&took), "{took:?}");
+    assert_eq!(app.restart_with(|_| {}).said(&talk), [] as [&str; 0]);
+}
+
+#[test]
 fn a_turn_that_is_finished_for_who_left_is_kept() {
     let mut app = TestApp::spawn();
     let talk = app.start_session();

@@ -80,11 +80,14 @@ impl Work {
         let (events, mut timings) = (self.events.clone(), Timings::default());
         let interrupt = self.request.interrupt.take();
         let joined = running.as_ref().map(Running::interruption);
+        let app = self.app.clone();
+        let stopped = app.turns.are_cut_off();
         let ended = tokio::select! {
             biased;
             ended = self.talk(&mut timings) => ended,
             interruption = interrupted(interrupt) => Ok(self.heard_by_then(interruption)),
             interruption = interrupted(joined) => Ok(self.heard_by_then(interruption)),
+            () = stopped => Err(AppError::Unavailable("stopping")),
             () = left_alone(&events, running.as_ref()) => {
                 if let Some(running) = &running {
                     running.is_given_up();
