@@ -248,6 +248,7 @@ export class Talk {
     turn.words.end("(what you said)");
     if (turn !== this.#turn) return;
     this.#turn = null;
+    this.#socket.forget();
     this.#mouth.stop();
     this.#ears.discard();
     this.#host.busy(turn.session, false);

@@ -3,46 +3,11 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, mock, test } from "node:test";
 
+import { Connection, settles } from "./connection.mjs";
 import { load } from "./pure.mjs";
 
 const { VoiceSocket } = await load("voice/socket.js");
 
-/** The server's end of a connection, which opens, says and closes as the test wants. */
-class Connection {
-  static OPEN = 1;
-  static all = [];
-
-  readyState = 0;
-  sent = [];
-
-  constructor() {
-    Connection.all.push(this);
-  }
-
-  send(data) {
-    this.sent.push(typeof data === "string" ? JSON.parse(data) : data);
-  }
-
-  close() {
-    this.readyState = 3;
-    this.onclose?.();
-  }
-
-  open() {
-    this.readyState = 1;
-    this.onopen();
-  }
-
-  says(...messages) {
-    for (const message of messages) this.onmessage({ data: message instanceof ArrayBuffer ? message : JSON.stringify(message) });
-  }
-
-  get types() {
-    return this.sent.map((sent) => (sent instanceof Blob ? sent.size : sent.type));
-  }
-}
-
-const settles = () => new Promise((resolve) => setImmediate(resolve));
 const piece = new Blob(["some sound"]);
 const END = { type: "audio_end", interrupted: true };
 
@@ -51,11 +16,9 @@ let posted;
 let socket;
 
 beforeEach(() => {
-  Connection.all = [];
+  Connection.replace();
   heard = [];
   posted = [];
-  globalThis.WebSocket = Connection;
-  globalThis.location = { href: "https://companion.example/" };
   globalThis.fetch = (url, { body }) => new Promise((resolve, reject) => posted.push({ url, body, resolve, reject }));
   const note = (what) => (...more) => heard.push([what, ...more]);
   const names = ["message", "sound", "again", "posts", "whole", "failed", "settled", "full"];

@@ -1,0 +1,121 @@
+// Whose turn it is, when people and connections get in each other's way: the page's own talk, with ears and a mouth that do what
+// the test says, over a network of the test's own.
+
+import assert from "node:assert/strict";
+import { beforeEach, describe, test } from "node:test";
+
+import { Connection, settles } from "./connection.mjs";
+import { load } from "./pure.mjs";
+
+/** A part of the page that the test holds in its hand, as `globalThis[name]`. */
+const held = (className, name, body) => `export class ${className} {
+  constructor(...given) { globalThis.${name} = this; this.on = given.at(-1); }
+  ${body}
+}`;
+
+const { Talk } = await load("voice/talk.js", {
+  "voice/ears.js": held("Ears", "ears", `
+    state = "off"; free = false; deaf = false; speaking = false;
+    listen() {} press() {} release() {} finish() {}
+    discard() { this.speaking = false; }`),
+  "voice/mouth.js": held("Mouth", "mouth", `
+    sounding = false; says = ""; playedMs = 0; heard = "";
+    begin() { this.stop(); this.says = "nothing yet"; }
+    text(piece) { if (this.says) this.says = this.says === "nothing yet" ? piece : this.says + piece; }
+    sentence() {} sound() {} file() {} stream() {} end() {} duck() {} unduck() {}
+    stop() { this.says = ""; this.playedMs = 0; this.heard = ""; }`),
+  "voice/pace.js": held("Pace", "pace", "add() {}"),
+  "voice/panel.js": held("Panel", "panel", "level() {} caption() {} show(phase) { this.phase = phase; }"),
+});
+
+const piece = new Blob(["some sound"]);
+const TURN = ["start_listening", 10, "stop_listening"];
+const HEARD = { type: "transcription", text: "I feel calm", final: true };
+const END = { type: "audio_end", interrupted: false };
+
+let log;
+let shown;
+let failures;
+let talk;
+
+/** A message that stands in the log until it is removed; `isWaiting` while dots take the place of words. */
+function message(who) {
+  const made = { who, text: "", isWaiting: true };
+  log.push(made);
+  const set = (text) => Object.assign(made, { text, isWaiting: false });
+  const remove = () => (log = log.filter((each) => each !== made));
+  const setOrRemove = (text) => (text === "" ? remove() : set(text));
+  return {
+    hear: set,
+    end: (instead = "") => setOrRemove(made.text || instead),
+    again: () => Object.assign(made, { text: "", isWaiting: true }),
+    append: (more) => set(made.text + more),
+    finish: set,
+    cut: setOrRemove,
+    point: () => {},
+    discard: remove,
+  };
+}
+
+beforeEach(() => {
+  Connection.replace();
+  log = [];
+  failures = [];
+  shown = { id: "the-session", busy: false };
+  const host = {
+    conversation: { listen: () => message("person"), reply: () => message("companion") },
+    session: () => shown,
+    serverSpeaks: () => true,
+    busy: (session, is) => (session.busy = is),
+    settled: () => {},
+    failed: (session, { code }, retry) => failures.push({ code, retry }),
+    note: () => {},
+    changed: () => {},
+  };
+  talk = new Talk({}, { panel: null, pace: null }, host);
+});
+
+/** What is read in the log; "…" stands for dots. */
+const read = () => log.map(({ who, text, isWaiting }) => `${who}: ${isWaiting ? "…" : text}`);
+
+const newest = () => Connection.all.at(-1);
+
+/** The connection that is being opened is there. */
+async function opened() {
+  newest().open();
+  await settles();
+}
+
+/** Somebody begins to speak, and is being recorded; returns what ends that. */
+async function speaks(...how) {
+  ears.speaking = true;
+  const recording = ears.on.begins(...how);
+  if (newest().readyState === 0) await opened();
+  await settles();
+  recording.piece(piece);
+  return async (...why) => {
+    ears.speaking = false;
+    ears.on.ending(...why);
+    recording.end();
+    await settles();
+  };
+}
+
+/** Somebody has said something, and it has arrived. */
+const said = async () => (await speaks())();
+
+describe("a spoken turn that failed", () => {
+  test("is not sent again by itself when the connection goes later, only when it is asked for", async () => {
+    await said();
+    newest().says({ type: "error", code: "service_unavailable", message: "Not now." });
+    newest().close();
+    await settles();
+    assert.equal(Connection.all.length, 1);
+    assert.deepEqual(read(), ["person: (what you said)"]);
+    failures[0].retry();
+    await opened();
+    assert.deepEqual(newest().types, TURN);
+    newest().says(HEARD, { type: "response", text: "Good." }, END);
+    assert.deepEqual(read(), ["person: I feel calm", "companion: Good."]);
+  });
+});
