@@ -73,7 +73,7 @@ export class Ears {
   async press() {
     if (this.#how === "tapped") return this.finish();
     this.#down = true;
-    if (this.#how === "free") {
+    if (this.#how) {
       this.#how = "held";
       return this.#on.changed();
     }

@@ -105,8 +105,12 @@ export class Talk {
     this.#socket = null;
   }
 
-  /** Says the answer to a turn that was typed: returns where its text goes, the files of its sentences, and its end. */
+  /**
+   * Says the answer to a turn that was typed: returns where its text goes, the files of its sentences, and its end; or null, as
+   * nobody is talked over.
+   */
   readAloud(session, reply) {
+    if (this.#ears.speaking) return null;
     this.#interrupt();
     const turn = { session, words: null, reply, text: "", isAnswered: false, endedAt: performance.now() };
     this.#turn = turn;
@@ -126,14 +130,23 @@ export class Talk {
     };
   }
 
-  /** Says an answer once more, the server's `sound` of it or else with the browser's voice; `onEnd` hears when that is over. */
+  /**
+   * Says an answer once more, the server's `sound` of it or else with the browser's voice; `onEnd` hears when that is over, at
+   * once while somebody speaks.
+   */
   hearAgain(session, text, sound, reply, onEnd) {
+    if (this.#ears.speaking) return onEnd();
     this.#interrupt();
     this.#turn = { session, words: null, reply, text, isAnswered: false, isAgain: true, isMute: true, endedAt: null, onEnd };
     this.#mouth.begin(this.#host.serverSpeaks());
     this.#mouth.text(text);
     if (this.#host.serverSpeaks()) this.#mouth.stream(sound(session.id));
     this.#complete();
+  }
+
+  /** The turn that is being recorded, or null. */
+  get #recorded() {
+    return this.#turn?.words && !this.#turn.reply ? this.#turn : null;
   }
 
   #connection(session) {
@@ -166,7 +179,7 @@ export class Talk {
 
   /** The person has ended; now the companion answers. */
   #end() {
-    const turn = this.#turn;
+    const turn = this.#recorded;
     if (!turn) return;
     turn.endedAt = performance.now();
     this.#await(turn);
@@ -253,10 +266,12 @@ export class Talk {
     this.#ears.discard();
     this.#host.busy(turn.session, false);
     this.#show();
-    this.#host.failed(turn.session, failure, () => this.#retry(turn));
+    this.#host.failed(turn.session, failure, () => this.#retry(turn, failure));
   }
 
-  #retry(turn) {
+  /** It waits on while somebody speaks. */
+  #retry(turn, failure) {
+    if (this.#ears.speaking) return this.#host.failed(turn.session, failure, () => this.#retry(turn, failure));
     this.#interrupt();
     this.#turn = turn;
     turn.isPosted = false;
@@ -290,8 +305,8 @@ export class Talk {
   }
 
   #dropWords() {
-    const turn = this.#turn;
-    if (!turn?.words || turn.reply) return;
+    const turn = this.#recorded;
+    if (!turn) return;
     this.#turn = null;
     turn.words.discard();
     this.#socket.interrupt();

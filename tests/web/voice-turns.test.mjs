@@ -119,3 +119,46 @@ describe("a spoken turn that failed", () => {
     assert.deepEqual(read(), ["person: I feel calm", "companion: Good."]);
   });
 });
+
+describe("whoever is being recorded is not cut off", () => {
+  /** What they say is taken whole, and answered. */
+  async function areTaken(ends, ...others) {
+    await ends();
+    assert.deepEqual(newest().types, TURN);
+    assert.equal(shown.busy, true);
+    newest().says(HEARD, { type: "response", text: "Good." }, END);
+    assert.deepEqual(read(), [...others, "person: I feel calm", "companion: Good."]);
+    assert.equal(shown.busy, false);
+    ears.speaking = false;
+    mouth.on.onSilent();
+    assert.equal(panel.phase, "off");
+  }
+
+  test("by hearing an answer again, which is over at once", async () => {
+    const ends = await speaks();
+    let isOver = false;
+    talk.hearAgain(shown, "What was said before.", async () => null, { point() {} }, () => (isOver = true));
+    assert.equal(isOver, true);
+    assert.equal(mouth.says, "");
+    await areTaken(ends);
+  });
+
+  test("by the answer to what was typed before, which is not read to them", async () => {
+    const ends = await speaks();
+    assert.equal(talk.readAloud(shown, null), null);
+    await areTaken(ends);
+  });
+
+  test("by trying again what failed before, which can still be done afterwards", async () => {
+    await said();
+    newest().says({ type: "error", code: "service_unavailable", message: "Not now." });
+    newest().sent = [];
+    const ends = await speaks();
+    failures[0].retry();
+    await areTaken(ends, "person: (what you said)");
+    newest().sent = [];
+    failures[1].retry();
+    await settles();
+    assert.deepEqual(newest().types, TURN);
+  });
+});
