@@ -23,8 +23,9 @@ const CLOSES_AFTER_MS = 20_000;
 
 /**
  * `mouth` is what may be heard as well. `on` hears: `level` how loud it is; `maybe` and `nothing` that somebody may be
- * speaking, and was not; `pressed` that somebody is going to speak; `begins` that somebody speaks, and returns where the
- * recording goes; `ending` that they have ended; `givesUp` that nothing was said; `trouble` a word to the person; `changed`.
+ * speaking, and was not; `pressed` that somebody is going to speak; `begins` that somebody speaks, whether that goes on what
+ * was too long for one recording, and returns where the recording goes; `ending` that they have ended, or whether it was too
+ * long; `givesUp` that nothing was said; `trouble` a word to the person; `changed`.
  */
 export class Ears {
   #sound;
@@ -45,6 +46,8 @@ export class Ears {
   // For how long there has been nothing since what may have been the first word.
   #unheard = 0;
   #spoke = false;
+  // The last recording was too long, and there has been no end of a turn since.
+  #goesOn = false;
 
   constructor(sound, mouth, on) {
     this.#sound = sound;
@@ -78,7 +81,7 @@ export class Ears {
       return this.#on.changed();
     }
     this.#forgetMaybe();
-    this.#on.pressed();
+    if (!this.#goesOn) this.#on.pressed();
     if ((await this.#open()) && !this.#how) this.#beginNow();
     this.#on.changed();
   }
@@ -107,12 +110,19 @@ export class Ears {
     return this.#free;
   }
 
-  /** What was said is complete; the last so many milliseconds were silence. */
-  async finish(silent = 0) {
+  /** It is too long for one recording. Hands-free, what is said next goes on with it. */
+  breakOff() {
+    this.#goesOn = this.#free;
+    this.#unheard = 0;
+    return this.finish(0, true);
+  }
+
+  /** What was said is complete, or too long; the last so many milliseconds were silence. */
+  async finish(silent = 0, isTooLong = false) {
     const [recording, goal] = [this.#recording, this.#goal];
     if (!goal) return;
     this.#forget();
-    this.#on.ending();
+    this.#on.ending(isTooLong);
     await recording.finish(silent);
     goal.end();
   }
@@ -187,7 +197,8 @@ export class Ears {
   #begin(how) {
     this.#how = how;
     this.#lasts = 0;
-    this.#goal = this.#on.begins();
+    this.#goal = this.#on.begins(this.#goesOn);
+    this.#goesOn = false;
     this.#recording.send(this.#goal.piece);
     this.#on.changed();
   }
@@ -204,7 +215,7 @@ export class Ears {
     this.#echo.plays(played);
     this.#on.level(level);
     this.#lasts += FRAME_MS;
-    if (this.#how && this.#lasts >= LONGEST_MS) return this.finish();
+    if (this.#how && this.#lasts >= LONGEST_MS) return this.breakOff();
     if (this.#how === "held" || !(this.#how || this.#free)) return;
     if (this.deaf && !this.#how) return this.#hearOnlyEcho(level);
     const sustained = this.#mouth.busy ? INTERRUPTS_MS : BEGINS_MS;
@@ -234,6 +245,7 @@ export class Ears {
     if (heard === "speaking") this.#begin("free");
     if (heard === "ended") this.finish(SILENCE_MS);
     this.#unheard = this.#activity.hears ? 0 : this.#unheard + FRAME_MS;
+    if (this.#unheard >= SILENCE_MS) this.#goesOn = false;
     if (this.#unheard >= KEPT_MS || this.#lasts >= KEPT_IN_ALL_MS) this.#forgetMaybe();
   }
 

@@ -10,6 +10,7 @@ const WORDS = {
   tapped: "Listening. Tap again when you are done.",
   free: "Listening to you…",
   thinking: "Thinking…",
+  full: "That was as long as one turn can be. Thinking…",
   fetching: "One moment…",
   speaking: "Speaking. Talk to interrupt.",
   aloud: "Speaking.",
@@ -39,7 +40,7 @@ export class Panel {
     this.#root.hidden = phase === "off";
     this.#phase.textContent = WORDS[phase];
     if (!["speaking", "aloud", "deaf"].includes(phase)) this.caption("");
-    if (["off", "thinking", "fetching"].includes(phase)) this.level(-Infinity);
+    if (["off", "thinking", "full", "fetching"].includes(phase)) this.level(-Infinity);
   }
 
   /** How loud the microphone is, in decibels of full scale. */

@@ -24,8 +24,9 @@ export class VoiceSocket {
   #on;
   #socket = null;
   #opening = null;
-  // The turn that is not answered yet, as `start` makes it.
+  // The turn that is not answered yet, as `start` makes it; and those that are said meanwhile, which go on with it.
   #turn = null;
+  #waiting = [];
   // Turns that were interrupted on this connection: until their end has come, nothing belongs to a later one.
   #ending = [];
   #closed = false;
@@ -50,17 +51,21 @@ export class VoiceSocket {
     this.#connects();
   }
 
-  /** A recording begins; returns where its pieces go, its end, and how it is tried again. */
+  /**
+   * A recording begins; returns where its pieces go, its end, how it is tried again, and how it is dropped. While another turn is
+   * not answered it is kept here.
+   */
   start(whose) {
     const turn = { whose, id: turnId(), pieces: [], size: 0, ended: false, delivered: false };
     turn.whole = new Promise((resolve) => {
       turn.onWhole = resolve;
     });
-    this.#turn = turn;
-    this.#deliver(turn);
+    this.#waiting.push(turn);
+    if (!this.#turn) this.#goOn();
     return {
       piece: (piece) => this.#add(turn, piece),
       end: () => this.#end(turn),
+      drop: () => this.#drop(turn),
       retry: () => {
         this.#turn = turn;
         turn.ended = true;
@@ -70,15 +75,16 @@ export class VoiceSocket {
     };
   }
 
-  /** The turn is over, or given up. */
-  forget() {
-    this.#turn = null;
+  /** Their turn is over, or given up. */
+  forget(whose) {
+    if (this.#turn?.whose === whose) this.#goOn();
   }
 
-  /** Ends the turn under way; of its answer so much was heard. */
+  /** Ends the turn under way, and drops those that wait for its end; of its answer so much was heard. */
   interrupt(playedMs) {
     const turn = this.#turn;
-    this.forget();
+    this.#turn = null;
+    this.#waiting = [];
     if (!this.#isOpen) return;
     this.#say({ type: "interrupt", played_ms: playedMs });
     if (turn?.delivered && turn.ended) this.#ending.push(turn);
@@ -91,12 +97,26 @@ export class VoiceSocket {
 
   close() {
     this.#closed = true;
-    this.forget();
     this.#socket?.close();
   }
 
+  #goOn() {
+    this.#turn = this.#waiting.shift() ?? null;
+    if (this.#turn) this.#deliver(this.#turn);
+  }
+
+  #drop(turn) {
+    if (turn === this.#turn) this.interrupt();
+    else this.#waiting = this.#waiting.filter((waiting) => waiting !== turn);
+  }
+
+  /** It is not answered yet, nor given up. */
+  #isKept(turn) {
+    return turn === this.#turn || this.#waiting.includes(turn);
+  }
+
   #add(turn, piece) {
-    if (turn !== this.#turn || turn.ended) return;
+    if (turn.ended || !this.#isKept(turn)) return;
     turn.pieces.push(piece);
     turn.size += piece.size;
     if (turn.delivered) this.#socket.send(piece);
@@ -104,7 +124,7 @@ export class VoiceSocket {
   }
 
   #end(turn) {
-    if (turn !== this.#turn || turn.ended) return;
+    if (turn.ended || !this.#isKept(turn)) return;
     turn.ended = true;
     turn.onWhole();
     if (turn.delivered) this.#say({ type: "stop_listening" });
@@ -156,7 +176,7 @@ export class VoiceSocket {
     this.#on.posts(turn.whose);
     try {
       const answer = await process(this.#session, turn.id, new Blob(turn.pieces));
-      if (turn === this.#turn) this.forget();
+      this.forget(turn.whose);
       this.#on.whole(turn.whose, answer);
       return true;
     } catch (failure) {

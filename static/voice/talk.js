@@ -22,8 +22,11 @@ export class Talk {
   #ears;
   #socket = null;
   // The turn that is spoken or answered: `{ session, words, reply, text, isAnswered, endedAt }`. A typed one has no words; one
-  // that `isPosted` is answered all at once, also when it was interrupted meanwhile.
+  // that `isPosted` is answered all at once, also when it was interrupted meanwhile; one that `isTooLong` fills a recording, and
+  // one that `isQuiet` is answered while somebody speaks on.
   #turn = null;
+  // What was said after one that was too long, in its order: to be answered once that is.
+  #waiting = [];
 
   constructor(sound, parts, host) {
     this.#host = host;
@@ -45,8 +48,8 @@ export class Talk {
       maybe: () => this.#mouth.duck(),
       nothing: () => this.#mouth.unduck(),
       pressed: () => this.#interrupt(),
-      begins: () => this.#begin(),
-      ending: () => this.#end(),
+      begins: (goesOn) => this.#begin(goesOn),
+      ending: (isTooLong) => this.#end(isTooLong),
       givesUp: () => this.#dropWords(),
       trouble: (text) => this.#host.note(text),
       changed: () => this.#show(),
@@ -146,7 +149,8 @@ export class Talk {
 
   /** The turn that is being recorded, or null. */
   get #recorded() {
-    return this.#turn?.words && !this.#turn.reply ? this.#turn : null;
+    const turn = this.#waiting.at(-1) ?? this.#turn;
+    return turn?.words && !turn.reply && turn.endedAt === null ? turn : null;
   }
 
   #connection(session) {
@@ -162,34 +166,60 @@ export class Talk {
       whole: (turn, answer) => this.#hearWhole(turn, answer),
       failed: (turn, failure) => this.#fail(turn, failure),
       settled: (turn) => this.#host.settled(turn.session),
-      full: () => this.#ears.finish(),
+      full: () => this.#ears.breakOff(),
     });
     return this.#socket;
   }
 
-  #begin() {
-    this.#interrupt();
+  /** Somebody speaks. Who `goesOn` after what was too long does not interrupt it; nor is its answer read to them. */
+  #begin(goesOn) {
+    const waits = goesOn && this.#isAwaited;
+    if (waits) this.#quieten();
+    else this.#interrupt();
     const session = this.#host.session();
     const words = this.#host.conversation.listen();
     const turn = { session, words, reply: null, text: "", isAnswered: false, endedAt: null };
-    this.#turn = turn;
+    if (waits) this.#waiting.push(turn);
+    else this.#turn = turn;
     turn.recording = this.#connection(session).start(turn);
     return turn.recording;
   }
 
+  /** What somebody said is not answered yet. */
+  get #isAwaited() {
+    const turn = this.#turn;
+    return turn?.words && turn.reply && !turn.isAnswered;
+  }
+
+  #quieten() {
+    this.#turn.isQuiet = true;
+    this.#turn.reply.point(null);
+    this.#mouth.stop();
+  }
+
   /** The person has ended; now the companion answers. */
-  #end() {
+  #end(isTooLong) {
     const turn = this.#recorded;
     if (!turn) return;
     turn.endedAt = performance.now();
-    this.#await(turn);
+    turn.isTooLong = isTooLong;
+    if (turn === this.#turn) this.#await(turn);
+    else this.#show();
   }
 
   #await(turn) {
     turn.reply = this.#host.conversation.reply();
     turn.text = "";
+    turn.isQuiet = this.#waiting.length > 0;
     this.#host.busy(turn.session, true);
-    this.#mouth.begin(this.#host.serverSpeaks());
+    if (!turn.isQuiet) this.#mouth.begin(this.#host.serverSpeaks());
+    this.#show();
+  }
+
+  /** A turn is over; what was said after it is next. */
+  #goOn() {
+    this.#turn = this.#waiting.shift() ?? null;
+    if (this.#turn && this.#turn.endedAt !== null) this.#await(this.#turn);
     this.#show();
   }
 
@@ -238,11 +268,12 @@ export class Talk {
     if (turn.isAnswered) return;
     turn.isAnswered = true;
     if (turn.words) {
-      this.#socket.forget();
+      this.#socket.forget(turn);
       turn.words.end();
       this.#host.busy(turn.session, false);
       this.#host.settled(turn.session);
     }
+    if (turn.isQuiet) return this.#goOn();
     this.#mouth.end(turn.isMute);
     this.#show();
   }
@@ -260,12 +291,11 @@ export class Talk {
     turn.reply?.discard();
     turn.words.end("(what you said)");
     if (turn !== this.#turn) return;
-    this.#turn = null;
-    this.#socket.forget();
+    if (turn === this.#recorded) this.#ears.discard();
+    this.#socket.forget(turn);
     this.#mouth.stop();
-    this.#ears.discard();
     this.#host.busy(turn.session, false);
-    this.#show();
+    this.#goOn();
     this.#host.failed(turn.session, failure, () => this.#retry(turn, failure));
   }
 
@@ -286,6 +316,7 @@ export class Talk {
     const turn = this.#turn;
     if (!turn) return;
     this.#turn = null;
+    for (const { words } of this.#waiting.splice(0)) words.discard();
     const [played, heard] = [this.#mouth.playedMs, this.#mouth.heard];
     this.#mouth.stop();
     turn.reply?.point(null);
@@ -307,9 +338,10 @@ export class Talk {
   #dropWords() {
     const turn = this.#recorded;
     if (!turn) return;
-    this.#turn = null;
+    if (turn === this.#turn) this.#turn = null;
+    else this.#waiting.pop();
     turn.words.discard();
-    this.#socket.interrupt();
+    turn.recording.drop();
     this.#show();
   }
 
@@ -346,7 +378,8 @@ export class Talk {
     const { state, free, deaf } = this.#ears;
     if (!["listening", "off"].includes(state)) return state;
     if (this.#mouth.sounding) return free ? (deaf ? "deaf" : "speaking") : "aloud";
-    if (this.#turn) return this.#turn.isAgain ? "fetching" : "thinking";
-    return state;
+    if (!this.#turn) return state;
+    if (this.#turn.isTooLong) return "full";
+    return this.#turn.isAgain ? "fetching" : "thinking";
   }
 }

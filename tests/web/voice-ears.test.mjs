@@ -40,8 +40,10 @@ beforeEach(() => {
 
 /** So loud it is for so many seconds. */
 async function sounds(level, seconds) {
-  for (let ms = 0; ms < seconds * 1000; ms += FRAME_MS) hears(level);
-  await settles();
+  for (let ms = 0; ms < seconds * 1000; ms += FRAME_MS) {
+    hears(level);
+    await settles();
+  }
 }
 
 describe("a button that is held", () => {
@@ -52,6 +54,39 @@ describe("a button that is held", () => {
     await sounds(VOICE, 1);
     ears.release();
     await settles();
-    assert.deepEqual(told, ["pressed", "begins", "ending", "sent"]);
+    assert.deepEqual(told, ["pressed", "begins false", "ending false", "sent"]);
+  });
+});
+
+describe("what is too long for one recording", () => {
+  const LONGEST_S = 120;
+  const words = async (seconds) => {
+    for (let said = 0; said < seconds; said += 0.6) {
+      await sounds(VOICE, 0.4);
+      await sounds(ROOM, 0.2);
+    }
+  };
+
+  beforeEach(() => ears.listen(true));
+
+  test("is sent, and what is said next goes on with it", async () => {
+    await words(LONGEST_S + 5);
+    await sounds(ROOM, 1);
+    assert.deepEqual(told, ["begins false", "ending true", "sent", "begins true", "ending false", "sent"]);
+  });
+
+  test("is not interrupted either by who presses the button to go on", async () => {
+    await words(LONGEST_S - 1);
+    while (!told.includes("sent")) await sounds(VOICE, FRAME_MS / 1000);
+    await ears.press();
+    assert.deepEqual(told, ["begins false", "ending true", "sent", "begins true"]);
+  });
+
+  test("is interrupted by who has been silent since", async () => {
+    await words(LONGEST_S - 1);
+    while (!told.includes("sent")) await sounds(VOICE, FRAME_MS / 1000);
+    await sounds(ROOM, 1);
+    await words(1);
+    assert.equal(told.at(-1), "begins false");
   });
 });

@@ -70,7 +70,7 @@ describe("interrupting", () => {
     await spoken("second");
     const [connection] = Connection.all;
     connection.says({ type: "audio_end", interrupted: false });
-    socket.forget();
+    socket.forget("second");
     socket.interrupt(1500);
     await spoken("third");
     connection.says({ type: "transcription", text: "third" });
@@ -89,6 +89,31 @@ describe("interrupting", () => {
     assert.equal(Connection.all[1].sent[0].turn_id, Connection.all[0].sent[4].turn_id);
     Connection.all[1].says({ type: "transcription", text: "second" });
     assert.deepEqual(heard.at(-1), ["message", { type: "transcription", text: "second" }]);
+  });
+});
+
+describe("a turn that is said while another is not answered", () => {
+  test("goes once that is over, whole", async () => {
+    await spoken("first");
+    await spoken("second");
+    const [connection] = Connection.all;
+    assert.deepEqual(connection.types, ["start_listening", 10, "stop_listening"]);
+    socket.forget("first");
+    await settles();
+    assert.deepEqual(connection.types.slice(3), ["start_listening", 10, "stop_listening"]);
+    assert.notEqual(connection.sent[3].turn_id, connection.sent[0].turn_id);
+  });
+
+  test("is dropped with it when it is interrupted, and alone when it is not wanted", async () => {
+    await spoken("first");
+    (await spoken("second")).drop();
+    socket.forget("first");
+    await spoken("third");
+    await spoken("fourth");
+    socket.interrupt();
+    await settles();
+    const once = ["start_listening", 10, "stop_listening"];
+    assert.deepEqual(Connection.all[0].types, [...once, ...once, "interrupt"]);
   });
 });
 

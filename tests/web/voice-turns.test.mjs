@@ -162,3 +162,77 @@ describe("whoever is being recorded is not cut off", () => {
     assert.deepEqual(newest().types, TURN);
   });
 });
+
+describe("what is too long for one recording", () => {
+  const ANSWER = [{ type: "response_delta", text: "I see." }, { type: "response", text: "I see." }, END];
+  const THEN = { type: "transcription", text: "and so on", final: true };
+
+  /** Somebody has spoken for as long as one recording lasts. */
+  const saidTooMuch = async () => (await speaks(false))(true);
+
+  test("is told to who holds the button, and answered", async () => {
+    await saidTooMuch();
+    assert.equal(panel.phase, "full");
+    newest().says(HEARD, ...ANSWER);
+    assert.deepEqual(read(), ["person: I feel calm", "companion: I see."]);
+    assert.equal(mouth.says, "I see.");
+  });
+
+  test("is answered before what goes on with it, and not aloud meanwhile", async () => {
+    await saidTooMuch();
+    const ends = await speaks(true);
+    newest().says(HEARD, ...ANSWER);
+    assert.equal(mouth.says, "");
+    assert.equal(shown.busy, false);
+    await ends();
+    assert.deepEqual(newest().types, [...TURN, ...TURN]);
+    assert.equal(shown.busy, true);
+    newest().says(THEN, { type: "response", text: "Go on." });
+    assert.deepEqual(read(), ["person: I feel calm", "companion: I see.", "person: and so on", "companion: Go on."]);
+    assert.equal(mouth.says, "Go on.");
+  });
+
+  test("is answered before what goes on with it also where that ends sooner", async () => {
+    await saidTooMuch();
+    await (await speaks(true))();
+    assert.deepEqual(newest().types, TURN);
+    newest().says(HEARD, ...ANSWER);
+    await settles();
+    assert.deepEqual(newest().types, [...TURN, ...TURN]);
+    assert.equal(shown.busy, true);
+    newest().says(THEN, { type: "response", text: "Go on." }, END);
+    assert.equal(shown.busy, false);
+    assert.equal(mouth.says, "Go on.");
+    mouth.on.onSilent();
+    assert.equal(panel.phase, "off");
+  });
+
+  test("stays when what goes on with it is dropped", async () => {
+    await saidTooMuch();
+    await speaks(true);
+    talk.stop();
+    newest().says(HEARD, ...ANSWER);
+    assert.deepEqual(newest().types, TURN);
+    assert.deepEqual(read(), ["person: I feel calm", "companion: I see."]);
+    assert.equal(panel.phase, "off");
+  });
+
+  test("does not take what goes on with it along when it fails", async () => {
+    await saidTooMuch();
+    const ends = await speaks(true);
+    newest().says({ type: "error", code: "service_unavailable", message: "Not now." });
+    assert.equal(failures.length, 1);
+    await ends();
+    newest().says(THEN, { type: "response", text: "Go on." }, END);
+    assert.deepEqual(read(), ["person: (what you said)", "person: and so on", "companion: Go on."]);
+  });
+
+  test("is interrupted together with what waits for its answer", async () => {
+    await saidTooMuch();
+    await (await speaks(true))();
+    talk.stop();
+    assert.deepEqual(newest().types, [...TURN, "interrupt"]);
+    assert.deepEqual(read(), []);
+    assert.equal(panel.phase, "off");
+  });
+});
