@@ -27,7 +27,9 @@ export class VoiceSocket {
   // The turn that is not answered yet, as `start` makes it; and those that are said meanwhile, which go on with it.
   #turn = null;
   #waiting = [];
-  // Turns that were interrupted on this connection: until their end has come, nothing belongs to a later one.
+  // The one before, whose answer may still be heard.
+  #last = null;
+  // Turns that were interrupted and whose end has not come: until then nothing of what comes belongs to a later one.
   #ending = [];
   #closed = false;
 
@@ -56,7 +58,7 @@ export class VoiceSocket {
    * not answered it is kept here.
    */
   start(whose) {
-    const turn = { whose, id: turnId(), pieces: [], size: 0, ended: false, delivered: false };
+    const turn = { whose, id: turnId(), pieces: [], size: 0, ended: false, over: null };
     turn.whole = new Promise((resolve) => {
       turn.onWhole = resolve;
     });
@@ -77,17 +79,25 @@ export class VoiceSocket {
 
   /** Their turn is over, or given up. */
   forget(whose) {
-    if (this.#turn?.whose === whose) this.#goOn();
+    if (this.#turn?.whose !== whose) return;
+    this.#last = this.#turn;
+    this.#goOn();
   }
 
-  /** Ends the turn under way, and drops those that wait for its end; of its answer so much was heard. */
+  /**
+   * Ends the turn under way, and drops those that wait for its end; or ends the answer to the last. Of the answer so much was heard,
+   * which the server is told over the next connection where this one is lost.
+   */
   interrupt(playedMs) {
-    const turn = this.#turn;
-    this.#turn = null;
-    this.#waiting = [];
-    if (!this.#isOpen) return;
-    this.#say({ type: "interrupt", played_ms: playedMs });
-    if (turn?.delivered && turn.ended) this.#ending.push(turn);
+    const [turn, isAnswered] = this.#turn ? [this.#turn, false] : [this.#last, true];
+    this.#leaveAll();
+    if (!turn?.over) return;
+    turn.playedMs = playedMs;
+    const isHere = this.#isHere(turn) && this.#isOpen;
+    if (isHere) this.#sayInterrupted(turn);
+    if (!turn.ended || (isHere && isAnswered)) return;
+    this.#ending.push(turn);
+    if (!isHere) this.#carryOn();
   }
 
   /** The answer began to be heard so long after the end of what was said. */
@@ -97,7 +107,15 @@ export class VoiceSocket {
 
   close() {
     this.#closed = true;
-    this.#socket?.close();
+    this.#leaveAll();
+    // What was interrupted on a lost connection is still told.
+    if (!this.#opening) this.#socket?.close();
+  }
+
+  #leaveAll() {
+    this.#turn = null;
+    this.#last = null;
+    this.#waiting = [];
   }
 
   #goOn() {
@@ -119,7 +137,7 @@ export class VoiceSocket {
     if (turn.ended || !this.#isKept(turn)) return;
     turn.pieces.push(piece);
     turn.size += piece.size;
-    if (turn.delivered) this.#socket.send(piece);
+    if (this.#isHere(turn)) this.#socket.send(piece);
     if (turn.size > MOST_BYTES) this.#on.full();
   }
 
@@ -127,7 +145,12 @@ export class VoiceSocket {
     if (turn.ended || !this.#isKept(turn)) return;
     turn.ended = true;
     turn.onWhole();
-    if (turn.delivered) this.#say({ type: "stop_listening" });
+    if (this.#isHere(turn)) this.#say({ type: "stop_listening" });
+  }
+
+  /** It has gone over the connection there is. */
+  #isHere(turn) {
+    return turn.over !== null && turn.over === this.#socket;
   }
 
   get #isOpen() {
@@ -142,14 +165,24 @@ export class VoiceSocket {
     return turn === this.#turn && !this.#closed;
   }
 
-  /** Takes the turn to the server, in four tries. */
-  async #deliver(turn) {
+  /** Whether it was done, in four tries. */
+  async #isDone(attempt) {
     for (const wait of PAUSES_MS) {
-      if (await this.#isTaken(turn)) return;
+      if (await attempt()) return true;
       await pause(wait);
     }
-    if (await this.#isTaken(turn)) return;
+    return attempt();
+  }
+
+  /** Takes the turn to the server. */
+  async #deliver(turn) {
+    if (await this.#isDone(() => this.#isTaken(turn))) return;
     this.#fail(turn, new Failure(0, "unreachable", "The companion cannot be reached right now."));
+  }
+
+  /** Tells what was interrupted; what cannot be told now is told over whatever connection comes next. */
+  #carryOn() {
+    this.#isDone(() => this.#closed || this.#connects());
   }
 
   /** Tries once: over a connection that has seen none of it, else as a form. True as well when it is not wanted any more. */
@@ -169,10 +202,16 @@ export class VoiceSocket {
     this.#say({ type: "start_listening", turn_id: turn.id });
     for (const piece of turn.pieces) this.#socket.send(piece);
     if (turn.ended) this.#say({ type: "stop_listening" });
-    turn.delivered = true;
+    turn.over = this.#socket;
+  }
+
+  #sayInterrupted(turn) {
+    turn.toldOver = this.#socket;
+    this.#say({ type: "interrupt", played_ms: turn.playedMs });
   }
 
   async #isPosted(turn) {
+    turn.over = null;
     this.#on.posts(turn.whose);
     try {
       const answer = await process(this.#session, turn.id, new Blob(turn.pieces));
@@ -191,13 +230,32 @@ export class VoiceSocket {
     if (!this.#closed) this.#on.failed(turn.whose, failure);
   }
 
-  /** Whether there is a connection now. */
+  /** Whether there is a connection now, over which has been told what was interrupted on one that was lost. */
   #connects() {
-    if (this.#isOpen) return Promise.resolve(true);
-    this.#opening ??= this.#opens().finally(() => {
+    this.#opening ??= this.#opensAndTells().finally(() => {
       this.#opening = null;
+      if (this.#closed) this.#socket?.close();
     });
     return this.#opening;
+  }
+
+  async #opensAndTells() {
+    if (!this.#isOpen && !(await this.#opens())) return false;
+    for (;;) {
+      const turn = this.#ending.find(({ toldOver }) => toldOver !== this.#socket);
+      if (!turn) return true;
+      if (!(await this.#isEnded(turn))) return false;
+    }
+  }
+
+  /** Goes on with the turn only to interrupt it; false when the connection is lost before its end has come. */
+  #isEnded(turn) {
+    return new Promise((resolve) => {
+      turn.onEnd = resolve;
+      this.#say({ type: "start_listening", turn_id: turn.id });
+      this.#say({ type: "stop_listening" });
+      this.#sayInterrupted(turn);
+    });
   }
 
   #opens() {
@@ -208,7 +266,6 @@ export class VoiceSocket {
       socket.onopen = () => {
         clearTimeout(timer);
         this.#socket = socket;
-        this.#ending = [];
         resolve(true);
       };
       socket.onmessage = ({ data }) => this.#hear(data);
@@ -223,21 +280,29 @@ export class VoiceSocket {
 
   #hear(data) {
     const message = typeof data === "string" ? JSON.parse(data) : null;
-    if (this.#ending.length > 0) {
-      if (["audio_end", "error"].includes(message?.type)) this.#on.settled(this.#ending.shift().whose);
+    if (this.#ending[0]?.toldOver === this.#socket) {
+      if (["audio_end", "error"].includes(message?.type)) this.#settle(this.#ending.shift());
       return;
     }
     if (message) this.#on.message(message);
     else this.#on.sound(new Uint8Array(data));
   }
 
+  #settle(turn) {
+    this.#on.settled(turn.whose);
+    turn.onEnd?.(true);
+  }
+
   #lose() {
+    const [lost, turn] = [this.#socket, this.#turn];
     this.#socket = null;
-    for (const { whose } of this.#ending.splice(0)) this.#on.settled(whose);
-    const turn = this.#turn;
-    if (!turn?.delivered || this.#closed) return;
-    turn.delivered = false;
-    this.#on.again();
-    this.#deliver(turn);
+    for (const { onEnd } of this.#ending) onEnd?.(false);
+    if (this.#closed) return;
+    if (turn && turn.over === lost) {
+      this.#on.again();
+      this.#deliver(turn);
+    } else if (this.#ending.length > 0 && !this.#opening) {
+      this.#carryOn();
+    }
   }
 }

@@ -283,8 +283,15 @@ export class Talk {
     const turn = this.#turn;
     if (!turn?.reply) return;
     turn.reply.discard();
+    turn.before = this.#heardOf(turn);
     this.#mouth.stop();
     this.#await(turn);
+  }
+
+  /** The most that was heard of its answer: of what comes now, or of what came before a connection was lost. */
+  #heardOf({ before }) {
+    const { playedMs, heard } = this.#mouth;
+    return before?.playedMs > playedMs ? before : { playedMs, heard };
   }
 
   #fail(turn, failure) {
@@ -317,13 +324,13 @@ export class Talk {
     if (!turn) return;
     this.#turn = null;
     for (const { words } of this.#waiting.splice(0)) words.discard();
-    const [played, heard] = [this.#mouth.playedMs, this.#mouth.heard];
+    const { playedMs, heard } = this.#heardOf(turn);
     this.#mouth.stop();
     turn.reply?.point(null);
     turn.onEnd?.();
     if (!turn.words) return;
     this.#host.busy(turn.session, false);
-    this.#socket.interrupt(played);
+    this.#socket.interrupt(playedMs);
     if (turn.isPosted) return;
     turn.words.end();
     turn.reply?.cut(heard);

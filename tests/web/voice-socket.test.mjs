@@ -77,18 +77,117 @@ describe("interrupting", () => {
     assert.deepEqual(heard.map(([what]) => what), ["message", "message"]);
   });
 
-  test("a connection that is lost ends what was interrupted on it, and the next turn goes over a new one", async () => {
+  test("what was interrupted on a connection that is lost is told over the next one, before the next turn goes over it", async () => {
     await spoken("first");
-    socket.interrupt();
+    socket.interrupt(120);
     await spoken("second");
     Connection.all[0].close();
-    assert.deepEqual(heard, [["settled", "first"], ["again"]]);
+    assert.deepEqual(heard, [["again"]]);
     Connection.all[1].open();
     await settles();
-    assert.deepEqual(Connection.all[1].types, ["start_listening", 10, "stop_listening"]);
-    assert.equal(Connection.all[1].sent[0].turn_id, Connection.all[0].sent[4].turn_id);
-    Connection.all[1].says({ type: "transcription", text: "second" });
-    assert.deepEqual(heard.at(-1), ["message", { type: "transcription", text: "second" }]);
+    const [before, after] = Connection.all;
+    const [first, second] = [before.sent[0], before.sent[4]].map(({ turn_id: id }) => id);
+    assert.deepEqual(after.sent, [
+      { type: "start_listening", turn_id: first },
+      { type: "stop_listening" },
+      { type: "interrupt", played_ms: 120 },
+    ]);
+    after.says({ type: "connected" }, { type: "response_delta", text: "One" }, new ArrayBuffer(4), END);
+    await settles();
+    assert.deepEqual(after.types.slice(3), ["start_listening", 10, "stop_listening"]);
+    assert.equal(after.sent[3].turn_id, second);
+    after.says({ type: "transcription", text: "second" });
+    assert.deepEqual(heard, [["again"], ["settled", "first"], ["message", { type: "transcription", text: "second" }]]);
+  });
+
+  const TOLD = ["start_listening", "stop_listening", "interrupt"];
+
+  test("it is told also when nothing more is said, in four tries", async () => {
+    mock.timers.enable({ apis: ["setTimeout"] });
+    try {
+      await spoken("first");
+      socket.interrupt();
+      Connection.all[0].close();
+      for (let tries = 1; tries <= 4; tries += 1) {
+        await settles();
+        assert.equal(Connection.all.length, 1 + tries);
+        Connection.all[tries].open();
+        await settles();
+        assert.deepEqual(Connection.all[tries].types, TOLD);
+        Connection.all[tries].close();
+        await settles();
+        mock.timers.tick(3000);
+      }
+      await settles();
+      assert.equal(Connection.all.length, 5);
+      await spoken("second");
+      assert.deepEqual(Connection.all[5].types, TOLD, "what could not be told goes with the next turn");
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
+  test("several are told one after the other, also one that is unknown there", async () => {
+    await spoken("first");
+    socket.interrupt(1);
+    await spoken("second");
+    socket.interrupt(2);
+    Connection.all[0].close();
+    await settles();
+    const connection = Connection.all[1];
+    connection.open();
+    await settles();
+    assert.deepEqual(connection.types, TOLD);
+    connection.says({ type: "error", code: "validation_error", message: "audio: is no sound" });
+    await settles();
+    assert.deepEqual(connection.types, [...TOLD, ...TOLD]);
+    connection.says(END);
+    await settles();
+    assert.deepEqual(heard, [["settled", "first"], ["settled", "second"]]);
+    connection.close();
+    await settles();
+    assert.equal(Connection.all.length, 2, "there is nothing left to tell");
+  });
+
+  test("one whose answer was all there when the connection was lost is told once it is interrupted, over the next one", async () => {
+    await spoken("first");
+    socket.forget("first");
+    Connection.all[0].close();
+    await settles();
+    assert.equal(Connection.all.length, 1);
+    socket.interrupt(500);
+    const connection = Connection.all[1];
+    connection.open();
+    await settles();
+    assert.deepEqual(connection.types, TOLD);
+    assert.equal(connection.sent[0].turn_id, Connection.all[0].sent[0].turn_id);
+    assert.equal(connection.sent[2].played_ms, 500);
+    connection.says({ type: "response", text: "All of it." }, END);
+    assert.deepEqual(heard, [["settled", "first"]]);
+  });
+
+  test("it is told also by who leaves the conversation", async () => {
+    await spoken("first");
+    Connection.all[0].close();
+    socket.interrupt(500);
+    socket.close();
+    const connection = Connection.all[1];
+    connection.open();
+    await settles();
+    assert.deepEqual(connection.types, TOLD);
+    connection.says(END);
+    await settles();
+    assert.equal(connection.readyState, 3, "the connection is kept for nothing");
+  });
+
+  test("one whose recording was not whole is not told", async () => {
+    await spoken("first", { ends: false });
+    Connection.all[0].close();
+    socket.interrupt();
+    (await spoken("second", { ends: false })).drop();
+    Connection.all[1].close();
+    await settles();
+    assert.deepEqual(Connection.all.slice(1).map(({ types }) => types), [["start_listening", 10, "interrupt"]]);
   });
 });
 

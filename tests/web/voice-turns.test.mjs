@@ -236,3 +236,50 @@ describe("what is too long for one recording", () => {
     assert.equal(panel.phase, "off");
   });
 });
+
+describe("whoever interrupts when a connection was lost", () => {
+  const told = (connection) => connection.sent.filter(({ type }) => type === "interrupt").map(({ played_ms: ms }) => ms);
+  const hears = (playedMs, heard) => Object.assign(mouth, { playedMs, heard });
+
+  test("has kept what they had heard, where the answer was all there", async () => {
+    await said();
+    newest().says(HEARD, { type: "response", text: "One. Two. Three." }, END);
+    hears(500, "One.");
+    newest().close();
+    talk.stop();
+    assert.deepEqual(read(), ["person: I feel calm", "companion: One."]);
+    await opened();
+    assert.deepEqual(newest().types, ["start_listening", "stop_listening", "interrupt"]);
+    assert.deepEqual(told(newest()), [500]);
+    newest().says({ type: "response", text: "One. Two. Three." }, { ...END, interrupted: true });
+    assert.deepEqual(read(), ["person: I feel calm", "companion: One."]);
+    assert.equal(mouth.says, "");
+  });
+
+  test("has kept the most they had heard, where the answer came anew", async () => {
+    await said();
+    newest().says(HEARD, { type: "response_delta", text: "One. Two. Three." });
+    hears(5000, "One. Two.");
+    newest().close();
+    await opened();
+    newest().says(HEARD, { type: "response_delta", text: "One. Two. Three." });
+    hears(100, "");
+    talk.stop();
+    assert.deepEqual(told(newest()), [5000]);
+    assert.deepEqual(read(), ["person: I feel calm", "companion: One. Two."]);
+  });
+
+  test("has kept what they had heard, where the end had not come, and goes on talking", async () => {
+    await said();
+    newest().says(HEARD, { type: "response_delta", text: "One. Two. Three." });
+    hears(500, "One.");
+    talk.stop();
+    newest().close();
+    const ends = await speaks(false);
+    await ends();
+    assert.deepEqual(told(newest()), [500]);
+    newest().says({ ...END, interrupted: true });
+    await settles();
+    assert.deepEqual(newest().types.slice(3), TURN);
+  });
+});
