@@ -1,7 +1,6 @@
 // Listens: while a button is held, after a tap until silence, or hands-free whenever somebody speaks.
 
 import { Activity, FRAME_MS, SILENCE_MS } from "/static/voice/activity.js";
-import { keepAwake } from "/static/voice/awake.js";
 import { Echo } from "/static/voice/echo.js";
 import { NoMicrophone, open } from "/static/voice/microphone.js";
 import { Recording } from "/static/voice/recorder.js";
@@ -104,7 +103,6 @@ export class Ears {
     if (!wanted && this.#how === "free") this.finish();
     if (!wanted) this.#forgetMaybe();
     this.#free = wanted && (await this.#open());
-    keepAwake(this.#free);
     if (!this.#free) this.#closeSoon();
     this.#on.changed();
     return this.#free;

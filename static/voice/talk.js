@@ -1,5 +1,6 @@
 // A conversation by voice: who speaks now, and what happens when the other begins.
 
+import { keepAwake } from "/static/voice/awake.js";
 import { Ears } from "/static/voice/ears.js";
 import { Mouth } from "/static/voice/mouth.js";
 import { Pace } from "/static/voice/pace.js";
@@ -129,7 +130,7 @@ export class Talk {
         turn.isMute = isMute(degraded);
         this.#complete();
       }),
-      fail: ifStill(() => this.#interrupt()),
+      fail: ifStill(() => this.hush()),
     };
   }
 
@@ -378,6 +379,7 @@ export class Talk {
 
   #show() {
     this.#panel.show(this.#phase());
+    keepAwake(this.active);
     this.#host.changed();
   }
 

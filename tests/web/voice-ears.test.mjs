@@ -15,7 +15,6 @@ const { Ears } = await load("voice/ears.js", {
       return { lateMs: 500, cancelsEcho: true, close() {} };
     }`,
   "voice/recorder.js": "export class Recording { send() {} async finish() {} discard() {} }",
-  "voice/awake.js": "export function keepAwake() {}",
 });
 
 const ROOM = -60;

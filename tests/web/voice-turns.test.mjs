@@ -13,6 +13,33 @@ const held = (className, name, body) => `export class ${className} {
   ${body}
 }`;
 
+/** A phone's screen: what keeps it on now, and the answers to who asked for that. */
+const screen = { locks: [], answers: [] };
+
+class Lock {
+  release() {
+    screen.locks = screen.locks.filter((lock) => lock !== this);
+    this.onRelease();
+  }
+
+  addEventListener(name, listener) {
+    this.onRelease = listener;
+  }
+}
+
+function request() {
+  return new Promise((resolve) => {
+    screen.answers.push(() => {
+      const lock = new Lock();
+      screen.locks.push(lock);
+      resolve(lock);
+    });
+  });
+}
+
+globalThis.document = { visibilityState: "visible", addEventListener() {} };
+Object.defineProperty(globalThis, "navigator", { value: { wakeLock: { request } }, configurable: true });
+
 const { Talk } = await load("voice/talk.js", {
   "voice/ears.js": held("Ears", "ears", `
     state = "off"; free = false; deaf = false; speaking = false;
@@ -281,5 +308,64 @@ describe("whoever interrupts when a connection was lost", () => {
     newest().says({ ...END, interrupted: true });
     await settles();
     assert.deepEqual(newest().types.slice(3), TURN);
+  });
+});
+
+describe("a phone's screen", () => {
+  const stays = async (on) => {
+    for (const answer of screen.answers.splice(0)) answer();
+    await settles();
+    assert.equal(screen.locks.length, on ? 1 : 0);
+  };
+  const is = (state) => {
+    ears.state = state;
+    ears.on.changed();
+  };
+
+  beforeEach(async () => {
+    is("off");
+    await stays(false);
+  });
+
+  test("stays on while a turn is recorded, thought about and spoken, and no longer", async () => {
+    is("held");
+    const ends = await speaks();
+    await stays(true);
+    ears.state = "off";
+    await ends();
+    await stays(true);
+    newest().says(HEARD, { type: "response", text: "Good." }, END);
+    await stays(true);
+    mouth.on.onSilent();
+    await stays(false);
+  });
+
+  test("stays on while an answer is read, and while one talks hands-free", async () => {
+    talk.hearAgain(shown, "Well.", async () => null, { point() {} }, () => {});
+    await stays(true);
+    mouth.on.onSilent();
+    await stays(false);
+    is("listening");
+    await stays(true);
+    is("off");
+    await stays(false);
+  });
+
+  test("goes off, and nothing is told to come, when the answer that was to be read fails", async () => {
+    const reading = talk.readAloud(shown, message("companion"));
+    assert.equal(panel.phase, "thinking");
+    await stays(true);
+    reading.fail();
+    assert.equal(panel.phase, "off");
+    await stays(false);
+  });
+
+  test("goes off again for who taps several times before it is kept on", async () => {
+    is("listening");
+    is("off");
+    is("listening");
+    await stays(true);
+    is("off");
+    await stays(false);
   });
 });
