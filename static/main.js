@@ -347,10 +347,15 @@ async function recover(session, turn, failure) {
   if (failure.status === 0 && turn.tries < MOST_TRIES) reach.whenBack(again);
 }
 
-/** A spoken turn could not be taken. Trying again sends the recording once more, as the same turn. */
+/** A spoken turn could not be taken. Trying again sends the recording once more: the same turn, or one in a new conversation. */
 function recoverSpoken(session, failure, retry) {
   if (session !== shown) return;
-  if (failure.code === "session_not_found") return attempt(() => startAnew(`${EXPIRED}: please say it again.`));
+  if (failure.code === "session_not_found") {
+    return attempt(async () => {
+      await startAnew(`${EXPIRED}.`);
+      retry();
+    });
+  }
   isStillHere("said", failure, () => (session.busy ? recoverSpoken(session, failure, retry) : retry()));
 }
 

@@ -54,8 +54,8 @@ export class VoiceSocket {
   }
 
   /**
-   * A recording begins; returns where its pieces go, its end, how it is tried again, and how it is dropped. While another turn is
-   * not answered it is kept here.
+   * A recording begins; returns where its pieces go, its end, how it is tried again, how it is taken into another conversation,
+   * and how it is dropped. While another turn is not answered it is kept here.
    */
   start(whose) {
     const turn = { whose, id: turnId(), pieces: [], size: 0, ended: false, over: null };
@@ -73,6 +73,12 @@ export class VoiceSocket {
         turn.ended = true;
         turn.onWhole();
         this.#deliver(turn);
+      },
+      into: (other) => {
+        const recording = other.start(whose);
+        turn.pieces.forEach(recording.piece);
+        recording.end();
+        return recording;
       },
     };
   }

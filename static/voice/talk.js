@@ -307,16 +307,20 @@ export class Talk {
     this.#host.failed(turn.session, failure, () => this.#retry(turn, failure));
   }
 
-  /** It waits on while somebody speaks. */
+  /** It waits on while somebody speaks; where its conversation is gone, it is taken in the one that is there instead. */
   #retry(turn, failure) {
     if (this.#ears.speaking) return this.#host.failed(turn.session, failure, () => this.#retry(turn, failure));
     this.#interrupt();
     this.#turn = turn;
+    const session = this.#host.session();
+    const isHere = session === turn.session;
+    turn.session = session;
     turn.isPosted = false;
     turn.endedAt = null;
     turn.words.again();
     this.#await(turn);
-    turn.recording.retry();
+    if (isHere) turn.recording.retry();
+    else turn.recording = turn.recording.into(this.#connection(turn.session));
   }
 
   /** Ends the turn under way, whatever it has come to. */

@@ -15,7 +15,8 @@ export class Connection {
   readyState = 0;
   sent = [];
 
-  constructor() {
+  constructor(url) {
+    this.url = url;
     Connection.all.push(this);
   }
 

@@ -75,7 +75,10 @@ function message(who) {
   return {
     hear: set,
     end: (instead = "") => setOrRemove(made.text || instead),
-    again: () => Object.assign(made, { text: "", isWaiting: true }),
+    again: () => {
+      remove();
+      log.push(Object.assign(made, { text: "", isWaiting: true }));
+    },
     append: (more) => set(made.text + more),
     finish: set,
     cut: setOrRemove,
@@ -145,6 +148,22 @@ describe("a spoken turn that failed", () => {
     newest().says(HEARD, { type: "response", text: "Good." }, END);
     assert.deepEqual(read(), ["person: I feel calm", "companion: Good."]);
   });
+});
+
+test("what was said to a conversation that has expired is taken into the new one", async () => {
+  await said();
+  newest().says({ type: "error", code: "session_not_found", message: "It is gone." });
+  talk.leave();
+  log = [];
+  shown = { id: "another-session", busy: false };
+  failures[0].retry();
+  assert.match(newest().url.search, /another-session/);
+  await opened();
+  assert.deepEqual(newest().types, TURN);
+  assert.equal(shown.busy, true);
+  newest().says(HEARD, { type: "response", text: "Good." }, END);
+  assert.deepEqual(read(), ["person: I feel calm", "companion: Good."]);
+  assert.equal(shown.busy, false);
 });
 
 describe("whoever is being recorded is not cut off", () => {

@@ -400,13 +400,19 @@ describe("when something fails", () => {
     guest.excuse(SOCKET_REFUSED);
   });
 
-  test("a conversation that has expired meanwhile is told as such, and a new one begins", async () => {
+  test("a conversation that has expired meanwhile is told as such, and what was said is answered in a new one", async () => {
     await arrive();
     await guest.page.evaluate(() => fetch(`/api/v1/sessions/${localStorage.getItem("companion.session")}`, { method: "DELETE" }));
     await talk().click();
     await phase("tapped");
     await room.say("Hello, good morning.");
-    await guest.page.getByText("The old conversation has expired and is gone. This is a new one: please say it again.").waitFor();
+    await guest.page.getByText("The old conversation has expired and is gone. This is a new one.").waitFor();
+    await isUnderstood("Hello, good morning.");
+    await phase("aloud");
+    await phase("off");
+    const [words] = await guest.log.locator(".user .words").allTextContents();
+    const [, answer] = await answers();
+    assert.deepEqual(await kept(), [["user", words], ["assistant", answer]]);
     guest.excuse(/WebSocket connection to .* failed|status of 404/);
   });
 
