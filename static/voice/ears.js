@@ -41,6 +41,7 @@ export class Ears {
   // Where it goes, once it is sure to be wanted; and how it began: "held", "tapped" or "free".
   #goal = null;
   #how = null;
+  #since = 0;
   #lasts = 0;
   // For how long there has been nothing since what may have been the first word.
   #unheard = 0;
@@ -89,7 +90,8 @@ export class Ears {
   release() {
     this.#down = false;
     if (this.#how !== "held") return;
-    if (this.#lasts < TAP_MS) this.#listenOn();
+    // By the clock: on a phone nothing is measured before the first finger is up again.
+    if (performance.now() - this.#since < TAP_MS) this.#listenOn();
     else this.finish();
   }
 
@@ -194,6 +196,7 @@ export class Ears {
 
   #begin(how) {
     this.#how = how;
+    this.#since = performance.now();
     this.#lasts = 0;
     this.#goal = this.#on.begins(this.#goesOn);
     this.#goesOn = false;

@@ -2,7 +2,7 @@
 // test says.
 
 import assert from "node:assert/strict";
-import { beforeEach, describe, test } from "node:test";
+import { beforeEach, describe, mock, test } from "node:test";
 
 import { load } from "./pure.mjs";
 
@@ -22,6 +22,9 @@ const VOICE = -20;
 
 const settles = () => new Promise((resolve) => setImmediate(resolve));
 
+let now = 0;
+mock.method(performance, "now", () => now);
+
 let ears;
 let told;
 
@@ -40,12 +43,23 @@ beforeEach(() => {
 /** So loud it is for so many seconds. */
 async function sounds(level, seconds) {
   for (let ms = 0; ms < seconds * 1000; ms += FRAME_MS) {
+    now += FRAME_MS;
     hears(level);
     await settles();
   }
 }
 
 describe("a button that is held", () => {
+  for (const [ms, what, ...then] of [[300, "only a tap"], [1000, "no tap", "ending false", "sent"]]) {
+    test(`for ${ms} ms was ${what}, also where nothing can be measured meanwhile`, async () => {
+      await ears.press();
+      now += ms;
+      ears.release();
+      await settles();
+      assert.deepEqual(told.slice(2), then);
+    });
+  }
+
   test("goes on recording when it is pressed in another way as well", async () => {
     await ears.press();
     await sounds(VOICE, 1);

@@ -498,6 +498,38 @@ describe("when something fails", () => {
 });
 
 describe("a phone", () => {
+  /** What a phone does: sound runs only once a finger has been up again. */
+  function soundsLate() {
+    let isTouched = false;
+    addEventListener("pointerup", () => (isTouched = true), true);
+    window.AudioContext = class extends AudioContext {
+      constructor(options) {
+        super(options);
+        if (!isTouched) this.suspend();
+      }
+
+      resume() {
+        return isTouched ? super.resume() : new Promise(() => {});
+      }
+    };
+  }
+
+  test("hears who holds the button before they have touched anything else, and answers aloud", async () => {
+    server = await Server.start({ STT_COMMAND: HEARING, TTS_COMMAND: SPEAKING });
+    guest = await Guest.arrive(browser, server, { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true });
+    await guest.page.addInitScript(soundsLate);
+    await guest.open();
+    const fingers = await guest.context.newCDPSession(guest.page);
+    const { x, y, width, height } = await talk().boundingBox();
+    await fingers.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [{ x: x + width / 2, y: y + height / 2 }] });
+    await phase("held");
+    await room.say("I would like to talk about my garden.");
+    await fingers.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+    await isUnderstood("I would like to talk about my garden.");
+    await phase("aloud");
+    await phase("off");
+  });
+
   test("keeps its screen on while one talks hands-free, marks what is said, and shows all of it", async () => {
     server = await Server.start({ STT_COMMAND: HEARING, TTS_COMMAND: SPEAKING_SLOWLY });
     guest = await Guest.arrive(browser, server, { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true });
