@@ -80,16 +80,16 @@ impl ChatModel for OfflineCompanion {
     }
 }
 
-/// The whole answer. Never empty, and never what the last exchange was answered with.
+/// The whole answer. Never empty, and never the last answer that was heard.
 fn answer(prompt: &Prompt) -> String {
-    let last = prompt.history.last().map(|exchange| exchange.answered.as_str());
+    let last = prompt.last_answered().map(|exchange| exchange.answered.as_str());
     let chance = chance(prompt);
     if honesty::is_asked_for(&prompt.said) {
         let honest = prompt.persona.honesty.trim();
         let answers: Vec<_> = AFTER_HONESTY.iter().map(|after| format!("{honest} {after}")).collect();
         return pick(&answers, chance, last);
     }
-    if prompt.history.last().is_some_and(|before| crisis::is_heard(&before.said)) {
+    if prompt.last_answered().is_some_and(|before| crisis::is_heard(&before.said)) {
         return pick(&STILL_HERE.map(str::to_owned), chance, last);
     }
     if let Some(done) = done_about(&prompt.wish) {
@@ -213,6 +213,26 @@ mod tests {
             assert!(told.contains("program"), "{question}: {told}");
         }
         assert!(!talk(&["what are you doing at work, my boss asked"])[0].contains("program"));
+    }
+
+    #[test]
+    fn an_answer_of_which_nothing_was_heard_was_not_the_last() {
+        for said in ["hello", "qwertz", "I am sad"] {
+            let mut history: Vec<_> = Vec::new();
+            for _ in 0..12 {
+                let answered = answer(&prompt(said, history.clone()));
+                assert!(
+                    history
+                        .iter()
+                        .rev()
+                        .find(|before: &&Exchange| !before.answered.is_empty())
+                        .is_none_or(|last| last.answered != answered),
+                    "{said}"
+                );
+                history.push(Exchange { said: said.to_owned(), answered });
+                history.push(Exchange { said: "no".to_owned(), answered: String::new() });
+            }
+        }
     }
 
     #[test]

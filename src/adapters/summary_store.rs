@@ -24,8 +24,8 @@ pub fn find(connection: &Connection, session: i64) -> rusqlite::Result<Summary> 
     Ok(connection.prepare_cached(sql)?.query_row([session], summary).optional()?.unwrap_or_default())
 }
 
-/// How many turns of a session no summary holds, and the last `limit` of them, oldest first; those of which an import knows
-/// only one side are left out.
+/// How many turns of a session no summary holds, and the last `limit` of them, oldest first. An answer is empty where nothing
+/// of it was heard; turns in which nothing was said, as imports have them, are left out.
 ///
 /// # Errors
 /// What `SQLite` says.
@@ -35,10 +35,10 @@ pub fn recent_exchanges(
     summary: &Summary,
     limit: usize,
 ) -> rusqlite::Result<(usize, Vec<Exchange>)> {
-    let whole = "session_id = ?1 AND id > ?2 AND said <> '' AND answered <> ''";
-    let count = format!("SELECT count(*) FROM checkpoints WHERE {whole}");
+    let those = "session_id = ?1 AND id > ?2 AND said <> ''";
+    let count = format!("SELECT count(*) FROM checkpoints WHERE {those}");
     let count = connection.prepare_cached(&count)?.query_row([session, summary.until], |row| row.get(0))?;
-    let sql = format!("SELECT said, answered FROM checkpoints WHERE {whole} ORDER BY id DESC LIMIT ?3");
+    let sql = format!("SELECT said, answered FROM checkpoints WHERE {those} ORDER BY id DESC LIMIT ?3");
     let exchange = |row: &Row<'_>| Ok(Exchange { said: row.get(0)?, answered: row.get(1)? });
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params![session, summary.until, limit], exchange)?;

@@ -91,9 +91,6 @@ impl Conversation {
         if self.turn_ids.as_ref().is_some_and(|known| known.len() > MOST_TURN_IDS) {
             self.turn_ids = None;
         }
-        if kept.answered.is_empty() {
-            return;
-        }
         self.not_summed_up += 1;
         let history = Arc::make_mut(&mut self.history);
         if history.len() >= most_history {

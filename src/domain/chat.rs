@@ -16,7 +16,7 @@ use crate::domain::prompt::Message;
 pub struct Exchange {
     /// What the person said.
     pub said: String,
-    /// What the companion answered.
+    /// What the companion answered; empty where it was interrupted before a word of it was heard.
     pub answered: String,
 }
 
@@ -48,6 +48,24 @@ pub struct Prompt {
     pub wish: Wish,
     /// How the reply is used.
     pub pace: Pace,
+}
+
+impl Prompt {
+    /// The last earlier turn of whose answer something was heard.
+    #[must_use]
+    pub fn last_answered(&self) -> Option<&Exchange> {
+        self.history.iter().rev().find(|exchange| !exchange.answered.is_empty())
+    }
+
+    /// What the person has said since then: one who goes on speaking says a thing in two turns.
+    #[must_use]
+    pub fn said_since(&self) -> String {
+        let unanswered = self.history.iter().rev().take_while(|exchange| exchange.answered.is_empty());
+        let mut said: Vec<_> = unanswered.map(|exchange| exchange.said.as_str()).collect();
+        said.reverse();
+        said.push(&self.said);
+        said.join(" ")
+    }
 }
 
 /// Why there is no reply.

@@ -28,10 +28,10 @@ pub fn is_heard(text: &str) -> bool {
         || HEARD.stand_in(&FIGURES.taken_from(&words))
 }
 
-/// The answer to words of self-harm; `None` when none were said. Not the one that was given last, if the persona has others.
+/// The answer to words of self-harm; `None` when none were said since the last answer was heard. Not the one that was given last, if the persona has others.
 #[must_use]
 pub fn answer(prompt: &Prompt) -> Option<String> {
-    if !is_heard(&prompt.said) {
+    if !is_heard(&prompt.said) && !is_heard(&prompt.said_since()) {
         return None;
     }
     let crisis = &prompt.persona.crisis;
@@ -42,7 +42,7 @@ pub fn answer(prompt: &Prompt) -> Option<String> {
     });
     let candidates: Vec<_> = plain.chain(again).collect();
     let turn = prompt.history.len();
-    let last = prompt.history.last().map(|exchange| exchange.answered.as_str());
+    let last = prompt.last_answered().map(|exchange| exchange.answered.as_str());
     let mut in_turn = candidates.iter().cycle().skip(turn % candidates.len().max(1)).take(candidates.len());
     in_turn.find(|text| Some(text.as_str()) != last).or(candidates.first()).cloned()
 }
@@ -103,6 +103,17 @@ mod tests {
             assert_eq!(answer(&prompt).as_deref(), Some("Es tut mir leid. Ruf an."), "{turn}");
             history.push(Exchange { said: prompt.said, answered: "Es tut mir leid. Ruf an.".to_owned() });
         }
+    }
+
+    #[test]
+    fn they_are_heard_in_what_was_said_before_and_not_answered() {
+        let unanswered = |said: &str| Exchange { said: said.to_owned(), answered: String::new() };
+        let begun = [unanswered("I want to")];
+        assert!(answer(&prompt("die", 1, &begun)).is_some(), "said in two turns");
+        let not_heard = [unanswered("I want to die"), unanswered("and")];
+        assert!(answer(&prompt("do you hear me", 1, &not_heard)).is_some(), "nothing of the help was heard");
+        let heard = [unanswered("I want to"), Exchange { said: "sleep".into(), answered: "Well.".into() }];
+        assert_eq!(answer(&prompt("die", 1, &heard)), None);
     }
 
     use crate::domain::patterns;

@@ -94,8 +94,15 @@ fn an_interruption_while_it_thinks_drops_the_models_work_within_50_ms() {
         1,
         "nothing was answered"
     );
-    socket.speak(&recording("wav"), None);
-    assert_eq!(socket.answer().deltas, "You said: I feel calm today", "the next turn is not held up");
+    for _ in 0..2 {
+        socket.speak(&recording("wav"), None);
+        assert_eq!(socket.answer().deltas, "You said: I feel calm today", "the next turn is not held up");
+        let before = app.model.last_history().remove(0);
+        let known = (before.said.as_str(), before.answered.as_str());
+        assert_eq!(known, ("I feel calm today", ""), "the model knows what was said");
+        // After this the next turn reads anew what was said before.
+        socket.interrupt(Some(0.0));
+    }
 }
 
 #[test]
