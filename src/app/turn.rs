@@ -18,6 +18,7 @@
 //! | speech is down, or nobody was set up to speak | the reply comes as text, `degraded: ["speech"]` |
 //! | the sound cannot be kept | the same |
 //! | the person interrupts | the work is dropped at once; what they had heard of the reply is kept |
+//! | the person interrupts while a recording is heard | it is heard to its end, what they said is kept without an answer; nothing, when nothing was said |
 //! | the disk is low or full | fatal: 507, nothing is kept |
 //! | the person has had the day's turns, or as many run | refused: 429, the model is not asked |
 //! | the session is deleted meanwhile | fatal: 404, nothing is kept |

@@ -46,6 +46,7 @@ mod turns_of_a_person;
 mod upstream;
 mod voice;
 mod voice_bounds;
+mod voice_interruptions;
 mod voice_reconnects;
 mod voice_replies;
 mod voice_socket;

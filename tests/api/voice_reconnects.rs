@@ -54,16 +54,27 @@ fn an_interruption_after_a_reconnect_drops_the_work_and_keeps_what_was_played() 
 
 #[test]
 fn two_who_wait_for_the_same_turn_both_hear_of_its_interruption() {
-    let app = Programs::new().server("touch \"$HERE/hears\"; exec sleep 1000", ESPEAK);
-    let talk = app.start_session();
-    let (mut first, mut second) = (app.socket(&talk), app.socket(&talk));
-    first.speak(&recording("wav"), Some(TURN));
-    second.speak(&recording("wav"), Some(TURN));
-    second.interrupt(None);
-    assert_eq!(second.until("audio_end")["interrupted"], true);
-    let told = first.text();
-    assert_eq!((&told["type"], &told["code"]), (&json!("error"), &json!("service_unavailable")));
-    assert_eq!(app.count("checkpoints"), 0, "nothing was understood");
+    for (said, kept) in [("I feel calm today", 1), ("", 0)] {
+        let programs = Programs::new();
+        let hears = format!("while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done; echo '{said}'");
+        let app = programs.server(&hears, ESPEAK);
+        let talk = app.start_session();
+        let (mut first, mut second) = (app.socket(&talk), app.socket(&talk));
+        first.speak(&recording("wav"), Some(TURN));
+        second.speak(&recording("wav"), Some(TURN));
+        second.interrupt(None);
+        assert_eq!(second.until("audio_end")["interrupted"], true, "before it was understood");
+        std::fs::write(programs.path("go"), "").unwrap();
+        if said.is_empty() {
+            let told = first.text();
+            assert_eq!((&told["type"], &told["code"]), (&json!("error"), &json!("service_unavailable")));
+        } else {
+            let told = first.answer();
+            assert_eq!(told.transcription.as_deref(), Some(said));
+            assert_eq!(told.response.unwrap()["text"], "", "nothing was answered");
+        }
+        assert_eq!(app.count("checkpoints"), kept);
+    }
 }
 
 #[test]

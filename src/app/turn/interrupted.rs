@@ -1,4 +1,4 @@
-//! Interrupting: the work is dropped at once, and the history keeps what was heard of the reply, not what was made.
+//! Interrupting: the work on the reply is dropped at once, and the history keeps what was heard of it, not what was made.
 
 use std::sync::PoisonError;
 
@@ -24,7 +24,7 @@ pub(super) async fn interrupted(told: Option<watch::Receiver<Option<Interruption
 }
 
 impl Work {
-    /// What is kept of the turn: what the person has heard of the reply, if they themselves have been understood.
+    /// What is kept of the turn: what the person has heard of the reply, if they have said anything.
     pub(super) fn heard_by_then(&self, interruption: Interruption) -> Ended {
         tracing::info!(
             event = "chat_interrupted",

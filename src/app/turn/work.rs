@@ -21,7 +21,7 @@ use crate::app::{App, AppError};
 use crate::domain::chat::{ChatError, Pace, Prompt};
 use crate::domain::clock::Timestamp;
 use crate::domain::crisis;
-use crate::domain::heard::Spoken;
+use crate::domain::heard::{Interruption, Spoken};
 use crate::domain::prose::in_prose;
 use crate::domain::sentences::Sentences;
 use crate::domain::session::{Checkpoint, CheckpointId, title_of};
@@ -55,7 +55,7 @@ async fn left_alone(events: &mpsc::Sender<TurnEvent>, running: Option<&Running>)
 pub(super) enum Ended {
     Answer(Answer),
     Silence(SilenceReply),
-    /// It was interrupted before anything was understood.
+    /// It was interrupted, and nothing was said in it.
     Nothing,
 }
 
@@ -78,15 +78,16 @@ impl Work {
             running.begins();
         }
         let (events, mut timings) = (self.events.clone(), Timings::default());
-        let interrupt = self.request.interrupt.take();
-        let joined = running.as_ref().map(Running::interruption);
+        let own = interrupted(self.request.interrupt.take());
+        let joined = interrupted(running.as_ref().map(Running::interruption));
+        let interrupted = async {
+            tokio::select! { told = own => told, told = joined => told }
+        };
         let app = self.app.clone();
         let stopped = app.turns.are_cut_off();
         let ended = tokio::select! {
             biased;
-            ended = self.talk(&mut timings) => ended,
-            interruption = interrupted(interrupt) => Ok(self.heard_by_then(interruption)),
-            interruption = interrupted(joined) => Ok(self.heard_by_then(interruption)),
+            ended = self.talk(&mut timings, interrupted) => ended,
             () = stopped => Err(AppError::Unavailable("stopping")),
             () = left_alone(&events, running.as_ref()) => {
                 if let Some(running) = &running {
@@ -120,10 +121,26 @@ impl Work {
         failed
     }
 
-    async fn talk(&mut self, timings: &mut Timings) -> Result<Ended, AppError> {
-        if let Some(recording) = self.request.recording.take()
-            && !self.hear(recording, timings).await?
-        {
+    /// A recording is heard to its end also when it is interrupted: whoever goes on speaking has said only half of it there, and
+    /// the next turn is to know it.
+    async fn talk(
+        &mut self,
+        timings: &mut Timings,
+        interrupted: impl Future<Output = Interruption>,
+    ) -> Result<Ended, AppError> {
+        let is_said = match self.request.recording.take() {
+            Some(recording) => self.hear(recording, timings).await?,
+            None => true,
+        };
+        tokio::select! {
+            biased;
+            interruption = interrupted => Ok(self.heard_by_then(interruption)),
+            ended = self.respond(is_said, timings) => ended,
+        }
+    }
+
+    async fn respond(&mut self, is_said: bool, timings: &mut Timings) -> Result<Ended, AppError> {
+        if !is_said {
             return Ok(Ended::Silence(self.answer_silence(*timings).await));
         }
         let recalling = Instant::now();

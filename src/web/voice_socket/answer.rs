@@ -1,5 +1,6 @@
 //! Passes on what a turn tells, as text and sound, until it ends or is interrupted.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -48,12 +49,16 @@ pub(super) async fn answer(
     let (interrupt, told) = watch::channel(None);
     request.interrupt = Some(told);
     let app = answering.around.app.clone();
+    let (mut sent, mut beginning) = (Sent::default(), pin!(app.begin_turn(request)));
     let begun = tokio::select! {
         biased;
-        begun = app.begin_turn(request) => begun,
-        // It has not begun, or waits in line: there is nothing to drop and nothing to keep.
-        Ok(_) = &mut interrupted => {
-            answering.end(true).await;
+        begun = &mut beginning => begun,
+        Ok(played) = &mut interrupted => {
+            let interruption = answering.interrupt(&sent, played, &interrupt).await;
+            // Where it waits in line, what they said is still to be heard; where it was kept before, the answer gets shorter.
+            if let Ok(events) = beginning.await {
+                answering.settle(events, sent, interruption).await;
+            }
             return None;
         }
     };
@@ -64,27 +69,14 @@ pub(super) async fn answer(
             return None;
         }
     };
-    let mut sent = Sent::default();
     let passing = answering.pass_on(&mut events, &mut sent);
-    let (played, ended) = tokio::select! {
+    let played = tokio::select! {
         biased;
-        Ok(played) = &mut interrupted => (Some(played), None),
-        ended = passing => (None, ended),
+        Ok(played) = &mut interrupted => played,
+        ended = passing => return ended,
     };
-    let Some(played) = played else { return ended };
-    let interruption = Interruption { played, sentences_sent: sent.sentences, text_sent: sent.text };
-    interrupt.send_replace(Some(interruption));
-    answering.held = None;
-    answering.end(true).await;
-    // What was heard is being kept, or all of it was just before; the next turn is to know it.
-    while let Some(event) = events.recv().await {
-        if let TurnEvent::Done(reply) = event {
-            sent.reply = Some(reply);
-        }
-    }
-    if let Some(reply) = sent.reply {
-        keep_what_was_heard(&app, &reply, interruption).await;
-    }
+    let interruption = answering.interrupt(&sent, played, &interrupt).await;
+    answering.settle(events, sent, interruption).await;
     None
 }
 
@@ -96,6 +88,33 @@ pub(super) async fn keep_what_was_heard(app: &App, reply: &TurnReply, interrupti
 }
 
 impl Answering {
+    /// Tells the turn that it is interrupted, and the client that it is over.
+    async fn interrupt(
+        &mut self,
+        sent: &Sent,
+        played: Option<Duration>,
+        turn: &watch::Sender<Option<Interruption>>,
+    ) -> Interruption {
+        let interruption = Interruption { played, sentences_sent: sent.sentences, text_sent: sent.text };
+        turn.send_replace(Some(interruption));
+        self.end(true).await;
+        interruption
+    }
+
+    /// Waits until what was said and heard is kept, or keeps it where all of it was just before: the next turn is to know it.
+    async fn settle(mut self, mut events: TurnEvents, mut sent: Sent, interruption: Interruption) {
+        while let Some(event) = events.recv().await {
+            if let TurnEvent::Done(reply) = event {
+                sent.reply = Some(reply);
+            } else if let TurnEvent::Heard(_) = event {
+                self.held = None;
+            }
+        }
+        if let Some(reply) = sent.reply {
+            keep_what_was_heard(&self.around.app, &reply, interruption).await;
+        }
+    }
+
     async fn pass_on(&mut self, events: &mut TurnEvents, sent: &mut Sent) -> Option<TurnReply> {
         while let Some(event) = events.recv().await {
             let out = match event {
