@@ -2,9 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+use tungstenite::Message;
+
+use crate::support::model::Step;
 use crate::support::voice::{ESPEAK, Programs, recording};
 use crate::support::{Talk, TestApp, wait_for};
 
+const TURN: &str = "11111111-1111-4111-8111-111111111111";
+const WHOLE: &str = "First I tell you something long. Then I tell you something else. Good bye.";
 const HEARS: &str = "cat \"$1\" > /dev/null; echo 'I feel calm today'";
 /// What is said first is heard once the test lets it; what comes after it at once.
 const HEARS_SLOWLY: &str = "if mkdir \"$HERE/first\" 2>/dev/null; then touch \"$HERE/hears\"; \
@@ -72,4 +78,98 @@ fn what_waits_for_another_turn_is_heard_though_it_was_interrupted() {
     wait_for("both are kept", || app.count("checkpoints") == 2);
     assert_eq!(kept(&app, &talk), ["I feel calm today", "some words", "I feel calm today"]);
     assert_eq!(app.model.begun(), 1);
+}
+
+#[test]
+fn a_recording_that_is_dropped_takes_nothing_from_the_answer_before_it() {
+    let breaks_off = "[ -e \"$HERE/once\" ] && exit 1; touch \"$HERE/once\"; exec espeak-ng --stdout";
+    for speaks in [ESPEAK, breaks_off] {
+        let app = Programs::new().server(HEARS, speaks);
+        let talk = app.start_session();
+        let mut socket = app.socket(&talk);
+        app.model.next(vec![Step::Piece(WHOLE.to_owned())]);
+        socket.speak(&recording("wav"), None);
+        socket.answer();
+        socket.say(&json!({"type": "start_listening"}));
+        socket.web.send(Message::binary(vec![0; 1000])).unwrap();
+        socket.interrupt(None);
+        socket.say(&json!({"type": "stop_listening"}));
+        assert_eq!(socket.text()["message"], "audio: send start_listening first", "it was dropped");
+        assert_eq!(kept(&app, &talk)[1], WHOLE);
+    }
+}
+
+#[test]
+fn of_an_answer_whose_speech_broke_off_the_text_that_was_sent_is_kept() {
+    let breaks_off = "[ -e \"$HERE/once\" ] && exit 1; touch \"$HERE/once\"; exec espeak-ng --stdout";
+    let app = Programs::new().server(HEARS, breaks_off);
+    let talk = app.start_session();
+    let mut socket = app.socket(&talk);
+    app.model.next(vec![Step::Piece(WHOLE.to_owned())]);
+    socket.speak(&recording("wav"), None);
+    let answer = socket.answer();
+    assert_eq!((answer.sentences.len(), &answer.response.unwrap()["degraded"]), (1, &json!(["speech"])));
+    socket.interrupt(None);
+    socket.say(&json!("nonsense"));
+    socket.until("error");
+    assert_eq!(kept(&app, &talk)[1], WHOLE, "the client reads it aloud");
+}
+
+/// A server that has answered the turn, and another socket, over which it cannot be spoken.
+fn answered(app: &TestApp, programs: &Programs, talk: &Talk) -> crate::support::socket::Socket {
+    app.model.next(vec![Step::Piece(WHOLE.to_owned())]);
+    let mut first = app.socket(talk);
+    first.speak(&recording("wav"), Some(TURN));
+    first.answer();
+    std::fs::write(programs.path("slow"), "").unwrap();
+    app.socket(talk)
+}
+
+#[test]
+fn what_was_heard_over_a_connection_that_was_lost_is_told_over_the_next_one() {
+    for at_once in [true, false] {
+        let programs = Programs::new();
+        let speaks = "if [ -e \"$HERE/slow\" ]; then touch \"$HERE/speaks\"; exec sleep 1000; fi; exec espeak-ng --stdout";
+        let app = programs.server(HEARS, speaks);
+        let talk = app.start_session();
+        let mut again = answered(&app, &programs, &talk);
+        again.say(&json!({"type": "start_listening", "turn_id": TURN}));
+        if at_once {
+            // Both arrive together.
+            for message in
+                [json!({"type": "stop_listening"}), json!({"type": "interrupt", "played_ms": 3000})]
+            {
+                again.web.write(Message::text(message.to_string())).unwrap();
+            }
+            again.web.flush().unwrap();
+        } else {
+            again.say(&json!({"type": "stop_listening"}));
+            wait_for("it is being spoken again", || programs.path("speaks").exists());
+            again.interrupt(Some(3000.0));
+        }
+        assert_eq!(again.until("audio_end")["interrupted"], true);
+        wait_for("it is shorter now", || kept(&app, &talk)[1] != WHOLE);
+        // 32 characters take 2.08 s; of the 30 after them in the rest about half are heard.
+        assert_eq!(kept(&app, &talk)[1], "First I tell you something long. Then I tell");
+    }
+}
+
+#[test]
+fn an_interruption_before_anything_was_told_again_changes_nothing() {
+    let programs = Programs::new();
+    let speaks = "if [ -e \"$HERE/slow\" ]; then exec sleep 1000; fi; exec espeak-ng --stdout";
+    let app = programs.server(HEARS, speaks);
+    let talk = app.start_session();
+    let mut again = answered(&app, &programs, &talk);
+    again.say(&json!({"type": "start_listening", "turn_id": TURN}));
+    for message in [json!({"type": "stop_listening"}), json!({"type": "interrupt"})] {
+        again.web.write(Message::text(message.to_string())).unwrap();
+    }
+    again.web.flush().unwrap();
+    assert_eq!(again.until("audio_end")["interrupted"], true);
+    again.speak(&recording("wav"), None);
+    wait_for("the next turn knows it", || app.model.begun() == 2);
+    assert_eq!(app.model.last_history()[0].answered, WHOLE);
+    again.interrupt(None);
+    again.until("audio_end");
 }

@@ -81,7 +81,7 @@ pub(super) async fn replay(
     if request.pace == Pace::Live {
         drop(events.send(TurnEvent::Token(before.answered.clone())).await);
     }
-    let reply = TurnReply::of(request.session, before, Timings::default());
+    let reply = TurnReply { is_again: true, ..TurnReply::of(request.session, before, Timings::default()) };
     match request.voice {
         Voice::Live => {
             app.turns.spawn(speak_again(app.clone(), events.clone(), reply, request.interrupt.clone()));

@@ -56,6 +56,8 @@ pub struct TurnReply {
     pub audio: Option<AudioId>,
     /// Its sentences, where they were spoken one by one.
     pub spoken: Vec<Spoken>,
+    /// It was kept before, and is told again.
+    pub is_again: bool,
     /// What was remembered for it, best first: ids and texts.
     pub memories: Vec<(MemoryId, String)>,
     /// What did not work this time.
@@ -74,6 +76,7 @@ impl TurnReply {
             text: kept.answered,
             audio: kept.audio,
             spoken: Vec::new(),
+            is_again: false,
             memories: Vec::new(),
             degraded: Vec::new(),
             timings,

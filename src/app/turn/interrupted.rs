@@ -10,6 +10,7 @@ use super::work::{Answer, Ended, Work};
 use crate::adapters::audio_store;
 use crate::app::{App, AppError};
 use crate::domain::heard::{Interruption, Spoken, heard};
+use crate::domain::sentences::Sentences;
 
 /// Resolves when the person interrupts, if they can and do.
 pub(super) async fn interrupted(told: Option<watch::Receiver<Option<Interruption>>>) -> Interruption {
@@ -49,6 +50,30 @@ fn part_heard(written: &str, spoken: &[Spoken], interruption: Interruption) -> S
     written[..written.floor_char_boundary(interruption.text_sent)].to_owned()
 }
 
+impl TurnReply {
+    /// What was heard of it. Of one that is told again what was played counts from its beginning, wherever it was heard; when
+    /// that is not known, nothing of it was heard anew before a sentence was sent.
+    fn heard(&self, mut interruption: Interruption) -> String {
+        let mut spoken = self.spoken.clone();
+        if interruption.played.is_none() {
+            if self.is_again && interruption.sentences_sent == 0 {
+                return self.text.trim_end().to_owned();
+            }
+            // What the server could not speak is read aloud by the client, from the text.
+            if self.degraded.contains(&"speech") {
+                interruption.sentences_sent = 0;
+            }
+        } else if self.is_again {
+            let begun = spoken.iter().map(|sentence| sentence.text.len()).sum();
+            let mut sentences = Sentences::default();
+            let rest = sentences.push(self.text.get(begun..).unwrap_or_default());
+            spoken.extend(rest.into_iter().chain(sentences.finish()).map(|text| Spoken::begins(&text)));
+            interruption.sentences_sent = spoken.len();
+        }
+        part_heard(&self.text, &spoken, interruption)
+    }
+}
+
 impl App {
     /// Keeps only what was heard of a reply whose turn had ended before its sound was played to its end.
     ///
@@ -59,7 +84,7 @@ impl App {
         reply: &TurnReply,
         interruption: Interruption,
     ) -> Result<(), AppError> {
-        let text = part_heard(&reply.text, &reply.spoken, interruption);
+        let text = reply.heard(interruption);
         if text == reply.text.trim_end() {
             return Ok(());
         }

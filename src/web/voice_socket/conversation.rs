@@ -124,6 +124,8 @@ impl Conversation {
     async fn obey(&mut self, said: Said) -> Result<(), ApiError> {
         match said {
             Said::StartListening { turn_id } => {
+                // Who speaks next has heard the last reply to its end, or has told before what they heard of it.
+                self.last = None;
                 self.listening = Some(Listening { turn: turn_id, collected: Collected::default() });
                 Ok(())
             }
@@ -198,8 +200,8 @@ impl Conversation {
         Ok(())
     }
 
-    /// Takes effect on the turn that runs and on the recording that waits for its end; else on the reply that may still be
-    /// playing.
+    /// Takes effect on the turn that runs and on the recording that waits for its end; else, where nothing is told of what was
+    /// played, on the recording that is open; else on the reply that may still be playing.
     async fn interrupt(&mut self, played: Option<Duration>) {
         if self.waiting.take().is_some() {
             self.dropped += 1;
@@ -208,6 +210,9 @@ impl Conversation {
             if let Some(interrupt) = running.interrupt.take() {
                 self.late = interrupt.send(played).err();
             }
+            return;
+        }
+        if played.is_none() && self.listening.take().is_some() {
             return;
         }
         self.interrupt_last(played).await;
