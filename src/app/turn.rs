@@ -17,6 +17,8 @@
 //! | nothing is said in a recording | a gentle answer, then an empty one; nothing is kept |
 //! | speech is down, or nobody was set up to speak | the reply comes as text, `degraded: ["speech"]` |
 //! | the sound cannot be kept | the same |
+//! | the client goes away while it is spoken, with a turn id | it is not spoken on, and no sound of it is kept: `degraded: ["speech"]` |
+//! | sound is wanted of an answer that was kept without, as one file | it comes as text, `degraded: ["speech"]` |
 //! | the person interrupts | the work is dropped at once; what they had heard of the reply is kept |
 //! | the person interrupts while a recording is heard | it is heard to its end, what they said is kept without an answer; nothing, when nothing was said |
 //! | the disk is low or full | fatal: 507, nothing is kept |

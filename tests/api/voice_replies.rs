@@ -3,8 +3,10 @@
 use serde_json::json;
 
 use crate::support::model::pieces;
-use crate::support::voice::{ALOUD, ESPEAK, Programs, coded, seconds};
+use crate::support::voice::{ALOUD, ESPEAK, PROCESS, Programs, coded, recording, seconds};
 use crate::support::{Talk, TestApp, wait_for};
+
+const TURN: &str = "11111111-1111-4111-8111-111111111111";
 
 fn server() -> TestApp {
     Programs::new().server("exit 1", ESPEAK)
@@ -99,6 +101,55 @@ fn who_leaves_a_spoken_reply_takes_the_voice_along() {
     let id = programs.noted("self");
     wait_for("it is gone", || !std::path::Path::new(&format!("/proc/{}/cmdline", id.trim())).exists());
     wait_for("the model's work is dropped", || app.model.dropped() == 1);
+}
+
+#[test]
+fn a_part_of_a_reply_that_was_left_is_not_given_as_its_sound() {
+    let app = server();
+    let talk = app.start_session();
+    let mut named = spoken_turn(&talk, "hello");
+    named["turn_id"] = json!(TURN);
+    let gate = app.model.hold_next("Hello there. How", " are you? Tell me more.");
+    let mut streamed = app.stream(&named);
+    while streamed.event().unwrap().name != "audio" {}
+    drop(streamed);
+    // Someone without a turn id leaves later: once that was noticed, so was this.
+    let _never_opened = app.model.hold_next("other", "");
+    let elsewhere = app.start_session();
+    let mut other = app.stream(&json!({"session_id": elsewhere.session, "message": "not kept"}));
+    assert_eq!(other.event().unwrap().data["text"], "other");
+    drop(other);
+    wait_for("that one's work is dropped", || app.model.dropped() == 1);
+    gate.open();
+    wait_for("the turn is kept", || app.count("checkpoints") == 1);
+    let again = app.chat(&named).expect(200).json();
+    assert_eq!(again["text"], "Hello there. How are you? Tell me more.");
+    assert_eq!((again.get("audio_url"), &again["degraded"]), (None, &json!(["speech"])));
+    assert!(app.session(&talk, "").json()["messages"][1].get("audio_url").is_none());
+}
+
+#[test]
+fn who_wants_to_hear_a_reply_that_was_kept_without_sound_is_told_that_there_is_none() {
+    let app = Programs::new().server("echo hello", ESPEAK);
+    let talk = app.start_session();
+    let mut socket = app.socket(&talk);
+    socket.speak(&recording("wav"), Some(TURN));
+    socket.answer();
+    let sound = recording("wav");
+    let fields: [(&str, Option<&str>, &[u8]); 3] = [
+        ("audio", Some("blob"), &sound),
+        ("session_id", None, talk.session.as_bytes()),
+        ("turn_id", None, TURN.as_bytes()),
+    ];
+    let mut named = spoken_turn(&talk, "hello");
+    named["turn_id"] = json!(TURN);
+    for again in [app.send_form(PROCESS, &fields), app.chat(&named)] {
+        let again = again.expect(200).json();
+        assert_eq!((&again["text"], &again["degraded"]), (&json!("You said: hello"), &json!(["speech"])));
+        assert!(again["audio_url"].is_null());
+    }
+    named["speak"] = json!(false);
+    assert_eq!(app.chat(&named).expect(200).json()["degraded"], json!([]), "nobody wants to hear it");
 }
 
 #[test]

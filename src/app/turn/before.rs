@@ -13,6 +13,7 @@ use crate::app::recent_turns::{Conversation, MOST_TURN_IDS, Taken};
 use crate::app::{App, AppError};
 use crate::domain::chat::Pace;
 use crate::domain::heard::Interruption;
+use crate::domain::sentences::is_speakable;
 use crate::domain::session::Checkpoint;
 
 impl App {
@@ -86,8 +87,17 @@ pub(super) async fn replay(
         Voice::Live => {
             app.turns.spawn(speak_again(app.clone(), events.clone(), reply, request.interrupt.clone()));
         }
-        Voice::Silent | Voice::Whole | Voice::Sentences => drop(events.send(TurnEvent::Done(reply)).await),
+        Voice::Whole | Voice::Sentences => drop(events.send(TurnEvent::Done(with_its_file(reply))).await),
+        Voice::Silent => drop(events.send(TurnEvent::Done(reply)).await),
     }
+}
+
+/// It may have no sound: it was not wanted the first time, or was sent as it was made, or has expired.
+fn with_its_file(mut reply: TurnReply) -> TurnReply {
+    if reply.audio.is_none() && is_speakable(&reply.text) {
+        reply.degraded.push("speech");
+    }
+    reply
 }
 
 /// Sound that was sent as it was made is kept nowhere: it is made anew, as far as nobody interrupts.

@@ -173,7 +173,8 @@ impl Speaker {
     /// True when it was spoken, so that the next one can be.
     async fn speak(&mut self, text: String) -> bool {
         if self.events.is_closed() && self.voice != Voice::Whole {
-            // The text may still be kept for who comes back; sound that nobody hears is not made.
+            // The text may still be kept for who comes back; sound that nobody hears is not made, and a part of it is no whole.
+            self.sounded.failed = true;
             return false;
         }
         let began = Instant::now();
