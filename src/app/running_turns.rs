@@ -72,14 +72,29 @@ impl Running {
         self.ran.send_replace(false);
     }
 
-    /// Resolves once nobody has been waiting with this turn for so long.
-    pub(crate) async fn alone_for(&self, longest: Duration) {
-        let mut joined = self.joined.subscribe();
+    /// Those who have sent it again.
+    pub(crate) fn company(&self) -> Company {
+        Company(Arc::clone(&self.joined))
+    }
+}
+
+/// Those who have sent a turn again and wait for its end.
+#[derive(Clone)]
+pub(crate) struct Company(Arc<watch::Sender<usize>>);
+
+impl Company {
+    /// Resolves while there is somebody.
+    pub(crate) async fn comes(&self) {
         // The sender is here, so that no wait ends by its end.
+        drop(self.0.subscribe().wait_for(|joined| *joined > 0).await);
+    }
+
+    /// Resolves once nobody has been there for so long.
+    pub(crate) async fn missing_for(&self, longest: Duration) {
+        let mut joined = self.0.subscribe();
         loop {
             drop(joined.wait_for(|joined| *joined == 0).await);
-            let someone = joined.wait_for(|joined| *joined > 0);
-            if tokio::time::timeout(longest, someone).await.is_err() {
+            if tokio::time::timeout(longest, self.comes()).await.is_err() {
                 return;
             }
         }
@@ -325,15 +340,16 @@ mod tests {
     async fn a_turn_is_alone_only_while_nobody_has_joined_it() {
         let (turns, key) = (turns(), (SessionId::random(), TurnId::random()));
         let running = first(&turns, key);
+        let company = running.company();
         let (one, other) = (joins(&turns, key), joins(&turns, key));
-        let mut alone = std::pin::pin!(running.alone_for(Duration::ZERO));
+        let mut alone = std::pin::pin!(company.missing_for(Duration::ZERO));
         assert!(alone.as_mut().now_or_never().is_none());
         drop(one);
         assert!(alone.as_mut().now_or_never().is_none());
         drop(other);
         alone.await;
         let long = Duration::from_secs(3600);
-        let mut alone = std::pin::pin!(running.alone_for(long));
+        let mut alone = std::pin::pin!(company.missing_for(long));
         assert!(alone.as_mut().now_or_never().is_none(), "its time has begun");
         let third = joins(&turns, key);
         assert!(alone.as_mut().now_or_never().is_none());

@@ -28,7 +28,9 @@
 //! | the client goes away, with a turn id | finished and kept, if the answer takes no more than 10 s or someone sent it again |
 //! | the client goes away when the answer is whole | kept |
 //! | another turn of the session runs | it waits, as the last in the line; 409 when that is full |
-//! | the client goes away while it waits | it leaves the line, turn id or not; nothing is kept |
+//! | the client goes away while it waits, no turn id | it leaves the line; nothing is kept |
+//! | the client goes away while it waits, with a turn id | it waits on, and the wait counts among the 10 s |
+//! | the client takes nothing of it any more | it waits for them: 10 s over the socket, then they have gone away; 1 s once someone sent it again |
 //! | the same turn id again | the answer that was kept, or will be once the running or waiting turn ends; when that left the line or nothing was said in it, this one goes on as the turn |
 //! | the person interrupts the same turn, sent again | the work of the first is dropped; what they had heard of it is kept |
 //! | the server stops | running turns get `DRAIN_SECONDS`, then they fail and that is told; new and waiting ones are refused |
@@ -40,7 +42,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::app::running_turns::{Registered, Running};
 use crate::app::{App, AppError};
@@ -56,6 +59,7 @@ mod daily;
 mod events;
 mod hearing;
 mod interrupted;
+mod reader;
 mod remembered;
 mod sounded;
 mod speaking;
@@ -63,6 +67,7 @@ mod work;
 
 use before::replay;
 pub use events::{SilenceReply, Timings, TurnEvent, TurnEvents, TurnReply};
+use reader::Reader;
 use remembered::Remembered;
 pub use speaking::Voice;
 use work::Work;
@@ -133,10 +138,32 @@ impl App {
         let (events, receiver) = mpsc::channel(WAITING_EVENTS);
         // Before the look at what was kept: a turn that ends between the two would be answered anew.
         match self.turns.register(request.session, request.turn) {
-            Registered::Runs(running) => self.go_on(request, running, events).await?,
+            Registered::Runs(running) => self.take_a_place(request, running, events).await?,
             Registered::Joins(joined) => self.turns.spawn(self.clone().join(request, joined, events)),
         }
         Ok(receiver)
+    }
+
+    /// Gives the turn its place in the line. One with an id keeps it when whoever asked for it leaves.
+    async fn take_a_place(
+        self: &Arc<Self>,
+        request: TurnRequest,
+        running: Option<Running>,
+        events: mpsc::Sender<TurnEvent>,
+    ) -> Result<(), AppError> {
+        let reader = Reader::new(events, running.as_ref().map(Running::company));
+        if running.is_none() {
+            return self.go_on(request, running, reader).await;
+        }
+        let (tell, told) = oneshot::channel();
+        let app = self.clone();
+        let begin = async move {
+            if let Err(Err(error)) = tell.send(app.go_on(request, running, reader).await) {
+                tracing::info!(event = "chat_cancelled", cause = %error, "Its client had gone away; nothing was kept");
+            }
+        };
+        self.turns.begin(begin).await;
+        told.await.unwrap_or(Err(AppError::Unavailable("stopping")))
     }
 
     /// Lets the turn run once its place has come, unless its answer was kept before.
@@ -144,22 +171,27 @@ impl App {
         self: &Arc<Self>,
         request: TurnRequest,
         running: Option<Running>,
-        events: mpsc::Sender<TurnEvent>,
+        reader: Reader,
     ) -> Result<(), AppError> {
         let began = Instant::now();
         self.turns.take_new()?;
         if request.turn.is_some() && self.turns.is_busy(request.session) {
             // What was kept before needs no place in the line.
             if let Some(before) = self.kept_before(&request).await? {
-                replay(self, &events, &request, before).await;
+                replay(self, &reader, &request, before).await;
                 return Ok(());
             }
         }
         let standing = self.turns.stand_in_line(request.session)?;
-        let head = self.turns.first_in_line(standing).await?;
+        let mut left_alone = reader.clone().left_alone().boxed();
+        let head = tokio::select! {
+            biased;
+            head = self.turns.first_in_line(standing) => head?,
+            () = &mut left_alone => return Err(AppError::Unavailable("nobody waits for the turn")),
+        };
         let mut taken = self.recent.take(request.session);
         if let Some(before) = self.look_up(&request, &mut taken).await? {
-            replay(self, &events, &request, before).await;
+            replay(self, &reader, &request, before).await;
             return Ok(());
         }
         self.room_to_grow()?;
@@ -172,7 +204,7 @@ impl App {
             request,
             taken,
             person,
-            events,
+            reader,
             began,
             said_at,
             remembered: Remembered::default(),
@@ -183,7 +215,7 @@ impl App {
             // Let go from the last to the first: the next turn of the session is to find a place.
             let _head = head;
             let _place = place;
-            work.run(running).await;
+            work.run(running, left_alone).await;
         };
         self.turns.begin(run).await;
         Ok(())

@@ -365,6 +365,63 @@ fn who_leaves_while_waiting_holds_nobody_up() {
     assert!(!app.said(&talk).contains(&"not kept".to_owned()));
 }
 
+fn posted(body: &Value) -> String {
+    let body = body.to_string();
+    format!(
+        "POST /api/v1/chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[test]
+fn a_named_turn_waits_on_and_is_kept_for_who_left() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let gate = app.model.hold_next("some", " words");
+    let mut running = app.stream(&turn(&talk, "first"));
+    assert_eq!(running.event().unwrap().name, "token");
+    let mut wire = app.wire();
+    wire.send(posted(&named(&talk, "second")));
+    // By the time this is answered it stands in line.
+    app.sessions(&talk.token, "").expect(200);
+    drop(wire);
+    // Someone else leaves later: once that was noticed, so was this.
+    let _never_opened = app.model.hold_next("other", "");
+    let mut other = app.stream(&turn(&app.start_session(), "not kept"));
+    assert_eq!(other.event().unwrap().data["text"], "other");
+    drop(other);
+    wait_for("that one's work is dropped", || app.model.dropped() == 1);
+    gate.open();
+    done(&running.events());
+    wait_for("both are kept", || app.count("checkpoints") == 2);
+    assert_eq!(app.said(&talk), ["first", "second"]);
+    assert_eq!(app.chat(&named(&talk, "second")).expect(200).json()["text"], "You said: second");
+    assert_eq!(app.model.begun(), 3, "it was answered once");
+}
+
+#[test]
+fn a_named_turn_that_nobody_comes_back_for_leaves_the_line_after_ten_seconds() {
+    let app = TestApp::spawn_with(|config| config.limits.session_queue = 1);
+    let talk = app.start_session();
+    let gate = app.model.hold_next("some", " words");
+    let mut running = app.stream(&turn(&talk, "first"));
+    assert_eq!(running.event().unwrap().name, "token");
+    let mut wire = app.wire();
+    wire.send(posted(&named(&talk, "second")));
+    app.sessions(&talk.token, "").expect(200);
+    let left = std::time::Instant::now();
+    drop(wire);
+    wait_for("there is room in the line", || {
+        let mut probe = app.wire();
+        probe.send(posted(&turn(&talk, "third")));
+        probe.is_silent_for(Duration::from_millis(300))
+    });
+    assert!(left.elapsed().as_secs() >= 9, "{:?}", left.elapsed());
+    gate.open();
+    done(&running.events());
+    assert!(!app.said(&talk).contains(&"second".to_owned()));
+}
+
 #[test]
 fn who_joined_a_turn_that_was_left_while_it_waited_goes_on_with_it() {
     let app = TestApp::spawn();

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tungstenite::Message;
 
+use crate::support::scrape::Scrape;
 use crate::support::socket::Socket;
 use crate::support::voice::{ESPEAK, Programs, recording};
 use crate::support::{Talk, TestApp, wait_for};
 
 const HEARS: &str = "cat \"$1\" > /dev/null; echo 'I feel calm today'";
 const TURN: &str = "11111111-1111-4111-8111-111111111111";
+const OTHER: &str = "22222222-2222-4222-8222-222222222222";
 const WHOLE: &str = "First I tell you something long. Then I tell you";
 
 /// A socket with a turn that has begun to speak and is never written to its end.
@@ -108,4 +110,59 @@ fn who_joins_a_turn_in_which_nothing_was_said_is_answered_as_silence_is() {
         assert_eq!(socket.answer().transcription.as_deref(), Some(""));
     }
     assert_eq!(app.count("checkpoints"), 0);
+}
+
+#[test]
+fn a_named_recording_that_waits_is_answered_and_kept_for_who_left() {
+    let app = Programs::new().server(HEARS, ESPEAK);
+    let talk = app.start_session();
+    let gate = app.model.hold_next("some", " words");
+    let mut socket = app.socket(&talk);
+    socket.speak(&recording("wav"), Some(TURN));
+    socket.until("response_delta");
+    socket.speak(&recording("wav"), Some(OTHER));
+    socket.say(&json!("nonsense"));
+    socket.until("error");
+    drop(socket);
+    wait_for("it is gone", || Scrape::of(&app).value("companion_voice_sockets") == 0.0);
+    gate.open();
+    wait_for("both are kept", || app.count("checkpoints") == 2);
+    let mut again = app.socket(&talk);
+    again.speak(b"", Some(OTHER));
+    let answer = again.answer();
+    assert_eq!(answer.transcription.as_deref(), Some("I feel calm today"));
+    assert_eq!((answer.deltas.as_str(), app.model.begun()), ("You said: I feel calm today", 2));
+}
+
+/// Speaks a sentence that no connection holds all the sound of.
+const SPEAKS_FOR_LONG: &str =
+    "exec ffmpeg -nostdin -loglevel error -f lavfi -i anullsrc=r=44100:cl=mono -t 180 -f wav -";
+
+#[test]
+fn a_dead_connection_does_not_hold_up_who_sends_the_turn_again() {
+    let app = Programs::new().server(HEARS, SPEAKS_FOR_LONG);
+    let talk = app.start_session();
+    let mut dead = app.socket(&talk);
+    dead.speak(&recording("wav"), Some(TURN));
+    dead.until("audio_start");
+    let mut again = app.socket(&talk);
+    let began = Instant::now();
+    again.speak(b"", Some(TURN));
+    assert_eq!(again.until("response_delta")["text"], "You said: I feel calm today");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(app.model.begun(), 1);
+}
+
+#[test]
+fn who_takes_nothing_for_ten_seconds_has_gone_away() {
+    let app = Programs::new().server(HEARS, SPEAKS_FOR_LONG);
+    let talk = app.start_session();
+    let _never_opened = app.model.hold_next("Hello there. How", " are you?");
+    let mut dead = app.socket(&talk);
+    dead.speak(&recording("wav"), None);
+    dead.until("audio_start");
+    let began = Instant::now();
+    app.say(&talk, "hello").expect(200);
+    assert!((9..15).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_eq!(app.said(&talk), ["hello"], "nothing of the other is kept");
 }

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::before::replay;
 use super::interrupted::interrupted;
+use super::reader::Reader;
 use super::{TurnEvent, TurnRequest};
 use crate::app::running_turns::{Joined, Registered};
 use crate::app::{App, AppError};
@@ -47,14 +48,14 @@ impl App {
                 }
             };
             if let Some(before) = self.kept_before(&request).await? {
-                replay(self, &events, &request, before).await;
+                replay(self, &Reader::new(events, None), &request, before).await;
                 return Ok(());
             }
             if ran {
                 return Err(AppError::Unavailable("the same turn failed"));
             }
             match self.turns.register(request.session, request.turn) {
-                Registered::Runs(running) => return self.go_on(request, running, events).await,
+                Registered::Runs(running) => return self.take_a_place(request, running, events).await,
                 Registered::Joins(next) => joined = next,
             }
         }

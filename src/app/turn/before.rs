@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, PoisonError};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::interrupted::interrupted;
+use super::reader::Reader;
 use super::speaking::{Speaker, Voice};
 use super::{Timings, TurnEvent, TurnReply, TurnRequest};
 use crate::adapters::session_store::{self, StoredSession};
@@ -69,26 +70,21 @@ fn conversation_of(
 }
 
 /// Tells once more what was kept.
-pub(super) async fn replay(
-    app: &Arc<App>,
-    events: &mpsc::Sender<TurnEvent>,
-    request: &TurnRequest,
-    before: Checkpoint,
-) {
+pub(super) async fn replay(app: &Arc<App>, reader: &Reader, request: &TurnRequest, before: Checkpoint) {
     // Three events fit the channel; a client that has gone away needs none.
     if request.recording.is_some() {
-        drop(events.send(TurnEvent::Heard(before.said.clone())).await);
+        reader.tell(TurnEvent::Heard(before.said.clone())).await;
     }
     if request.pace == Pace::Live {
-        drop(events.send(TurnEvent::Token(before.answered.clone())).await);
+        reader.tell(TurnEvent::Token(before.answered.clone())).await;
     }
     let reply = TurnReply { is_again: true, ..TurnReply::of(request.session, before, Timings::default()) };
     match request.voice {
         Voice::Live => {
-            app.turns.spawn(speak_again(app.clone(), events.clone(), reply, request.interrupt.clone()));
+            app.turns.spawn(speak_again(app.clone(), reader.clone(), reply, request.interrupt.clone()));
         }
-        Voice::Whole | Voice::Sentences => drop(events.send(TurnEvent::Done(with_its_file(reply))).await),
-        Voice::Silent => drop(events.send(TurnEvent::Done(reply)).await),
+        Voice::Whole | Voice::Sentences => reader.tell(TurnEvent::Done(with_its_file(reply))).await,
+        Voice::Silent => reader.tell(TurnEvent::Done(reply)).await,
     }
 }
 
@@ -103,19 +99,19 @@ fn with_its_file(mut reply: TurnReply) -> TurnReply {
 /// Sound that was sent as it was made is kept nowhere: it is made anew, as far as nobody interrupts.
 async fn speak_again(
     app: Arc<App>,
-    events: mpsc::Sender<TurnEvent>,
+    reader: Reader,
     mut reply: TurnReply,
     interrupt: Option<watch::Receiver<Option<Interruption>>>,
 ) {
-    let speaker = Speaker::new(&app, &events, Voice::Live, (reply.session, 0));
+    let speaker = Speaker::new(&app, &reader, Voice::Live, (reply.session, 0));
     let spoken = speaker.spoken();
     tokio::select! {
         biased;
         _ = interrupted(interrupt) => {}
         sounded = speaker.speak_again(&reply.text) => sounded.tell(&mut reply.timings, &mut reply.degraded),
-        () = events.closed() => return,
+        () = reader.gone() => return,
     }
     reply.timings = Timings::default();
     reply.spoken = std::mem::take(&mut *spoken.lock().unwrap_or_else(PoisonError::into_inner));
-    drop(events.send(TurnEvent::Done(reply)).await);
+    reader.tell(TurnEvent::Done(reply)).await;
 }

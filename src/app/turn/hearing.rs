@@ -57,7 +57,7 @@ impl Work {
         }
         app.silences.ended(self.request.session);
         app.check_message(&said)?;
-        drop(self.events.send(TurnEvent::Heard(said.clone())).await);
+        self.reader.tell(TurnEvent::Heard(said.clone())).await;
         self.request.message = said;
         Ok(true)
     }
@@ -66,7 +66,7 @@ impl Work {
     pub(super) async fn answer_silence(&self, mut timings: Timings) -> SilenceReply {
         let session = self.request.session;
         let text = self.app.silences.answer(session, &self.app.persona.silence).to_owned();
-        drop(self.events.send(TurnEvent::Heard(String::new())).await);
+        self.reader.tell(TurnEvent::Heard(String::new())).await;
         let (mut audio, mut degraded) = (None, Vec::new());
         if self.request.voice != Voice::Silent && !text.is_empty() {
             let (mut sounded, mut files) = self.speaker().speak_whole(text.clone()).await;

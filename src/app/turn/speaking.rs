@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::events::TurnEvent;
 use super::millis;
+use super::reader::Reader;
 use super::sounded::{Sounded, WholeFile};
 use super::work::Work;
 use crate::app::passing_audio::OfTurn;
@@ -46,7 +47,7 @@ pub enum Voice {
 impl Work {
     pub(super) fn speaker(&self) -> Speaker {
         let (session, voice) = (self.request.session, self.request.voice);
-        let speaker = Speaker::new(&self.app, &self.events, voice, (session, self.person));
+        let speaker = Speaker::new(&self.app, &self.reader, voice, (session, self.person));
         Speaker { began: self.began, spoken: self.spoken.clone(), ..speaker }
     }
 
@@ -61,7 +62,7 @@ impl Work {
 /// Speaks one reply.
 pub(super) struct Speaker {
     app: Arc<App>,
-    events: mpsc::Sender<TurnEvent>,
+    reader: Reader,
     voice: Voice,
     session: SessionId,
     person: i64,
@@ -93,16 +94,16 @@ enum Mute {
 }
 
 impl Speaker {
-    /// Speaks in this way, in this conversation of this person, and tells that by `events`.
+    /// Speaks in this way, in this conversation of this person, and tells that to the `reader`.
     pub(super) fn new(
         app: &Arc<App>,
-        events: &mpsc::Sender<TurnEvent>,
+        reader: &Reader,
         voice: Voice,
         (session, person): (SessionId, i64),
     ) -> Self {
         Self {
             app: app.clone(),
-            events: events.clone(),
+            reader: reader.clone(),
             voice,
             session,
             person,
@@ -172,7 +173,7 @@ impl Speaker {
 
     /// True when it was spoken, so that the next one can be.
     async fn speak(&mut self, text: String) -> bool {
-        if self.events.is_closed() && self.voice != Voice::Whole {
+        if self.reader.is_gone() && self.voice != Voice::Whole {
             // The text may still be kept for who comes back; sound that nobody hears is not made, and a part of it is no whole.
             self.sounded.failed = true;
             return false;
@@ -215,7 +216,7 @@ impl Speaker {
         self.files.add((id, format), self.session, self.person, path);
         self.sounded.audio_save_ms += millis(saving);
         self.add_part(format, sound);
-        drop(self.events.send(TurnEvent::Audio { id, index: self.index }).await);
+        self.reader.tell(TurnEvent::Audio { id, index: self.index }).await;
         self.index += 1;
         Ok(())
     }
@@ -253,7 +254,7 @@ impl Speaker {
         self.lock().push(Spoken::begins(text));
         self.first_audio();
         let begins = TurnEvent::SoundBegins { index: self.index, format, text: text.trim().to_owned() };
-        drop(self.events.send(begins).await);
+        self.reader.tell(begins).await;
         self.index += 1;
     }
 
@@ -261,7 +262,7 @@ impl Speaker {
         for from in (0..sound.len()).step_by(PIECE) {
             let piece = sound.slice(from..sound.len().min(from + PIECE));
             // A reader that has gone away is noticed by the turn.
-            drop(self.events.send(TurnEvent::Sound(piece)).await);
+            self.reader.tell(TurnEvent::Sound(piece)).await;
         }
     }
 

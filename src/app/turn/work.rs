@@ -8,10 +8,11 @@ use tokio::sync::mpsc;
 
 use super::events::{SilenceReply, Timings, TurnEvent, TurnReply};
 use super::interrupted::interrupted;
+use super::reader::Reader;
 use super::remembered::Remembered;
 use super::sounded::{Sounded, WholeFile};
 use super::speaking::{Voice, WAITING_SENTENCES};
-use super::{FINISH_ALONE, TurnRequest, millis};
+use super::{TurnRequest, millis};
 use crate::adapters::audio_store;
 use crate::adapters::session_store::{self, Committed};
 use crate::app::passing_audio::OfTurn;
@@ -32,7 +33,7 @@ pub(super) struct Work {
     pub(super) request: TurnRequest,
     pub(super) taken: Taken,
     pub(super) person: i64,
-    pub(super) events: mpsc::Sender<TurnEvent>,
+    pub(super) reader: Reader,
     pub(super) began: Instant,
     pub(super) said_at: Timestamp,
     /// What the reply is given of what is known about the person.
@@ -41,14 +42,6 @@ pub(super) struct Work {
     pub(super) written: Arc<Mutex<String>>,
     /// The reply as far as it is spoken.
     pub(super) spoken: Arc<Mutex<Vec<Spoken>>>,
-}
-
-/// Resolves when nobody has waited for the turn for as long as it may finish alone.
-async fn left_alone(events: &mpsc::Sender<TurnEvent>, running: Option<&Running>) {
-    events.closed().await;
-    if let Some(running) = running {
-        running.alone_for(FINISH_ALONE).await;
-    }
 }
 
 /// How a turn's work ended, where it did not fail.
@@ -73,11 +66,12 @@ impl Answer {
 }
 
 impl Work {
-    pub(super) async fn run(mut self, running: Option<Running>) {
+    /// `left_alone` resolves when it is to be given up because nobody waits for it.
+    pub(super) async fn run(mut self, running: Option<Running>, left_alone: impl Future<Output = ()>) {
         if let Some(running) = &running {
             running.begins();
         }
-        let (events, mut timings) = (self.events.clone(), Timings::default());
+        let mut timings = Timings::default();
         let own = interrupted(self.request.interrupt.take());
         let joined = interrupted(running.as_ref().map(Running::interruption));
         let interrupted = async {
@@ -89,7 +83,7 @@ impl Work {
             biased;
             ended = self.talk(&mut timings, interrupted) => ended,
             () = stopped => Err(AppError::Unavailable("stopping")),
-            () = left_alone(&events, running.as_ref()) => {
+            () = left_alone => {
                 if let Some(running) = &running {
                     running.is_given_up();
                 }
@@ -103,7 +97,7 @@ impl Work {
         let last = self.end(ended, timings).await;
         // Before its end is told: whoever sends it again after a failure is not to hear of that once more.
         drop(running);
-        drop(events.send(last).await);
+        self.reader.tell(last).await;
     }
 
     /// Keeps the turn, if there is something to keep; what is told of it last.
@@ -205,7 +199,7 @@ impl Work {
             }
             if self.request.pace == Pace::Live {
                 // A reader that has gone away is noticed by `run`.
-                drop(self.events.send(TurnEvent::Token(piece)).await);
+                self.reader.tell(TurnEvent::Token(piece)).await;
             }
             if is_first {
                 // It is on its way before the ones after it are looked at, and so are those of other turns.

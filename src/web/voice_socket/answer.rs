@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::Around;
 use super::collected::Held;
+use super::conversation::LONGEST_SEND;
 use super::messages::Told;
 use crate::app::turn::{TurnEvent, TurnEvents, TurnReply, TurnRequest};
 use crate::app::{App, AppError};
@@ -176,12 +177,15 @@ impl Answering {
         self.send(text_of(&Told::Error { message: told.message, code: told.code })).await;
     }
 
-    /// False when the socket is closed.
+    /// False when nobody takes it.
     async fn send(&mut self, out: Out) -> bool {
-        match out {
-            Out::Text(text) => self.sender.text(text).await.is_ok(),
-            Out::Sound(piece) => self.sender.binary(piece).await.is_ok(),
-        }
+        let sending = async {
+            match out {
+                Out::Text(text) => self.sender.text(text).await,
+                Out::Sound(piece) => self.sender.binary(piece).await,
+            }
+        };
+        matches!(tokio::time::timeout(LONGEST_SEND, sending).await, Ok(Ok(())))
     }
 }
 

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix_ws::AggregatedMessage;
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -22,7 +23,7 @@ use crate::web::error::{ApiError, report};
 use crate::web::voice::recording;
 
 /// Who does not take a message for so long is gone.
-const LONGEST_SEND: Duration = Duration::from_secs(10);
+pub(super) const LONGEST_SEND: Duration = Duration::from_secs(10);
 
 pub(super) struct Conversation {
     around: Rc<Around>,
@@ -65,6 +66,17 @@ impl Drop for Running {
     fn drop(&mut self) {
         if self.interrupt.is_some() {
             self.task.abort();
+        }
+    }
+}
+
+impl Drop for Conversation {
+    /// A recording that waits and has a name is kept for who comes back: it waits on in the line of the session.
+    fn drop(&mut self) {
+        let waiting = self.waiting.take().filter(|waiting| waiting.turn.is_some());
+        if let Some(Ok((request, _held))) = waiting.map(|waiting| self.asked(waiting)) {
+            // It stands there once it was asked for; nobody hears what becomes of it.
+            drop(self.around.app.begin_turn(request).now_or_never());
         }
     }
 }
@@ -184,20 +196,25 @@ impl Conversation {
     }
 
     fn begin(&mut self, whole: Whole) -> Result<(), ApiError> {
+        let (request, held) = self.asked(whole)?;
+        self.last = None;
+        self.unheard = true;
+        let (interrupt, interrupted) = oneshot::channel();
+        let answering =
+            Answering { around: self.around.clone(), sender: self.sender.clone(), held: Some(held) };
+        let task = tokio::task::spawn_local(answer(answering, request, interrupted));
+        self.running = Some(Running { task, interrupt: Some(interrupt) });
+        Ok(())
+    }
+
+    /// The turn that a recording is for, counted among those of the client.
+    fn asked(&self, whole: Whole) -> Result<(TurnRequest, Held), ApiError> {
         let Around { rates, client, session, token, .. } = &*self.around;
         if let Some(rates) = rates {
             rates.count_turn(*client).map_err(|retry_after| ApiError::RateLimited { retry_after })?;
         }
-        self.last = None;
-        self.unheard = true;
         let request = TurnRequest::recorded(*session, whole.recording, Voice::Live);
-        let request = TurnRequest { token: token.clone(), turn: whole.turn, ..request };
-        let (interrupt, interrupted) = oneshot::channel();
-        let answering =
-            Answering { around: self.around.clone(), sender: self.sender.clone(), held: Some(whole.held) };
-        let task = tokio::task::spawn_local(answer(answering, request, interrupted));
-        self.running = Some(Running { task, interrupt: Some(interrupt) });
-        Ok(())
+        Ok((TurnRequest { token: token.clone(), turn: whole.turn, ..request }, whole.held))
     }
 
     /// Takes effect on the turn that runs and on the recording that waits for its end; else, where nothing is told of what was
