@@ -497,20 +497,6 @@ fn a_stopping_server_finishes_what_runs_and_refuses_what_is_new() {
 }
 
 #[test]
-fn a_turn_that_outlasts_the_drain_time_is_cut_off_and_not_kept() {
-    let mut app = TestApp::spawn_with(|config| config.drain = std::time::Duration::ZERO);
-    let talk = app.start_session();
-    let _never_opened = app.model.hold_next("some", " words");
-    let mut running = app.stream(&turn(&talk, "hello"));
-    assert_eq!(running.event().unwrap().name, "token");
-    app.begin_to_stop();
-    let rest = running.broken();
-    assert!(!rest.contains("event: ") && !rest.contains("0\r\n\r\n"), "it does not look whole: {rest:?}");
-    let app = app.restart_with(|_| {});
-    assert_eq!(app.said(&talk), [""; 0]);
-}
-
-#[test]
 fn a_second_signal_ends_a_stopping_server_at_once() {
     let mut app = TestApp::spawn();
     let talk = app.start_session();
