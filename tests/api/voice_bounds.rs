@@ -35,10 +35,11 @@ fn talk(socket: &mut Socket, bytes: usize) {
 }
 
 #[test]
-fn an_interruption_drops_the_recording_that_waits_as_well() {
+fn an_interruption_is_one_of_the_recording_that_waits_as_well() {
     let programs = Programs::new();
     let app = programs.server(HEARS, ESPEAK);
-    let mut socket = app.socket(&app.start_session());
+    let talk = app.start_session();
+    let mut socket = app.socket(&talk);
     let _never_opened = app.model.hold_next("some", " words");
     socket.speak(&recording("wav"), None);
     socket.until("response_delta");
@@ -50,11 +51,33 @@ fn an_interruption_drops_the_recording_that_waits_as_well() {
     socket.interrupt(None);
     let ends = [socket.until("audio_end"), socket.until("audio_end")];
     assert!(ends.iter().all(|end| end["interrupted"] == true), "each of the two has its end: {ends:?}");
-    assert_eq!(held(&app), (0.0, 0.0), "nobody holds it any more");
     socket.speak(&recording("wav"), None);
     assert_eq!(socket.answer().deltas, "You said: I feel calm today", "the next one is answered");
-    assert_eq!((programs.noted("runs").lines().count(), app.model.begun()), (2, 2), "it was never heard");
-    assert_eq!(app.count("checkpoints"), 2);
+    assert_eq!(held(&app), (0.0, 0.0), "nobody holds it any more");
+    assert_eq!((programs.noted("runs").lines().count(), app.model.begun()), (3, 2), "heard and not answered");
+    assert_eq!(app.said(&talk), ["I feel calm today"; 3], "what was said is kept");
+}
+
+#[test]
+fn so_many_recordings_that_were_interrupted_wait_to_be_heard() {
+    let programs = Programs::new();
+    let waits = format!("while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done; {HEARS}");
+    let app = programs.server(&waits, ESPEAK);
+    let talk = app.start_session();
+    let mut socket = app.socket(&talk);
+    // Each is interrupted by the next one: the first is being heard, eight wait.
+    for _ in 0..9 {
+        socket.speak(&recording("ogg"), None);
+        socket.interrupt(None);
+    }
+    socket.speak(&recording("ogg"), None);
+    assert_eq!(socket.until("error")["code"], "turn_in_progress");
+    std::fs::write(programs.path("go"), "").unwrap();
+    (0..8).for_each(|_| assert_eq!(socket.until("audio_end")["interrupted"], true));
+    socket.speak(&recording("ogg"), None);
+    assert_eq!(socket.answer().deltas, "You said: I feel calm today");
+    assert_eq!((app.said(&talk).len(), app.model.begun()), (10, 1), "one answer to all of it");
+    assert_eq!(app.model.last_history().len(), 9);
 }
 
 #[test]

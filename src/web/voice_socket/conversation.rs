@@ -1,5 +1,6 @@
 //! One socket's side of a conversation: what it listens to now, the turn that runs, and what was said last.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ use crate::web::voice::recording;
 /// Who does not take a message for so long is gone.
 pub(super) const LONGEST_SEND: Duration = Duration::from_secs(10);
 
+/// So many recordings that were interrupted while they waited are still to be heard; no more are taken before.
+const MOST_OVERTAKEN: usize = 8;
+
 pub(super) struct Conversation {
     around: Rc<Around>,
     sender: actix_ws::Session,
@@ -32,8 +36,8 @@ pub(super) struct Conversation {
     running: Option<Running>,
     /// A recording that came while a turn ran.
     waiting: Option<Whole>,
-    /// Recordings that waited and were dropped; their end is told after that of the turn that runs.
-    dropped: usize,
+    /// Recordings that were interrupted while they waited: they are heard before it, one after the other, and not answered.
+    overtaken: VecDeque<Whole>,
     /// The last reply, which may still be playing.
     last: Option<TurnReply>,
     /// An interruption, with what was played, that came as the turn had just ended: it is one of the last reply.
@@ -90,7 +94,7 @@ impl Conversation {
             listening: None,
             running: None,
             waiting: None,
-            dropped: 0,
+            overtaken: VecDeque::new(),
             last: None,
             late: None,
             unheard: false,
@@ -188,7 +192,7 @@ impl Conversation {
         if self.running.is_none() {
             return self.begin(whole);
         }
-        if self.waiting.is_some() {
+        if self.waiting.is_some() || self.overtaken.len() >= MOST_OVERTAKEN {
             return Err(AppError::TurnInProgress.into());
         }
         self.waiting = Some(whole);
@@ -220,19 +224,21 @@ impl Conversation {
     /// Takes effect on the turn that runs and on the recording that waits for its end; else, where nothing is told of what was
     /// played, on the recording that is open; else on the reply that may still be playing.
     async fn interrupt(&mut self, played: Option<Duration>) {
-        if self.waiting.take().is_some() {
-            self.dropped += 1;
-        }
-        if let Some(running) = &mut self.running {
-            if let Some(interrupt) = running.interrupt.take() {
-                self.late = interrupt.send(played).err();
-            }
+        self.overtaken.extend(self.waiting.take());
+        if self.running.is_some() {
+            self.interrupt_running(played);
             return;
         }
         if played.is_none() && self.listening.take().is_some() {
             return;
         }
         self.interrupt_last(played).await;
+    }
+
+    fn interrupt_running(&mut self, played: Option<Duration>) {
+        if let Some(interrupt) = self.running.as_mut().and_then(|running| running.interrupt.take()) {
+            self.late = interrupt.send(played).err();
+        }
     }
 
     async fn interrupt_last(&mut self, played: Option<Duration>) {
@@ -249,22 +255,26 @@ impl Conversation {
         self.running = None;
     }
 
-    /// Keeps what was heard where the turn was interrupted late, tells the end of the recordings that were dropped, and answers
-    /// the one that waits, if one does.
+    /// Keeps what was heard where the turn was interrupted late, and goes on with the next recording that waits, if one does.
     pub(super) async fn go_on(&mut self) -> bool {
         if let Some(played) = self.late.take() {
             self.interrupt_last(played).await;
         }
-        for _ in 0..std::mem::take(&mut self.dropped) {
-            if !self.tell(&Told::AudioEnd { interrupted: true }).await {
-                return false;
+        while self.running.is_none() {
+            let overtaken = self.overtaken.pop_front();
+            let is_overtaken = overtaken.is_some();
+            let Some(next) = overtaken.or_else(|| self.waiting.take()) else { return true };
+            match self.begin(next) {
+                Ok(()) if is_overtaken => self.interrupt_running(None),
+                Ok(()) => {}
+                Err(error) => {
+                    if !self.tell_error(&error).await {
+                        return false;
+                    }
+                }
             }
         }
-        let Some(waiting) = self.waiting.take() else { return true };
-        match self.begin(waiting) {
-            Ok(()) => true,
-            Err(error) => self.tell_error(&error).await,
-        }
+        true
     }
 
     async fn tell_error(&mut self, error: &ApiError) -> bool {
