@@ -3,7 +3,7 @@
 //!
 //! Bounds: `MAX_VOICE_SOCKETS` in all and 8 for each client address; a message of 1 MiB, or `MAX_REQUEST_SIZE` where that is
 //! less; a recording of `MAX_REQUEST_SIZE`, both in the budget of request bodies; one turn at a time and one recording that waits
-//! for its end; 32 messages wait for a slow reader, then the turn does. Who does not answer for 60 s is let go.
+//! for its end, and 8 that were interrupted; 32 messages wait for a slow reader, then the turn does. Who does not answer for 60 s is let go.
 
 use std::sync::Arc;
 

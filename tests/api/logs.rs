@@ -114,7 +114,7 @@ fn who_sends_too_much_again_and_again_does_not_fill_the_log() {
         wire.answer().expect(413);
     };
     (0..60).for_each(|_| ask("id-flood"));
-    std::thread::sleep(Duration::from_millis(1100));
+    std::thread::park_timeout(Duration::from_millis(1100));
     ask("id-last");
     let lines = lines(&program.stop());
     let of = |id: &str| {

@@ -286,7 +286,7 @@ fn who_leaves_while_a_passage_is_spoken_is_spoken_no_other() {
     assert_eq!(leaves.head().status, 200);
     drop(leaves);
     wait_for("the connection is closed", || !outside.gone().is_empty());
-    std::thread::sleep(Duration::from_millis(100));
+    std::thread::park_timeout(Duration::from_millis(100));
     assert_eq!(outside.requests(SPEAK).len(), 1);
 }
 

@@ -152,7 +152,7 @@ fn who_does_not_read_what_is_spoken_keeps_nobody_elses_from_being_spoken() {
     let programs = Programs::new();
     let app = programs.server(HEARS, &at_length(&programs, 4));
     let unread: Vec<_> = (0..6).map(|_| app.begin_aloud(&app.start_session(), "all+of+it")).collect();
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::park_timeout(Duration::from_millis(500));
     let began = Instant::now();
     let mut wire = app.begin_aloud(&app.start_session(), "mine");
     assert_eq!(wire.head().status, 200);
@@ -168,7 +168,7 @@ fn who_listens_for_longer_than_it_takes_to_speak_hears_all_of_it() {
         .server_with(HEARS, &speaks, |config| config.speech.speaking_timeout = Duration::from_secs(2));
     let mut wire = app.begin_aloud(&app.start_session(), "all+of+it");
     assert_eq!(wire.head().status, 200);
-    std::thread::sleep(Duration::from_secs(3));
+    std::thread::park_timeout(Duration::from_secs(3));
     let mut bytes = 0;
     while let Some(chunk) = wire.chunk() {
         bytes += chunk.len();
