@@ -54,15 +54,19 @@ export async function open(sound, playing, onLevels, onLost) {
   });
   const delay = sound.createDelay(PRE_ROLL_S);
   delay.delayTime.value = PRE_ROLL_S;
-  const late = new MediaStreamAudioDestinationNode(sound, { channelCount: 1 });
+  const output = () => new MediaStreamAudioDestinationNode(sound, { channelCount: 1 });
+  const [now, late] = [output(), output()];
   source.connect(levels, 0, 0);
   playing.connect(levels, 0, 1);
+  source.connect(now);
   source.connect(delay).connect(late);
   levels.port.onmessage = ({ data }) => onLevels(...data);
   track.onended = onLost;
   return {
-    // Not by way of `sound`: on a phone that does not run before the first finger is up again.
-    now: raw,
+    // On a phone `sound` does not run before the first finger is up again; and WebKitGTK cannot record what it measures.
+    get now() {
+      return sound.state === "running" ? now.stream : raw;
+    },
     late: late.stream,
     lateMs: 1000 * PRE_ROLL_S,
     cancelsEcho: track.getSettings().echoCancellation === true,
