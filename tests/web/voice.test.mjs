@@ -351,6 +351,32 @@ describe("when something fails", () => {
     line.close();
   });
 
+  test("who interrupts when the connection was lost after the answer has kept what they had heard", async () => {
+    model = await Model.start();
+    model.pieces = ["The sea is wide. ", "Its water is blue, and at times it is green. ", "Many fish live in it. ", "Ships go over it from land to land."];
+    server = await Server.start({ STT_COMMAND: HEARING, TTS_COMMAND: SPEAKING_SLOWLY, ...model.settings });
+    const line = await Line.to(server);
+    guest = await Guest.arrive(browser, server);
+    const ends = [];
+    guest.page.on("websocket", (socket) =>
+      socket.on("framereceived", ({ payload }) => String(payload).includes('"audio_end"') && ends.push(payload)));
+    await guest.open();
+    await talk().click();
+    await phase("tapped");
+    await room.say("Tell me something about the sea.");
+    await caption().filter({ hasText: "Its water" }).waitFor();
+    assert.equal(ends.length, 1, "the answer is not all there yet");
+    line.cut();
+    await guest.page.keyboard.press("Escape");
+    await phase("off");
+    const cut = /^The sea is wide\.(?!.*Ships)/;
+    assert.match((await answers())[1], cut);
+    const keeps = async () => (await kept())[1][1];
+    for (let tries = 0; tries < 50 && !cut.test(await keeps()); tries += 1) await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.match(await keeps(), cut);
+    line.close();
+  });
+
   test("behind a proxy that knows no sockets, what is said goes as a form, and the answer is heard", async () => {
     server = await Server.start({ STT_COMMAND: HEARING, TTS_COMMAND: SPEAKING });
     const proxy = await Proxy.to(server);
