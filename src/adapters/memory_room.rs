@@ -8,9 +8,12 @@ use crate::domain::memory::MemoryId;
 
 /// Of each person so many of the memories are listed that went.
 const DROPPED_LISTED: u32 = 1000;
+/// In milliseconds: what is remembered for less has not had its time to help with a reply.
+const NEW_FOR: i64 = 30 * 24 * 60 * 60 * 1000;
 
 /// Lets the least useful memories of a person go until one more fits: what was superseded first, then what has helped with
-/// the fewest replies, of those the one that was said longest ago. Which they were is noted, not what they said.
+/// the fewest replies, of those the one that was said longest ago; what is remembered for less than 30 days only when all are.
+/// Which they were is noted, not what they said.
 pub(crate) fn make(connection: &Connection, person: i64, most: u32, now: Timestamp) -> rusqlite::Result<()> {
     let mut count = connection.prepare_cached("SELECT memories FROM persons WHERE id = ?1")?;
     let mut left: u32 = count.query_row([person], |row| row.get(0))?;
@@ -18,9 +21,9 @@ pub(crate) fn make(connection: &Connection, person: i64, most: u32, now: Timesta
         let least: Option<i64> = connection
             .prepare_cached(
                 "SELECT id FROM memories WHERE person_id = ?1
-                 ORDER BY superseded_at IS NULL, used, said_at LIMIT 1",
+                 ORDER BY superseded_at IS NULL, created_at > ?2, used, said_at LIMIT 1",
             )?
-            .query_row([person], |row| row.get(0))
+            .query_row([person, now.as_millis() - NEW_FOR], |row| row.get(0))
             .optional()?;
         let Some(least) = least else { break };
         note_dropped(connection, least, now)?;

@@ -27,6 +27,8 @@ pub struct Copying {
     ready: AtomicBool,
     /// Why it does not, in one line.
     problem: Mutex<Option<String>>,
+    /// The search that failed last: it is asked once more before anybody waits for one. One may hang where all else answers.
+    failed_search: Mutex<Option<Asked>>,
     wake: Notify,
 }
 
@@ -34,7 +36,13 @@ impl Copying {
     /// Not asked until it was seen to answer.
     #[must_use]
     pub fn new(carrier: Carrier) -> Self {
-        Self { carrier, ready: AtomicBool::new(false), problem: Mutex::default(), wake: Notify::new() }
+        Self {
+            carrier,
+            ready: AtomicBool::new(false),
+            problem: Mutex::default(),
+            failed_search: Mutex::default(),
+            wake: Notify::new(),
+        }
     }
 
     /// True while it is expected to answer.
@@ -65,12 +73,13 @@ impl Copying {
 
     /// The best of a person's memories. When it fails once, nobody asks again until whoever carries has seen it answer.
     pub(crate) async fn search(&self, asked: Asked) -> Result<Vec<Hit>, CopyError> {
-        let found = self.carrier.copy().search(asked).await;
+        let found = self.carrier.copy().search(asked.clone()).await;
         // Who asks too much is answered by the embedded index; that says nothing of who was asked.
         match &found {
             Ok(_) | Err(CopyError::Busy) => {}
             Err(error) => {
                 self.failed(error);
+                *self.failed_search.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
                 self.wake();
             }
         }
@@ -112,6 +121,7 @@ impl Copying {
         let left_alone = self.report().circuit != Circuit::Closed;
         if long_ago || left_alone || !self.is_ready() {
             self.carrier.stand(false).await?;
+            self.search_again().await?;
             *looked = Some(Instant::now());
             self.answers();
         }
@@ -122,6 +132,17 @@ impl Copying {
                 Step::Anew => self.carrier.stand(false).await?,
             }
         }
+    }
+}
+
+impl Copying {
+    async fn search_again(&self) -> Result<(), CarryError> {
+        let asked = self.failed_search.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(asked) = asked {
+            self.carrier.copy().search(asked).await.map_err(CarryError::Copy)?;
+            *self.failed_search.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        Ok(())
     }
 }
 

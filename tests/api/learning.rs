@@ -1,5 +1,7 @@
 //! What a person tells in conversation is learned beside the reply, helps later ones, and is forgotten when they say so.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::voice::{ESPEAK, PROCESS, Programs, recording};
@@ -334,6 +336,27 @@ fn what_has_helped_stays_when_there_is_no_room_for_more() {
         ["I like tea", "I play chess", "My dog is called Bruno"],
         "jazz is the oldest that never helped"
     );
+}
+
+#[test]
+fn what_is_new_has_its_time_to_help_before_it_has_to_go() {
+    let app = TestApp::spawn_with(|config| config.limits.max_memories_per_person = 3);
+    let talk = app.start_session();
+    for (told, asked) in [
+        ("I like tea", "Is there tea?"),
+        ("I adore jazz", "Is there jazz?"),
+        ("My dog is called Bruno", "Where is the dog?"),
+    ] {
+        tell(&app, &app.start_session_of(&talk.token), told);
+        tell(&app, &talk, asked);
+        assert_eq!(app.model.last_memories(), [told], "it has helped");
+    }
+    app.clock.advance(Duration::from_secs(40 * 24 * 60 * 60));
+    tell(&app, &talk, "I play chess");
+    tell(&app, &talk, "I live in Porto");
+    let mut known = texts(&app, &talk);
+    known.sort_unstable();
+    assert_eq!(known, ["I live in Porto", "I play chess", "My dog is called Bruno"]);
 }
 
 #[test]

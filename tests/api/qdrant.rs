@@ -226,6 +226,33 @@ fn a_hung_qdrant_costs_fifty_conversations_one_wait_and_then_none() {
 }
 
 #[test]
+fn searches_that_hang_while_all_else_answers_cost_one_turn_once() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let hang = dir.path().join("hang");
+    let qdrant = Bridge::start_with(&["--hang-searches", hang.to_str().unwrap()]);
+    let app = with_qdrant(&qdrant.url());
+    let talk = app.start_session();
+    remember(&app, &talk.token, "My sister lives in Porto");
+    carried(&app);
+    std::fs::write(&hang, "").unwrap();
+    let began = Instant::now();
+    let mut slow = 0;
+    while began.elapsed() < Duration::from_secs(8) {
+        let asked = Instant::now();
+        let reply = app.tell(&talk, "where is my sister?").expect(200).json();
+        assert_eq!(reply["memories"][0]["text"], "My sister lives in Porto", "the embedded index finds it");
+        slow += u32::from(asked.elapsed() > Duration::from_millis(500));
+        std::thread::park_timeout(Duration::from_millis(300));
+    }
+    assert_eq!(slow, 1, "turns that waited");
+    assert_eq!(state_of_it(&app), "disconnected");
+    std::fs::remove_file(&hang).unwrap();
+    wait_for("it is asked again", || {
+        app.tell(&talk, "where is my sister?").expect(200).json()["degraded"] == json!([])
+    });
+}
+
+#[test]
 fn five_hundred_at_once_share_few_connections() {
     let qdrant = Bridge::start();
     let line = qdrant.line();

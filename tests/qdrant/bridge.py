@@ -6,8 +6,10 @@ holds. `--key` wants that key as a server does, `--version` says another version
 """
 
 import argparse
+import os
 import sys
 import threading
+import time
 import warnings
 from concurrent import futures
 
@@ -90,8 +92,8 @@ class Collections(collections_service_pb2_grpc.CollectionsServicer):
 
 
 class Points(points_service_pb2_grpc.PointsServicer):
-    def __init__(self, engine, indexes):
-        self.engine, self.indexes = engine, indexes
+    def __init__(self, engine, indexes, hang):
+        self.engine, self.indexes, self.hang = engine, indexes, hang
 
     def done(self):
         return q.PointsOperationResponse(result=q.UpdateResult(operation_id=0, status=q.UpdateStatus.Completed))
@@ -137,8 +139,14 @@ class Points(points_service_pb2_grpc.PointsServicer):
             next_page_offset=None if after is None else RestToGrpc.convert_extended_point_id(after),
         )
 
+    def QueryBatch(self, request, context):
+        # Nobody else waits for it.
+        while self.hang and os.path.exists(self.hang):
+            time.sleep(0.05)
+        return self.query(request, context)
+
     @asked
-    def QueryBatch(self, request):
+    def query(self, request):
         queries = [GrpcToRest.convert_query_points(query) for query in request.query_points]
         answers = self.engine.query_batch_points(request.collection_name, queries)
         return q.QueryBatchResponse(
@@ -161,6 +169,7 @@ def main():
     options.add_argument("--version", default="1.20.0")
     options.add_argument("--port", type=int, default=0)
     options.add_argument("--edge", action="store_true")
+    options.add_argument("--hang-searches", help="while there is a file of this name, searches do not answer")
     given = options.parse_args()
     # That is asked of the server.
     warnings.filterwarnings("ignore", message="Local mode performs exact")
@@ -169,7 +178,8 @@ def main():
     server = grpc.server(futures.ThreadPoolExecutor(32), interceptors=[Key(given.key)])
     qdrant_pb2_grpc.add_QdrantServicer_to_server(Health(given.version), server)
     collections_service_pb2_grpc.add_CollectionsServicer_to_server(Collections(engine, indexes), server)
-    points_service_pb2_grpc.add_PointsServicer_to_server(Points(engine, indexes), server)
+    points = Points(engine, indexes, given.hang_searches)
+    points_service_pb2_grpc.add_PointsServicer_to_server(points, server)
     port = server.add_insecure_port(f"127.0.0.1:{given.port}")
     server.start()
     print(port, flush=True)
