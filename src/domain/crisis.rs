@@ -17,15 +17,29 @@ mod english;
 
 static HEARD: LazyLock<Patterns> = LazyLock::new(|| Patterns::new(english::HEARD, english::SETS));
 static FIGURES: LazyLock<Patterns> = LazyLock::new(|| Patterns::new(english::FIGURES, english::SETS));
+static FIGURES_ELSEWHERE: LazyLock<Patterns> =
+    LazyLock::new(|| Patterns::new(elsewhere::FIGURES, elsewhere::SETS));
 static ELSEWHERE: LazyLock<Patterns> = LazyLock::new(|| Patterns::new(elsewhere::HEARD, elsewhere::SETS));
 
 /// True when the text speaks of wanting to die or of hurting oneself.
 #[must_use]
 pub fn is_heard(text: &str) -> bool {
-    let words = plain::plain_words(text);
-    (!text.is_ascii() && elsewhere::UNPARTED.iter().any(|said| text.contains(said)))
-        || ELSEWHERE.stand_in(&words)
-        || HEARD.stand_in(&FIGURES.taken_from(&words))
+    is_in_unparted(text)
+        || is_among(&plain::plain_words(text))
+        || plain::plain_words_spelled_out(text).is_some_and(|words| is_among(&words))
+}
+
+fn is_among(words: &[String]) -> bool {
+    HEARD.stand_in(&FIGURES.taken_from(words)) || ELSEWHERE.stand_in(&FIGURES_ELSEWHERE.taken_from(words))
+}
+
+fn is_in_unparted(text: &str) -> bool {
+    if text.is_ascii() {
+        return false;
+    }
+    let figures = elsewhere::UNPARTED_FIGURES.iter();
+    let serious = figures.fold(text.to_owned(), |left, figure| left.replace(figure, " "));
+    elsewhere::UNPARTED.iter().any(|said| serious.contains(said))
 }
 
 /// The answer to words of self-harm; `None` when none were said since the last answer was heard. Not the one that was given last, if the persona has others.
@@ -123,7 +137,9 @@ mod tests {
         for list in [english::HEARD, english::FIGURES] {
             assert_eq!(patterns::faults(list, english::SETS), [""; 0]);
         }
-        assert_eq!(patterns::faults(elsewhere::HEARD, elsewhere::SETS), [""; 0]);
+        for list in [elsewhere::HEARD, elsewhere::FIGURES] {
+            assert_eq!(patterns::faults(list, elsewhere::SETS), [""; 0]);
+        }
     }
 
     fn heard(list: &str) -> (Vec<&str>, Vec<&str>) {

@@ -4,6 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use icu_normalizer::properties::{CanonicalDecompositionBorrowed, Decomposed};
+
 /// Say nothing by themselves and stand anywhere: "I just really want to".
 const FILLERS: &str = "just really so actually honestly literally sometimes fucking fuckin freaking bloody damn simply \
     truly always often probably maybe seriously even still kinda sorta basically definitely lowkey only also \
@@ -49,6 +51,8 @@ const SHORT_FORMS: &[(&str, &str)] = &[
     ("noone", "nobody"),
     ("kms", "kill myself"),
     ("killmyself", "kill myself"),
+    ("wanttodie", "want to die"),
+    ("iwanttodie", "i want to die"),
     ("kil", "kill"),
     ("myslef", "myself"),
     ("mysef", "myself"),
@@ -89,8 +93,38 @@ pub(crate) fn words(text: &str) -> Vec<String> {
 
 /// The words of a text in their plain form.
 pub(crate) fn plain_words(text: &str) -> Vec<String> {
+    in_plain_form(visible_words(text))
+}
+
+/// The same with what was spelled letter by letter ("d i e") as the word it is; `None` when nothing was.
+pub(crate) fn plain_words_spelled_out(text: &str) -> Option<Vec<String>> {
+    let words = visible_words(text);
+    let alike = |a: &String, b: &String| is_single(a) && is_single(b);
+    if !words.chunk_by(alike).any(is_spelled_out) {
+        return None;
+    }
+    let whole = words
+        .chunk_by(alike)
+        .flat_map(|run| if is_spelled_out(run) { vec![run.concat()] } else { run.to_vec() });
+    Some(in_plain_form(whole.collect()))
+}
+
+/// Two letters in a row are words as often as not ("u r").
+fn is_spelled_out(run: &[String]) -> bool {
+    run.len() > 2 && run.iter().any(|letter| letter.chars().all(char::is_alphabetic))
+}
+
+fn is_single(word: &str) -> bool {
+    word.chars().count() == 1
+}
+
+fn visible_words(text: &str) -> Vec<String> {
     let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
-    let words = words(&visible).into_iter().map(|word| respelled(&word));
+    words(&visible)
+}
+
+fn in_plain_form(words: Vec<String>) -> Vec<String> {
+    let words = words.into_iter().map(|word| respelled(&word));
     let words: Vec<String> = words.filter(|word| !FILLED.contains(word.as_str())).collect();
     let mut plain = Vec::with_capacity(words.len());
     let mut place = 0;
@@ -127,7 +161,8 @@ fn respelled(word: &str) -> String {
     let mut spelled = String::with_capacity(word.len());
     let mut run = 0;
     let mut before = None;
-    for c in word.chars() {
+    // In lower case "İ" is a letter and a mark.
+    for c in word.chars().filter(|c| !is_invisible(*c)).map(without_marks) {
         run = if before == Some(c) { run + 1 } else { 1 };
         before = Some(c);
         // The third of a kind shows that the second was drawn out, too; only "kill" needs two.
@@ -144,25 +179,27 @@ fn respelled(word: &str) -> String {
     spelled
 }
 
+/// The Latin letter beneath its marks ("ř", "ế"). Elsewhere a letter with a mark is one of its own ("й").
+fn without_marks(c: char) -> char {
+    let mut letter = c;
+    while let Decomposed::Expansion(beneath, _) = CanonicalDecompositionBorrowed::new().decompose(letter) {
+        letter = beneath;
+    }
+    if letter.is_ascii() { letter } else { c }
+}
+
 /// What stands for the letter in plain spelling; empty when it stands for itself.
 fn plain_letter(c: char) -> &'static str {
     match c {
-        'à'..='å' | 'ą' | 'ă' => "a",
         'æ' => "ae",
-        'ç' | 'ć' | 'č' => "c",
-        'è'..='ë' | 'ę' | 'ě' | '3' => "e",
+        'đ' => "d",
+        '3' => "e",
         'ё' => "е",
-        'ì'..='ï' | 'ı' | '1' => "i",
-        'ñ' | 'ń' | 'ň' => "n",
-        'ò'..='ö' | 'ø' | 'ő' | '0' => "o",
-        'œ' => "oe",
-        'ù'..='ü' | 'ů' | 'ű' => "u",
-        'ý' | 'ÿ' => "y",
-        'ß' => "ss",
+        'ı' | '1' => "i",
         'ł' => "l",
-        'ś' | 'š' | 'ş' => "s",
-        'ź' | 'ż' | 'ž' => "z",
-        'ğ' => "g",
+        'ø' | '0' => "o",
+        'œ' => "oe",
+        'ß' => "ss",
         _ => "",
     }
 }
@@ -180,10 +217,22 @@ mod tests {
             ("k1lll my-self", "kill myself"),
             ("I wa\u{200b}nna", "i want to"),
             ("Chcę umrzeć, möchte, ça", "chce umrzec mochte ca"),
+            ("Řeďkev, súďte, ľúbiť, chết", "redkev sudte lubit chet"),
+            ("İstemiyorum, mój ПОКОЙ", "istemiyorum moj покой"),
             ("since 2000", "since 2000"),
             ("", ""),
         ] {
             assert_eq!(plain_words(said).join(" "), plain, "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_spelled_letter_by_letter_is_a_word() {
+        let spelled = |said: &str| plain_words_spelled_out(said).map(|words| words.join(" "));
+        assert_eq!(spelled("I want to d i e now").as_deref(), Some("i want to die now"));
+        assert_eq!(spelled("k.1.l.l m-y-s-e-l-f").as_deref(), Some("kill myself"));
+        for said in ["r u here", "I am a", "7 8 9 10", ""] {
+            assert_eq!(spelled(said), None, "{said}");
         }
     }
 

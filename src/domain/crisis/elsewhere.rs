@@ -20,25 +20,42 @@ pub(super) const HEARD: &[&str] = &[
     "WILL einfach|nur|endlich|bloss|lieber? TOT", "nicht mehr leben will|mochte|moechte", "sterben will|mochte|moechte", "mich umbringen|erhangen|erhaengen|toten|toeten|ritzen",
     "bring|bringe mich um", "mir das leben nehmen|zu_nehmen", "mein leben beenden", "mich selbst verletze|verletzen|ritze",
     "selbstmord|suizid|suizidal|suizidgedanken|selbstmordgedanken|lebensmude|lebensmuede|selbstverletzung", "ware|waere lieber? tot", "ritze mich",
+    "mich umzubringen|zu_toten|zu_toeten", "ich bring|bringe mich ..3 um $", "ich bring|bringe mich heute|jetzt|morgen|bald|noch|selbst um",
+    "nehme|nehm mir heute|jetzt|morgen|bald|selbst? das leben", "verletze|verletz|schneide mich ..1 selbst|selber", "mich ..2 geritzt",
+    "am liebsten|besten ware|waere ich tot", "ware|waere am_liebsten|gern|gerne tot", "lust|kraft|willen mehr zu leben",
     // French
-    "VEUX mourir", "me suicider|pendre|mutiler", "VEUX me_tuer", "vais me tuer", "en finir avec la vie", "envie den finir", "suicidaire|automutilation",
+    "VEUX mourir", "me suicider|pendre|mutiler", "VEUX me_tuer", "vais me tuer", "en finir avec la vie", "envie den finir", "suicidaire|suicidaires|automutilation|scarifie",
     "veux plus vivre|etre_en_vie", "plus envie de vivre", "mettre fin a mes_jours|ma_vie", "me faire du mal",
+    "VEUX|jaimerais|aimerais|prefererais|je_voudrais etre mort|morte", "VEUX crever $", "VEUX crever tout_de_suite|maintenant|ce_soir|cette_nuit|et|parce",
     // Spanish
     "QUIERO morir|morirme|matarme|desaparecer_para_siempre", "me quiero morir|matar", "suicidarme|suicidio|suicidar|autolesion|autolesionarme|matarme",
     "no quiero vivir|seguir_viviendo mas|ya|asi", "no quiero seguir viviendo", "ya no quiero vivir", "no quiero vivir $",
     "quitarme la vida", "acabar con mi vida", "hacerme dano", "cortarme las venas",
+    "me voy a matar $", "me voy a matar hoy|ahora|manana|esta|ya|y|porque|si", "QUIERO|ojala estar|estuviera muerto|muerta",
     // Italian
     "VOGLIO morire|farla_finita", "suicidarmi|uccidermi|ammazzarmi", "togliermi la vita", "non voglio piu vivere", "farmi del male",
+    "VOGLIO|preferirei essere morto|morta",
     // Portuguese
     "quero morrer", "quero|vou me matar", "me suicidar", "nao quero mais? viver", "tirar a? minha vida",
+    "quero|queria|vou acabar com a? minha vida", "quero|queria|preferia estar morto|morta",
     // Polish
     "CHCE umrzec|sie_zabic", "zabic|zabije sie", "nie chce juz? zyc", "samobojstwo|samobojstwa|samobojstwie", "odebrac sobie zycie", "skonczyc ze soba",
+    "samobojcze|samobojczych",
     // Dutch, Swedish, Danish and Norwegian
     "wil dood|sterven|niet_meer_leven", "zelfmoord|mezelf_doden", "vill do|inte_leva", "ta mitt liv", "sjalvmord|selvmord", "vil do|ikke_leve",
-    // Czech, Turkish, Romanian
+    "mezelf van kant", "livet av mig", "haluan kuolla", "itsemurha|itsemurhaa",
+    // Czech, Turkish, Romanian, Hungarian, Vietnamese, Indonesian
     "chci umrit|se_zabit", "nechci zit", "sebevrazda|sebevrazdu", "olmek istiyorum", "intihar", "vreau sa mor", "sinucid|sinucidere",
+    "yasamak istemiyorum", "kendimi oldurmek|oldurecegim", "meg akarok halni", "toi muon chet", "saya ingin mati",
     // Russian, Ukrainian
-    "хочу умереть|сдохнуть|померти|вмерти", "не хочу жить|жити", "покончить с собой|жизнью", "убить себя", "самоубийство|самоубийстве|суицид|самогубство",
+    "хочу умереть|сдохнуть|померти|вмерти", "не хочу жить|жити", "покончить с собой|жизнью", "убить|убью себя", "самоубийство|самоубийстве|суицид|суицида|суициде|самогубство",
+    "не хочу больше|дальше жить $", "не хочу больше|дальше жить !в|во|с|со|у|на|здесь|тут|там|вместе|отдельно",
+];
+
+/// What looks like it and is not.
+#[rustfmt::skip]
+pub(super) const FIGURES: &[&str] = &[
+    "nehme mir das leben nicht", "burada|orada|yalniz|evde|sehirde|ulkede|seninle|onunla|onlarla|ailemle|tek_basima|istanbulda|ankarada yasamak istemiyorum",
 ];
 
 /// Of scripts that do not part words, and of those the plain form leaves as they are.
@@ -47,11 +64,16 @@ pub(super) const UNPARTED: &[&str] = &[
     "自殺",
     "自杀",
     "不想活",
+    "我想死",
+    "生きたくない",
     "消えてしまいたい",
     "죽고 싶",
     "죽고싶",
     "자살",
     "أريد أن أموت",
+    "اريد ان اموت",
+    "أريد أن أنتحر",
+    "اريد ان انتحر",
     "انتحار",
     "मरना चाहता",
     "मरना चाहती",
@@ -59,3 +81,7 @@ pub(super) const UNPARTED: &[&str] = &[
     "θέλω να πεθάνω",
     "αυτοκτονία",
 ];
+
+/// Of these, what looks like it and is not: that somebody is missed very much, that somebody does not feel like moving.
+pub(super) const UNPARTED_FIGURES: &[&str] =
+    &["想死你", "想死您", "想死妳", "想死他", "想死她", "想死我", "不想活动", "不想活動"];

@@ -37,7 +37,11 @@ pub(super) const SETS: Sets = &[
     ("TOO_MANY", "all too_many bottle bottles bunch handful handfuls every enough whole entire rest box pack stash"),
     ("MANY", "10 12 15 16 20 24 25 30 32 40 50 60 100 ten twenty thirty forty fifty hundred dozens"),
     ("PILLS", "pills pill tablets meds medication medicine antidepressants painkillers paracetamol ibuprofen tylenol"),
+    ("WEAPON", "gun pistol rifle shotgun revolver knife blade"),
     // Every day.
+    ("TEDIOUS", "exam exams film movie meeting lesson lecture class semester school flight shift week winter surgery \
+        treatment match game wedding interview lockdown"),
+    ("WORKPLACE", "team boss colleagues coworkers class students company employer office school teacher customers"),
     ("DAILY", "every each daily twice regularly with_breakfast with_food with_water as_prescribed on_time for_my \
         nightly before_bed"),
     ("SWEETS", "chocolate sugar cuteness coffee caffeine cake tv netflix candy sweets cheese pizza"),
@@ -58,9 +62,13 @@ pub(super) const HEARD: &[&str] = &[
     // Violence against oneself.
     "KILL SELF", "HARM SELF", "to off myself", "offing myself",
     "SLIT my|both|these|own ..1 VEINS", "SLIT wrists|veins", "am|been|started|was cutting again", "been cutting $",
+    "relapsed and? ..1 cut|cutting|burned|burnt", "danger to myself", "WEAPON ..6 use|using|used it on myself",
     "urge|urges to hurt|harm|bleed|die", "urge|urges to cut $", "want|wanting to bleed out|to_death",
     "end|ending|ended it all|tonight|forever|for_good", "end|ending everything",
     "end|ending|ended my|this own|miserable? life|existence|suffering|misery",
+    "plan|plans|planning|planned to end things|it $",
+    "plan|plans|planning|planned|ready|decided to end things tonight|today|now|for_good|forever",
+    "wrote|written|write|writing|finished my goodbye|farewell letter|letters|note|notes",
     "put an end to it|my_life|my_own_life|everything", "take|taking|took my own? life",
     "someone|somebody to|would kill|shoot|murder me", "please kill me",
     "throw|throwing|threw myself off|from|under|in_front|out", "let myself die|starve|bleed|drown|fall",
@@ -98,8 +106,11 @@ pub(super) const HEARD: &[&str] = &[
     "not see|have|know|find a|any|the? reason|point|purpose to|in|of|for LIVE|LIVING|going_on", "no reason|point to|in go_on|going_on $",
     "not think|believe|know|see ..1 i can|could|will go_on_living|go_on_anymore|live_anymore|live_like_this|keep_living|exist_anymore",
     "not care if|whether i live|die", "not want to go_on|continue $", "want|wish my|this|the suffering|misery to end|stop", "want to end things $",
+    "want it to be over $",
     "done|through living|being_alive|existing",
     // How it would be done.
+    "standing|sitting|stand|sit on|at ..2 HEIGHT and? i am|will going_to|about_to|ready_to? do it now|tonight? $",
+    "how many ..1 PILLS ..4 die|overdose|kill_me|kill_myself|kill_yourself|kill_you|kill_a_person|kill_somebody|kill_someone",
     "HEIGHT ..6 to jump $", "want|going|about|ready|urge to jump $", "TAKE about|like|over? MANY sleeping|of|the|my? PILLS",
     "jump|jumping off|from|out_of ..2 HEIGHT", "jump|jumping to my death", "jump|jumping onto ..1 tracks|rails",
     "jump|jumping|step|stepping|walk|walking|run|running in_front_of ..2 TRAFFIC", "jump|jumping under|before ..2 TRAFFIC",
@@ -115,6 +126,8 @@ pub(super) const HEARD: &[&str] = &[
 /// What looks like it and is not.
 #[rustfmt::skip]
 pub(super) const FIGURES: &[&str] = &[
+    "TEDIOUS ..6 want it to be over", "massage|glue|nail|heat|nerf|water|tattoo gun",
+    "goodbye|farewell letter|letters|note|notes to|for my|the|our ..1 WORKPLACE",
     "suicide squad|bomber|bombers|doors", "overdose|overdosed|overdosing|od on|of SWEETS",
     "HARM SELF while|when|at|on|from|by|in? i? was|am? the|a|an|my? ACTIVITY",
     "HARM SELF on a|an|the|some|my? broken|rusty|sharp|hot|barbed? THING",
