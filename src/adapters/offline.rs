@@ -2,8 +2,8 @@
 //! Weizenbaum's ELIZA did (Communications of the ACM 9:1, 1966).
 //!
 //! In this order: questions about itself get the honest truth; what follows words of self-harm is met gently, without the rules;
-//! a wish to have something forgotten is told to be done; a rule that fits asks about what was said; else it comes back to something said earlier, or asks openly. The answer is chosen by what was said and how long the
-//! conversation is, and is never the one it gave last.
+//! a wish to have something forgotten is told to be done; a rule that fits asks about what was said; else it comes back to something said earlier, or asks openly. The answer is chosen by what was said and where in the conversation,
+//! among those it has not given for the longest time: it is never the one it gave last.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -82,22 +82,21 @@ impl ChatModel for OfflineCompanion {
 
 /// The whole answer. Never empty, and never the last answer that was heard.
 fn answer(prompt: &Prompt) -> String {
-    let last = prompt.last_answered().map(|exchange| exchange.answered.as_str());
-    let chance = chance(prompt);
+    let (chance, history) = (chance(prompt), prompt.history.as_slice());
     if honesty::is_asked_for(&prompt.said) {
         let honest = prompt.persona.honesty.trim();
         let answers: Vec<_> = AFTER_HONESTY.iter().map(|after| format!("{honest} {after}")).collect();
-        return pick(&answers, chance, last);
+        return pick(&answers, chance, history);
     }
     if prompt.last_answered().is_some_and(|before| crisis::is_heard(&before.said)) {
-        return pick(&STILL_HERE.map(str::to_owned), chance, last);
+        return pick(&STILL_HERE.map(str::to_owned), chance, history);
     }
     if let Some(done) = done_about(&prompt.wish) {
-        return pick(&done.map(str::to_owned), chance, last);
+        return pick(&done.map(str::to_owned), chance, history);
     }
     let words = plain::words(&prompt.said);
     let candidates = rules::answers(&prompt.said, &words).unwrap_or_else(|| open_answers(&prompt.history));
-    pick(&candidates, chance, last)
+    pick(&candidates, chance, history)
 }
 
 /// How it is told that a wish is fulfilled.
@@ -118,12 +117,13 @@ fn chance(prompt: &Prompt) -> usize {
     usize::try_from(hasher.finish() % 1_000_003).unwrap_or_default()
 }
 
-/// The candidate that chance falls on, or the next one that is not `last`. Lists have at least two different texts.
-fn pick(candidates: &[String], chance: usize, last: Option<&str>) -> String {
+/// The candidate that was not given for the longest time; of those that were never given, the one that chance falls on.
+/// Lists have at least two different texts.
+fn pick(candidates: &[String], chance: usize, history: &[Exchange]) -> String {
     let count = candidates.len().max(1);
     let from_chance = (0..count).filter_map(|step| candidates.get((chance + step) % count));
-    let mut fresh = from_chance.filter(|candidate| Some(candidate.as_str()) != last);
-    fresh.next().map_or_else(|| "I am listening.".to_owned(), Clone::clone)
+    let given = |candidate: &&String| history.iter().rposition(|exchange| exchange.answered == **candidate);
+    from_chance.min_by_key(given).map_or_else(|| "I am listening.".to_owned(), Clone::clone)
 }
 
 /// When no rule fits: back to something said earlier, or an open question.
@@ -184,6 +184,29 @@ mod tests {
             let answers = talk(&[said; 12]);
             for pair in answers.windows(2) {
                 assert_ne!(pair[0], pair[1], "{said}");
+            }
+        }
+    }
+
+    /// Of a long conversation only the latest turns are known.
+    fn talk_long(said: &str, turns: usize) -> Vec<String> {
+        let mut answers: Vec<String> = Vec::new();
+        for _ in 0..turns {
+            let known = answers.iter().skip(answers.len().saturating_sub(20));
+            let history =
+                known.map(|answered| Exchange { said: said.to_owned(), answered: answered.clone() });
+            answers.push(answer(&prompt(said, history.collect())));
+        }
+        answers
+    }
+
+    #[test]
+    fn the_answers_stay_as_varied_however_long_the_conversation_is() {
+        for (said, different) in [("yes", 3), ("qwertz", 8), ("hello", 3), ("are you a bot?", 4)] {
+            let answers = talk_long(said, 60);
+            for (turn, some) in answers.windows(different).enumerate() {
+                let distinct: std::collections::HashSet<_> = some.iter().collect();
+                assert_eq!(distinct.len(), different, "{said}, turn {turn}: {some:?}");
             }
         }
     }

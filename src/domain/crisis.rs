@@ -8,7 +8,7 @@
 
 use std::sync::LazyLock;
 
-use crate::domain::chat::Prompt;
+use crate::domain::chat::{Exchange, Prompt};
 use crate::domain::patterns::Patterns;
 use crate::domain::plain;
 
@@ -42,7 +42,7 @@ fn is_in_unparted(text: &str) -> bool {
     elsewhere::UNPARTED.iter().any(|said| serious.contains(said))
 }
 
-/// The answer to words of self-harm; `None` when none were said since the last answer was heard. Not the one that was given last, if the persona has others.
+/// The answer to words of self-harm; `None` when none were said since the last answer was heard. The one after that which was given last, as far as the conversation is known.
 #[must_use]
 pub fn answer(prompt: &Prompt) -> Option<String> {
     if !is_heard(&prompt.said) && !is_heard(&prompt.said_since()) {
@@ -55,10 +55,9 @@ pub fn answer(prompt: &Prompt) -> Option<String> {
         crisis.answers.iter().map(move |text| format!("{} {} {help}", again.trim(), text.trim()))
     });
     let candidates: Vec<_> = plain.chain(again).collect();
-    let turn = prompt.history.len();
-    let last = prompt.last_answered().map(|exchange| exchange.answered.as_str());
-    let mut in_turn = candidates.iter().cycle().skip(turn % candidates.len().max(1)).take(candidates.len());
-    in_turn.find(|text| Some(text.as_str()) != last).or(candidates.first()).cloned()
+    let place_of = |exchange: &Exchange| candidates.iter().position(|text| *text == exchange.answered);
+    let last = prompt.history.iter().rev().find_map(place_of);
+    candidates.get(last.map_or(0, |place| (place + 1) % candidates.len())).cloned()
 }
 
 #[cfg(test)]
@@ -66,7 +65,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::chat::{Crisis, Exchange, Pace, Persona};
+    use crate::domain::chat::{Crisis, Pace, Persona};
     use crate::domain::clock::Timestamp;
     use crate::domain::memory::wishes::Wish;
 
@@ -99,6 +98,20 @@ mod tests {
                 history.push(Exchange { said: said.to_owned(), answered });
             }
             assert_eq!(answer(&prompt("I am hungry", texts, &history)), None);
+        }
+    }
+
+    #[test]
+    fn every_answer_is_given_before_one_comes_again_however_long_the_conversation_is() {
+        let mut answers: Vec<String> = Vec::new();
+        for _ in 0..40 {
+            let known = answers.iter().skip(answers.len().saturating_sub(20)).cloned();
+            let history: Vec<_> =
+                known.map(|answered| Exchange { said: "I want to die".to_owned(), answered }).collect();
+            answers.push(answer(&prompt("I want to die", 3, &history)).unwrap());
+        }
+        for some in answers.windows(6) {
+            assert_eq!(some.iter().collect::<std::collections::HashSet<_>>().len(), 6, "{some:?}");
         }
     }
 
