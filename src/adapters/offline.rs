@@ -88,6 +88,9 @@ fn answer(prompt: &Prompt) -> String {
         let answers: Vec<_> = AFTER_HONESTY.iter().map(|after| format!("{honest} {after}")).collect();
         return pick(&answers, chance, history);
     }
+    if let Some(honest) = honesty::elsewhere::answers(&prompt.said) {
+        return pick(&honest.map(str::to_owned), chance, history);
+    }
     if prompt.last_answered().is_some_and(|before| crisis::is_heard(&before.said)) {
         return pick(&STILL_HERE.map(str::to_owned), chance, history);
     }
@@ -236,6 +239,20 @@ mod tests {
             assert!(told.contains("program"), "{question}: {told}");
         }
         assert!(!talk(&["what are you doing at work, my boss asked"])[0].contains("program"));
+    }
+
+    #[test]
+    fn it_says_what_it_is_in_the_language_of_the_question() {
+        for (question, program) in [
+            ("Bist du ein Mensch?", "Programm"),
+            ("¿Eres un robot?", "programa"),
+            ("Es-tu un robot ?", "programme"),
+            ("你是机器人吗？", "程序"),
+        ] {
+            let told = talk(&[question; 4]);
+            assert!(told.iter().all(|told| told.contains(program)), "{question}: {told:?}");
+            assert!(told.windows(2).all(|pair| pair[0] != pair[1]), "{question}: {told:?}");
+        }
     }
 
     #[test]

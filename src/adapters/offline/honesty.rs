@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use crate::domain::patterns::{Patterns, Sets};
 use crate::domain::plain::plain_words;
 
+pub(super) mod elsewhere;
+
 #[rustfmt::skip]
 const SETS: Sets = &[
     ("KIND", "bot bots robot chatbot human human_being person people ai machine program computer llm gpt chatgpt claude \
@@ -12,6 +14,9 @@ const SETS: Sets = &[
         artificial automated model assistant"),
     ("BEING", "real alive conscious sentient self_aware aware human living"),
     ("SOMEBODY", "human human_being person somebody someone anybody anyone people"),
+    ("WHO", "man woman boy girl male female guy lady doctor physician therapist psychologist psychiatrist counselor counsellor \
+        nurse psychotherapist"),
+    ("READ", "read reads see sees hear hears review reviews monitor monitors check checks listen_to"),
     ("FEELINGS", "feelings feeling emotions consciousness soul body mind heart brain gender name self_awareness"),
     ("TALK", "talking speaking chatting writing typing texting speak talk chatted"),
 ];
@@ -35,6 +40,13 @@ const ASKED: &[&str] = &[
     "what kind|sort|type of model|ai|bot|program|thing|machine|being|creature are|is you|this",
     "who are you", "what are you $", "what is this $", "what can you do", "what do you do $", "how do you work",
     "who|what company? made|built|created|programmed|trained|wrote|developed|owns you", "are you based_on|powered_by|using|run_by|made_by",
+    "are you a|an? real|trained|licensed|actual? WHO", "you a|an KIND $", "is it|that a|an bot|robot|chatbot|human|person|ai|real_person $",
+    "tell|promise|swear me? that? you are a|an? real|living|actual? KIND|BEING|WHO", "you are not? a|an real|living|actual KIND|BEING",
+    "what|who you are $", "what|who exactly are_you|you_are $", "what|who are you exactly $",
+    "does|do|will|can|could|did a|an|any|real|actual? SOMEBODY else|here|there|ever? READ my|these|our messages|chats|words|texts|conversations",
+    "does|do|will|can|could|did a|an|any|real|actual? SOMEBODY else|here|there|ever? READ this|it|what_i",
+    "who READ|can_read|is_reading|will_read|could_read my|these|the|our messages|chats|words|texts|conversations",
+    "who READ|can_read|is_reading|will_read this|what_i",
     "do you run on|locally", "do you understand $", "do you understand what_i|me|anything|english|words",
 ];
 
@@ -65,7 +77,11 @@ mod tests {
             You're just a program\nwhat am I talking to?\nwhich AI is this\nare you human?\nyou are not real
             do you feel anything\nis this automated?\nare you an actual person\nis this a chatbot\nare you a computer
             hello, are you a person or a machine?\nis there anybody out there\nis there a real person behind this
-            do you have emotions?\nyou're not human, are you?\nare you eliza\nhow do you work\nwho created you";
+            do you have emotions?\nyou're not human, are you?\nare you eliza\nhow do you work\nwho created you
+            you a bot?\nis it a bot\nplease tell me you're a real person\ntell me what you are\nwhat exactly are you?
+            Are you a man or a woman?\nare you a doctor?\nare you a therapist?\nare you a licensed therapist\nare you male
+            does a human read this\nwho reads my messages\nwill a human see this?\ndoes anyone read what I write
+            can someone read my messages\nwho can read this\nwhat are you exactly";
         let missed: Vec<_> = questions.lines().map(str::trim).filter(|said| !is_asked_for(said)).collect();
         assert_eq!(missed, [""; 0]);
     }
@@ -77,7 +93,9 @@ mod tests {
             are you happy\nis this a good idea\nwho is my friend\nI am talking to my mother\nmy computer is slow
             I met a real person today\nwhat do you think about love\nis anyone else tired\nthe robot vacuum broke
             do you have any advice\nam I talking to myself again\nwhat is this feeling\nare you sure\nI am only human
-            my son wants a robot\nI feel like a machine\nI have no feelings anymore\nyou are kind";
+            my son wants a robot\nI feel like a machine\nI have no feelings anymore\nyou are kind
+            is it a problem\nI want a robot, is it a good one\ntell me what you think\nI will see a doctor\nmy doctor is a man
+            did anyone see my keys\nwho reads books today\ndoes anybody hear me\ndo people read poems\ncan you tell me who wrote that";
         let mistaken: Vec<_> = others.lines().map(str::trim).filter(|said| is_asked_for(said)).collect();
         assert_eq!(mistaken, [""; 0]);
     }
