@@ -199,6 +199,12 @@ impl DataDir {
         &self.config.database
     }
 
+    /// The directory the database lies in; the data directory, where that is not there.
+    #[must_use]
+    pub fn database_place(&self) -> &Path {
+        self.database().parent().filter(|place| place.is_dir()).unwrap_or(self.root())
+    }
+
     /// Where audio replies lie.
     #[must_use]
     pub fn audio(&self) -> &Path {
@@ -211,10 +217,14 @@ impl DataDir {
         &self.config.backup_dir
     }
 
-    /// The space kept back so that cleanup works on a full disk.
+    /// The space kept back so that cleanup works on a full disk, of each disk; the last is the database's.
     #[must_use]
-    pub fn reserve(&self) -> PathBuf {
-        self.root().join("reserve")
+    pub fn reserves(&self) -> Vec<PathBuf> {
+        let mut found = vec![self.root().join("reserve")];
+        if !disk::same_file_system(self.database_place(), self.root()) {
+            found.push(self.database_place().join(".companion-reserve"));
+        }
+        found
     }
 
     /// The random ids of erased people.
@@ -251,16 +261,14 @@ impl DataDir {
     /// counts as one with room: the write itself will tell.
     #[must_use]
     pub fn is_low(&self) -> bool {
-        let place = self.config.database.parent().unwrap_or(self.root());
-        disk::free_bytes(place).is_ok_and(|free| free < self.min_free_bytes())
+        disk::free_bytes(self.database_place()).is_ok_and(|free| free < self.min_free_bytes())
     }
 
     /// True when the database's disk has so little room that `SQLite` cannot even make its shared memory there, which it
     /// calls an I/O error.
     #[must_use]
     pub fn has_no_room(&self) -> bool {
-        let place = self.config.database.parent().unwrap_or(self.root());
-        disk::free_bytes(place).is_ok_and(|free| free < 64 * 1024)
+        disk::free_bytes(self.database_place()).is_ok_and(|free| free < 64 * 1024)
     }
 
     /// True when files can be made in the data directory and the database is still there.
@@ -295,7 +303,7 @@ impl DataDir {
     /// has one beside it; and where that is somebody's data directory, theirs counts. One that lies in ours may be named by
     /// others, who have then left a lock beside it.
     fn locks_of_database(&self, name: &str) -> Vec<(PathBuf, &Path)> {
-        let home = self.database().parent().filter(|home| home.is_dir()).unwrap_or(self.root());
+        let home = self.database_place();
         let beside = home.join(format!(".companion-{name}.lock"));
         if matches!((fs::canonicalize(home), fs::canonicalize(self.root())), (Ok(a), Ok(b)) if a == b) {
             return if beside.exists() { vec![(beside, home)] } else { Vec::new() };

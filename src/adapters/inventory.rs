@@ -139,20 +139,23 @@ impl Inventory {
         self.next_cleanup_counted = next.is_some();
     }
 
-    /// Adds what lies on disk. Waits for the disk.
-    ///
-    /// # Errors
-    /// When a directory cannot be read.
+    /// Adds what lies on disk, and returns what could not be looked at: of that nothing is told here. Waits for the disk.
+    #[must_use]
     pub fn add_files(
         &mut self,
         dir: &DataDir,
         now: Timestamp,
         retention: &RetentionConfig,
-    ) -> Result<(), DiskError> {
-        let backups_are_anothers = installation::claim(dir, dir.backups())? == Claim::Anothers;
-        let ours = dir.backups().is_dir() && !backups_are_anothers;
-        let backups = if ours { backup_store::list(dir.backups())? } else { Vec::new() };
-        let audio = if dir.audio().is_dir() { audio_store::list(dir.audio())? } else { Vec::new() };
+    ) -> Vec<DiskError> {
+        let mut failed = Vec::new();
+        let claim = looked(installation::claim(dir, dir.backups()).map(Some), &mut failed);
+        let ours = dir.backups().is_dir() && matches!(claim, Some(Claim::Ours | Claim::Nobodys));
+        let backups = if ours { looked(backup_store::list(dir.backups()), &mut failed) } else { Vec::new() };
+        let audio = if dir.audio().is_dir() {
+            looked(audio_store::list(dir.audio()), &mut failed)
+        } else {
+            Vec::new()
+        };
         self.newest_backup = backups.first().map(|backup| backup.name.to_string());
         self.newest_backup_at = backups.first().map(|backup| backup.name.taken);
         self.disk = DiskUse {
@@ -162,17 +165,25 @@ impl Inventory {
             audio_files: audio.len() as u64,
             backup_bytes: backups.iter().map(|backup| backup.manifest.bytes).sum(),
             backups: backups.len() as u64,
-            set_aside_bytes: set_aside::bytes(dir)?,
+            set_aside_bytes: looked(set_aside::bytes(dir), &mut failed),
             asset_bytes: release_assets::bytes(dir).ok(),
-            reserve_bytes: disk::allocated_bytes(&dir.reserve()),
-            free_bytes: disk::free_bytes(dir.root())?,
-            backups_free_bytes: disk::free_bytes_apart(dir.backups(), dir.database())?,
+            reserve_bytes: dir.reserves().iter().map(|path| disk::allocated_bytes(path)).sum(),
+            free_bytes: looked(disk::free_bytes(dir.database_place()), &mut failed),
+            backups_free_bytes: looked(disk::free_bytes_apart(dir.backups(), dir.database()), &mut failed),
             backups_share_the_databases_disk: disk::same_file_system(dir.database(), dir.backups()),
-            backups_are_anothers,
+            backups_are_anothers: claim == Some(Claim::Anothers),
         };
         (self.next_cleanup_audio_files, self.next_cleanup_audio_bytes) = next_audio(audio, now, retention);
-        Ok(())
+        failed
     }
+}
+
+/// What was found; nothing where it could not be looked at, which is noted.
+fn looked<T: Default>(found: Result<T, DiskError>, failed: &mut Vec<DiskError>) -> T {
+    found.unwrap_or_else(|error| {
+        failed.push(error);
+        T::default()
+    })
 }
 
 impl NextCleanup {

@@ -31,7 +31,10 @@ impl App {
         let mut inventory = self.database.read("take stock", move |db| Inventory::of_rows(db, now)).await?;
         inventory.add_next(self.next_cleanup().await?);
         let (dir, retention) = (self.data_dir.clone(), self.retention.clone());
-        let add_files = move || inventory.add_files(&dir, now, &retention).map(|()| inventory);
+        let add_files = move || {
+            let failed = inventory.add_files(&dir, now, &retention);
+            failed.into_iter().next().map_or(Ok(inventory), Err)
+        };
         Ok(self.blocking(add_files).await??)
     }
 

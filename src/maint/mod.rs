@@ -249,9 +249,8 @@ impl Run<'_> {
         let lock = self.lock(&dir, job)?;
         set_aside::refuse_pending(&dir)?;
         let reserve = if reserve && !self.dry_run { Some(Released::of(&dir)?) } else { None };
-        let db = open_database(&dir, schema)
-            .or_else(|error| open_on_full_disk(&dir, needs, error))
-            .map_err(|error| without_reserve(error.into(), reserve.as_ref()))?;
+        let db = if needs.reserve { open_on_full_disk(&dir, schema) } else { open_database(&dir, schema) };
+        let db = db.map_err(|error| without_reserve(error.into(), reserve.as_ref()))?;
         let last_success = run_store::last_success(&db, job)
             .map_err(|source| DbError::from_sqlite("read the record of runs", source))?;
         Ok(Job {
@@ -273,7 +272,7 @@ impl Run<'_> {
 }
 
 pub(crate) fn open_database(dir: &DataDir, schema: Schema) -> Result<Connection, DbError> {
-    open_at(dir.database(), schema).map_err(|error| {
+    open_at(dir.database(), schema, Access::ReadWrite).map_err(|error| {
         // Without a byte free SQLite cannot even make its shared memory, and calls that an I/O error.
         if let DbError::Sqlite { operation, .. } = error
             && dir.has_no_room()
@@ -284,12 +283,13 @@ pub(crate) fn open_database(dir: &DataDir, schema: Schema) -> Result<Connection,
     })
 }
 
-/// Cleanup has to work with no byte free, also where the reserve is missing.
-fn open_on_full_disk(dir: &DataDir, needs: Needs, error: DbError) -> Result<Connection, DbError> {
-    if needs.reserve && error.is_full() {
-        return sqlite::open_current(dir.database(), Access::Alone);
+/// The same where there may be no byte free: cleanup has to work then, also where the reserve is missing, and looking at
+/// what there is.
+pub(crate) fn open_on_full_disk(dir: &DataDir, schema: Schema) -> Result<Connection, DbError> {
+    match open_database(dir, schema) {
+        Err(error) if error.is_full() => open_at(dir.database(), schema, Access::Alone),
+        opened => opened,
     }
-    Err(error)
 }
 
 /// Says what to do where a full disk is the trouble and the reserve is missing.
@@ -298,11 +298,11 @@ fn without_reserve(error: MaintError, reserve: Option<&Released>) -> MaintError 
     if missing && error.is_full() { MaintError::NoReserve(Box::new(error)) } else { error }
 }
 
-fn open_at(path: &Path, schema: Schema) -> Result<Connection, DbError> {
+fn open_at(path: &Path, schema: Schema, access: Access) -> Result<Connection, DbError> {
     if schema == Schema::Current {
-        return sqlite::open_current(path, Access::ReadWrite);
+        return sqlite::open_current(path, access);
     }
-    let (connection, found) = sqlite::open(path, Access::ReadWrite)?;
+    let (connection, found) = sqlite::open(path, access)?;
     let known = sqlite::schema_version();
     if found > known {
         return Err(DbError::Newer { path: path.to_owned(), found, known });

@@ -7,36 +7,41 @@ use crate::adapters::inventory::{Inventory, NextCleanup};
 use crate::adapters::set_aside;
 use crate::adapters::sqlite::During;
 use crate::domain::clock::Timestamp;
-use crate::maint::{MaintError, Outcome, Report, Run, Schema, item, open_database};
+use crate::maint::{ItemError, MaintError, Outcome, Report, Run, Schema, item, open_on_full_disk};
 
-/// Looks; changes nothing and takes no lock.
+/// Looks; changes nothing and takes no lock. (On a full disk without a server nobody else gets at the database meanwhile.)
 pub fn run(run: &Run<'_>) -> Report<Inventory> {
     let began = Instant::now();
     let now = run.clock.now();
     let mut counts = Inventory::default();
-    let (outcome, errors) = match look(run, now, &mut counts) {
-        Ok(()) => (Outcome::Done, Vec::new()),
+    let entered = DataDir::enter(&run.config.storage);
+    // Where there is no data directory there is nothing to tell either.
+    let begun = entered.is_ok();
+    let ended = match entered.map_err(MaintError::from) {
+        Ok((dir, _acting)) => look(run, &dir, now, &mut counts),
         Err(error) => (error.outcome(), vec![item(run.place(), &error)]),
     };
-    let mut report = Report::of(run, "status", (now, began), counts, (outcome, errors));
-    // Where there is no data directory there is nothing to tell either.
-    report.begun = report.counts.disk.free_bytes > 0;
-    report
+    Report { begun, ..Report::of(run, "status", (now, began), counts, ended) }
 }
 
-fn look(run: &Run<'_>, now: Timestamp, counts: &mut Inventory) -> Result<(), MaintError> {
-    let (dir, _acting) = DataDir::enter(&run.config.storage)?;
-    let rows =
-        set_aside::refuse_pending(&dir).map_err(MaintError::from).and_then(|()| of_rows(run, &dir, now));
-    // Whoever has lost the database wants to know of the backups most.
-    let (read, error) = rows.map_or_else(|error| (Inventory::default(), Some(error)), |rows| (rows, None));
-    *counts = read;
-    counts.add_files(&dir, now, &run.config.retention)?;
-    error.map_or(Ok(()), Err)
+/// What cannot be looked at hides nothing else: whoever has lost the database wants to know of the backups most.
+fn look(run: &Run<'_>, dir: &DataDir, now: Timestamp, counts: &mut Inventory) -> (Outcome, Vec<ItemError>) {
+    let rows = set_aside::refuse_pending(dir).map_err(MaintError::from).and_then(|()| of_rows(run, dir, now));
+    let (mut outcome, mut errors) = (Outcome::Done, Vec::new());
+    *counts = rows.unwrap_or_else(|error| {
+        outcome = error.outcome();
+        errors.push(item(run.place(), &error));
+        Inventory::default()
+    });
+    for error in counts.add_files(dir, now, &run.config.retention) {
+        outcome = outcome.max(Outcome::Partial);
+        errors.push(item(error.path.display().to_string(), &error));
+    }
+    (outcome, errors)
 }
 
 fn of_rows(run: &Run<'_>, dir: &DataDir, now: Timestamp) -> Result<Inventory, MaintError> {
-    let db = open_database(dir, Schema::CurrentOrOlder)?;
+    let db = open_on_full_disk(dir, Schema::CurrentOrOlder)?;
     let mut inventory = Inventory::of_rows(&db, now).during("take stock")?;
     let next = NextCleanup::of_rows(&db, now, &run.config.retention).during("count what goes next")?;
     inventory.add_next(Some(next));

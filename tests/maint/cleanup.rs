@@ -528,6 +528,23 @@ fn status_tells_what_is_there_and_what_would_go() {
 }
 
 #[test]
+fn status_tells_the_rest_where_one_place_cannot_be_looked_at() {
+    let house = House::built();
+    seed::sessions(&mut house.db(), 3, 2, seed::now() - seed::HOUR);
+    let no_directory = house.dir.join("notes");
+    std::fs::write(&no_directory, "mine").unwrap();
+    let house = house.with("BACKUP_DIR", no_directory.to_str().unwrap());
+    let told = house.maint(&["status"]).expect(3).report;
+    assert_eq!((&told["sessions"], &told["database_read"]), (&3.into(), &true.into()));
+    assert!(told["disk"]["free_bytes"].as_u64().unwrap() > 0);
+    let errors = told["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0]["item"].as_str().unwrap().contains("notes"), "{errors:?}");
+    let text = house.maint_command(&["status"]).output().unwrap();
+    assert!(String::from_utf8(text.stdout).unwrap().contains("3 sessions"));
+}
+
+#[test]
 fn status_makes_the_plan_of_cleanup_audio() {
     let house = House::built().with("AUDIO_MAX_TOTAL_BYTES", "2000");
     let dir = house.dir.join("audio");

@@ -121,6 +121,66 @@ fn cleanup_of_audio_frees_space_with_no_byte_free_no_server_and_no_reserve() {
 }
 
 #[test]
+fn status_tells_what_there_is_with_no_byte_free_and_no_server() {
+    let mounted = Mounted::small_disk("64m");
+    let house = House::at(mounted.path().join("data"));
+    house.start().stop();
+    seed::sessions(&mut house.db(), 30, 2, seed::now() - seed::HOUR);
+    let filler = fill(mounted.path());
+    let told = house.maint(&["status"]).expect(0).report;
+    assert_eq!(
+        (&told["sessions"], &told["checkpoints"], &told["disk"]["free_bytes"]),
+        (&30.into(), &60.into(), &0.into())
+    );
+    let text = house.maint_command(&["status"]).output().unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("0 B free, 32.0 MiB kept in reserve") && text.contains("30 sessions"), "{text}");
+    give_back(&filler);
+    house.assert_sound();
+}
+
+/// A house whose database lies on a small disk of its own.
+fn house_with_database_elsewhere(mounted: &Mounted) -> (House, std::path::PathBuf) {
+    let database = mounted.path().join("db/companion.db");
+    (House::new().with("SHORT_TERM_MEMORY_DB_PATH", database.to_str().unwrap()), database)
+}
+
+#[test]
+fn a_database_on_a_full_disk_of_its_own_can_be_erased_from_and_cleaned() {
+    let mounted = Mounted::small_disk("64m");
+    let (house, database) = house_with_database_elsewhere(&mounted);
+    let server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "forget me").0, 200);
+    #[expect(clippy::disallowed_methods, reason = "a test looks at what is there")]
+    let mut db = rusqlite::Connection::open(&database).unwrap();
+    seed::sessions(&mut db, 400, 20, seed::now() - 8 * DAY);
+    db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    drop(db);
+    fill(mounted.path());
+    let url = format!("{}/api/v1/me", server.url);
+    let answer =
+        crate::support::agent().delete(url).header("x-companion-person", &talk.token).call().unwrap();
+    assert_eq!(answer.status(), 200);
+    server.stop();
+
+    give_back(&mounted.path().join("filler"));
+    let server = house.start();
+    assert_eq!(server.say(&server.start_session(), "hello").0, 200);
+    server.stop();
+    let reserve = mounted.path().join("db/.companion-reserve");
+    assert_eq!(std::fs::metadata(&reserve).unwrap().len(), 32 * 1024 * 1024);
+    let of_house = std::fs::metadata(house.dir.join("reserve")).unwrap().len();
+    assert_eq!(of_house, 32 * 1024 * 1024, "who is erased is noted there");
+    fill(mounted.path());
+    assert_eq!(house.maint(&["cleanup-sessions"]).expect(0).report["sessions_deleted"], 400);
+    assert_eq!(std::fs::metadata(&reserve).unwrap().len(), 32 * 1024 * 1024);
+    let doctor = house.maint(&["doctor"]).report;
+    let found = doctor["findings"].as_array().unwrap();
+    assert!(found.iter().all(|finding| finding["check"] == "overdue"), "{found:?}");
+}
+
+#[test]
 fn erasing_works_with_no_byte_free() {
     let mounted = Mounted::small_disk("64m");
     let house = House::at(mounted.path().join("data"));

@@ -191,7 +191,8 @@ fn private_places(visit: &Visit<'_>) -> Result<Vec<Private>, MaintError> {
 /// The files that are ours.
 fn private_files(visit: &Visit<'_>) -> Result<Vec<Private>, MaintError> {
     let dir = &visit.dir;
-    let mut found = vec![dir.reserve(), dir.erasures(), import_owners::path(dir), installation::path(dir)];
+    let mut found = vec![dir.erasures(), import_owners::path(dir), installation::path(dir)];
+    found.extend(dir.reserves());
     for ending in ["", "-wal", "-shm"] {
         let mut name = dir.database().as_os_str().to_owned();
         name.push(ending);
@@ -272,15 +273,8 @@ pub fn strangers_set_aside(visit: &mut Visit<'_>) -> Result<(), MaintError> {
 }
 
 pub fn reserve(visit: &mut Visit<'_>) -> Result<(), MaintError> {
-    let path = visit.dir.reserve();
-    let wrong = || {
-        let bytes = fs::symlink_metadata(&path).map(|meta| meta.len()).ok();
-        match bytes {
-            None => Some("is missing: cleanup may not work on a full disk".to_owned()),
-            Some(RESERVE_BYTES) if disk::allocated_bytes(&path) >= RESERVE_BYTES => None,
-            Some(bytes) => Some(format!("is {bytes} bytes, should be {RESERVE_BYTES} that are really there")),
-        }
-    };
+    let paths = visit.dir.reserves();
+    let wrong = || paths.iter().find_map(|path| wrong_reserve(path));
     if wrong().is_none() {
         return Ok(());
     }
@@ -294,6 +288,14 @@ pub fn reserve(visit: &mut Visit<'_>) -> Result<(), MaintError> {
         }
         Ok(())
     })
+}
+
+fn wrong_reserve(path: &Path) -> Option<String> {
+    match fs::symlink_metadata(path).map(|meta| meta.len()).ok() {
+        None => Some("is missing: cleanup may not work on a full disk".to_owned()),
+        Some(RESERVE_BYTES) if disk::allocated_bytes(path) >= RESERVE_BYTES => None,
+        Some(bytes) => Some(format!("is {bytes} bytes, should be {RESERVE_BYTES} that are really there")),
+    }
 }
 
 pub fn free_space(visit: &mut Visit<'_>) -> Result<(), MaintError> {
