@@ -207,7 +207,19 @@ pub fn clock_witness(
     last_success: Option<Timestamp>,
 ) -> rusqlite::Result<ClockWitness> {
     let (newest_row, newest_turn) = (newest_activity(connection)?, newest_turn(connection)?);
-    Ok(ClockWitness { newest_row, newest_turn, last_success })
+    let is_seen = newest_turn.is_some() || last_success.is_some();
+    let newest_kept = if is_seen { None } else { newest_kept(connection)? };
+    Ok(ClockWitness { newest_row, newest_turn, last_success, newest_kept })
+}
+
+/// When the newest memory was noted. Whoever only opens the page notes none: that somebody was seen counts where there is no
+/// memory. An older schema may know of none.
+fn newest_kept(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let newest = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
+    let remembers = connection.table_exists(None, "memories")?;
+    let noted = if remembers { newest("SELECT max(changed_at) FROM memories")? } else { None };
+    let kept = noted.map_or_else(|| newest("SELECT max(last_seen_at) FROM persons"), |at| Ok(Some(at)))?;
+    Ok(kept.map(Timestamp::from_millis))
 }
 
 #[cfg(test)]

@@ -78,6 +78,8 @@ pub struct ClockWitness {
     pub newest_turn: Option<Timestamp>,
     /// When the same job last succeeded.
     pub last_success: Option<Timestamp>,
+    /// Where there is neither a turn nor a success: when the newest memory was noted or, without any, somebody was last seen.
+    pub newest_kept: Option<Timestamp>,
 }
 
 /// Why a clock is not trusted to delete by.
@@ -107,7 +109,7 @@ pub enum ClockDoubt {
     Ahead {
         /// What the clock says.
         now: Timestamp,
-        /// The later of the newest turn and the last successful run.
+        /// The later of the newest turn and the last successful run; the newest of what is kept, where there is neither.
         last_sign: Timestamp,
     },
 }
@@ -116,8 +118,8 @@ pub enum ClockDoubt {
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
 /// Refuses a clock that is behind the newest entry or the last successful run, or ahead of both the newest turn and the
-/// last successful run by more than half of `retention` (at least two days). With no witness at all there is nothing to
-/// lose.
+/// last successful run by more than half of `retention` (at least two days). Where there is neither, what else is kept is
+/// the witness: somebody may have only noted memories. With no witness at all there is nothing to lose.
 ///
 /// A success in the future is no witness for the clock, it is one against it: this clock or that of then was wrong. If
 /// it passed, one run with a clock far ahead would blind the fuse to the next such clock.
@@ -126,14 +128,15 @@ const CLOCK_SLACK: Duration = Duration::from_secs(60);
 /// The [`ClockDoubt`], ready to be shown.
 pub fn check_clock(now: Timestamp, witness: ClockWitness, retention: Duration) -> Result<(), ClockDoubt> {
     let latest = now.later_by(CLOCK_SLACK);
-    if let Some(newest) = witness.newest_row.max(witness.newest_turn).filter(|newest| *newest > latest) {
+    let newest = witness.newest_row.max(witness.newest_turn).max(witness.newest_kept);
+    if let Some(newest) = newest.filter(|newest| *newest > latest) {
         return Err(ClockDoubt::Behind { now, newest });
     }
     if let Some(last_success) = witness.last_success.filter(|last| *last > latest) {
         return Err(ClockDoubt::BeforeSuccess { now, last_success });
     }
     let tolerance = (retention / 2).max(DAY * 2);
-    match witness.newest_turn.max(witness.last_success) {
+    match witness.newest_turn.max(witness.last_success).or(witness.newest_kept) {
         Some(last_sign) if now.since(last_sign) > tolerance => Err(ClockDoubt::Ahead { now, last_sign }),
         _ => Ok(()),
     }
@@ -165,7 +168,9 @@ mod tests {
     #[test]
     fn a_clock_a_year_off_is_doubted_both_ways() {
         let year = DAY * 365;
-        let witness = ClockWitness { newest_row: Some(NOW), newest_turn: Some(NOW), last_success: Some(NOW) };
+        let now = Some(NOW);
+        let witness =
+            ClockWitness { newest_row: now, newest_turn: now, last_success: now, newest_kept: None };
         let week = DAY * 7;
         assert!(matches!(check_clock(NOW.later_by(year), witness, week), Err(ClockDoubt::Ahead { .. })));
         assert!(matches!(check_clock(NOW.earlier_by(year), witness, week), Err(ClockDoubt::Behind { .. })));
@@ -175,7 +180,12 @@ mod tests {
     #[test]
     fn one_sign_of_life_is_enough() {
         let long_ago = Some(NOW.earlier_by(DAY * 30));
-        let quiet = ClockWitness { newest_row: long_ago, newest_turn: long_ago, last_success: Some(NOW) };
+        let quiet = ClockWitness {
+            newest_row: long_ago,
+            newest_turn: long_ago,
+            last_success: Some(NOW),
+            newest_kept: None,
+        };
         assert_eq!(check_clock(NOW.later_by(DAY), quiet, DAY), Ok(()));
         assert_eq!(check_clock(NOW, ClockWitness::default(), DAY), Ok(()));
     }
@@ -186,9 +196,19 @@ mod tests {
             newest_row: Some(NOW),
             newest_turn: Some(NOW.earlier_by(DAY * 365)),
             last_success: None,
+            newest_kept: Some(NOW),
         };
         assert!(matches!(check_clock(NOW, visited, DAY * 7), Err(ClockDoubt::Ahead { .. })));
         assert!(matches!(check_clock(NOW.earlier_by(DAY), visited, DAY * 7), Err(ClockDoubt::Behind { .. })));
+    }
+
+    #[test]
+    fn what_is_kept_is_a_witness_where_nobody_said_anything_and_no_job_has_run() {
+        let kept = ClockWitness { newest_kept: Some(NOW), ..ClockWitness::default() };
+        let week = DAY * 7;
+        assert!(matches!(check_clock(NOW.later_by(DAY * 365), kept, week), Err(ClockDoubt::Ahead { .. })));
+        assert!(matches!(check_clock(NOW.earlier_by(DAY), kept, week), Err(ClockDoubt::Behind { .. })));
+        assert_eq!(check_clock(NOW.later_by(DAY), kept, week), Ok(()));
     }
 
     #[test]
@@ -197,6 +217,7 @@ mod tests {
             newest_row: Some(NOW),
             newest_turn: Some(NOW),
             last_success: Some(NOW.later_by(DAY * 365)),
+            newest_kept: None,
         };
         for at in [NOW, NOW.later_by(DAY * 300)] {
             assert!(matches!(check_clock(at, fooled, DAY * 7), Err(ClockDoubt::BeforeSuccess { .. })));

@@ -79,6 +79,8 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
     counts.sessions_before = before.sessions;
     counts.checkpoints_before = before.checkpoints;
     counts.sessions_remaining = Some(before.sessions);
+    // Where another one is refused, this is the one that holds.
+    counts.retention_days = job.run.config.retention.session_days.map(RetentionDays::get);
     let retention = retention(job, options)?;
     let cutoffs = Cutoffs::at(job.now, retention, job.run.config.retention.person_days);
     counts.retention_days = retention.map(RetentionDays::get);

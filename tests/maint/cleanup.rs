@@ -122,7 +122,8 @@ fn a_stricter_retention_than_promised_is_refused() {
     let house = House::built();
     seed::sessions(&mut house.db(), 1, 1, seed::now() - 4 * DAY);
     seed::sign_of_life(&mut house.db());
-    house.maint(&["cleanup-sessions", "--retention-days", "3"]).expect(4).tells("stricter");
+    let refused = house.maint(&["cleanup-sessions", "--retention-days", "3"]).expect(4).tells("stricter");
+    assert_eq!(refused.report["retention_days"], 7, "null would say that sessions are kept for good");
     assert_eq!(count(&house, "sessions"), 2);
     house.maint(&["cleanup-sessions", "--retention-days", "3", "--force"]).expect(0);
     assert_eq!(count(&house, "sessions"), 1);
@@ -170,6 +171,28 @@ fn a_clock_a_year_ahead_deletes_nothing_though_somebody_only_opened_the_page() {
     }
     assert_eq!((count(&house, "sessions"), count(&house, "audio")), (12, 1));
     assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+}
+
+#[test]
+fn a_clock_a_year_ahead_erases_nobody_who_only_noted_memories_and_before_any_run() {
+    for memories in [5, 0] {
+        let house = House::built();
+        let mut db = house.db();
+        let at = seed::now() - 401 * DAY;
+        let ids = seed::sessions(&mut db, 1, 0, at);
+        for _ in 0..memories {
+            seed::memory(&db, ids[0], "a page of a diary");
+        }
+        db.execute("UPDATE memories SET said_at = ?1, created_at = ?1, changed_at = ?1", [at]).unwrap();
+        drop(db);
+        for _ in 0..2 {
+            house.maint(&["cleanup-sessions"]).expect(4).tells("far ahead");
+            house.maint(&["cleanup-audio"]).expect(4).tells("far ahead");
+        }
+        assert_eq!((count(&house, "persons"), count(&house, "memories")), (1, memories));
+        house.maint(&["cleanup-sessions", "--force"]).expect(0);
+        assert_eq!((count(&house, "persons"), count(&house, "memories")), (0, 0));
+    }
 }
 
 #[test]
