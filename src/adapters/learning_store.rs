@@ -2,7 +2,6 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::adapters::memory_forgetting;
 use crate::adapters::memory_index::Place;
 use crate::adapters::memory_store::{self, NewMemory, StoredMemory, Traits};
 use crate::adapters::session_store::{public_id, timestamp};
@@ -10,6 +9,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::memory::extraction::MOST_KNOWN;
 use crate::domain::memory::learning;
 use crate::domain::memory::ranking::Question;
+use crate::domain::memory::unwanted::Unwanted;
 use crate::domain::memory::words::asked;
 use crate::domain::memory::{Memory, MemoryId};
 use crate::domain::session::{PublicId, SessionId};
@@ -143,17 +143,22 @@ pub fn around(connection: &Connection, turn: &ToLearn, now: Timestamp) -> rusqli
     Ok(Around { known, before: before.optional()? })
 }
 
-/// Strikes a turn off: what it tells was learned in the same transaction. What its person wanted forgotten since is forgotten again.
+/// What its person wanted forgotten since they said what a turn tells.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn unwanted(connection: &Connection, turn: &ToLearn) -> rusqlite::Result<Vec<Unwanted>> {
+    let sql = "SELECT but_not FROM to_learn WHERE checkpoint_id = ?1";
+    let lines: Option<String> = connection.prepare_cached(sql)?.query_row([turn.key], |row| row.get(0))?;
+    Ok(lines.unwrap_or_default().lines().map(Unwanted::of_line).collect())
+}
+
+/// Strikes a turn off: what it tells was learned in the same transaction.
 ///
 /// # Errors
 /// What `SQLite` says.
 pub fn strike_off(connection: &Connection, turn: &ToLearn) -> rusqlite::Result<()> {
-    let sql = "DELETE FROM to_learn WHERE checkpoint_id = ?1 RETURNING but_not";
-    let but_not: Option<Option<String>> =
-        connection.prepare_cached(sql)?.query_row([turn.key], |row| row.get(0)).optional()?;
-    for text in but_not.flatten().unwrap_or_default().lines() {
-        memory_forgetting::forget_saying(connection, turn.person, text)?;
-    }
+    connection.prepare_cached("DELETE FROM to_learn WHERE checkpoint_id = ?1")?.execute([turn.key])?;
     Ok(())
 }
 
@@ -273,9 +278,9 @@ pub fn forget_all(connection: &Connection, person: i64) -> rusqlite::Result<()> 
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn note_unwanted(connection: &Connection, person: i64, text: &str) -> rusqlite::Result<()> {
+pub fn note_unwanted(connection: &Connection, person: i64, unwanted: &Unwanted) -> rusqlite::Result<()> {
     let sql = "UPDATE to_learn SET but_not = coalesce(but_not || char(10), '') || ?2 WHERE checkpoint_id IN (SELECT c.id FROM to_learn l
         JOIN checkpoints c ON c.id = l.checkpoint_id JOIN sessions s ON s.id = c.session_id WHERE s.person_id = ?1)";
-    connection.prepare_cached(sql)?.execute(params![person, text])?;
+    connection.prepare_cached(sql)?.execute(params![person, unwanted.line()])?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::MemoryId;
-use crate::domain::memory::learning::is_denial;
+use crate::domain::memory::unwanted::is_meant;
 use crate::domain::memory::words::{Term, terms};
 
 /// Forgets one memory of a person. True when it was there.
@@ -56,7 +56,7 @@ pub fn forget_saying(connection: &Connection, person: i64, text: &str) -> rusqli
     for memory in having_all(connection, person, &wanted)? {
         let mut says = connection.prepare_cached("SELECT text FROM memories WHERE id = ?1")?;
         let says: String = says.query_row([memory], |row| row.get(0))?;
-        if is_denial(&says) == is_denial(text) {
+        if is_meant(text, &says) {
             connection.prepare_cached("DELETE FROM memories WHERE id = ?1")?.execute([memory])?;
             forgotten += 1;
         }

@@ -24,6 +24,7 @@ use crate::domain::chat::{ChatError, SmallModel};
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::extraction;
 use crate::domain::memory::learning::{learned, sameness};
+use crate::domain::memory::unwanted::Unwanted;
 use crate::domain::memory::wishes::Wish;
 use crate::domain::memory::words::asked;
 use crate::domain::session::SessionId;
@@ -179,7 +180,7 @@ fn by_rules(turn: &ToLearn) -> Vec<Lesson> {
     told.map(|statement| Lesson { text: statement.text, replaces: Vec::new() }).collect()
 }
 
-/// Keeps what a turn tells, and strikes it off; nothing when it does not wait any more.
+/// Keeps what a turn tells, but for what was wanted forgotten since, and strikes it off; nothing when it does not wait any more.
 fn keep(
     db: &Connection,
     turn: &ToLearn,
@@ -191,8 +192,10 @@ fn keep(
     if !learning_store::still_waits(db, turn)? {
         return Ok(counts);
     }
+    let unwanted = learning_store::unwanted(db, turn)?;
+    let wanted = |lesson: &&Lesson| !unwanted.iter().any(|unwanted| unwanted.is_told_by(&lesson.text));
     let mut told = Vec::new();
-    for lesson in lessons {
+    for lesson in lessons.iter().filter(wanted) {
         match learning_store::keep(db, turn, lesson, &mut told, (most, now))? {
             Kept::SaidAgain => counts.said_again += 1,
             Kept::Added(others) => {
@@ -236,7 +239,7 @@ pub(crate) fn heed(db: &Connection, session: SessionId, heard: &Heard) -> rusqli
         Wish::ForgetBefore => learning_store::forget_before(db, session),
         Wish::Forget(text) => {
             // What is still to be learned may tell it again.
-            learning_store::note_unwanted(db, heard.person, text)?;
+            learning_store::note_unwanted(db, heard.person, &Unwanted::Named(text.clone()))?;
             memory_forgetting::forget_saying(db, heard.person, text)
         }
     }

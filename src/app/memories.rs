@@ -13,6 +13,7 @@ use crate::app::recall::Searched;
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::ranking::Question;
+use crate::domain::memory::unwanted::Unwanted;
 use crate::domain::memory::words;
 use crate::domain::memory::{Found, MAX_QUESTION_CHARS, MAX_SOURCE_CHARS, MAX_TEXT_CHARS, Memory, MemoryId};
 use crate::domain::person::Person;
@@ -127,6 +128,10 @@ impl App {
         let correct = move |db: &Connection| {
             let Some(before) = find(db, person, id)? else { return Ok(None) };
             let old = before.memory;
+            if text.as_ref().is_some_and(|text| *text != old.text) {
+                // What is still to be learned may tell it again.
+                learning_store::note_unwanted(db, person.key, &Unwanted::same_as(&old.text))?;
+            }
             let changed = Memory {
                 text: text.unwrap_or(old.text),
                 said_at: change.said_at.unwrap_or(old.said_at),
@@ -152,8 +157,11 @@ impl App {
     /// [`AppError::MemoryNotFound`] when it is not this person's.
     pub async fn forget_memory(self: &Arc<Self>, person: Person, id: MemoryId) -> Result<(), AppError> {
         let forget = move |db: &Connection| {
-            let there = person_store::is_there(db, person)? && memory_forgetting::forget(db, person.key, id)?;
-            Ok(Deleted { memories: u64::from(there), ..Deleted::default() })
+            let Some(there) = find(db, person, id)? else { return Ok(Deleted::default()) };
+            // What is still to be learned may tell it again.
+            learning_store::note_unwanted(db, person.key, &Unwanted::same_as(&there.memory.text))?;
+            memory_forgetting::forget(db, person.key, id)?;
+            Ok(Deleted { memories: 1, ..Deleted::default() })
         };
         match self.clone().forget_rows("forget a memory", forget).await? {
             0 => Err(AppError::MemoryNotFound),

@@ -9,6 +9,7 @@ pub mod learning;
 pub mod mixing;
 pub mod ranking;
 mod statements;
+pub mod unwanted;
 pub mod wishes;
 pub mod words;
 

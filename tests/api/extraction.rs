@@ -214,6 +214,55 @@ fn a_wish_acts_before_the_model_has_answered() {
     assert_eq!(texts(&app, &other), ["I like tea"]);
 }
 
+/// A turn that says a thing again, held by the model while the person puts a hand to what is known.
+#[test]
+fn what_is_forgotten_or_corrected_by_hand_does_not_come_back_from_a_turn_that_waits() {
+    let (outside, app) = finding(|told| {
+        let hold = if told.contains("again") { Duration::from_millis(900) } else { Duration::ZERO };
+        let facts = memories(&[("I live in Porto", &[]), ("I fear spiders", &[])]);
+        [vec![Part::Pause(hold)], facts].concat()
+    });
+    for (method, body, left) in [
+        ("DELETE", String::new(), vec!["I fear spiders"]),
+        ("PATCH", json!({"text": "I live in Braga"}).to_string(), vec!["I fear spiders", "I live in Braga"]),
+    ] {
+        let talk = app.start_session();
+        tell(&app, &talk, "Porto and spiders");
+        let asked_before = asked_small(&outside).len();
+        app.tell(&talk, "Porto and spiders again").expect(200);
+        wait_for("it is asked", || asked_small(&outside).len() > asked_before);
+        let listed = app.get_as(&talk.token, "/api/v1/memories").expect(200).json();
+        let known = listed["memories"].as_array().unwrap();
+        let porto = known.iter().find(|memory| memory["text"] == "I live in Porto").unwrap();
+        let path = format!("/api/v1/memories/{}", porto["id"].as_str().unwrap());
+        let headers = [("x-companion-person", talk.token.as_str()), ("content-type", "application/json")];
+        assert!(app.ask(method, &path, &headers, body.as_bytes()).status < 300);
+        assert_eq!(app.count("to_learn"), 1, "the turn still waits");
+        wait_for("it is learned", || app.count("to_learn") == 0);
+        let mut now = texts(&app, &talk);
+        now.sort_unstable();
+        assert_eq!(now, left, "{method}");
+    }
+}
+
+#[test]
+fn what_is_added_by_hand_after_a_wish_stays_when_an_earlier_turn_is_learned() {
+    let held = [vec![Part::Pause(Duration::from_millis(700))], memories(&[("I like tea", &[])])].concat();
+    let (outside, app) = finding(move |_| held.clone());
+    let talk = app.start_session();
+    app.tell(&talk, "the leaves in hot water").expect(200);
+    wait_for("it is asked", || !asked_small(&outside).is_empty());
+    app.tell(&talk, "Forget that I like tea").expect(200);
+    let headers = [("x-companion-person", talk.token.as_str())];
+    let added =
+        app.post("/api/v1/memories", &headers, &json!({"text": "I like tea"})).expect(201).json()["id"]
+            .clone();
+    wait_for("it is learned", || app.count("to_learn") == 0);
+    let listed = app.get_as(&talk.token, "/api/v1/memories").expect(200).json();
+    assert_eq!(listed["memories"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["memories"][0]["id"], added);
+}
+
 #[test]
 fn what_somebody_says_cannot_pose_as_instructions_to_the_small_model() {
     let (outside, app) = finding(|_| memories(&[]));
