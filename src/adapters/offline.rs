@@ -94,21 +94,26 @@ fn answer(prompt: &Prompt) -> String {
     if prompt.last_answered().is_some_and(|before| crisis::is_heard(&before.said)) {
         return pick(&STILL_HERE.map(str::to_owned), chance, history);
     }
-    if let Some(done) = done_about(&prompt.wish) {
-        return pick(&done.map(str::to_owned), chance, history);
+    if !prompt.wishes.is_empty() {
+        return pick(&done_about_all(&prompt.wishes), chance, history);
     }
     let words = plain::words(&prompt.said);
     let candidates = rules::answers(&prompt.said, &words).unwrap_or_else(|| open_answers(&prompt.history));
     pick(&candidates, chance, history)
 }
 
-/// How it is told that a wish is fulfilled.
-const fn done_about(wish: &Wish) -> Option<&'static [&'static str; 3]> {
+/// How it is told that wishes are fulfilled.
+fn done_about_all(wishes: &[Wish]) -> Vec<String> {
+    let mut kinds: Vec<_> = wishes.iter().map(done_about).collect();
+    kinds.dedup();
+    (0..3).map(|way| kinds.iter().map(|done| done[way]).collect::<Vec<_>>().join(" ")).collect()
+}
+
+const fn done_about(wish: &Wish) -> &'static [&'static str; 3] {
     match wish {
-        Wish::Learn => None,
-        Wish::NotThis => Some(&NOT_REMEMBERED),
-        Wish::ForgetBefore => Some(&FORGOTTEN_BEFORE),
-        Wish::Forget(_) => Some(&FORGOTTEN),
+        Wish::NotThis => &NOT_REMEMBERED,
+        Wish::ForgetBefore => &FORGOTTEN_BEFORE,
+        Wish::Forget(_) => &FORGOTTEN,
     }
 }
 
@@ -167,7 +172,7 @@ mod tests {
             history: Arc::new(history),
             said: said.to_owned(),
             said_at: Timestamp::from_millis(0),
-            wish: Wish::Learn,
+            wishes: Vec::new(),
             pace: Pace::Whole,
         }
     }

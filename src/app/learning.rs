@@ -25,7 +25,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::memory::extraction;
 use crate::domain::memory::learning::{learned, sameness};
 use crate::domain::memory::unwanted::Unwanted;
-use crate::domain::memory::wishes::Wish;
+use crate::domain::memory::wishes::{Wish, Wishes};
 use crate::domain::memory::words::asked;
 use crate::domain::session::SessionId;
 
@@ -224,23 +224,29 @@ pub(crate) struct Heard {
     /// Their row.
     pub(crate) person: i64,
     /// What they want.
-    pub(crate) wish: Wish,
+    pub(crate) wishes: Wishes,
     /// Nothing in it is worth keeping.
     pub(crate) tells_nothing: bool,
 }
 
 /// Does what is wished, in the transaction that keeps the turn; returns how many memories were forgotten.
 pub(crate) fn heed(db: &Connection, session: SessionId, heard: &Heard) -> rusqlite::Result<u64> {
-    match &heard.wish {
-        // Where the rules decide they find nothing in most messages, and tell so at once.
-        Wish::Learn if heard.tells_nothing => Ok(0),
-        Wish::Learn => learning_store::note(db, session).map(|()| 0),
-        Wish::NotThis => Ok(0),
-        Wish::ForgetBefore => learning_store::forget_before(db, session),
-        Wish::Forget(text) => {
-            // What is still to be learned may tell it again.
-            learning_store::note_unwanted(db, heard.person, &Unwanted::Named(text.clone()))?;
-            memory_forgetting::forget_saying(db, heard.person, text)
-        }
+    // Where the rules decide they find nothing in most messages, and tell so at once. It comes before the wishes: what these name is
+    // not to be learned of this turn either.
+    if heard.wishes.learn && !heard.tells_nothing {
+        learning_store::note(db, session)?;
     }
+    let mut forgotten = 0;
+    for wish in &heard.wishes.all {
+        forgotten += match wish {
+            Wish::NotThis => 0,
+            Wish::ForgetBefore => learning_store::forget_before(db, session)?,
+            Wish::Forget(text) => {
+                // What is still to be learned may tell it again.
+                learning_store::note_unwanted(db, heard.person, &Unwanted::Named(text.clone()))?;
+                memory_forgetting::forget_saying(db, heard.person, text)?
+            }
+        };
+    }
+    Ok(forgotten)
 }

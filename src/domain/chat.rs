@@ -45,7 +45,7 @@ pub struct Prompt {
     /// When they said it.
     pub said_at: Timestamp,
     /// What they want to be done with what they say, and what is done; nothing where nobody's memories are touched.
-    pub wish: Wish,
+    pub wishes: Vec<Wish>,
     /// How the reply is used.
     pub pace: Pace,
 }

@@ -67,7 +67,6 @@ mod tests {
     use super::*;
     use crate::domain::chat::{Crisis, Pace, Persona};
     use crate::domain::clock::Timestamp;
-    use crate::domain::memory::wishes::Wish;
 
     fn prompt(said: &str, texts: usize, history: &[Exchange]) -> Prompt {
         let mut persona: Persona = toml::from_str(include_str!("../config/persona.toml")).unwrap();
@@ -79,7 +78,7 @@ mod tests {
             history: Arc::new(history.to_vec()),
             said: said.to_owned(),
             said_at: Timestamp::from_millis(0),
-            wish: Wish::Learn,
+            wishes: Vec::new(),
             pace: Pace::Whole,
         }
     }

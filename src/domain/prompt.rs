@@ -115,7 +115,7 @@ fn instructions(prompt: &Prompt) -> String {
     if let Some((time, doing)) = persona.schedule.at(prompt.said_at) {
         parts.push(format!("On your clock it is {time}. {doing}"));
     }
-    parts.extend(about_the_wish(&prompt.wish));
+    parts.extend(about_the_wishes(&prompt.wishes));
     let notes = [
         noted("summary", prompt.summary.iter().map(|text| one_line(text, MOST_SUMMARY_CHARS))),
         noted(
@@ -131,9 +131,20 @@ fn instructions(prompt: &Prompt) -> String {
 }
 
 /// The model would else deny that it can, or promise what nobody does.
-fn about_the_wish(wish: &Wish) -> Option<String> {
-    let done = match wish {
-        Wish::Learn => return None,
+fn about_the_wishes(wishes: &[Wish]) -> Option<String> {
+    let mut done: Vec<_> = wishes.iter().map(done_about).collect();
+    done.dedup();
+    (!done.is_empty()).then(|| {
+        format!(
+            "The person has just asked {}. Say so in a few words, promise nothing beyond it, and do not repeat what it was; \
+             the conversation itself stays until they delete it.",
+            done.join("; also ")
+        )
+    })
+}
+
+const fn done_about(wish: &Wish) -> &'static str {
+    match wish {
         Wish::NotThis => "that this message is not remembered, and no note is made of it",
         Wish::ForgetBefore => {
             "that what they said before is forgotten, and notes that were made of their last message are deleted"
@@ -142,11 +153,7 @@ fn about_the_wish(wish: &Wish) -> Option<String> {
             "that something is forgotten, and notes that say it in their words are deleted; what is noted in other words they \
              find, and can delete, under \"What I remember\""
         }
-    };
-    Some(format!(
-        "The person has just asked {done}. Say so in a few words, promise nothing beyond it, and do not repeat what it was; \
-         the conversation itself stays until they delete it."
-    ))
+    }
 }
 
 fn noted(mark: &str, lines: impl Iterator<Item = String>) -> Option<String> {
@@ -195,7 +202,7 @@ mod tests {
             history: Arc::default(),
             said: "Wie geht es dir?".to_owned(),
             said_at: Timestamp::from_millis(1_795_528_449_123),
-            wish: Wish::Learn,
+            wishes: Vec::new(),
             pace: Pace::Live,
         }
     }
@@ -235,12 +242,12 @@ mod tests {
     #[test]
     fn the_model_is_told_what_is_done_about_a_wish() {
         for (wish, told) in [
-            (Wish::Learn, None),
-            (Wish::NotThis, Some("no note is made of it")),
-            (Wish::ForgetBefore, Some("of their last message are deleted")),
-            (Wish::Forget("i live in porto".to_owned()), Some("in their words are deleted")),
+            (None, None),
+            (Some(Wish::NotThis), Some("no note is made of it")),
+            (Some(Wish::ForgetBefore), Some("of their last message are deleted")),
+            (Some(Wish::Forget("i live in porto".to_owned())), Some("in their words are deleted")),
         ] {
-            let prompt = Prompt { wish, ..prompt() };
+            let prompt = Prompt { wishes: wish.into_iter().collect(), ..prompt() };
             let instructions = instructions(&prompt);
             assert_eq!(instructions.contains("has just asked"), told.is_some());
             assert!(instructions.contains(told.unwrap_or_default()) && !instructions.contains("porto"));

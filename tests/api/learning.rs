@@ -187,6 +187,39 @@ fn forget_that_forgets_what_the_turn_before_told() {
 }
 
 #[test]
+fn forget_that_is_meant_of_what_is_said_with_it_and_what_follows_is_learned() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    tell(&app, &talk, "My name is Anna");
+    app.model.leave_it_to_the_offline_companion();
+    let told = tell(&app, &talk, "I like jazz. Forget that.")["text"].as_str().unwrap().to_owned();
+    assert!(["no note", "note nothing"].iter().any(|word| told.contains(word)), "{told}");
+    assert_eq!(texts(&app, &talk), ["My name is Anna"], "what was told before stays");
+    tell(&app, &talk, "I live in Porto");
+    tell(&app, &talk, "Forget that. I live in Lisbon now.");
+    assert_eq!(texts(&app, &talk), ["I live in Lisbon now", "My name is Anna"]);
+    tell(&app, &talk, "Forget that I live in Lisbon. I like tea.");
+    assert_eq!(texts(&app, &talk), ["I like tea", "My name is Anna"]);
+}
+
+#[test]
+fn every_wish_of_a_message_is_fulfilled() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    for said in [
+        "Forget that I live in Porto. Forget that I like tea.",
+        "Forget that I live in Porto and that I like tea.",
+    ] {
+        tell(&app, &talk, "I live in Porto. I like tea. I play chess.");
+        tell(&app, &talk, said);
+        assert_eq!(texts(&app, &talk), ["I play chess"], "{said}");
+    }
+    tell(&app, &talk, "My sister lives in Rome");
+    tell(&app, &talk, "Forget that. And forget that I play chess.");
+    assert_eq!(texts(&app, &talk), [""; 0]);
+}
+
+#[test]
 fn whoever_wants_something_forgotten_is_told_that_it_is_done_where_it_is() {
     let app = TestApp::spawn();
     let talk = app.start_session();

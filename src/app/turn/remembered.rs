@@ -15,7 +15,7 @@ use crate::app::recall::Search;
 use crate::domain::embedding::{EmbedError, Meaning};
 use crate::domain::memory::learning::learned;
 use crate::domain::memory::ranking::Question;
-use crate::domain::memory::wishes::{Wish, wish};
+use crate::domain::memory::wishes::{Wishes, wishes};
 use crate::domain::memory::words::asked;
 use crate::domain::memory::{Found, MemoryId};
 use crate::domain::person::{Person, PersonToken};
@@ -31,7 +31,7 @@ pub(super) struct Remembered {
     /// True when they could not be searched, or not as they should be.
     pub(super) degraded: bool,
     /// What the person wants to be done with what they say.
-    pub(super) wish: Wish,
+    pub(super) wishes: Wishes,
 }
 
 /// What a turn leaves, in the transaction that keeps it.
@@ -78,8 +78,8 @@ impl Work {
             return Ok(None);
         };
         let (memories, degraded) = self.app.finish_search(search, searched).await?;
-        let wish = wish(&self.request.message);
-        Ok(Some(Remembered { person: Some(person), memories, degraded, wish }))
+        let wishes = wishes(&self.request.message);
+        Ok(Some(Remembered { person: Some(person), memories, degraded, wishes }))
     }
 
     /// What the message means, where vectors are made; nothing of it is sent anywhere unless it may be remembered.
@@ -100,7 +100,7 @@ impl Work {
     pub(super) fn trace(&self) -> Trace {
         let heard = Heard {
             person: self.person,
-            wish: self.remembered.wish.clone(),
+            wishes: self.remembered.wishes.clone(),
             tells_nothing: self.app.small_model.is_none() && learned(&self.request.message).is_empty(),
         };
         let used = self.remembered.memories.iter().map(|found| found.memory.id).collect();

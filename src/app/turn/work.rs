@@ -235,7 +235,7 @@ impl Work {
             history: before.map(|before| before.history.clone()).unwrap_or_default(),
             said: self.request.message.clone(),
             said_at: self.said_at,
-            wish: self.remembered.wish.clone(),
+            wishes: self.remembered.wishes.all.clone(),
             pace: self.request.pace,
         }
     }

@@ -2,26 +2,60 @@
 
 use crate::domain::memory::learning::{plain, sentences};
 
-/// What somebody wants to be done with what they have said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Wish {
+/// All that somebody wants to be done with what they say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wishes {
+    /// Each thing once, in the order in which they said so.
+    pub all: Vec<Wish>,
+    /// Whether the message is learned from all the same.
+    pub learn: bool,
+}
+
+impl Default for Wishes {
     /// Nothing was said of it: whatever is worth it is learned.
-    #[default]
-    Learn,
+    fn default() -> Self {
+        Self { all: Vec::new(), learn: true }
+    }
+}
+
+/// One thing that somebody wants to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
     /// "Don't remember this": nothing is learned from this message.
     NotThis,
-    /// "Forget that": what was learned from the turn before is forgotten, and nothing is learned from this one.
+    /// "Forget that": what was learned from the turn before is forgotten.
     ForgetBefore,
     /// "Forget that I live in Porto": that statement is forgotten.
     Forget(String),
 }
 
+/// The most wishes that are heeded of a message.
+const MOST_WISHES: usize = 10;
 /// What may stand before and behind a wish without changing it.
 const BEFORE: &[&str] = &[
     "please", "just", "can", "could", "would", "will", "you", "ok", "okay", "no", "oh", "hey", "so", "and",
     "but", "actually", "sorry", "now", "wait", "well", "then",
 ];
 const BEHIND: &[&str] = &["please", "thanks", "ok", "okay", "now", "again", "though"];
+const GREETINGS: &[&str] = &["hi", "hello", "good", "thank", "thanks"];
+/// What is said so is about what was said before.
+const OF_SAYING: &[&str] = &[
+    "sorry",
+    "said",
+    "say",
+    "saying",
+    "told",
+    "tell",
+    "mean",
+    "meant",
+    "mistake",
+    "wrong",
+    "lied",
+    "joking",
+    "kidding",
+    "mentioned",
+    "changed",
+];
 /// Who does not remember something has no wish.
 const SUBJECTS: &[&str] = &["i", "we", "you", "they", "he", "she", "it", "who", "people"];
 const REMEMBER: &[&str] = &["remember", "save", "keep", "store", "note", "record", "memorize", "memorise"];
@@ -43,12 +77,41 @@ const POINTING: &[&str] = &[
     "before",
 ];
 
-/// What somebody wants to be done with what they have said.
+/// What somebody wants to be done with what they say.
 #[must_use]
-pub fn wish(said: &str) -> Wish {
-    let all: Vec<_> = sentences(said).map(words_of).collect();
-    let wishes = all.iter().map(|words| of_sentence(words, all.len() == 1));
-    wishes.into_iter().find(|wish| *wish != Wish::Learn).unwrap_or(Wish::Learn)
+pub fn wishes(said: &str) -> Wishes {
+    let sentences: Vec<_> = sentences(said).collect();
+    let (mut all, mut stated_before, mut stated_since) = (Vec::new(), false, false);
+    for sentence in &sentences {
+        let found = of_sentence(&words_of(sentence), sentences.len() == 1);
+        if found.is_empty() {
+            stated_since |= is_statement(sentence);
+            continue;
+        }
+        stated_before |= std::mem::take(&mut stated_since);
+        for wish in found {
+            // "I like jazz. Forget that." is meant of the jazz.
+            let wish = if wish == Wish::ForgetBefore && stated_before { Wish::NotThis } else { wish };
+            if all.len() < MOST_WISHES && !all.contains(&wish) {
+                all.push(wish);
+            }
+        }
+    }
+    // "Forget that. I live in Lisbon now."
+    let learn = all.is_empty() || stated_since && !all.contains(&Wish::NotThis);
+    Wishes { all, learn }
+}
+
+/// Whether something is said in a sentence that "that" may be meant of: neither a question nor a greeting, nor something about what was said.
+fn is_statement(sentence: &str) -> bool {
+    let words = plain(sentence);
+    let begin = words.iter().take_while(|word| BEFORE.contains(&word.as_str())).count();
+    let words = &words[begin..];
+    let points = words
+        .first()
+        .is_some_and(|first| POINTING.contains(&first.as_str()) || GREETINGS.contains(&first.as_str()));
+    let of_saying = words.iter().any(|word| OF_SAYING.contains(&word.as_str()));
+    words.len() >= 3 && !points && !of_saying && !sentence.ends_with('?')
 }
 
 /// "Do not" is one word, as "don't" is.
@@ -58,7 +121,7 @@ fn words_of(sentence: &str) -> Vec<String> {
     (0..words.len()).filter(|place| !is_do(*place)).map(|place| words[place].clone()).collect()
 }
 
-fn of_sentence(words: &[String], alone: bool) -> Wish {
+fn of_sentence(words: &[String], alone: bool) -> Vec<Wish> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let begin = words.iter().take_while(|word| BEFORE.contains(word)).count();
     let mut words = &words[begin..];
@@ -73,33 +136,51 @@ fn of_sentence(words: &[String], alone: bool) -> Wish {
         return forgotten(what);
     }
     if words.windows(3).any(|three| three == ["off", "the", "record"]) {
-        return Wish::NotThis;
+        return vec![Wish::NotThis];
     }
     not_remembered(words, alone)
 }
 
 /// What follows "forget".
-fn forgotten(what: &[&str]) -> Wish {
+fn forgotten(what: &[&str]) -> Vec<Wish> {
     match what {
-        ["that" | "this"] | ["about", "that" | "this"] => Wish::ForgetBefore,
+        ["that" | "this"] | ["about", "that" | "this"] => vec![Wish::ForgetBefore],
         ["that", "i", "said" | "told" | "mentioned", rest @ ..]
         | ["i", "said" | "told" | "mentioned", rest @ ..]
         | ["what", "i", rest @ ..] => told_before(rest),
         ["that" | "about", rest @ ..] | rest if rest.first().is_some_and(|word| is_of_oneself(word)) => {
-            Wish::Forget(rest.join(" "))
+            named(rest)
         }
-        _ => Wish::Learn,
+        _ => Vec::new(),
     }
 }
 
 /// "What I said", "what I told you about my sister", "that I said I live in Porto".
-fn told_before(rest: &[&str]) -> Wish {
+fn told_before(rest: &[&str]) -> Vec<Wish> {
     let about = rest.iter().position(|word| *word == "about").map(|at| &rest[at + 1..]);
     let itself = || rest.iter().position(|word| is_of_oneself(word)).map(|at| &rest[at..]);
-    match about.or_else(itself).filter(|named| named.iter().any(|word| !POINTING.contains(word))) {
-        Some(named) => Wish::Forget(named.join(" ")),
-        None => Wish::ForgetBefore,
+    match about.or_else(itself).filter(|what| what.iter().any(|word| !POINTING.contains(word))) {
+        Some(what) => named(what),
+        None => vec![Wish::ForgetBefore],
     }
+}
+
+/// "I live in Porto and that I like tea", "my sister and my brother": cut where another statement in the first person begins.
+fn named(what: &[&str]) -> Vec<Wish> {
+    let mut cut = vec![Vec::new()];
+    let mut rest = what;
+    while let [word, after @ ..] = rest {
+        let next = after.strip_prefix(&["that"]).unwrap_or(after);
+        let is_seam =
+            matches!(*word, "and" | "or" | "but") && next.first().is_some_and(|next| is_of_oneself(next));
+        if is_seam {
+            cut.push(Vec::new());
+        } else {
+            cut.last_mut().into_iter().for_each(|part: &mut Vec<_>| part.push(*word));
+        }
+        rest = if is_seam { next } else { after };
+    }
+    cut.into_iter().filter(|part| !part.is_empty()).map(|part| Wish::Forget(part.join(" "))).collect()
 }
 
 fn is_of_oneself(word: &str) -> bool {
@@ -107,7 +188,7 @@ fn is_of_oneself(word: &str) -> bool {
 }
 
 /// "Don't remember this", wherever it stands, unless somebody says that they do not.
-fn not_remembered(words: &[&str], alone: bool) -> Wish {
+fn not_remembered(words: &[&str], alone: bool) -> Vec<Wish> {
     for (at, _) in words.iter().enumerate().filter(|(_, word)| **word == "not") {
         let before = at.checked_sub(1).map(|before| words[before]);
         let (told_to, behind) = match &words[at + 1..] {
@@ -120,12 +201,12 @@ fn not_remembered(words: &[&str], alone: bool) -> Wish {
             continue;
         }
         return match rest {
-            [first, ..] if *what == "that" && is_of_oneself(first) => Wish::Forget(rest.join(" ")),
-            [] if at == 0 && alone => Wish::ForgetBefore,
-            _ => Wish::NotThis,
+            [first, ..] if *what == "that" && is_of_oneself(first) => named(rest),
+            [] if at == 0 && alone => vec![Wish::ForgetBefore],
+            _ => vec![Wish::NotThis],
         };
     }
-    Wish::Learn
+    Vec::new()
 }
 
 #[cfg(test)]
@@ -135,43 +216,91 @@ mod tests {
     #[test]
     fn a_wish_to_forget_is_heard() {
         for (said, wanted) in [
-            ("Forget that.", Wish::ForgetBefore),
-            ("please forget what I just said", Wish::ForgetBefore),
-            ("Don't remember this", Wish::ForgetBefore),
-            ("Don't remember this. My sister is ill.", Wish::NotThis),
-            ("Off the record, my sister is ill", Wish::NotThis),
-            ("Forget that I live in Porto", Wish::Forget("i live in porto".to_owned())),
-            ("Please forget that, thank you", Wish::ForgetBefore),
-            ("Would you please forget about that?", Wish::ForgetBefore),
-            ("forget that I said that", Wish::ForgetBefore),
-            ("Forget I said anything", Wish::ForgetBefore),
-            ("Forget what I told you before.", Wish::ForgetBefore),
-            ("Forget what I told you about my sister, please", Wish::Forget("my sister".to_owned())),
-            ("Forget that I said I live in Porto", Wish::Forget("i live in porto".to_owned())),
-            ("Forget that we live in Porto now, thanks", Wish::Forget("we live in porto".to_owned())),
-            ("Forget my name", Wish::Forget("my name".to_owned())),
-            ("Do not remember this", Wish::ForgetBefore),
-            ("Please do not keep that.", Wish::ForgetBefore),
-            ("Don't remember that I live in Porto", Wish::Forget("i live in porto".to_owned())),
-            ("Don't remember this, but my sister is ill", Wish::NotThis),
-            ("My boss is called Tom, please don't remember that", Wish::NotThis),
-            ("My boss is called Tom. Do not store this!", Wish::NotThis),
-            ("I want you not to remember this: my sister is ill", Wish::NotThis),
-            ("dont remember this", Wish::ForgetBefore),
-            ("Do you not remember that?", Wish::Learn),
-            ("Don't you remember this?", Wish::Learn),
-            ("I do not remember that I said so", Wish::Learn),
-            ("They don't keep that promise", Wish::Learn),
-            ("Forget it, you don't understand", Wish::Learn),
-            ("I forget my keys", Wish::Learn),
-            ("Don't forget that I live in Porto", Wish::Learn),
-            ("I always forget that", Wish::Learn),
-            ("I cannot forget what she said", Wish::Learn),
-            ("Do you remember that?", Wish::Learn),
-            ("I don't remember this place", Wish::Learn),
+            ("Forget that.", Some(Wish::ForgetBefore)),
+            ("please forget what I just said", Some(Wish::ForgetBefore)),
+            ("Don't remember this", Some(Wish::ForgetBefore)),
+            ("Don't remember this. My sister is ill.", Some(Wish::NotThis)),
+            ("Off the record, my sister is ill", Some(Wish::NotThis)),
+            ("Forget that I live in Porto", Some(Wish::Forget("i live in porto".to_owned()))),
+            ("Please forget that, thank you", Some(Wish::ForgetBefore)),
+            ("Would you please forget about that?", Some(Wish::ForgetBefore)),
+            ("forget that I said that", Some(Wish::ForgetBefore)),
+            ("Forget I said anything", Some(Wish::ForgetBefore)),
+            ("Forget what I told you before.", Some(Wish::ForgetBefore)),
+            ("Forget what I told you about my sister, please", Some(Wish::Forget("my sister".to_owned()))),
+            ("Forget that I said I live in Porto", Some(Wish::Forget("i live in porto".to_owned()))),
+            ("Forget that we live in Porto now, thanks", Some(Wish::Forget("we live in porto".to_owned()))),
+            ("Forget my name", Some(Wish::Forget("my name".to_owned()))),
+            ("Do not remember this", Some(Wish::ForgetBefore)),
+            ("Please do not keep that.", Some(Wish::ForgetBefore)),
+            ("Don't remember that I live in Porto", Some(Wish::Forget("i live in porto".to_owned()))),
+            ("Don't remember this, but my sister is ill", Some(Wish::NotThis)),
+            ("My boss is called Tom, please don't remember that", Some(Wish::NotThis)),
+            ("My boss is called Tom. Do not store this!", Some(Wish::NotThis)),
+            ("I want you not to remember this: my sister is ill", Some(Wish::NotThis)),
+            ("dont remember this", Some(Wish::ForgetBefore)),
+            ("Do you not remember that?", None),
+            ("Don't you remember this?", None),
+            ("I do not remember that I said so", None),
+            ("They don't keep that promise", None),
+            ("Forget it, you don't understand", None),
+            ("I forget my keys", None),
+            ("Don't forget that I live in Porto", None),
+            ("I always forget that", None),
+            ("I cannot forget what she said", None),
+            ("Do you remember that?", None),
+            ("I don't remember this place", None),
         ] {
-            assert_eq!(wish(said), wanted, "{said}");
+            let learn = wanted.is_none();
+            assert_eq!(wishes(said), Wishes { all: wanted.into_iter().collect(), learn }, "{said}");
         }
+    }
+
+    #[test]
+    fn forget_that_is_meant_of_what_was_said_before_it() {
+        for (said, wanted, learn) in [
+            ("I like jazz. Forget that.", Wish::NotThis, false),
+            ("Jazz is what I like! Please forget that, thanks.", Wish::NotThis, false),
+            ("Oh no. Forget that.", Wish::ForgetBefore, false),
+            ("Hello my friend. Forget that.", Wish::ForgetBefore, false),
+            ("That was stupid of me. Forget that.", Wish::ForgetBefore, false),
+            ("I am sorry I said it. Forget that.", Wish::ForgetBefore, false),
+            ("Are you there now? Forget that.", Wish::ForgetBefore, false),
+            ("Forget that. I live in Lisbon now.", Wish::ForgetBefore, true),
+            ("Forget that. Thank you so much.", Wish::ForgetBefore, false),
+            ("I like jazz. Forget that. I live in Lisbon now.", Wish::NotThis, false),
+        ] {
+            assert_eq!(wishes(said), Wishes { all: vec![wanted], learn }, "{said}");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_wish_is_learned_from() {
+        assert!(wishes("Forget that I live in Porto. I live in Lisbon now.").learn);
+        assert!(!wishes("I live in Lisbon now. Forget that I live in Porto.").learn);
+        assert!(!wishes("Off the record. My sister is ill now.").learn);
+    }
+
+    #[test]
+    fn every_wish_of_a_message_is_heard() {
+        for (said, wanted) in [
+            ("Forget that I live in Porto. Forget that I like tea.", ["i live in porto", "i like tea"]),
+            ("Forget that I live in Porto and that I like tea.", ["i live in porto", "i like tea"]),
+            (
+                "Don't remember that I live in Porto, and my name is Anna",
+                ["i live in porto", "my name is anna"],
+            ),
+            ("Forget my mother and my father", ["my mother", "my father"]),
+            ("Forget what I told you about my mother or my father", ["my mother", "my father"]),
+            ("Forget my cat and dog. Forget my cat and dog! Forget my name.", ["my cat and dog", "my name"]),
+        ] {
+            let wanted = wanted.map(|text| Wish::Forget(text.to_owned()));
+            assert_eq!(wishes(said).all, wanted, "{said}");
+        }
+        let both = [Wish::ForgetBefore, Wish::Forget("i like tea".to_owned())];
+        assert_eq!(wishes("Forget that. And forget that I like tea.").all, both);
+        let many: String = (0..100).map(|number| format!("Forget that I like tea {number}. ")).collect();
+        assert_eq!(wishes(&many).all.len(), MOST_WISHES);
     }
 
     #[test]
@@ -189,8 +318,10 @@ mod tests {
             "do",
             "not to",
             "forget what i about",
+            "forget that i and",
+            "forget my and my and that my",
         ] {
-            drop(wish(strange));
+            drop(wishes(strange));
         }
     }
 }
