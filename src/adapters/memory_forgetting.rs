@@ -1,11 +1,12 @@
 //! SQL for memories that go: one by one, by what they say, with their person or conversation, or by their age.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, params};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::MemoryId;
-use crate::domain::memory::unwanted::is_meant;
-use crate::domain::memory::words::{Term, terms};
+use crate::domain::memory::unwanted::{about_of, is_meant, words_to_look_for};
 
 /// Forgets one memory of a person. True when it was there.
 ///
@@ -45,15 +46,13 @@ pub fn outlive_session(connection: &Connection, session: i64) -> rusqlite::Resul
     in_portions(connection, sql, session).map(drop)
 }
 
-/// Forgets every memory of a person that has all the words of `text`, and a "not" where that has one, whether or not it is still true;
-/// returns how many there were.
+/// Forgets every memory of a person that is meant by `text`, whether or not it is still true; returns how many there were.
 ///
 /// # Errors
 /// What `SQLite` says.
 pub fn forget_saying(connection: &Connection, person: i64, text: &str) -> rusqlite::Result<u64> {
-    let wanted = terms(text);
     let mut forgotten = 0;
-    for memory in having_all(connection, person, &wanted)? {
+    for memory in likely(connection, person, text)? {
         let mut says = connection.prepare_cached("SELECT text FROM memories WHERE id = ?1")?;
         let says: String = says.query_row([memory], |row| row.get(0))?;
         if is_meant(text, &says) {
@@ -64,9 +63,11 @@ pub fn forget_saying(connection: &Connection, person: i64, text: &str) -> rusqli
     Ok(forgotten)
 }
 
-/// The rows of a person's memories that have all these words; none for no words.
-fn having_all(connection: &Connection, person: i64, wanted: &[Term]) -> rusqlite::Result<Vec<i64>> {
-    let mut found = Vec::new();
+/// The rows of a person's memories that may be meant: what is about it, what has nearly all the words, and all that is no longer true,
+/// which is not in the index.
+fn likely(connection: &Connection, person: i64, text: &str) -> rusqlite::Result<BTreeSet<i64>> {
+    let wanted = words_to_look_for(text);
+    let mut found = BTreeSet::new();
     if wanted.is_empty() {
         return Ok(found);
     }
@@ -75,19 +76,16 @@ fn having_all(connection: &Connection, person: i64, wanted: &[Term]) -> rusqlite
     let mut rows = statement.query([person])?;
     while let Some(row) = rows.next()? {
         let words = row.get_ref(1)?.as_blob()?.as_chunks().0;
-        if wanted.iter().all(|word| words.contains(&word.to_le_bytes())) {
-            found.push(row.get(0)?);
+        let there = wanted.iter().filter(|word| words.contains(&word.to_le_bytes())).count();
+        if there * 5 > wanted.len() * 4 {
+            found.insert(row.get(0)?);
         }
     }
-    // What is no longer true is not in the index.
-    let sql = "SELECT id, text FROM memories WHERE person_id = ?1 AND superseded_at IS NOT NULL";
+    let sql = "SELECT id FROM memories WHERE person_id = ?1 AND about = ?2 AND superseded_at IS NULL
+        UNION ALL SELECT id FROM memories WHERE person_id = ?1 AND superseded_at IS NOT NULL";
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([person])?;
-    while let Some(row) = rows.next()? {
-        let words = terms(row.get_ref(1)?.as_str()?);
-        if wanted.iter().all(|word| words.contains(word)) {
-            found.push(row.get(0)?);
-        }
+    for other in statement.query_map(params![person, about_of(text)], |row| row.get(0))? {
+        found.insert(other?);
     }
     Ok(found)
 }

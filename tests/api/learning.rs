@@ -220,6 +220,26 @@ fn every_wish_of_a_message_is_fulfilled() {
 }
 
 #[test]
+fn a_named_wish_takes_nothing_along_that_only_shares_its_words() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    for said in ["I live in Porto", "My sister lives in Porto", "My name is Anna", "My dog's name is Bruno"] {
+        tell(&app, &talk, said);
+    }
+    let body = json!({"text": "The name of my doctor is Silva"});
+    app.post("/api/v1/memories", &[("x-companion-person", &talk.token)], &body).expect(201);
+    tell(&app, &talk, "Call me Ann");
+    tell(&app, &talk, "Forget that I live in Porto");
+    tell(&app, &talk, "Forget my name");
+    let mut left = texts(&app, &talk);
+    left.sort_unstable();
+    assert_eq!(
+        left,
+        ["My dog's name is Bruno", "My sister lives in Porto", "The name of my doctor is Silva"]
+    );
+}
+
+#[test]
 fn whoever_wants_something_forgotten_is_told_that_it_is_done_where_it_is() {
     let app = TestApp::spawn();
     let talk = app.start_session();

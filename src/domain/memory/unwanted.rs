@@ -1,7 +1,8 @@
 //! What somebody wanted forgotten while turns still waited to be learned from: what these tell is held against it.
 
-use crate::domain::memory::learning::{is_denial, sameness};
-use crate::domain::memory::words::terms;
+use crate::domain::memory::learning::{about, is_denial, is_nearly_the_same, plain, sameness};
+use crate::domain::memory::statements::ADVERBS;
+use crate::domain::memory::words::{Term, terms};
 
 /// What is not to be learned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,13 +49,98 @@ impl Unwanted {
     }
 }
 
-/// Whether a memory is meant by what was named: it has all the words of that, and a "not" where that has one.
+/// Whose statement it is that begins so, and not the person's own.
+const OTHERS: &[&str] = &["he", "she", "they", "you", "it", "his", "her", "their", "your", "its"];
+/// What a statement goes on with and says what it said all the same.
+const GOES_ON: &[&str] = &[
+    "with", "by", "near", "in", "at", "on", "and", "but", "since", "for", "because", "as", "from", "so",
+    "when", "where", "who", "which", "until", "again", "too",
+];
+const DENIES: &[&str] = &["not", "no", "never", "cannot", "wo"];
+
+/// Whether a memory is meant by what was named.
+///
+/// | named | what is meant |
+/// |---|---|
+/// | "I live in Porto" | the same statement of oneself, also where it goes on: "I live in Porto with my sister" |
+/// | "my name" | what is about it, and what has these words side by side |
+/// | anything else | what has all its words, and a "not" where it has one |
 #[must_use]
 pub fn is_meant(wanted: &str, text: &str) -> bool {
-    let (wished, says) = (terms(wanted), terms(text));
-    !wished.is_empty()
-        && wished.iter().all(|word| says.contains(word))
-        && is_denial(wanted) == is_denial(text)
+    let (wished, says) = (words_of(wanted), words_of(text));
+    if terms(&wished.join(" ")).is_empty() {
+        return false;
+    }
+    match wished[0].as_str() {
+        "i" | "we" => {
+            let beginning = text.split([',', ';', '(']).next().unwrap_or_default();
+            is_stated(&wished, &says) || is_stated(&wished, &words_of(beginning))
+        }
+        "my" | "our" => {
+            let is_about = || about_of(wanted).is_some_and(|thing| about(text) == Some(thing));
+            stands_in(&wished, &says) || is_about() || is_mine(&says) && says_the_same(&wished, &says)
+        }
+        _ => {
+            let (wished, says) = (terms(wanted), terms(text));
+            wished.iter().all(|word| says.contains(word)) && is_denial(wanted) == is_denial(text)
+        }
+    }
+}
+
+/// The words that nearly all of are in what is meant, unless that is found by [`about_of`].
+#[must_use]
+pub fn words_to_look_for(wanted: &str) -> Vec<Term> {
+    let words: Vec<_> =
+        words_of(wanted).into_iter().filter(|word| !DENIES.contains(&word.as_str())).collect();
+    terms(&words.join(" "))
+}
+
+/// What a memory is about that is meant by "my name", or "my sister's name".
+#[must_use]
+pub fn about_of(wanted: &str) -> Option<String> {
+    let words = plain(wanted);
+    let ["my" | "our", thing @ ..] = &words.iter().map(String::as_str).collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    let owner = thing.iter().position(|word| word.ends_with("'s"));
+    Some(match owner {
+        Some(at) => format!("{} of {}", thing[at + 1..].join(" "), thing[..=at].join(" ").replace("'s", "")),
+        None => thing.join(" "),
+    })
+}
+
+/// The words, without those that change little.
+fn words_of(text: &str) -> Vec<String> {
+    let changes_little = |word: &str| ADVERBS.contains(&word) || matches!(word, "does" | "anymore");
+    let words = plain(text).into_iter().filter(|word| !changes_little(word));
+    words.map(|word| word.trim_end_matches("'s").to_owned()).collect()
+}
+
+/// Whether it is stated of the person themselves.
+fn is_stated(wished: &[String], says: &[String]) -> bool {
+    let Some((first, rest)) = says.split_first() else { return false };
+    let first = first.as_str();
+    if !matches!(first, "i" | "we") {
+        return !OTHERS.contains(&first) && sameness(&wished.join(" ")) == sameness(&says.join(" "));
+    }
+    let goes_on = rest.strip_prefix(&wished[1..]).and_then(<[_]>::first);
+    says_the_same(wished, says) || goes_on.is_some_and(|next| GOES_ON.contains(&next.as_str()))
+}
+
+fn is_mine(says: &[String]) -> bool {
+    says.first().is_some_and(|first| matches!(first.as_str(), "my" | "our"))
+}
+
+fn says_the_same(one: &[String], other: &[String]) -> bool {
+    let (one, other) = (one.join(" "), other.join(" "));
+    sameness(&one) == sameness(&other) || is_nearly_the_same(&one, &other)
+}
+
+/// Whether the words stand side by side, whatever their endings.
+fn stands_in(wished: &[String], says: &[String]) -> bool {
+    let alike =
+        |one: &String, other: &String| one == other || !terms(one).is_empty() && terms(one) == terms(other);
+    says.windows(wished.len()).any(|some| some.iter().zip(wished).all(|(one, other)| alike(one, other)))
 }
 
 #[cfg(test)]
@@ -70,6 +156,79 @@ mod tests {
         }
         for strange in ["", "=", "=x", "=-", "=99999999999999999999999"] {
             assert!(!Unwanted::of_line(strange).is_told_by("I live in Porto"), "{strange}");
+        }
+    }
+
+    #[test]
+    fn what_is_named_is_meant_and_nothing_that_only_shares_its_words() {
+        for (wanted, meant, others) in [
+            (
+                "i live in porto",
+                &[
+                    "I live in Porto",
+                    "I really live in PORTO now",
+                    "I'm living in Porto",
+                    "We live in Porto",
+                    "I live in Porto with my sister",
+                    "I live in Porto, Rua do Almada 7, second floor",
+                    "Living in Porto",
+                ][..],
+                &[
+                    "My sister lives in Porto",
+                    "She lives in Porto",
+                    "I don't live in Porto",
+                    "I have a sister who lives in Porto",
+                    "I live with my sister, who works in Porto",
+                    "I live in Porto Alegre",
+                ][..],
+            ),
+            ("i not like tea", &["I don't like tea", "I do not like tea anymore, never"], &["I like tea"]),
+            ("i cannot stand tea", &["I can't stand tea"], &["I can stand tea"]),
+            (
+                "i have moved to lisbon",
+                &["I've moved to Lisbon", "I moved to Lisbon"],
+                &["My sister moved to Lisbon"],
+            ),
+            (
+                "my name",
+                &["My name is Anna", "Call me Anna", "I'm called Anna", "I don't like my name"],
+                &[
+                    "My dog's name is Bruno",
+                    "My sister's name is Eva",
+                    "The name of my doctor is Silva, phone 123",
+                ],
+            ),
+            (
+                "my dog's name",
+                &["My dog's name is Bruno", "My dog is called Bruno"],
+                &["My dog is ill", "My name is Anna"],
+            ),
+            (
+                "my sister",
+                &[
+                    "My sister lives in Porto",
+                    "My sister's name is Eva",
+                    "I love my sister",
+                    "My sisters like tea",
+                ],
+                &["I have no sister", "Anna's sister is ill", "My twin sister is ill"],
+            ),
+            (
+                "my sister lives in porto",
+                &["My sister is living in Porto"],
+                &["My sister is ill", "I live in Porto"],
+            ),
+            ("the party", &["I was at a party"], &["I was not at the party"]),
+        ] {
+            for text in meant {
+                assert!(is_meant(wanted, text), "{wanted}: {text}");
+            }
+            for text in others {
+                assert!(!is_meant(wanted, text), "{wanted}: {text}");
+            }
+        }
+        for strange in ["", "i", "i am", "my", "'s", "my 's"] {
+            assert!(!is_meant(strange, "I am my own"), "{strange}");
         }
     }
 }

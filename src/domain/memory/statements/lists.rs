@@ -1,6 +1,6 @@
 //! The words that the rules for statements go by.
 
-pub(super) const ADVERBS: &[&str] =
+pub(in crate::domain::memory) const ADVERBS: &[&str] =
     &["really", "also", "just", "still", "always", "now", "actually", "absolutely", "currently", "do"];
 pub(super) const POINTING: &[&str] = &[
     "it", "that", "this", "these", "those", "you", "your", "him", "her", "them", "what", "how", "when",
