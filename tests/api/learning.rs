@@ -434,8 +434,32 @@ fn a_search_that_fails_costs_the_memories_alone_and_is_told() {
     assert_eq!((&reply["degraded"], reply.get("memories")), (&json!(["memory"]), None));
     assert!(app.model.last_memories().is_empty());
     app.get_as(&talk.token, "/api/v1/memories?q=tea").refused(500, "internal_error");
+    // What is told meanwhile is learned all the same.
+    app.tell(&talk, "I play chess").expect(200);
     app.db().execute_batch("ALTER TABLE elsewhere RENAME TO memory_words").unwrap();
+    learned(&app);
+    assert_eq!(texts(&app, &talk), ["I play chess", "I like tea"]);
     let reply = app.tell(&talk, "Is there tea?").expect(200).json();
     assert_eq!((&reply["degraded"], &reply["memories"][0]["text"]), (&json!([]), &json!("I like tea")));
-    assert_eq!(app.said(&talk).len(), 3, "the turn is kept all the same");
+    assert_eq!(app.said(&talk).len(), 4, "the turn is kept all the same");
+}
+
+#[test]
+fn a_search_that_fails_keeps_no_wish_from_being_fulfilled() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    tell(&app, &talk, "I like tea");
+    tell(&app, &talk, "I play chess");
+    // An index that names a memory there is none of.
+    let lost =
+        "INSERT INTO memory_words SELECT w.person_id, w.thread, w.said_at, 4711, w.words FROM memory_words w
+        JOIN memories m ON m.id = w.memory_id WHERE m.text = 'I play chess'";
+    app.db().execute(lost, []).unwrap();
+    app.model.leave_it_to_the_offline_companion();
+    let reply = app.tell(&talk, "Forget that I like tea. Is there chess?").expect(200).json();
+    assert_eq!(reply["degraded"], json!(["memory"]));
+    let told = reply["text"].as_str().unwrap();
+    assert!(["are deleted", "no note", "have deleted"].iter().any(|word| told.contains(word)), "{told}");
+    assert_eq!(texts(&app, &talk), ["I play chess"]);
+    app.db().execute("DELETE FROM memory_words WHERE memory_id = 4711", []).unwrap();
 }

@@ -37,6 +37,8 @@ pub(super) struct Remembered {
 /// What a turn leaves, in the transaction that keeps it.
 pub(super) struct Trace {
     person: Option<Person>,
+    /// Of whom it is not known yet whether they may be remembered.
+    token: Option<PersonToken>,
     used: Vec<MemoryId>,
     heard: Heard,
 }
@@ -53,7 +55,7 @@ impl Work {
     /// Finds what the reply should know. When that fails, the turn goes on without.
     pub(super) async fn recall(&self) -> Remembered {
         let Some(token) = self.request.token.clone() else { return Remembered::default() };
-        let meaning = self.meaning(&token).await;
+        let meaning = self.meaning().await;
         let without_meaning = meaning.is_err();
         let question = Question::new(&asked(&self.request.message)).meaning_also(meaning.unwrap_or_default());
         let search = self.app.search_for(question, self.app.limits.memory_top_k);
@@ -62,9 +64,17 @@ impl Work {
             Ok(None) => Remembered::default(),
             Err(error) => {
                 tracing::warn!(event = "recall_failed", error = %error, "A turn goes on without memories");
-                Remembered { degraded: true, ..Remembered::default() }
+                Remembered { degraded: true, ..self.without_memories().await }
             }
         }
+    }
+
+    /// What is told is learned from, and what is wished done, also when the memories could not be searched. Where not even whose they are
+    /// can be known, nothing is promised, and the transaction that keeps the turn finds out.
+    async fn without_memories(&self) -> Remembered {
+        let person = self.person_to_remember().await.unwrap_or_default();
+        let wishes = if person.is_some() { wishes(&self.request.message) } else { Wishes::default() };
+        Remembered { person, wishes, ..Remembered::default() }
     }
 
     /// `None` where nobody's memories may be read.
@@ -83,33 +93,40 @@ impl Work {
     }
 
     /// What the message means, where vectors are made; nothing of it is sent anywhere unless it may be remembered.
-    async fn meaning(&self, token: &PersonToken) -> Result<Option<Meaning>, EmbedError> {
+    async fn meaning(&self) -> Result<Option<Meaning>, EmbedError> {
         if self.app.embedder.is_none() {
             return Ok(None);
         }
-        let (token, owner, session) = (token.clone(), self.person, self.request.session);
-        let may = move |db: &Connection| who(db, &token, owner, session);
-        match self.app.database.read("see whom a turn may remember", may).await {
+        match self.person_to_remember().await {
             Ok(Some(person)) => self.app.meaning_of(person, &self.request.message).await,
             // What is wrong with the database the search will tell.
             Ok(None) | Err(_) => Ok(None),
         }
     }
 
+    async fn person_to_remember(&self) -> Result<Option<Person>, DbError> {
+        let Some(token) = self.request.token.clone() else { return Ok(None) };
+        let (owner, session) = (self.person, self.request.session);
+        let may = move |db: &Connection| who(db, &token, owner, session);
+        self.app.database.read("see whom a turn may remember", may).await
+    }
+
     /// What the turn will leave.
     pub(super) fn trace(&self) -> Trace {
         let heard = Heard {
             person: self.person,
-            wishes: self.remembered.wishes.clone(),
+            wishes: wishes(&self.request.message),
             tells_nothing: self.app.small_model.is_none() && learned(&self.request.message).is_empty(),
         };
         let used = self.remembered.memories.iter().map(|found| found.memory.id).collect();
-        Trace { person: self.remembered.person, used, heard }
+        let is_unknown = self.remembered.degraded && self.remembered.person.is_none();
+        let token = self.request.token.clone().filter(|_| is_unknown);
+        Trace { person: self.remembered.person, token, used, heard }
     }
 
     /// What was forgotten goes from every file, what is to be learned from is; nobody waits for either.
     pub(super) fn follow(&self, forgotten: u64) {
-        if self.remembered.person.is_some() {
+        if self.request.token.is_some() {
             self.app.learner.wake();
         }
         if forgotten > 0 {
@@ -144,14 +161,20 @@ impl Trace {
         session: SessionId,
         committed: &Committed,
     ) -> rusqlite::Result<u64> {
-        let Some(person) = self.person.filter(|_| matches!(committed, Committed::New(_))) else {
-            return Ok(0);
-        };
-        // They may have been erased meanwhile, and the session with them.
-        if !person_store::is_there(db, person)? {
+        if !matches!(committed, Committed::New(_)) {
             return Ok(0);
         }
+        let Some(person) = self.whose(db, session)? else { return Ok(0) };
         memory_store::count_use(db, person.key, &self.used)?;
         learning::heed(db, session, &self.heard)
+    }
+
+    /// Whose memories they are, if they may be touched.
+    fn whose(&self, db: &Connection, session: SessionId) -> rusqlite::Result<Option<Person>> {
+        if let Some(token) = &self.token {
+            return who(db, token, self.heard.person, session);
+        }
+        // They may have been erased meanwhile, and the session with them.
+        self.person.map_or(Ok(None), |person| Ok(person_store::is_there(db, person)?.then_some(person)))
     }
 }
