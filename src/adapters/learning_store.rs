@@ -50,8 +50,8 @@ pub struct Around {
 pub struct Lesson {
     /// In the words it is kept in.
     pub text: String,
-    /// What is no longer true because of it.
-    pub replaces: Vec<Memory>,
+    /// What is no longer true because of it, where the small model decides; where the rules do, whatever is about the same.
+    pub replaces: Option<Vec<Memory>>,
 }
 
 /// What became of a lesson.
@@ -181,8 +181,13 @@ pub fn keep(
         known => known,
     };
     let key = known.as_ref().map(|known| known.place.key);
-    let others = about.into_iter().filter(|other| !told.contains(&other.memory.id)).map(|other| other.place);
-    let others: Vec<_> = others.chain(still_true(connection, turn.person, &lesson.replaces)?).collect();
+    let others = match &lesson.replaces {
+        Some(replaced) => still_true(connection, turn.person, replaced)?,
+        None => {
+            let before = about.into_iter().filter(|other| !told.contains(&other.memory.id));
+            before.map(|other| other.place).collect()
+        }
+    };
     let mut superseded: Vec<i64> = Vec::new();
     for other in others {
         if Some(other.key) != key && !superseded.contains(&other.key) {

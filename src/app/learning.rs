@@ -160,7 +160,9 @@ impl App {
             return Ok(by_rules(turn));
         };
         let lessons = facts.into_iter().map(|fact| Lesson {
-            replaces: fact.replaces.iter().filter_map(|place| around.known.get(*place).cloned()).collect(),
+            replaces: Some(
+                fact.replaces.iter().filter_map(|place| around.known.get(*place).cloned()).collect(),
+            ),
             text: fact.text,
         });
         Ok(lessons.filter(|lesson| is_told(&turn.said, &lesson.text, &notes)).collect())
@@ -177,7 +179,7 @@ fn is_told(said: &str, text: &str, notes: &[String]) -> bool {
 /// What the rules make of a turn.
 fn by_rules(turn: &ToLearn) -> Vec<Lesson> {
     let told = learned(&turn.said).into_iter();
-    told.map(|statement| Lesson { text: statement.text, replaces: Vec::new() }).collect()
+    told.map(|statement| Lesson { text: statement.text, replaces: None }).collect()
 }
 
 /// Keeps what a turn tells, but for what was wanted forgotten since, and strikes it off; nothing when it does not wait any more.

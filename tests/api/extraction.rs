@@ -89,6 +89,19 @@ fn the_small_model_words_what_is_kept_and_knows_what_is_known() {
 }
 
 #[test]
+fn what_the_small_model_does_not_replace_stays_true() {
+    let (_, app) = finding(|told| match told {
+        told if told.contains("first") => memories(&[("My name is Alexandra", &[])]),
+        _ => memories(&[("Call me Alex", &[])]),
+    });
+    let talk = app.start_session();
+    tell(&app, &talk, "first");
+    tell(&app, &talk, "Alex");
+    let both = [("Call me Alex".to_owned(), true), ("My name is Alexandra".to_owned(), true)];
+    assert_eq!(remembered(&app, &talk), both);
+}
+
+#[test]
 fn what_is_said_again_in_other_words_is_kept_once() {
     let (_, app) = finding(|told| match told {
         told if told.contains("first") => {

@@ -164,8 +164,25 @@ fn what_is_said_again_is_kept_once_and_a_contradiction_takes_its_place() {
     // Also what the person had written down themselves.
     let body = json!({"text": "My job is nursing"});
     app.post("/api/v1/memories", &[("x-companion-person", &talk.token)], &body).expect(201);
-    tell(&app, &talk, "I work at a bakery");
+    tell(&app, &talk, "I work as a baker");
     assert!(remembered(&app, &talk).contains(&("My job is nursing".to_owned(), false)));
+}
+
+#[test]
+fn what_may_be_true_together_stays_true() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let all = [
+        ["I work as a nurse", "I work at night", "I work in Porto"],
+        ["I was born in Porto", "I was born in 1980", "I was born in May"],
+        ["I love coffee", "I drink coffee", "I live in Porto"],
+        ["I live with my mother", "I live with two cats", "I live in a small flat"],
+    ];
+    for said in all.as_flattened() {
+        tell(&app, &talk, said);
+    }
+    let known = remembered(&app, &talk);
+    assert!(known.len() == 12 && known.iter().all(|(_, counts)| *counts), "{known:?}");
 }
 
 #[test]

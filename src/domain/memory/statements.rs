@@ -11,8 +11,8 @@ const MOST_ABOUT_WORDS: usize = 6;
 enum Kind {
     /// Only one of these is true at a time.
     One(&'static str),
-    /// What one thinks of something; one opinion of each thing.
-    Opinion,
+    /// What one thinks of something, or does with it; one of each thing.
+    Of(&'static str),
     /// Any number of these.
     Any,
 }
@@ -30,7 +30,7 @@ const BEGINNINGS: &[(&str, Kind)] = &[
     ("i am living in", Kind::One("home")),
     ("i moved to", Kind::One("home")),
     ("i have moved to", Kind::One("home")),
-    ("i live with", Kind::One("household")),
+    ("i live with", Kind::Any),
     ("i live alone", Kind::One("household")),
     ("i am from", Kind::One("origin")),
     ("i come from", Kind::One("origin")),
@@ -38,9 +38,9 @@ const BEGINNINGS: &[(&str, Kind)] = &[
     ("i was born on", Kind::One("birthday")),
     ("my birthday is", Kind::One("birthday")),
     ("i work as", Kind::One("work")),
-    ("i work at", Kind::One("work")),
-    ("i work for", Kind::One("work")),
-    ("i work in", Kind::One("work")),
+    ("i work at", Kind::Any),
+    ("i work for", Kind::Any),
+    ("i work in", Kind::Any),
     ("i am working as", Kind::One("work")),
     ("my job is", Kind::One("work")),
     ("my new job is", Kind::One("work")),
@@ -50,24 +50,24 @@ const BEGINNINGS: &[(&str, Kind)] = &[
     ("i am single", Kind::One("family")),
     ("i got married", Kind::One("family")),
     ("i no longer work", Kind::Any),
-    ("i no longer like", Kind::Opinion),
-    ("i no longer eat", Kind::Opinion),
-    ("i no longer drink", Kind::Opinion),
-    ("i like", Kind::Opinion),
-    ("i love", Kind::Opinion),
-    ("i enjoy", Kind::Opinion),
-    ("i adore", Kind::Opinion),
-    ("i prefer", Kind::Opinion),
-    ("i hate", Kind::Opinion),
-    ("i dislike", Kind::Opinion),
-    ("i not like", Kind::Opinion),
-    ("i cannot stand", Kind::Opinion),
-    ("i eat", Kind::Opinion),
-    ("i not eat", Kind::Opinion),
-    ("i never eat", Kind::Opinion),
-    ("i drink", Kind::Opinion),
-    ("i not drink", Kind::Opinion),
-    ("i never drink", Kind::Opinion),
+    ("i no longer like", Kind::Of("opinion")),
+    ("i no longer eat", Kind::Of("eating")),
+    ("i no longer drink", Kind::Of("drinking")),
+    ("i like", Kind::Of("opinion")),
+    ("i love", Kind::Of("opinion")),
+    ("i enjoy", Kind::Of("opinion")),
+    ("i adore", Kind::Of("opinion")),
+    ("i prefer", Kind::Of("opinion")),
+    ("i hate", Kind::Of("opinion")),
+    ("i dislike", Kind::Of("opinion")),
+    ("i not like", Kind::Of("opinion")),
+    ("i cannot stand", Kind::Of("opinion")),
+    ("i eat", Kind::Of("eating")),
+    ("i not eat", Kind::Of("eating")),
+    ("i never eat", Kind::Of("eating")),
+    ("i drink", Kind::Of("drinking")),
+    ("i not drink", Kind::Of("drinking")),
+    ("i never drink", Kind::Of("drinking")),
     ("i am allergic to", Kind::Any),
     ("i am a vegetarian", Kind::One("diet")),
     ("i am vegetarian", Kind::One("diet")),
@@ -112,7 +112,7 @@ fn of_beginning(words: &[&str]) -> Option<Option<String>> {
     let Some(first) = rest.first() else {
         return match kind {
             Kind::One(about) if complete => Some(Some((*about).to_owned())),
-            Kind::One(_) | Kind::Opinion | Kind::Any => None,
+            Kind::One(_) | Kind::Of(_) | Kind::Any => None,
         };
     };
     if POINTING.contains(first) || says_something_else(beginning, first) {
@@ -120,7 +120,7 @@ fn of_beginning(words: &[&str]) -> Option<Option<String>> {
     }
     match kind {
         Kind::One(about) => of_one(about, beginning, rest),
-        Kind::Opinion => opinion_of(rest).map(Some),
+        Kind::Of(what) => of_thing(what, rest).map(Some),
         Kind::Any => Some(None),
     }
 }
@@ -143,7 +143,9 @@ fn says_something_else(beginning: &str, first: &str) -> bool {
 #[expect(clippy::option_option, reason = "as above")]
 fn of_one(about: &str, beginning: &str, rest: &[&str]) -> Option<Option<String>> {
     let first = rest.first().copied().unwrap_or_default();
+    let is_date = |word: &&str| word.chars().any(|c| c.is_ascii_digit()) || MONTHS.contains(word);
     let excludes_others = match (about, beginning) {
+        ("birthplace", _) if is_date(&first) => false,
         ("home" | "origin" | "birthplace", _) => !ARTICLES.contains(&first),
         ("work", "my job is" | "my new job is") => {
             matches!(first, "a" | "an" | "as" | "to")
@@ -151,17 +153,17 @@ fn of_one(about: &str, beginning: &str, rest: &[&str]) -> Option<Option<String>>
         }
         _ => true,
     };
-    let is_date = |word: &&str| word.chars().any(|c| c.is_ascii_digit()) || MONTHS.contains(word);
     if about == "birthday" && !rest.iter().any(is_date) {
         return None;
     }
     Some(excludes_others.then(|| about.to_owned()))
 }
 
-fn opinion_of(thing: &[&str]) -> Option<String> {
+/// "I love coffee" and "I drink none" may both be true.
+fn of_thing(what: &str, thing: &[&str]) -> Option<String> {
     let thing: Vec<_> =
         thing.iter().copied().filter(|word| !ASIDE.contains(word)).take(MOST_ABOUT_WORDS).collect();
-    (!thing.is_empty()).then(|| format!("opinion of {}", thing.join(" ")))
+    (!thing.is_empty()).then(|| format!("{what} of {}", thing.join(" ")))
 }
 
 #[expect(clippy::option_option, reason = "as above")]
