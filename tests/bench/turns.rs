@@ -9,7 +9,6 @@ use anyhow::{Context, Result, bail, ensure};
 use companion::config::ServerConfig;
 use companion::domain::chat::{ChatModel, Pace, Persona, Prompt, ReplyStream, ServiceState};
 use companion::domain::clock::Timestamp;
-use companion::domain::memory::wishes::Wish;
 use companion::startup::{Application, Substitutes};
 use futures_util::{StreamExt, stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -105,7 +104,7 @@ async fn call(persona: Arc<Persona>) -> (f64, f64) {
         history: Arc::default(),
         said: "hello".to_owned(),
         said_at: Timestamp::from_millis(0),
-        wish: Wish::Learn,
+        wishes: Vec::new(),
         pace: Pace::Live,
     };
     let began = Instant::now();
