@@ -173,6 +173,7 @@ pub fn own_place(dir: &DataDir) -> PathBuf {
 /// # Errors
 /// [`BackupError::Anothers`], before anything there is touched; or what the disk says.
 pub fn claim(dir: &DataDir, into: &Path, force: bool) -> Result<(), BackupError> {
+    refuse_unwritable(into)?;
     match installation::take_over(dir, into, force)? {
         Claim::Ours | Claim::Nobodys => Ok(()),
         Claim::Anothers => Err(BackupError::Anothers(into.to_owned())),
@@ -238,9 +239,13 @@ pub fn try_place(dir: &DataDir, into: &Path) -> Result<(), BackupError> {
             DiskError { operation: "create directory", path: into.to_owned(), source: error.into() }.into()
         );
     }
-    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
-    accessat(CWD, there, access, AtFlags::EACCESS).naming("write to", there)?;
+    refuse_unwritable(there)?;
     ensure_room(there, database_size(dir), dir.min_free_bytes())
+}
+
+fn refuse_unwritable(place: &Path) -> Result<(), DiskError> {
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    accessat(CWD, place, access, AtFlags::EACCESS).naming("write to", place)
 }
 
 /// Compresses a proven copy to `to` instead of into a file.

@@ -37,7 +37,8 @@ fn write(path: &Path, bytes: &[u8], owner: Owner, name: Publish) -> Result<(), D
         .and_then(|()| owner.adopt(&staged))
         .and_then(|()| name(&staged, path));
     if written.is_err() {
-        disk::remove_if_there(&staged)?;
+        // What went wrong first is told.
+        drop(disk::remove_if_there(&staged));
     }
     written
 }

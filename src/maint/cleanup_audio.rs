@@ -63,6 +63,9 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
     let budget = options.max_total_bytes.unwrap_or(job.run.config.retention.audio_max_total_bytes);
     let cutoff = job.now.earlier_by(max_age);
     let settled = job.now.earlier_by(GRACE);
+    if !job.dir.audio().exists() {
+        return Err(MaintError::NoAudioDir(job.dir.audio().to_owned()));
+    }
     let mut files = audio_store::list(job.dir.audio())?;
     files.sort_by_key(|file| file.written_at);
     let leftovers =

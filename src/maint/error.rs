@@ -92,6 +92,9 @@ pub enum MaintError {
     /// A wrong clock must not empty the store.
     #[error("refused: {0}. Set the clock right; if it is right, use --force")]
     Clock(#[from] ClockDoubt),
+    /// There is no directory of audio replies.
+    #[error("there is no directory {path}: set AUDIO_DIR to where the audio replies lie, mount their disk, or start the server, which makes the directory", path = .0.display())]
+    NoAudioDir(PathBuf),
     /// Cleanup has no room to work in.
     #[error(
         "{0}. The reserve, which cleanup works with on a full disk, is missing: run `companion-maint cleanup-audio`, or \
@@ -151,7 +154,7 @@ impl MaintError {
             | Self::NoneVerifies(_)
             | Self::NoneOpens { .. }
             | Self::NoSuchBackup(..) => Outcome::Failed,
-            Self::OutOfTime(_) | Self::InUse(_) | Self::NoReserve(_) => Outcome::Failed,
+            Self::OutOfTime(_) | Self::InUse(_) | Self::NoReserve(_) | Self::NoAudioDir(_) => Outcome::Failed,
             Self::Database(_) | Self::Disk(_) | Self::Backup(_) | Self::Stopped => Outcome::Failed,
         }
     }

@@ -568,6 +568,17 @@ fn status_tells_the_rest_where_one_place_cannot_be_looked_at() {
 }
 
 #[test]
+fn cleanup_audio_without_its_directory_says_what_to_do() {
+    let house = House::built();
+    std::fs::remove_dir_all(house.dir.join("audio")).unwrap();
+    for arguments in [&["cleanup-audio"][..], &["cleanup-audio", "--dry-run"]] {
+        house.maint(arguments).expect(1).tells("AUDIO_DIR").tells("start the server");
+    }
+    house.start().stop();
+    house.maint(&["cleanup-audio"]).expect(0);
+}
+
+#[test]
 fn status_makes_the_plan_of_cleanup_audio() {
     let house = House::built().with("AUDIO_MAX_TOTAL_BYTES", "2000");
     let dir = house.dir.join("audio");

@@ -216,6 +216,18 @@ fn a_backup_that_does_not_fit_leaves_nothing_and_touches_nothing() {
 }
 
 #[test]
+fn a_backup_to_a_disk_that_can_only_be_read_says_that_it_cannot_be_written_to() {
+    let house = House::built();
+    let elsewhere = tempfile::TempDir::new().unwrap();
+    let mounted = Mounted::read_only(elsewhere.path());
+    let place = mounted.path().to_str().unwrap();
+    for more in [&[][..], &["--dry-run"]] {
+        let told = house.maint(&[&["backup-db", "--output-dir", place], more].concat()).expect(1).error();
+        assert!(told.starts_with(&format!("write to {place}: Read-only file system")), "{told}");
+    }
+}
+
+#[test]
 fn a_person_is_erased_with_no_byte_free() {
     let mounted = Mounted::small_disk("64m");
     let house = House::at(mounted.path().join("data"));
