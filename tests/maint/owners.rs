@@ -120,6 +120,22 @@ fn page_files_that_are_somebody_elses_are_told_once_and_are_in_nobodys_way() {
 }
 
 #[test]
+fn status_tells_the_rest_where_the_audio_is_somebody_elses() {
+    if !is_root() {
+        return;
+    }
+    let served = Served::new();
+    let audio = served.house.dir.join("audio");
+    fs::set_permissions(&audio, fs::Permissions::from_mode(0o000)).unwrap();
+    std::os::unix::fs::chown(&audio, Some(STRANGER), Some(STRANGER)).unwrap();
+    let told = served.run_as(SERVICE, &["status"]).expect(3).report;
+    assert_eq!((&told["sessions"], &told["database_read"]), (&20.into(), &true.into()));
+    let errors = told["errors"].as_array().unwrap();
+    assert!(errors.len() == 1 && errors[0]["item"] == audio.to_str().unwrap(), "{errors:?}");
+    assert!(told["disk"]["free_bytes"].as_u64().unwrap() > 0);
+}
+
+#[test]
 fn whatever_root_runs_the_files_stay_those_of_the_service_user() {
     if !is_root() {
         return;
