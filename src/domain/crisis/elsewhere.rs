@@ -22,7 +22,7 @@ pub(super) const HEARD: &[&str] = &[
     "selbstmord|suizid|suizidal|suizidgedanken|selbstmordgedanken|lebensmude|lebensmuede|selbstverletzung", "ware|waere lieber? tot", "ritze mich",
     "mich umzubringen|zu_toten|zu_toeten", "ich bring|bringe mich ..3 um $", "ich bring|bringe mich heute|jetzt|morgen|bald|noch|selbst um",
     "nehme|nehm mir heute|jetzt|morgen|bald|selbst? das leben", "verletze|verletz|schneide mich ..1 selbst|selber", "mich ..2 geritzt",
-    "am liebsten|besten ware|waere ich tot", "ware|waere am_liebsten|gern|gerne tot", "lust|kraft|willen mehr zu leben",
+    "kann nicht mehr|langer leben $", "das leben hat keinen sinn mehr", "am liebsten|besten ware|waere ich tot", "ware|waere am_liebsten|gern|gerne tot", "lust|kraft|willen mehr zu leben",
     // French
     "VEUX mourir", "me suicider|pendre|mutiler", "VEUX me_tuer", "vais me tuer", "en finir avec la vie", "envie den finir", "suicidaire|suicidaires|automutilation|scarifie",
     "veux plus vivre|etre_en_vie", "plus envie de vivre", "mettre fin a mes_jours|ma_vie", "me faire du mal",
@@ -34,16 +34,16 @@ pub(super) const HEARD: &[&str] = &[
     "me voy a matar $", "me voy a matar hoy|ahora|manana|esta|ya|y|porque|si", "QUIERO|ojala estar|estuviera muerto|muerta",
     // Italian
     "VOGLIO morire|farla_finita", "suicidarmi|uccidermi|ammazzarmi", "togliermi la vita", "non voglio piu vivere", "farmi del male",
-    "VOGLIO|preferirei essere morto|morta",
+    "mi voglio uccidere|ammazzare", "VOGLIO|preferirei essere morto|morta",
     // Portuguese
     "quero morrer", "quero|vou me matar", "me suicidar", "nao quero mais? viver", "tirar a? minha vida",
-    "quero|queria|vou acabar com a? minha vida", "quero|queria|preferia estar morto|morta",
+    "quero|queria|vou acabar com a? minha vida", "nao aguento mais viver", "quero|queria|preferia estar morto|morta",
     // Polish
     "CHCE umrzec|sie_zabic", "zabic|zabije sie", "nie chce juz? zyc", "samobojstwo|samobojstwa|samobojstwie", "odebrac sobie zycie", "skonczyc ze soba",
     "samobojcze|samobojczych",
     // Dutch, Swedish, Danish and Norwegian
     "wil dood|sterven|niet_meer_leven", "zelfmoord|mezelf_doden", "vill do|inte_leva", "ta mitt liv", "sjalvmord|selvmord", "vil do|ikke_leve",
-    "mezelf van kant", "livet av mig", "haluan kuolla", "itsemurha|itsemurhaa",
+    "mezelf van kant", "wil er niet_meer zijn", "livet av mig", "haluan kuolla", "itsemurha|itsemurhaa",
     // Czech, Turkish, Romanian, Hungarian, Vietnamese, Indonesian
     "chci umrit|se_zabit", "nechci zit", "sebevrazda|sebevrazdu", "olmek istiyorum", "intihar", "vreau sa mor", "sinucid|sinucidere",
     "yasamak istemiyorum", "kendimi oldurmek|oldurecegim", "meg akarok halni", "toi muon chet", "saya ingin mati",
@@ -66,6 +66,8 @@ pub(super) const UNPARTED: &[&str] = &[
     "不想活",
     "我想死",
     "生きたくない",
+    "消えたい",
+    "רוצה למות",
     "消えてしまいたい",
     "죽고 싶",
     "죽고싶",

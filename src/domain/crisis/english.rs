@@ -62,7 +62,8 @@ pub(super) const HEARD: &[&str] = &[
     // Violence against oneself.
     "KILL SELF", "HARM SELF", "to off myself", "offing myself",
     "SLIT my|both|these|own ..1 VEINS", "SLIT wrists|veins", "am|been|started|was cutting again", "been cutting $",
-    "relapsed and? ..1 cut|cutting|burned|burnt", "danger to myself", "WEAPON ..6 use|using|used it on myself",
+    "relapsed and? ..1 cut|cutting|burned|burnt", "danger to myself", "not feel safe with myself|alone_with_myself", "want|wanting out of this|my life",
+    "WEAPON ..6 use|using|used it on myself",
     "urge|urges to hurt|harm|bleed|die", "urge|urges to cut $", "want|wanting to bleed out|to_death",
     "end|ending|ended it all|tonight|forever|for_good", "end|ending everything",
     "end|ending|ended my|this own|miserable? life|existence|suffering|misery",
