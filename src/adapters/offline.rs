@@ -1,7 +1,7 @@
 //! The built-in offline companion: no network, no model. It turns what was said into gentle questions, as Joseph
 //! Weizenbaum's ELIZA did (Communications of the ACM 9:1, 1966).
 //!
-//! In this order: questions about itself get the honest truth; what follows words of self-harm is met gently, without the rules;
+//! In this order: questions about itself get the honest truth, in other languages a line of it; what follows words of self-harm is met gently, without the rules;
 //! a wish to have something forgotten is told to be done; a rule that fits asks about what was said; else it comes back to something said earlier, or asks openly. The answer is chosen by what was said and where in the conversation,
 //! among those it has not given for the longest time: it is never the one it gave last.
 
