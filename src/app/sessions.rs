@@ -226,6 +226,8 @@ impl App {
         if deleted.sessions == 0 {
             return Err(AppError::SessionNotFound);
         }
+        // Some are gone, or were learned just now.
+        self.memories_changed();
         tracing::info!(
             event = "session_deleted",
             session = id.short(),

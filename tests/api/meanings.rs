@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use companion::domain::embedding::Vector;
 use serde_json::{Value, json};
 
+use crate::support::llm::{ask_at, says};
 use crate::support::meaning::{meaning, of_model, sent, service, vector_of, vectors, wait_for_vectors};
 use crate::support::outside::{Outside, Part, refusal, whole};
 use crate::support::{Talk, TestApp, files_below, wait_for};
@@ -92,6 +93,21 @@ fn a_service_that_fails_costs_the_meaning_alone_and_what_it_missed_is_made_later
     outside.answers(vectors);
     wait_for_vectors(&app, 4);
     assert_eq!(found(&app, &talk, "pet").len(), 2);
+}
+
+#[test]
+fn what_is_kept_of_a_deleted_conversation_has_its_vector_at_once() {
+    let (outside, models) = (service(), Outside::new(Vec::new()));
+    models.answers(
+        |seen| if seen.json()["model"] == "small" { vec![Part::UntilGone] } else { says(&["well"]) },
+    );
+    let url = models.url.clone();
+    let app = meaning(&outside, move |config| ask_at(config, &url));
+    let talk = app.start_session();
+    app.tell(&talk, "I live in Porto").expect(200);
+    app.delete(&talk, "?keep_memories=true").expect(204);
+    wait_for_vectors(&app, 1);
+    assert_eq!(found(&app, &talk, "Which town is it?"), ["I live in Porto"]);
 }
 
 #[test]
