@@ -208,8 +208,7 @@ pub fn keep(
     let again = Memory {
         text: lesson.text.clone(),
         said_at: turn.said_at,
-        // What was written down by hand, or has outlived its conversation, does not go with this one.
-        session: known.memory.session.and(Some(turn.session)),
+        // It stays with the conversation it was said in first, or without one.
         ..known.memory.clone()
     };
     told.push(again.id);
@@ -251,8 +250,8 @@ fn still_true(connection: &Connection, person: i64, memories: &[Memory]) -> rusq
     Ok(places)
 }
 
-/// Forgets what was learned from the turn before the newest one of a session, or would be; returns how many memories that
-/// were.
+/// Forgets what was learned from the turn before the newest one of a session, or would be, also what was known and only said again in it;
+/// returns how many memories that were.
 ///
 /// # Errors
 /// What `SQLite` says.
@@ -263,8 +262,7 @@ pub fn forget_before(connection: &Connection, session: SessionId) -> rusqlite::R
     let before = connection.prepare_cached(sql)?.query_row([session.as_bytes()], read).optional()?;
     let Some((checkpoint, session, said_at)) = before else { return Ok(0) };
     connection.prepare_cached("DELETE FROM to_learn WHERE checkpoint_id = ?1")?.execute([checkpoint])?;
-    let sql = "DELETE FROM memories WHERE person_id = (SELECT person_id FROM sessions WHERE id = ?1) AND said_at = ?2
-        AND (session_id = ?1 OR session_id IS NULL)";
+    let sql = "DELETE FROM memories WHERE person_id = (SELECT person_id FROM sessions WHERE id = ?1) AND said_at = ?2";
     Ok(connection.prepare_cached(sql)?.execute([session, said_at])? as u64)
 }
 

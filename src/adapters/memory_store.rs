@@ -193,7 +193,8 @@ pub fn correct(
     connection
         .prepare_cached(
             "UPDATE memories SET text = ?2, source = ?3, said_at = ?4, thread = ?5, changed_at = ?6,
-             sameness = ?7, about = ?8, session_id = (SELECT id FROM sessions WHERE public_id = ?9) WHERE id = ?1",
+             sameness = ?7, about = ?8, session_id = (SELECT id FROM sessions WHERE public_id = ?9), superseded_at = ?10
+             WHERE id = ?1",
         )?
         .execute(params![
             before.key,
@@ -205,6 +206,7 @@ pub fn correct(
             traits.sameness,
             traits.about,
             changed.session.map(|session| *session.as_bytes()),
+            changed.superseded_at.map(Timestamp::as_millis),
         ])?;
     if changed.superseded_at.is_some() {
         return Ok(());

@@ -128,7 +128,8 @@ impl App {
         let correct = move |db: &Connection| {
             let Some(before) = find(db, person, id)? else { return Ok(None) };
             let old = before.memory;
-            if text.as_ref().is_some_and(|text| *text != old.text) {
+            let is_reworded = text.as_ref().is_some_and(|text| *text != old.text);
+            if is_reworded {
                 // What is still to be learned may tell it again.
                 learning_store::note_unwanted(db, person.key, &Unwanted::same_as(&old.text))?;
             }
@@ -136,6 +137,9 @@ impl App {
                 text: text.unwrap_or(old.text),
                 said_at: change.said_at.unwrap_or(old.said_at),
                 source: source.or(old.source),
+                // What its person puts a hand to goes with no conversation, and is true again once it says something else.
+                session: None,
+                superseded_at: old.superseded_at.filter(|_| !is_reworded),
                 ..old
             };
             memory_store::correct(db, before.place, &changed, &Traits::of(&changed.text), now)?;

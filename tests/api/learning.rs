@@ -390,6 +390,54 @@ fn a_deleted_conversation_takes_what_was_learned_in_it_unless_that_is_kept() {
 }
 
 #[test]
+fn what_is_said_again_or_corrected_by_hand_does_not_go_with_that_conversation() {
+    let app = TestApp::spawn();
+    let first = app.start_session();
+    tell(&app, &first, "I like green tea");
+    let other = app.start_session_of(&first.token);
+    tell(&app, &other, "I like green TEA");
+    app.delete(&other, "").expect(204);
+    assert_eq!(texts(&app, &first), ["I like green TEA"], "it was said in the other one first");
+    let listed = app.get_as(&first.token, "/api/v1/memories").expect(200).json()["memories"][0].clone();
+    assert_eq!(listed["session_id"], first.session);
+    let third = app.start_session_of(&first.token);
+    tell(&app, &third, "I live in Porto");
+    let headers = [("x-companion-person", first.token.as_str()), ("content-type", "application/json")];
+    let path = format!("/api/v1/memories/{}", listed["id"].as_str().unwrap());
+    let corrected =
+        app.ask("PATCH", &path, &headers, br#"{"text": "I like green tea, from Uji"}"#).expect(200);
+    assert_eq!(corrected.json()["session_id"], Value::Null);
+    app.delete(&first, "").expect(204);
+    assert!(texts(&app, &third).contains(&"I like green tea, from Uji".to_owned()));
+    let fourth = app.start_session_of(&first.token);
+    tell(&app, &fourth, "I live in PORTO");
+    tell(&app, &fourth, "Forget that.");
+    assert_eq!(
+        texts(&app, &third),
+        ["I like green tea, from Uji"],
+        "what was said again is forgotten wherever it was first"
+    );
+}
+
+#[test]
+fn what_is_no_longer_true_and_is_corrected_is_found_again() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    tell(&app, &talk, "I live in Porto");
+    tell(&app, &talk, "I moved to Lisbon");
+    let listed = app.get_as(&talk.token, "/api/v1/memories").expect(200).json();
+    assert!(listed["memories"][1]["superseded_at"].is_string());
+    let headers = [("x-companion-person", talk.token.as_str()), ("content-type", "application/json")];
+    let path = format!("/api/v1/memories/{}", listed["memories"][1]["id"].as_str().unwrap());
+    let same = app.ask("PATCH", &path, &headers, br#"{"source": "diary"}"#).expect(200).json();
+    assert!(same["superseded_at"].is_string(), "it says what it said");
+    let other = app.ask("PATCH", &path, &headers, br#"{"text": "My cat is called Mia"}"#).expect(200).json();
+    assert!(other.get("superseded_at").is_none(), "{other}");
+    let found = app.get_as(&talk.token, "/api/v1/memories?q=cat").expect(200).json();
+    assert_eq!(found["memories"][0]["text"], "My cat is called Mia");
+}
+
+#[test]
 fn what_has_helped_stays_when_there_is_no_room_for_more() {
     let app = TestApp::spawn_with(|config| config.limits.max_memories_per_person = 3);
     let talk = app.start_session();
