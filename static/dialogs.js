@@ -50,6 +50,7 @@ function hostOfPerson(page) {
       page.forget();
       page.startAnew();
     },
+    onLeft: page.forget,
     onUnanswered: page.settle,
   };
 }

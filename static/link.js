@@ -4,7 +4,7 @@
 // says so, in the body of a request.
 
 import * as api from "/static/api.js";
-import { remember, rememberAttempt } from "/static/interruption.js";
+import { Draft, remember, rememberAttempt } from "/static/interruption.js";
 
 const $ = (id) => document.getElementById(id);
 const problem = document.querySelector(".problem");
@@ -48,13 +48,18 @@ async function attempt(work) {
 
 async function become(instead) {
   const { already } = secret ? await api.redeemLink(secret, instead) : await api.redeemCode($("code").value, instead);
-  // What somebody else has begun is not to be done to this person.
-  if (!already) rememberAttempt(null);
+  if (!already) forgetOther();
   // Not to be found by whoever goes back.
   history.replaceState(null, "", location.pathname);
   if (already) return tell("You are this person here already. Open the link on the other device.");
   await openLatest();
   location.replace("/");
+}
+
+/** What somebody else has begun is not to be done to this person, and what they have written is not to be seen. */
+function forgetOther() {
+  rememberAttempt(null);
+  new Draft().forget();
 }
 
 /** The conversation that goes on is the latest one, wherever it was held. */

@@ -438,6 +438,7 @@ const page = {
   forget: () => {
     remember(null);
     draft.forget();
+    write("");
     kept = null;
   },
 };

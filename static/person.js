@@ -23,9 +23,9 @@ function lost({ browsers, recovery_code: code }, signedIn) {
 
 /**
  * Opens the dialog. `onErased` is called when it closes after everything was erased, `onUnanswered` when it does and nobody knows
- * whether the token was replaced.
+ * whether the token was replaced; `onLeft` when this browser is nobody any more, before the page is left.
  */
-export async function open(dialog, { kept, signedIn, onErased, onUnanswered }) {
+export async function open(dialog, { kept, signedIn, onErased, onLeft, onUnanswered }) {
   const outcome = dialog.querySelector(".outcome");
   const part = (name) => dialog.querySelector(`.${name}`);
   let erased = false;
@@ -77,6 +77,7 @@ export async function open(dialog, { kept, signedIn, onErased, onUnanswered }) {
     attempt(async () => {
       await api.leave();
       rememberAttempt(null);
+      onLeft();
       if (signedIn) await api.signOut();
       location.assign(signedIn ? "/sign-in" : "/link#left");
     }));

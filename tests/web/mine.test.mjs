@@ -272,6 +272,38 @@ describe("the way back", () => {
     assert.equal(copied.status(), 401, "a copy of the old cookie is worth nothing");
   });
 
+  test("leaves nothing behind of what was written and sent, for whoever is here next", async () => {
+    const guest = await somebody("Before I left.");
+    await guest.page.route("**/api/v1/chat", (route) => route.fulfill({ status: 503, json: { error: "unavailable", message: "Not now." } }));
+    await guest.input.fill("Sent, and not arrived.");
+    await guest.input.press("Enter");
+    await guest.page.getByText("What you wrote is still here.").waitFor();
+    await guest.input.fill("Mine alone.");
+    await guest.press("Your data");
+    await guest.press("Leave this browser");
+    await guest.press("Leave for good");
+    await guest.page.getByText("This browser is nobody now").waitFor();
+    assert.deepEqual(await guest.page.evaluate(() => [{ ...sessionStorage }, localStorage.getItem("companion.session")]), [{}, null]);
+    await guest.page.getByRole("link", { name: "Begin as somebody new" }).click();
+    await isAtHome(guest);
+    assert.equal(await guest.input.inputValue(), "");
+    guest.excuse(/status of (503|40[14])/);
+  });
+
+  test("shows nothing that somebody else was writing to whoever comes back", async () => {
+    const owner = await somebody("This is the owner's.");
+    const code = await makeCode(owner);
+    const guest = await somebody("This is another's.");
+    await guest.input.fill("Not for the owner.");
+    await guest.page.goto(new URL("/link", server.origin).href);
+    await enter(guest, code);
+    await guest.press("Leave them behind");
+    await isAtHome(guest);
+    await guest.log.getByText("This is the owner's.").waitFor();
+    assert.equal(await guest.input.inputValue(), "");
+    guest.excuse(/status of 409/);
+  });
+
   test("stays open when the answer to replacing the token is lost, and the page is opened anew", async () => {
     const mine = await somebody("Mine alone.");
     const [before] = await mine.context.cookies();

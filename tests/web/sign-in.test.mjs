@@ -93,6 +93,7 @@ describe("a companion that is not open to everyone", () => {
   test("is left by signing out, for good", async () => {
     await signIn();
     const before = await guest.context.cookies();
+    await guest.input.fill("Mine alone.");
     await guest.press("Your data");
     await guest.press("Sign out");
     await guest.press("Sign out for good");
@@ -101,6 +102,8 @@ describe("a companion that is not open to everyone", () => {
     await guest.page.goto(server.origin);
     await isAskedToSignIn();
     guest.excuse(REFUSED);
+    await signIn();
+    assert.equal(await guest.input.inputValue(), "", "nothing of whoever left");
   });
 
   test("loses nothing of what was written when one is signed out meanwhile", async () => {
