@@ -16,10 +16,10 @@ export async function open(name, page) {
   part.open($(name), host(page));
 }
 
-/** Another conversation is chosen; where it is the one that is open already, one goes on writing. */
+/** A conversation is chosen, and one goes on writing. */
 const turnTo = (page) => (id) => {
   $("message").focus();
-  if (id !== page.shown?.id) page.resume(id);
+  page.turnTo(id);
 };
 
 function hostOfConversations(page) {

@@ -33,6 +33,8 @@ let llm = null;
 // The conversation on the page. A reply still under way holds its own, so that it cannot speak into another one.
 let shown = null;
 let kept = null;
+// So often another one was asked for. The answer about one that was asked for before comes too late.
+let asked = 0;
 // Something was to be sent before there was one.
 let isAwaited = false;
 
@@ -96,7 +98,18 @@ async function startSession(isRemembered) {
 async function begin() {
   await settle();
   if (!(await resumeLast())) await startAnew();
-  if (isAwaited) send();
+}
+
+/** What the server answers about the conversation asked for now; null when another one has been asked for by then. */
+async function latest(asking) {
+  const mine = (asked += 1);
+  try {
+    const answer = await asking();
+    return mine === asked ? answer : null;
+  } catch (failure) {
+    if (mine === asked) throw failure;
+    return null;
+  }
 }
 
 /** False when there is none any more. */
@@ -125,7 +138,9 @@ function show(session, earlier = null) {
 }
 
 async function resume(id) {
-  const { messages, next_cursor, ...session } = await api.session(id, { limit: PAGE });
+  const found = await latest(() => api.session(id, { limit: PAGE }));
+  if (!found) return;
+  const { messages, next_cursor, ...session } = found;
   show(session, next_cursor);
   conversation.showEarlier(messages);
   if (messages.length === 0) conversation.showUnused();
@@ -133,6 +148,13 @@ async function resume(id) {
   const ours = shown;
   await announce();
   await goOn(ours, messages);
+  if (isAwaited) send();
+}
+
+/** Turns to this one. Where it is open already it stays, whatever else was asked for meanwhile. */
+function turnTo(id) {
+  if (id === shown?.id) asked += 1;
+  else attempt(() => resume(id));
 }
 
 /** What was sent before the page was loaded anew, and what of it has arrived. */
@@ -147,21 +169,24 @@ async function goOn(session, messages) {
   }
 }
 
+/** False when another one was wanted before it had begun. */
 async function startAnew(note) {
-  remember(null);
-  const started = await startSession();
+  const started = await latest(startSession);
+  if (!started) return false;
   show({ id: started.session_id, checkpoints: 0, remembered: true });
   if (note) conversation.note(note);
   conversation.say("assistant", started.message);
   await announce();
+  if (isAwaited) send();
+  return true;
 }
 
 /** One that is not remembered takes the place of the one that has just begun, or the other way round. */
 async function chooseRemembering() {
   const unused = shown;
   const wanted = unused.remembered === false;
-  const started = await startSession(wanted);
-  if (unused !== shown) return;
+  const started = await latest(() => startSession(wanted));
+  if (!started) return;
   show({ id: started.session_id, checkpoints: 0, remembered: wanted });
   conversation.say("assistant", started.message);
   await announce();
@@ -352,8 +377,7 @@ function recoverSpoken(session, failure, retry) {
   if (session !== shown) return;
   if (failure.code === "session_not_found") {
     return attempt(async () => {
-      await startAnew(`${EXPIRED}.`);
-      retry();
+      if (await startAnew(`${EXPIRED}.`)) retry();
     });
   }
   isStillHere("said", failure, () => (session.busy ? recoverSpoken(session, failure, retry) : retry()));
@@ -429,7 +453,7 @@ const page = {
   loaded,
   loadEarlier,
   announce,
-  resume: (id) => attempt(() => resume(id)),
+  turnTo,
   startAnew: () => attempt(startAnew),
   settle: () => attempt(settle),
   find: () => attempt(openFind),

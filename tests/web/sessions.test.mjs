@@ -158,6 +158,36 @@ for (const [device, options] of [
       assert.ok("About rivers" in (await kept()));
     });
 
+    test("the open one is there again when that is undone before another has begun", async () => {
+      const go = await guest.holdBack("**/api/v1/session/start");
+      await act("Delete", "About rivers").click();
+      await list().getByRole("button", { name: "Delete", exact: true }).click();
+      await guest.page.locator("#notice").getByRole("button", { name: "Undo" }).click();
+      const begun = guest.page.waitForResponse("**/api/v1/session/start");
+      go();
+      await (await begun).finished();
+      await guest.say("And on");
+      assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), ["About rivers", "And on"]);
+    });
+
+    test("the one chosen last is shown, though the one before it comes later", async () => {
+      await list().getByRole("button", { name: "Close" }).click();
+      await guest.press("New conversation");
+      await guest.log.getByText("About rivers").waitFor({ state: "detached" });
+      const { id } = (await kept())["About gardens"];
+      const go = await guest.holdBack(`**/api/v1/sessions/${id}?*`);
+      for (const title of ["About gardens", "About rivers"]) {
+        await openList();
+        await row(title).getByRole("button", { name: /^Open/ }).click();
+      }
+      await guest.log.getByText("About rivers").waitFor();
+      const late = guest.page.waitForResponse(`**/api/v1/sessions/${id}?*`);
+      go();
+      await (await late).finished();
+      await guest.say("And on");
+      assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), ["About rivers", "And on"]);
+    });
+
     test("closing the page carries out what was not undone", async () => {
       await act("Delete", "About gardens").click();
       await list().getByRole("button", { name: "Delete", exact: true }).click();
