@@ -100,7 +100,7 @@ export class Conversation {
     const fromEnd = this.#view.scrollHeight - this.#view.scrollTop;
     this.#log.prepend(...messages.map((each) => this.#earlier(each)));
     this.#leave(0, messages.length);
-    if (!this.#latest?.isConnected) this.#isLatest([...this.#log.querySelectorAll(".assistant")].at(-1));
+    if (!this.#latest?.isConnected) this.#lastIsLatest();
     if (messages.length > 0) this.#view.classList.add("begun");
     this.#view.scrollTop = this.#view.scrollHeight - fromEnd;
   }
@@ -202,6 +202,7 @@ export class Conversation {
       point: pointer(words),
       discard: () => {
         shown.remove();
+        this.#lastIsLatest();
         end();
       },
     };
@@ -218,6 +219,10 @@ export class Conversation {
     const { children } = this.#log;
     const end = Math.min(from + count, children.length - LATEST);
     for (let at = Math.max(from, 0); at < end; at += 1) children[at].classList.add("past");
+  }
+
+  #lastIsLatest() {
+    this.#isLatest([...this.#log.querySelectorAll(".assistant")].at(-1));
   }
 
   #isLatest(answer) {

@@ -37,8 +37,8 @@ export const rememberAttempt = (secret) => keep(ATTEMPT, secret);
 export const attempted = () => kept(ATTEMPT);
 
 /**
- * What is written and what was sent without an answer, as `{ text, turns }`, a turn being `{ session, id, text, after }`: so many
- * turns were before it. It is kept for this tab alone and gone with it. Storage may be forbidden; then it lasts as long as the page.
+ * What is written and what was sent without an answer, as `{ text, turns }`, a turn being `{ session, id, text }`. It is kept
+ * for this tab alone and gone with it. Storage may be forbidden; then it lasts as long as the page.
  */
 export class Draft {
   #now = { text: "", turns: [] };

@@ -147,7 +147,7 @@ async function resume(id) {
   $("view").scrollTop = $("view").scrollHeight;
   const ours = shown;
   await announce();
-  await goOn(ours, messages);
+  await goOn(ours);
   if (isAwaited) send();
 }
 
@@ -157,15 +157,16 @@ function turnTo(id) {
   else attempt(() => resume(id));
 }
 
-/** What was sent before the page was loaded anew, and what of it has arrived. */
-async function goOn(session, messages) {
-  const said = messages.filter(({ role }) => role === "user").map(({ text }) => text);
-  const { checkpoints } = session;
-  for (const { id, text, after } of draft.of(session.id)) {
+/** Sends what was sent before the page was loaded anew once more, by its id: the same words may have been said twice. */
+async function goOn(session) {
+  for (const { id, text } of draft.of(session.id)) {
     if (session !== shown) return;
-    const since = said.slice(Math.max(0, said.length - Math.max(0, checkpoints - after)));
-    if (since.includes(text)) draft.remove({ id });
-    else await deliver(session, { id, text, after, tries: 0, said: conversation.say("user", text) });
+    const { checkpoints } = session;
+    const turn = { id, text, tries: 0, said: conversation.say("user", text) };
+    if ((await deliver(session, turn)) !== checkpoints) continue;
+    // No turn has been added: it had arrived, and stands above.
+    turn.said.remove();
+    turn.reply.discard();
   }
 }
 
@@ -237,15 +238,19 @@ async function announce() {
   }
 }
 
+/** Returns how many turns there are now, if the server can tell. */
 async function announceAfterTurn(session) {
+  let turns;
   try {
     const { expires_at, pinned, checkpoints } = await api.session(session.id, { limit: 1 });
     Object.assign(session, { expires_at, pinned, checkpoints });
+    turns = checkpoints;
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
   }
   if (llm === "disconnected") showMode();
   if (session === shown) await announce();
+  return turns;
 }
 
 async function showMode() {
@@ -306,15 +311,14 @@ function send() {
   say();
   voice.typed();
   write("");
-  // By so many turns before it one tells later whether it has arrived.
-  const after = (shown.checkpoints ?? 0) + draft.of(shown.id).length;
-  deliver(shown, { text, id: api.turnId(), after, tries: 0, said: conversation.say("user", text) });
+  deliver(shown, { text, id: api.turnId(), tries: 0, said: conversation.say("user", text) });
 }
 
-/** Takes one turn. Trying again uses the same id, by which the server knows a turn it has already taken. */
+/** Takes one turn. Trying again uses the same id, by which the server knows a turn it has already taken. Returns how many there are then. */
 async function deliver(session, turn) {
   const reply = conversation.reply();
-  draft.add({ session: session.id, id: turn.id, text: turn.text, after: turn.after });
+  turn.reply = reply;
+  draft.add({ session: session.id, id: turn.id, text: turn.text });
   turn.said.classList.remove("kept");
   turn.tries += 1;
   setBusy(session, true);
@@ -331,7 +335,7 @@ async function deliver(session, turn) {
     reply.finish(whole.text, { audio: whole.audio_url, memories: whole.memories });
     aloud?.end(whole.degraded);
     setBusy(session, false);
-    await announceAfterTurn(session);
+    return await announceAfterTurn(session);
   } catch (failure) {
     aloud?.fail();
     reply.discard();

@@ -162,6 +162,46 @@ describe("a conversation", () => {
     assert.deepEqual(await guest.words(), ["Tell me something.", answer]);
   });
 
+  test("the same words said again are not lost when the page is loaded anew before they arrive", async () => {
+    await guest.open();
+    // Nobody tells the page how many turns there are.
+    await guest.page.route("**/api/v1/sessions/*", (route) => route.abort());
+    await guest.say("Yes.");
+    await guest.page.route("**/api/v1/chat", (route) => route.abort());
+    await guest.input.fill("Yes.");
+    await guest.input.press("Enter");
+    await guest.page.getByText("What you wrote is still here.").waitFor();
+    await guest.page.unrouteAll();
+    await guest.page.reload();
+    await guest.answer(1);
+    assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), ["Yes.", "Yes."]);
+    guest.excuse(/ERR_FAILED/);
+  });
+
+  test("what arrived before the page was loaded anew is there once, and can be said again", async () => {
+    await guest.open();
+    await guest.page.route("**/api/v1/chat", async (route) => {
+      // The turn is taken; only the answer does not arrive.
+      await route.fetch();
+      return route.abort();
+    });
+    await guest.input.fill("Yes.");
+    await guest.input.press("Enter");
+    await guest.page.getByText("What you wrote is still here.").waitFor();
+    await guest.page.unrouteAll();
+    const again = guest.page.waitForResponse("**/api/v1/chat");
+    await guest.page.reload();
+    await (await again).finished();
+    await guest.page.waitForFunction(() => document.querySelectorAll("#log .user, #log .assistant").length === 2 && !sessionStorage.length);
+    assert.equal((await guest.words())[0], "Yes.");
+    await guest.log.locator(".assistant .copy").waitFor();
+    await guest.say("Yes.");
+    await guest.page.reload();
+    await guest.answer(1);
+    assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), ["Yes.", "Yes."]);
+    guest.excuse(/ERR_FAILED/);
+  });
+
   test("that has expired is followed by a new one, which answers", async () => {
     await guest.open();
     await guest.say("Remember the lake.");
