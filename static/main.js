@@ -346,14 +346,7 @@ async function deliver(session, turn) {
 }
 
 async function recover(session, turn, failure) {
-  if (failure.code === "session_not_found") {
-    draft.remove(turn);
-    return attempt(async () => {
-      await startAnew(`${EXPIRED}.`);
-      turn.said = conversation.say("user", turn.text);
-      deliver(shown, turn);
-    });
-  }
+  if (failure.code === "session_not_found") return sayInNew(session, turn);
   if (failure.status === 400 || failure.status === 413) {
     // The same words would be refused again: they go back to where they can be changed.
     draft.remove(turn);
@@ -362,12 +355,32 @@ async function recover(session, turn, failure) {
     $("message").focus();
     return say(failure.message.replace(/^message: /, "What you write "));
   }
+  keepUnsent(session, turn, failure);
+}
+
+/** The conversation is gone: it goes on in a new one. Until there is one, what was said stands where it is. */
+async function sayInNew(session, turn) {
+  try {
+    if (await startAnew(`${EXPIRED}.`)) {
+      turn.said = conversation.say("user", turn.text);
+      deliver(shown, turn);
+    }
+  } catch (failure) {
+    if (!(failure instanceof api.Failure)) throw failure;
+    return keepUnsent(session, turn, failure);
+  }
+  // What else was sent, and all of it where another conversation was opened meanwhile.
+  takeBack(session.id);
+}
+
+function keepUnsent(session, turn, failure) {
+  if (session !== shown) return;
   const retry = (byHand) => {
     if (byHand) {
       turn.tries = 0;
       $("message").focus();
     }
-    if (session.busy) return recover(session, turn, failure);
+    if (session.busy) return keepUnsent(session, turn, failure);
     conversation.moveToEnd(turn.said);
     return deliver(session, turn);
   };

@@ -215,6 +215,37 @@ describe("a conversation", () => {
     guest.excuse(/status of 404/);
   });
 
+  /** What is said in one that has expired, while no other can be begun. */
+  async function sayInNone() {
+    await guest.open();
+    await guest.say("Remember the lake.");
+    await guest.page.evaluate(() =>
+      fetch(`/api/v1/sessions/${localStorage.getItem("companion.session")}`, { method: "DELETE" }));
+    for (const what of ["session/start", "health"]) await guest.page.route(`**/api/v1/${what}`, (route) => route.abort());
+    await guest.input.fill("Where were we?");
+    await guest.input.press("Enter");
+    await guest.page.getByText("What you wrote is still here.").waitFor();
+    assert.equal((await guest.words()).at(-1), "Where were we?");
+  }
+
+  test("that has expired keeps what was said in it until a new one can begin, where it goes by itself", async () => {
+    await sayInNone();
+    await guest.page.unrouteAll();
+    await guest.page.getByText("The old conversation has expired and is gone.").waitFor();
+    await guest.answer(1);
+    assert.equal((await guest.words())[1], "Where were we?");
+    assert.equal(await guest.input.inputValue(), "");
+    guest.excuse(/status of 404|ERR_FAILED/);
+  });
+
+  test("that has expired keeps what was said in it over a reload, before a new one can begin", async () => {
+    await sayInNone();
+    await guest.page.reload();
+    await guest.page.getByText("The companion cannot be reached. What you write is kept").waitFor();
+    assert.equal(await guest.input.inputValue(), "Where were we?");
+    guest.excuse(/status of 404|ERR_FAILED/);
+  });
+
   test("gives words back that the server refuses", async () => {
     await guest.open();
     const long = "a".repeat(8001);
