@@ -62,6 +62,8 @@ class List {
   // What is looked for, and the pages that are fetched for it.
   #words = "";
   #gathering = null;
+  // The page that is on its way.
+  #coming = null;
 
   constructor(dialog) {
     this.#dialog = dialog;
@@ -72,6 +74,7 @@ class List {
     this.#opened += 1;
     this.#sessions = [];
     this.#cursor = undefined;
+    this.#coming = null;
     this.#isWhole = false;
     this.#words = "";
     const search = this.#part("input[type=search]");
@@ -109,8 +112,17 @@ class List {
     }
   }
 
-  /** Fetches so many more; false when they came too late. */
-  async #more(limit) {
+  /** Fetches so many more, unless some are on their way: then it is those. False when they came too late. */
+  #more(limit) {
+    if (this.#coming) return this.#coming;
+    const coming = this.#fetch(limit).finally(() => {
+      if (this.#coming === coming) this.#coming = null;
+    });
+    this.#coming = coming;
+    return coming;
+  }
+
+  async #fetch(limit) {
     const opened = this.#opened;
     const page = await api.sessions(this.#cursor ? { limit, cursor: this.#cursor } : { limit });
     if (opened !== this.#opened) return false;

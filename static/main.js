@@ -215,10 +215,15 @@ async function showEarlier() {
   if ($("earlier").hidden) $("view").focus({ preventScroll: true });
 }
 
-/** Shows a page of so many earlier turns; false when there was none. */
+/** Shows a page of so many earlier turns; false when there was none. While one is on its way it is that one. */
 async function loadEarlier(limit) {
   const session = shown;
   if (!session?.earlier) return false;
+  session.coming ??= showPage(session, limit).finally(() => (session.coming = null));
+  return session.coming;
+}
+
+async function showPage(session, limit) {
   const page = await api.session(session.id, { limit, cursor: session.earlier });
   if (session !== shown) return false;
   conversation.showEarlier(page.messages);

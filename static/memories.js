@@ -19,6 +19,8 @@ export function open(dialog, { kept, onOpen }) {
   let cursor = null;
   // Answers to what was asked before are not shown.
   let question = 0;
+  // Of which question the next page is on its way.
+  let coming = null;
 
   function say(text = "") {
     problem.textContent = text;
@@ -51,6 +53,15 @@ export function open(dialog, { kept, onOpen }) {
     // A hidden button cannot keep the focus.
     if (next) list.children[before]?.querySelector("button")?.focus();
     if (list.children.length === 0) showNone(q);
+  }
+
+  /** The next page, unless it is on its way. */
+  async function showMore() {
+    if (coming === question) return;
+    const mine = question;
+    coming = mine;
+    await attempt(() => load(true));
+    if (coming === mine) coming = null;
   }
 
   function showNone(q) {
@@ -184,7 +195,7 @@ export function open(dialog, { kept, onOpen }) {
   asked.onsearch = () => {
     if (asked.value === "") attempt(load);
   };
-  more.onclick = () => attempt(() => load(true));
+  more.onclick = () => showMore();
   dialog.onclose = () => forgetting.finish();
 
   list.replaceChildren();

@@ -281,7 +281,7 @@ describe("a conversation", () => {
     await guest.log.getByText("This is number 52.").waitFor();
     while (await guest.page.getByRole("button", { name: "Show earlier" }).isVisible()) {
       const before = await guest.log.locator(".user").count();
-      await guest.press("Show earlier");
+      await guest.pressTwice("Show earlier");
       await guest.log.locator(".user").nth(before).waitFor();
       await guest.page.waitForFunction(() => document.activeElement !== document.body);
     }

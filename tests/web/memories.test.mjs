@@ -183,11 +183,13 @@ describe("what is remembered", () => {
     await openMemories();
     assert.equal(await rows().count(), 30);
     for (const count of [60, 65]) {
-      await dialog().getByRole("button", { name: "Show more" }).click();
+      await guest.pressTwice("Show more");
       await rows().nth(count - 1).waitFor();
       assert.match(await guest.page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? ""), /^Correct: Number/, "the focus goes on with the page that has come");
     }
     assert.ok(await dialog().getByRole("button", { name: "Show more" }).isHidden());
+    // Whatever else was asked for is there after this.
+    await held();
     assert.deepEqual(await texts(), Array.from({ length: 65 }, (_, number) => `Number ${65 - number}`));
   });
 });

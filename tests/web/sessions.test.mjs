@@ -222,6 +222,21 @@ describe("the list", () => {
     assert.ok(await first.evaluate((button) => button === document.activeElement));
   });
 
+  test("shows each once, also to somebody who presses twice", async () => {
+    guest = await Guest.arrive(browser, server);
+    await guest.open();
+    await guest.page.evaluate(async () => {
+      for (let n = 0; n < 31; n += 1) await fetch("/api/v1/session/start", { method: "POST" });
+    });
+    await guest.press("Conversations");
+    await list().getByRole("listitem").nth(29).waitFor();
+    await guest.pressTwice("Show more");
+    await list().getByRole("listitem").nth(31).waitFor();
+    // Whatever else was asked for is there after this.
+    await kept();
+    assert.equal(await list().getByRole("listitem").count(), 32);
+  });
+
   test("says of each that it is kept, where none is deleted by itself", async () => {
     const keeps = await Server.start({ SESSION_RETENTION_DAYS: "off" });
     try {
