@@ -1,5 +1,5 @@
 // Forgets a memory a little later than asked, so that it can be undone: the server is asked when nobody has, and at once when
-// the page goes.
+// the page goes or is put aside: a phone does not tell the page that it is closed.
 
 import * as api from "/static/api.js";
 import { button } from "/static/conversation.js";
@@ -10,11 +10,13 @@ export class Forgetting {
   #waiting = new Map();
   #say;
   #leaving = () => this.#endAll();
+  #aside = () => document.visibilityState === "hidden" && this.#endAll();
 
   /** `say` tells what has gone wrong. */
   constructor(say) {
     this.#say = say;
     window.addEventListener("pagehide", this.#leaving);
+    document.addEventListener("visibilitychange", this.#aside);
   }
 
   /** Whether this one is as good as forgotten. */
@@ -35,6 +37,7 @@ export class Forgetting {
   /** Nobody can take anything back any more. */
   finish() {
     window.removeEventListener("pagehide", this.#leaving);
+    document.removeEventListener("visibilitychange", this.#aside);
     this.#endAll();
   }
 

@@ -148,6 +148,20 @@ describe("what is remembered", () => {
     assert.deepEqual(await held(), ["Three"]);
   });
 
+  test("is forgotten at once when the page is put aside, as a phone does with it", async () => {
+    await guest.open();
+    await add([{ text: "One" }, { text: "Two" }]);
+    await openMemories();
+    await dialog().getByRole("button", { name: "Forget: Two" }).click();
+    const deleted = guest.page.waitForResponse((answer) => answer.request().method() === "DELETE");
+    await guest.page.evaluate(() => {
+      Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    });
+    assert.equal((await deleted).status(), 204);
+    assert.deepEqual(await held(), ["One"]);
+  });
+
   test("that could not be forgotten is there again", async () => {
     await guest.page.clock.install();
     await guest.open();
