@@ -8,6 +8,13 @@ export function element(tag, className, text = "") {
   return made;
 }
 
+/** What somebody wrote, which runs the way its own script does. */
+export function written(tag, className, text) {
+  const made = element(tag, className, text);
+  made.dir = "auto";
+  return made;
+}
+
 /** A button with what it does. */
 export function button(label, className, onClick) {
   const made = element("button", className, label);
@@ -33,7 +40,7 @@ const SPEAKERS = { user: "You said:", assistant: "Companion said:" };
 
 function message(role, text) {
   const shown = element("article", `message ${role}`);
-  shown.append(element("h2", "unseen", SPEAKERS[role]), element("p", "words", text));
+  shown.append(element("h2", "unseen", SPEAKERS[role]), written("p", "words", text));
   return shown;
 }
 

@@ -1,7 +1,7 @@
 // The list of a person's conversations: open, find by title, rename, pin, delete.
 
 import * as api from "/static/api.js";
-import { button, element, icon } from "/static/conversation.js";
+import { button, element, icon, written } from "/static/conversation.js";
 import { deleteSoon, isGoing, undo } from "/static/deletions.js";
 import { day, keptUntil } from "/static/words.js";
 
@@ -197,7 +197,7 @@ class List {
 
   #opening(session) {
     const opening = button("", "open", () => this.#leave(() => this.#host.onOpen(session.id)));
-    opening.append(element("span", "unseen", "Open: "), element("span", "title", titleOf(session)), element("span", "fine", this.#details(session)));
+    opening.append(element("span", "unseen", "Open: "), written("span", "title", titleOf(session)), element("span", "fine", this.#details(session)));
     return opening;
   }
 
@@ -236,7 +236,7 @@ class List {
   #rename(session) {
     const form = element("form");
     const label = element("label", "fine", "A title of your own");
-    const input = element("input");
+    const input = written("input");
     const keep = element("button", "strong", "Rename");
     input.value = session.title ?? "";
     input.maxLength = 200;

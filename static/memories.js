@@ -1,7 +1,7 @@
 // What is remembered of a person: see it, look for something in it, add, correct, forget.
 
 import * as api from "/static/api.js";
-import { button, element } from "/static/conversation.js";
+import { button, element, written } from "/static/conversation.js";
 import { Forgetting } from "/static/memories/forgetting.js";
 import { day, memoriesKept } from "/static/words.js";
 
@@ -77,7 +77,7 @@ export function open(dialog, { kept, onOpen }) {
 
   function show(shown, memory) {
     const about = element("div");
-    about.append(element("p", "words", memory.text), origin(memory));
+    about.append(written("p", "words", memory.text), origin(memory));
     const controls = element("div", "row");
     const correcting = button("Correct", "", () => correct(shown, memory));
     const letGo = button("Forget", "", () => forget(shown, memory));
@@ -107,7 +107,7 @@ export function open(dialog, { kept, onOpen }) {
 
   function correct(shown, memory) {
     const form = element("form", "correct");
-    const text = element("textarea");
+    const text = written("textarea");
     const back = (now) => show(shown, now).focus();
     text.value = memory.text;
     text.maxLength = 2000;

@@ -266,6 +266,33 @@ describe("a conversation", () => {
     assert.equal((await guest.words())[1], markup);
   });
 
+  test("is written from right to left by whoever writes so, wherever it is shown", async () => {
+    const hebrew = "שלום, מה שלומך?";
+    const runs = (shown) => shown.evaluate((element) => getComputedStyle(element).direction);
+    await guest.open();
+    await guest.input.fill(hebrew);
+    assert.equal(await runs(guest.input), "rtl");
+    await guest.say(hebrew);
+    assert.equal(await runs(guest.input), "ltr", "it is empty");
+    assert.equal(await runs(guest.log.locator(".user .words")), "rtl");
+    await guest.page.evaluate(async (text) => {
+      const headers = { "Content-Type": "application/json" };
+      await fetch("/api/v1/memories", { method: "POST", headers, body: JSON.stringify({ text }) });
+    }, hebrew);
+    await guest.press("Conversations");
+    assert.equal(await runs(guest.page.locator("#conversations .title").first()), "rtl");
+    await guest.page.getByRole("searchbox", { name: "Search titles" }).fill(hebrew);
+    assert.equal(await runs(guest.page.getByRole("searchbox", { name: "Search titles" })), "rtl");
+    await guest.page.getByRole("button", { name: /^Rename:/ }).click();
+    assert.equal(await runs(guest.page.locator("#conversations").getByLabel("A title of your own")), "rtl");
+    await guest.page.keyboard.press("Escape");
+    await guest.page.locator("#conversations").getByRole("button", { name: "Close" }).click();
+    await guest.press("Memories");
+    assert.equal(await runs(guest.page.locator("#memories .words")), "rtl");
+    await guest.page.getByRole("button", { name: /^Correct:/ }).click();
+    assert.equal(await runs(guest.page.getByLabel("What is right")), "rtl");
+  });
+
   test("shows a long past page by page, in order", async () => {
     await guest.open();
     await guest.page.evaluate(async () => {
