@@ -35,6 +35,7 @@ let shown = null;
 let kept = null;
 // So often another one was asked for. The answer about one that was asked for before comes too late.
 let asked = 0;
+let isUnderWay = false;
 // Something was to be sent before there was one.
 let isAwaited = false;
 
@@ -103,12 +104,15 @@ async function begin() {
 /** What the server answers about the conversation asked for now; null when another one has been asked for by then. */
 async function latest(asking) {
   const mine = (asked += 1);
+  isUnderWay = true;
   try {
     const answer = await asking();
     return mine === asked ? answer : null;
   } catch (failure) {
     if (mine === asked) throw failure;
     return null;
+  } finally {
+    if (mine === asked) isUnderWay = false;
   }
 }
 
@@ -312,7 +316,7 @@ function send() {
   const text = $("message").value;
   if (text.trim() === "" || shown?.busy) return;
   isAwaited = !shown;
-  if (isAwaited) return;
+  if (isAwaited) return isUnderWay || attempt(begin);
   say();
   voice.typed();
   write("");

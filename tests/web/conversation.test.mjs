@@ -87,6 +87,19 @@ describe("the first visit", () => {
     await guest.page.locator("footer").getByText("Maintenance is overdue (backup-db)").waitFor();
   });
 
+  test("sends what is written also where none could be begun at first", async () => {
+    await guest.page.route("**/api/v1/session/start", (route) => route.fulfill({ status: 503, json: { error: "unavailable", message: "Not now." } }));
+    await guest.page.goto(server.origin);
+    await guest.page.locator("#notice").getByText("Not now.").waitFor();
+    await guest.page.unrouteAll();
+    await guest.input.fill("Are you there?");
+    await guest.press("Send");
+    await guest.answer(1);
+    assert.equal((await guest.words())[1], "Are you there?");
+    assert.equal(await guest.page.locator("#notice").textContent(), "");
+    guest.excuse(/status of 503/);
+  });
+
   test("with the id of a conversation that is gone begins a new one", async () => {
     await guest.page.addInitScript(() => localStorage.setItem("companion.session", "0b7e4f5e-9f5b-4c54-8a8e-0f6f4f1a9a11"));
     await guest.open();
@@ -244,6 +257,17 @@ describe("a conversation", () => {
     await guest.page.getByText("The companion cannot be reached. What you write is kept").waitFor();
     assert.equal(await guest.input.inputValue(), "Where were we?");
     guest.excuse(/status of 404|ERR_FAILED/);
+  });
+
+  test("is there again after a reload when a new one could not be begun", async () => {
+    await guest.open();
+    await guest.say("Remember the lake.");
+    await guest.page.route("**/api/v1/session/start", (route) => route.fulfill({ status: 503, json: { error: "unavailable", message: "Not now." } }));
+    await guest.press("New conversation");
+    await guest.page.locator("#notice").getByText("Not now.").waitFor();
+    await guest.page.reload();
+    await guest.log.getByText("Remember the lake.").waitFor();
+    guest.excuse(/status of 503/);
   });
 
   test("gives words back that the server refuses", async () => {
