@@ -148,7 +148,9 @@ fn broken(title: &str) -> Scene {
         "A job hangs" => {
             let lock = "/var/lib/companion/locks/backup-db.lock";
             let hang = format!(
-                "(PATH=/usr/bin; exec flock --no-fork {lock} sleep 600) &\nsystemctl start companion.service"
+                "(PATH=/usr/bin; exec flock --no-fork {lock} sleep 600) &\n\
+                 (PATH=/usr/bin; while flock --nonblock {lock} true; do sleep 0.05; done)\n\
+                 systemctl start companion.service"
             );
             Scene { prelude: hang, ..Scene::lived_in() }
         }
