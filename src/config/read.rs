@@ -136,8 +136,14 @@ impl Reader {
         })
     }
 
+    /// Whole ones; the predecessor's file has them as `30.0`.
     pub fn seconds(&mut self, name: &str, default: u64) -> Duration {
-        Duration::from_secs(self.number(name, default, 1..=3600))
+        const MOST: u64 = 3600;
+        let must = format!("must be a whole number from 1 to {MOST}");
+        let seconds = self.parsed(name, default, &must, |text| {
+            digits(text.strip_suffix(".0").unwrap_or(text)).filter(|number| (1..=MOST).contains(number))
+        });
+        Duration::from_secs(seconds)
     }
 
     /// The budget of all bodies; it has to hold the largest one.
@@ -198,7 +204,12 @@ impl Reader {
     }
 
     /// Origins as browsers write them. Not `*`: any page could talk in a person's name.
+    /// Of the predecessor's `*` nothing is left but a line that it is ignored: not every page may use somebody's cookies.
     pub fn origins(&mut self, name: &str) -> Vec<String> {
+        if self.value(name).is_some_and(|(value, _)| value.trim() == "*") {
+            self.given.ignored.push(format!("{name}=*"));
+            return Vec::new();
+        }
         let must = "must be origins like https://app.example.org, separated by commas";
         let origin = |text: &str| {
             let site = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;

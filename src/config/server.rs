@@ -378,6 +378,16 @@ mod tests {
     }
 
     #[test]
+    fn what_the_predecessors_file_says_in_its_own_way_is_understood() {
+        let file = "TTI_MODEL_NAME=a\nITT_MODEL_NAME=b\nTTS_TIMEOUT=9\nLLM_TIMEOUT_SECONDS=31.0\nALLOWED_ORIGINS=*\n";
+        let config = load(Some(file), &[("LLM_BASE_URL", "http://127.0.0.1:1/v1")], &[]).unwrap();
+        assert_eq!(config.ignored, ["ITT_MODEL_NAME", "TTI_MODEL_NAME", "TTS_TIMEOUT", "ALLOWED_ORIGINS=*"]);
+        assert_eq!(config.outside.llm.unwrap().silence, std::time::Duration::from_secs(31));
+        assert!(config.allowed_origins.is_empty());
+        assert!(load(None, &[("LLM_TIMEOUT_SECONDS", "31.5")], &[]).is_err());
+    }
+
+    #[test]
     fn the_predecessors_file_works_and_its_other_names_are_listed() {
         let file = Some(
             "GROQ_API_KEY=abc\nQDRANT_URL=http://x\nROUTER_MESSAGES_TO_ANALYZE=3\nAUDIO_CLEANUP_MAX_AGE_HOURS=48\nLOG_LEVEL=WARNING\n",

@@ -270,8 +270,14 @@ pub(crate) fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name || setting.alias == Some(name))
 }
 
+/// Names in the predecessor's file that look like a slip and are none.
+const PREDECESSORS: [&str; 3] = ["ITT_MODEL_NAME", "TTI_MODEL_NAME", "TTS_TIMEOUT"];
+
 /// The known name that `name` was probably meant to be.
 pub(crate) fn meant(name: &str) -> Option<&'static str> {
+    if PREDECESSORS.contains(&name) {
+        return None;
+    }
     let known = SETTINGS.iter().flat_map(|setting| std::iter::once(setting.name).chain(setting.alias));
     known.filter(|known| known.len() > 4).find(|known| (1..=2).contains(&distance(name, known)))
 }

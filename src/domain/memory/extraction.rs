@@ -45,8 +45,8 @@ struct Answer {
 #[derive(Deserialize)]
 struct Told {
     text: String,
-    #[serde(default)]
-    replaces: Vec<usize>,
+    /// Some models write `null` where there is none.
+    replaces: Option<Vec<usize>>,
 }
 
 /// What the small model is asked. `before` is what the companion had said before the message.
@@ -77,7 +77,7 @@ fn fact(told: Told, known: usize) -> Option<Fact> {
     let text = one_line(&told.text, usize::MAX);
     let right = text.chars().any(char::is_alphanumeric) && text.chars().count() <= MOST_FACT_CHARS;
     let place = |number: usize| number.checked_sub(1).filter(|place| *place < known);
-    let replaces: Option<Vec<_>> = told.replaces.into_iter().map(place).collect();
+    let replaces: Option<Vec<_>> = told.replaces.unwrap_or_default().into_iter().map(place).collect();
     Some(Fact { text, replaces: replaces? }).filter(|_| right)
 }
 
@@ -123,6 +123,7 @@ mod tests {
                 r#"Here it is: {"memories": [{"text": "x", "replaces": [], "why": 1}], "more": {}} I hope it helps"#,
                 vec![fact("x", &[])],
             ),
+            (r#"{"memories": [{"text": "x", "replaces": null}]}"#, vec![fact("x", &[])]),
         ] {
             assert_eq!(read(answer, 2), Some(facts), "{answer}");
         }
