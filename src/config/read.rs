@@ -58,7 +58,9 @@ impl Reader {
     /// A whole number within `range`, in plain digits.
     pub fn number(&mut self, name: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
         let must = format!("must be a whole number from {} to {}", range.start(), range.end());
-        self.parsed(name, default, &must, |text| digits(text).filter(|number| range.contains(number)))
+        // The predecessor's file has whole ones as `30.0`.
+        let whole = |text: &str| digits(text.strip_suffix(".0").unwrap_or(text));
+        self.parsed(name, default, &must, |text| whole(text).filter(|number| range.contains(number)))
     }
 
     pub fn count(&mut self, name: &str, default: u64, most: u64) -> usize {
@@ -136,14 +138,8 @@ impl Reader {
         })
     }
 
-    /// Whole ones; the predecessor's file has them as `30.0`.
     pub fn seconds(&mut self, name: &str, default: u64) -> Duration {
-        const MOST: u64 = 3600;
-        let must = format!("must be a whole number from 1 to {MOST}");
-        let seconds = self.parsed(name, default, &must, |text| {
-            digits(text.strip_suffix(".0").unwrap_or(text)).filter(|number| (1..=MOST).contains(number))
-        });
-        Duration::from_secs(seconds)
+        Duration::from_secs(self.number(name, default, 1..=3600))
     }
 
     /// The budget of all bodies; it has to hold the largest one.
