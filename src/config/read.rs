@@ -199,8 +199,7 @@ impl Reader {
         })
     }
 
-    /// Origins as browsers write them. Not `*`: any page could talk in a person's name.
-    /// Of the predecessor's `*` nothing is left but a line that it is ignored: not every page may use somebody's cookies.
+    /// Origins as browsers write them. Not `*`, by which any page could talk in a person's name: it is told as ignored.
     pub fn origins(&mut self, name: &str) -> Vec<String> {
         if self.value(name).is_some_and(|(value, _)| value.trim() == "*") {
             self.given.ignored.push(format!("{name}=*"));
