@@ -35,7 +35,7 @@ pub struct Memory {
     pub said_at: Timestamp,
     /// Where it is from, in the words of whoever added it.
     pub source: Option<String>,
-    /// The conversation it was said in, while that is kept.
+    /// The conversation it was said in, while that is kept; none once it was corrected by hand.
     pub session: Option<SessionId>,
     /// When it was first remembered.
     pub created_at: Timestamp,

@@ -29,7 +29,7 @@ impl BodyRoom {
         Self { most, small: Vec::with_capacity(most.min(FIRST)), large: None, bytes: 0 }
     }
 
-    /// Puts the next piece in. Whatever was announced, a body that an upgrade has let go on may be longer; the size limit ends it.
+    /// Puts the next piece in. Should more come than was announced there is room for it; the size limit ends it.
     ///
     /// # Errors
     /// The system has no memory.

@@ -61,7 +61,7 @@ pub struct MemoryBody {
     said_at: Timestamp,
     /// Where it is from.
     source: Option<String>,
-    /// The conversation it was said in, while that is kept.
+    /// The conversation it was said in, while that is kept; none once it was corrected by hand.
     session_id: Option<SessionId>,
     /// When it was first remembered.
     created_at: Timestamp,
