@@ -40,6 +40,7 @@ export class Voice {
       event.preventDefault();
       this.#talk.stop();
     });
+    addEventListener("pagehide", () => this.#talk?.away());
     this.#show();
   }
 

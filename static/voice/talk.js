@@ -109,6 +109,11 @@ export class Talk {
     this.#socket = null;
   }
 
+  /** The page is closed or loaded anew: so much was heard of what is being said. What has not begun to be said is answered all the same. */
+  away() {
+    if (this.#turn?.words && this.#mouth.playedMs > 0) this.#interrupt();
+  }
+
   /**
    * Says the answer to a turn that was typed: returns where its text goes, the files of its sentences, and its end; or null, as
    * nobody is talked over.

@@ -330,6 +330,25 @@ describe("whoever interrupts when a connection was lost", () => {
   });
 });
 
+describe("whoever closes the page", () => {
+  const told = () => newest().sent.filter(({ type }) => type === "interrupt").map(({ played_ms: ms }) => ms);
+
+  test("while it speaks has kept what they had heard", async () => {
+    await said();
+    newest().says(HEARD, { type: "response", text: "One. Two. Three." });
+    Object.assign(mouth, { playedMs: 500, heard: "One." });
+    talk.away();
+    assert.deepEqual(told(), [500]);
+  });
+
+  test("before it speaks finds the answer when they come back", async () => {
+    await said();
+    newest().says(HEARD);
+    talk.away();
+    assert.deepEqual(told(), []);
+  });
+});
+
 describe("a phone's screen", () => {
   const stays = async (on) => {
     for (const answer of screen.answers.splice(0)) answer();

@@ -378,6 +378,22 @@ describe("when something fails", () => {
     assert.match(await keeps(), cut);
   });
 
+  test("who loads the page anew while the companion speaks finds what they had heard", async () => {
+    model = await Model.start();
+    model.pieces = ["The sea is wide. ", "Its water is blue, and at times it is green. ", "Many fish live in it. ", "Ships go over it from land to land."];
+    await arrive({ TTS_COMMAND: SPEAKING_SLOWLY, ...model.settings });
+    await talk().click();
+    await phase("tapped");
+    await room.say("Tell me something about the sea.");
+    await caption().filter({ hasText: "Its water" }).waitFor();
+    await guest.page.reload();
+    await guest.log.locator(".assistant").waitFor();
+    // The server may hear of it a moment after the page is there again.
+    const cut = /^The sea is wide\.(?!.*Ships)/;
+    for (let tries = 0; tries < 50 && !cut.test((await kept())[1]?.[1]); tries += 1) await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.match((await kept())[1][1], cut);
+  });
+
   test("behind a proxy that knows no sockets, what is said goes as a form, and the answer is heard", async () => {
     server = await Server.start({ STT_COMMAND: HEARING, TTS_COMMAND: SPEAKING });
     const proxy = await Proxy.to(server);
