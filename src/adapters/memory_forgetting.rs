@@ -8,6 +8,9 @@ use crate::domain::clock::Timestamp;
 use crate::domain::memory::MemoryId;
 use crate::domain::memory::unwanted::{about_of, is_meant, words_to_look_for};
 
+/// So many memories are changed with one statement.
+const AT_ONCE: usize = 200;
+
 /// Forgets one memory of a person. True when it was there.
 ///
 /// # Errors
@@ -22,9 +25,23 @@ pub fn forget(connection: &Connection, person: i64, id: MemoryId) -> rusqlite::R
 /// # Errors
 /// What `SQLite` says.
 pub fn forget_all(connection: &Connection, person: i64) -> rusqlite::Result<u64> {
+    let mut all = 0;
+    loop {
+        match forget_some(connection, person)? {
+            0 => return Ok(all),
+            some => all += some,
+        }
+    }
+}
+
+/// Forgets a portion of a person's memories, and which went before; returns how many there were.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn forget_some(connection: &Connection, person: i64) -> rusqlite::Result<u64> {
     connection.prepare_cached("DELETE FROM memories_dropped WHERE person_id = ?1")?.execute([person])?;
     let sql = "DELETE FROM memories WHERE id IN (SELECT id FROM memories WHERE person_id = ?1 LIMIT ?2)";
-    in_portions(connection, sql, person)
+    Ok(connection.prepare_cached(sql)?.execute(params![person, AT_ONCE])? as u64)
 }
 
 /// Forgets what was learned in a session; returns how many memories that were.
@@ -92,7 +109,6 @@ fn likely(connection: &Connection, person: i64, text: &str) -> rusqlite::Result<
 
 /// Changes so many memories with one statement: what it may have to undo is held in memory.
 fn in_portions(connection: &Connection, sql: &str, of: i64) -> rusqlite::Result<u64> {
-    const AT_ONCE: usize = 200;
     let mut portion = connection.prepare_cached(sql)?;
     let mut all = 0;
     loop {

@@ -4,7 +4,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
 use crate::adapters::memory_forgetting;
-use crate::adapters::session_store::{self, Deleted, public_id, timestamp};
+use crate::adapters::session_deleting::{self, Deleted};
+use crate::adapters::session_store::{self, public_id, timestamp};
 use crate::domain::clock::Timestamp;
 use crate::domain::person::{Person, PersonId, PersonToken};
 
@@ -192,12 +193,43 @@ pub fn is_there(connection: &Connection, person: Person) -> rusqlite::Result<boo
 /// # Errors
 /// What `SQLite` says.
 pub fn erase(connection: &Connection, key: i64) -> rusqlite::Result<Deleted> {
-    let memories = memory_forgetting::forget_all(connection, key)?;
-    let mut deleted = Deleted { memories, ..Deleted::default() };
-    for session in session_store::keys_of(connection, key)? {
-        session_store::delete(connection, session, &mut deleted)?;
-    }
-    session_store::subtract_from_totals(connection, &deleted)?;
-    connection.prepare_cached("DELETE FROM persons WHERE id = ?1")?.execute([key])?;
+    let mut deleted = Deleted::default();
+    while !erase_some(connection, key, usize::MAX >> 1, &mut deleted)? {}
     Ok(deleted)
+}
+
+/// Deletes up to so many turns and sessions of a person, taken together, or else 200 of their memories, or at last themselves, takes them off the
+/// totals, and adds what went to `deleted`. True when the person is gone.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn erase_some(
+    connection: &Connection,
+    key: i64,
+    limit: usize,
+    deleted: &mut Deleted,
+) -> rusqlite::Result<bool> {
+    let mut went = Deleted::default();
+    let taken = |went: &Deleted| usize::try_from(went.checkpoints + went.sessions).unwrap_or(usize::MAX);
+    for session in session_store::keys_of(connection, key, limit)? {
+        session_deleting::delete_some(
+            connection,
+            session,
+            limit.saturating_sub(taken(&went)).max(1),
+            &mut went,
+        )?;
+        if taken(&went) >= limit {
+            break;
+        }
+    }
+    if went.is_nothing() {
+        went.memories = memory_forgetting::forget_some(connection, key)?;
+    }
+    let is_over = went.is_nothing();
+    if is_over {
+        connection.prepare_cached("DELETE FROM persons WHERE id = ?1")?.execute([key])?;
+    }
+    session_deleting::subtract_from_totals(connection, &went)?;
+    deleted.add(went);
+    Ok(is_over)
 }

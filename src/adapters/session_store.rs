@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::adapters::{memory_forgetting, memory_store};
+use crate::adapters::memory_store;
 use crate::domain::audio::{AudioFormat, AudioId};
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{Checkpoint, PublicId, Session, SessionId, TurnId};
@@ -19,19 +19,6 @@ pub struct StoredSession {
     pub person: i64,
     /// What the person sees of it.
     pub session: Session,
-}
-
-/// What a deletion took with it.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Deleted {
-    /// Sessions.
-    pub sessions: u64,
-    /// Their checkpoints.
-    pub checkpoints: u64,
-    /// Memories.
-    pub memories: u64,
-    /// Audio replies whose files are now to be removed.
-    pub audio: Vec<(AudioId, AudioFormat)>,
 }
 
 /// How many there are.
@@ -175,11 +162,32 @@ pub fn checkpoints(
     from: u64,
     limit: u64,
 ) -> rusqlite::Result<Vec<Checkpoint>> {
+    // Those before are stepped over in the index, not read.
     let sql = format!(
         "SELECT {CHECKPOINT} FROM checkpoints c LEFT JOIN audio a ON a.id = c.audio_id
-         WHERE c.session_id = ?1 ORDER BY c.id LIMIT ?2 OFFSET ?3"
+         WHERE c.id IN (SELECT id FROM checkpoints WHERE session_id = ?1 ORDER BY id LIMIT ?2 OFFSET ?3)
+         ORDER BY c.id"
     );
     connection.prepare_cached(&sql)?.query_map(params![session, limit, from], checkpoint)?.collect()
+}
+
+/// The checkpoints of a session that come after the one in row `after` (0: from the first on), at most `limit`, in order, each with
+/// its row: to go through a conversation from its beginning to its end.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn checkpoints_after(
+    connection: &Connection,
+    session: i64,
+    after: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<(i64, Checkpoint)>> {
+    let sql = format!(
+        "SELECT {CHECKPOINT}, c.id FROM checkpoints c LEFT JOIN audio a ON a.id = c.audio_id
+         WHERE c.session_id = ?1 AND c.id > ?2 ORDER BY c.id LIMIT ?3"
+    );
+    let with_row = |row: &Row<'_>| Ok((row.get(7)?, checkpoint(row)?));
+    connection.prepare_cached(&sql)?.query_map(params![session, after, limit], with_row)?.collect()
 }
 
 /// The ids of all turns of a session that have one.
@@ -271,25 +279,6 @@ pub fn update(
     Ok(())
 }
 
-/// Deletes one session with all that hangs on it and adds what went to `deleted`.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn delete(connection: &Connection, session: i64, deleted: &mut Deleted) -> rusqlite::Result<()> {
-    let checkpoints =
-        connection.prepare_cached("DELETE FROM checkpoints WHERE session_id = ?1")?.execute([session])?;
-    let mut audio =
-        connection.prepare_cached("DELETE FROM audio WHERE session_id = ?1 RETURNING public_id, format")?;
-    for file in audio.query_map([session], audio_file)? {
-        deleted.audio.push(file?);
-    }
-    memory_forgetting::outlive_session(connection, session)?;
-    let sessions = connection.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([session])?;
-    deleted.sessions += sessions as u64;
-    deleted.checkpoints += checkpoints as u64;
-    Ok(())
-}
-
 /// Reads an audio reply's id and format from the first two columns.
 pub(crate) fn audio_file(row: &Row<'_>) -> rusqlite::Result<(AudioId, AudioFormat)> {
     let format: String = row.get(1)?;
@@ -309,13 +298,13 @@ pub fn ids_of(connection: &Connection, person: i64) -> rusqlite::Result<Vec<Sess
     statement.query_map([person], |row| public_id(row, 0))?.collect()
 }
 
-/// The keys of all sessions of a person.
+/// The keys of up to `limit` sessions of a person.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn keys_of(connection: &Connection, person: i64) -> rusqlite::Result<Vec<i64>> {
-    let mut statement = connection.prepare_cached("SELECT id FROM sessions WHERE person_id = ?1")?;
-    statement.query_map([person], |row| row.get(0))?.collect()
+pub fn keys_of(connection: &Connection, person: i64, limit: usize) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = connection.prepare_cached("SELECT id FROM sessions WHERE person_id = ?1 LIMIT ?2")?;
+    statement.query_map(params![person, limit], |row| row.get(0))?.collect()
 }
 
 /// How many sessions and checkpoints there are, without counting them.
@@ -329,16 +318,11 @@ pub fn totals(connection: &Connection) -> rusqlite::Result<Totals> {
     })
 }
 
-/// Takes what a transaction deleted off the totals; the same transaction must do so.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn subtract_from_totals(connection: &Connection, deleted: &Deleted) -> rusqlite::Result<()> {
-    let negative = |count: u64| i64::try_from(count).map_or(i64::MIN, |count| -count);
-    add_to_totals(connection, negative(deleted.sessions), negative(deleted.checkpoints))
-}
-
-fn add_to_totals(connection: &Connection, sessions: i64, checkpoints: i64) -> rusqlite::Result<()> {
+pub(super) fn add_to_totals(
+    connection: &Connection,
+    sessions: i64,
+    checkpoints: i64,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE totals SET sessions = sessions + ?1, checkpoints = checkpoints + ?2")?
         .execute([sessions, checkpoints])?;

@@ -191,7 +191,11 @@ pub fn scrub(connection: &Connection) -> Result<bool, DbError> {
     empty_at_once(connection)
 }
 
-fn empty_at_once(connection: &Connection) -> Result<bool, DbError> {
+/// The same without waiting for anyone: who waits for a reader to go holds up everybody who writes, for as long.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn empty_at_once(connection: &Connection) -> Result<bool, DbError> {
     connection.busy_handler(None).during("stop waiting")?;
     let emptied = empty(connection);
     sqlite::wait_for_others(connection)?;

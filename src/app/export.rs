@@ -27,7 +27,7 @@ const TURNS_AT_ONCE: usize = 100;
 /// A hundred turns of the longest there are would be megabytes.
 const BYTES_AT_ONCE: usize = 128 << 10;
 /// So many are read before it is looked at how long they are.
-const STEP: u64 = 4;
+const STEP: usize = 4;
 const MEMORIES_AT_ONCE: usize = 20;
 
 type Pieces = mpsc::Sender<Result<Bytes, AppError>>;
@@ -40,8 +40,8 @@ struct Part {
     session: Session,
     summary: Option<String>,
     turns: Vec<ShownTurn>,
-    /// Whether there are turns after these.
-    more: bool,
+    /// The row of the last of these turns, if there may be more after it.
+    more_after: Option<i64>,
 }
 
 impl App {
@@ -125,7 +125,7 @@ impl App {
 
     async fn write_session(
         &self,
-        Part { session, summary, mut turns, mut more }: Part,
+        Part { session, summary, mut turns, mut more_after }: Part,
         comma: &str,
         pieces: &Pieces,
     ) -> Result<Result<(), Gone>, AppError> {
@@ -144,38 +144,41 @@ impl App {
         let head = head.to_string();
         let opened = head.strip_suffix('}').unwrap_or(&head);
         let mut text = format!(r#"{comma}{opened},"messages":["#);
-        let mut from = 0;
         loop {
             for turn in &turns {
                 push_messages(&mut text, turn);
             }
-            if !more {
+            let Some(after) = more_after else {
                 text.push_str("]}");
                 return Ok(send(pieces, text).await);
-            }
+            };
             if send(pieces, std::mem::take(&mut text)).await.is_err() {
                 return Ok(Err(Gone));
             }
-            from += turns.len() as u64;
-            let next = self.exported(session.id, from).await?;
-            (turns, more) = next.map_or_else(|| (Vec::new(), false), |part| (part.turns, part.more));
+            let next = self.exported(session.id, after).await?;
+            (turns, more_after) =
+                next.map_or_else(|| (Vec::new(), None), |part| (part.turns, part.more_after));
         }
     }
 
-    /// A session and its turns from the `from`-th on. By its id each time: its row may be another session's by now.
-    async fn exported(&self, id: SessionId, from: u64) -> Result<Option<Part>, AppError> {
+    /// A session and its turns after the one in row `after`. By its id each time: its row may be another session's by now.
+    async fn exported(&self, id: SessionId, after: i64) -> Result<Option<Part>, AppError> {
         let read = move |db: &Connection| {
             let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
-            let (mut turns, mut bytes, mut more) = (Vec::new(), 0, true);
-            while more && turns.len() < TURNS_AT_ONCE && bytes < BYTES_AT_ONCE {
-                let some = session_store::checkpoints(db, stored.key, from + turns.len() as u64, STEP)?;
-                more = some.len() as u64 == STEP;
+            let (mut turns, mut bytes, mut more_after) = (Vec::new(), 0, Some(after));
+            while let Some(after) = more_after
+                && turns.len() < TURNS_AT_ONCE
+                && bytes < BYTES_AT_ONCE
+            {
+                let some = session_store::checkpoints_after(db, stored.key, after, STEP)?;
+                more_after = some.last().map(|(row, _)| *row).filter(|_| some.len() == STEP);
+                let some = some.into_iter().map(|(_, turn)| turn).collect();
                 let some = ShownTurn::all(db, stored.person, some)?;
                 bytes += some.iter().map(bytes_of).sum::<usize>();
                 turns.extend(some);
             }
             let summary = summary_store::find(db, stored.key)?.text;
-            Ok(Some(Part { session: stored.session, summary, turns, more }))
+            Ok(Some(Part { session: stored.session, summary, turns, more_after }))
         };
         Ok(self.database.read("export a session", read).await?)
     }

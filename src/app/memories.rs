@@ -8,7 +8,7 @@ use crate::adapters::learning_store;
 use crate::adapters::memory_forgetting;
 use crate::adapters::memory_store::{self, NewMemory, Traits};
 use crate::adapters::person_store;
-use crate::adapters::session_store::Deleted;
+use crate::adapters::session_deleting::Deleted;
 use crate::app::recall::Searched;
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;

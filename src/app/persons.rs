@@ -7,9 +7,10 @@ use rusqlite::Connection;
 
 use crate::adapters::disk::DiskError;
 use crate::adapters::installation::{self, Claim};
-use crate::adapters::session_store::Deleted;
+use crate::adapters::session_deleting::Deleted;
 use crate::adapters::{audio_store, backup_record, backup_store, erasure_ledger, person_store};
 use crate::adapters::{reserve, set_aside, ways_in_store};
+use crate::app::sessions::ROWS_AT_ONCE;
 use crate::app::{App, AppError};
 use crate::domain::clock::Timestamp;
 use crate::domain::person::{Person, PersonToken};
@@ -90,8 +91,8 @@ impl App {
         Ok(Visit { person, first_for_a_while })
     }
 
-    /// Erases a person everywhere: ledger first, then every row in one transaction, then files and the log. Once
-    /// begun it goes on to the end, whether or not anyone waits for it.
+    /// Erases a person everywhere: ledger first, then every row in portions, then files and the log. Once
+    /// begun it goes on to the end, whether or not anyone waits for it: after a kill, at the next start.
     ///
     /// # Errors
     /// When something could not be erased; then it is safe to ask again.
@@ -104,14 +105,13 @@ impl App {
         let erased_at = self.clock.now();
         self.enter_in_ledger(person, erased_at).await?;
         let erase = move |db: &Connection| {
+            let mut deleted = Deleted::default();
             // The same erasure, sent twice, may come second.
-            if person_store::is_there(db, person)? {
-                person_store::erase(db, person.key)
-            } else {
-                Ok(Deleted::default())
-            }
+            let is_gone = !person_store::is_there(db, person)?
+                || person_store::erase_some(db, person.key, ROWS_AT_ONCE, &mut deleted)?;
+            Ok((deleted, is_gone))
         };
-        let deleted = self.delete_rows("erase a person", erase).await;
+        let deleted = self.delete_all("erase a person", erase).await;
         self.recent.forget_all();
         self.passing.forget_person(person.key);
         let deleted = deleted?;

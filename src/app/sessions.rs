@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use crate::adapters::session_store::{self, Deleted, StoredSession};
+use crate::adapters::session_deleting::{self, Deleted};
+use crate::adapters::session_store::{self, StoredSession};
 use crate::adapters::{memory_forgetting, memory_store, person_store, reserve};
 use crate::app::{App, AppError, learning, persons};
 use crate::domain::clock::Timestamp;
@@ -14,6 +15,9 @@ use crate::domain::session::{Checkpoint, PublicId, Session, SessionId};
 
 /// The longest title, in characters.
 pub const MAX_TITLE_CHARS: usize = 200;
+
+/// So many turns, and sessions, are deleted in one transaction: a few milliseconds.
+pub(crate) const ROWS_AT_ONCE: usize = 200;
 
 /// A session that has just begun.
 pub struct Started {
@@ -208,18 +212,17 @@ impl App {
         let (most, now) = (self.limits.max_memories_per_person, self.clock.now());
         let delete = move |db: &Connection| {
             let mut deleted = Deleted::default();
-            if let Some(stored) = owned(db, person, id)? {
-                if keep_memories {
-                    learning::learn_session(db, stored.key, most, now)?;
-                } else {
-                    deleted.memories = memory_forgetting::forget_session(db, stored.key)?;
-                }
-                session_store::delete(db, stored.key, &mut deleted)?;
-                session_store::subtract_from_totals(db, &deleted)?;
+            let Some(stored) = owned(db, person, id)? else { return Ok((deleted, true)) };
+            if keep_memories {
+                learning::learn_session(db, stored.key, most, now)?;
+            } else {
+                deleted.memories = memory_forgetting::forget_session(db, stored.key)?;
             }
-            Ok(deleted)
+            let is_gone = session_deleting::delete_some(db, stored.key, ROWS_AT_ONCE, &mut deleted)?;
+            session_deleting::subtract_from_totals(db, &deleted)?;
+            Ok((deleted, is_gone))
         };
-        let deleted = self.delete_rows("delete a session", delete).await;
+        let deleted = self.delete_all("delete a session", delete).await;
         self.recent.forget(id);
         self.passing.forget(id);
         let deleted = deleted?;
@@ -237,12 +240,30 @@ impl App {
         self.forget_files(deleted).await
     }
 
-    /// Runs a deletion; on a full disk once more with the reserve's space, because even deleting needs some.
-    pub(crate) async fn delete_rows(
+    /// Runs a deletion of any size, a portion in each transaction so that nobody else waits for long, until one says that it was the
+    /// last. Between two the log is emptied: on a full disk there is no room for it to grow.
+    pub(crate) async fn delete_all(
         &self,
         operation: &'static str,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<Deleted> + Clone + Send + 'static,
+        portion: impl FnOnce(&Connection) -> rusqlite::Result<(Deleted, bool)> + Clone + Send + 'static,
     ) -> Result<Deleted, AppError> {
+        let mut all = Deleted::default();
+        loop {
+            let (deleted, is_last) = self.delete_rows(operation, portion.clone()).await?;
+            all.add(deleted);
+            if is_last {
+                return Ok(all);
+            }
+            self.database.scrub().await?;
+        }
+    }
+
+    /// Runs a deletion; on a full disk once more with the reserve's space, because even deleting needs some.
+    pub(crate) async fn delete_rows<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Clone + Send + 'static,
+    ) -> Result<T, AppError> {
         match self.database.write(operation, work.clone()).await {
             Err(error) if error.is_full() => {}
             other => return other.map_err(Into::into),

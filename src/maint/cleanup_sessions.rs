@@ -10,17 +10,23 @@ use serde::Serialize;
 
 use crate::adapters::audio_store;
 use crate::adapters::expiry_store::{self, Cutoffs, Doomed};
-use crate::adapters::session_store::{self, Deleted};
+use crate::adapters::session_deleting::{self, Deleted};
 use crate::adapters::sqlite::{self, During};
-use crate::adapters::{erasure_ledger, memory_forgetting, person_store, ways_in_store, write_ahead_log};
+use crate::adapters::{memory_forgetting, session_store, ways_in_store, write_ahead_log};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_SESSIONS;
 use crate::domain::retention::{RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent};
 use crate::maint::compact::{self, Courtesy, GAP};
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
 
+mod unseen;
+
 /// Deleting so many takes a few milliseconds.
 const MEMORIES_AT_ONCE: usize = 50;
+/// Deleting so many turns of one long conversation takes about a millisecond; then it is looked at the time.
+const TURNS_AT_ONCE: usize = 50;
+/// No transaction has the time for more sessions, and finding them takes time, too.
+const KEYS_AT_ONCE: usize = 500;
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Copy)]
@@ -204,7 +210,7 @@ fn delete_all(
         job.check_stop()?;
         let slice = courtesy.slice(&job.db)?;
         let deleted = delete_batch(&mut job.db, cutoffs, options, slice).during("delete expired sessions")?;
-        if deleted.sessions == 0 {
+        if deleted.is_nothing() {
             break;
         }
         take_up(job, deleted, counts)?;
@@ -213,7 +219,7 @@ fn delete_all(
     }
     expire_memories(job, counts)?;
     ways_in_store::forget_expired_links(&job.db, job.now).during("forget expired links")?;
-    erase_unseen(job, cutoffs, counts)
+    unseen::erase(job, cutoffs, counts)
 }
 
 /// Forgets what nobody has added or changed for `MEMORY_RETENTION_DAYS`.
@@ -253,13 +259,14 @@ fn delete_batch(
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let began = Instant::now();
     let mut deleted = Deleted::default();
-    for key in expiry_store::expired(&transaction, cutoffs, options.batch_size)? {
-        session_store::delete(&transaction, key, &mut deleted)?;
-        if began.elapsed() > slice / 2 {
+    for key in expiry_store::expired(&transaction, cutoffs, options.batch_size.min(KEYS_AT_ONCE))? {
+        let in_time = || began.elapsed() <= slice / 2;
+        while !session_deleting::delete_some(&transaction, key, TURNS_AT_ONCE, &mut deleted)? && in_time() {}
+        if !in_time() {
             break;
         }
     }
-    session_store::subtract_from_totals(&transaction, &deleted)?;
+    session_deleting::subtract_from_totals(&transaction, &deleted)?;
     if options.compact {
         sqlite::give_back_while(&transaction, u32::MAX >> 1, || began.elapsed() < slice)?;
     }
@@ -286,42 +293,6 @@ fn take_up(job: &mut Job<'_>, deleted: Deleted, counts: &mut Counts) -> Result<(
         }
     }
     Ok(())
-}
-
-/// Erases people who have not been seen for `PERSON_RETENTION_DAYS`, one transaction each.
-fn erase_unseen(job: &mut Job<'_>, cutoffs: Cutoffs, counts: &mut Counts) -> Result<(), MaintError> {
-    const AT_ONCE: usize = 100;
-    let Some(cutoff) = cutoffs.unseen_since else { return Ok(()) };
-    loop {
-        let unseen = person_store::unseen_since(&job.db, cutoff, AT_ONCE).during("find people unseen")?;
-        if unseen.is_empty() {
-            return Ok(());
-        }
-        for person in unseen {
-            job.check_stop()?;
-            if let Some(deleted) =
-                erase_if_unseen(&mut job.db, person.key, cutoff).during("erase a person")?
-            {
-                counts.persons_erased += 1;
-                // Afterwards, other than with someone who asks for it: whoever is in the ledger is erased at every start of
-                // the server, and until now this one could still come back. A backup that has them, restored after a
-                // kill between the two, has them as they were: unseen for too long.
-                erasure_ledger::append(&job.dir, &[person.id], job.now)?;
-                take_up(job, deleted, counts)?;
-            }
-            compact::pause(GAP);
-        }
-    }
-}
-
-fn erase_if_unseen(db: &mut Connection, key: i64, cutoff: Timestamp) -> rusqlite::Result<Option<Deleted>> {
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if !person_store::is_unseen_since(&transaction, key, cutoff)? {
-        return Ok(None);
-    }
-    let deleted = person_store::erase(&transaction, key)?;
-    transaction.commit()?;
-    Ok(Some(deleted))
 }
 
 fn log_completed(counts: &Counts) {

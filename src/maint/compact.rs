@@ -88,7 +88,7 @@ fn give_back_all(job: &Job<'_>) -> Result<(), MaintError> {
 /// Empties the write-ahead log without making anyone wait: copy first, truncate when nobody is in the way.
 pub(crate) fn empty_log(db: &Connection) -> Result<(), DbError> {
     for _ in 0..LOG_TRIES {
-        if write_ahead_log::empty(db)? {
+        if write_ahead_log::empty_at_once(db)? {
             return Ok(());
         }
         pause(Duration::from_millis(5));

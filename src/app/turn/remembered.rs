@@ -7,7 +7,8 @@
 use rusqlite::Connection;
 
 use super::work::Work;
-use crate::adapters::session_store::{self, Committed, Deleted};
+use crate::adapters::session_deleting::Deleted;
+use crate::adapters::session_store::{self, Committed};
 use crate::adapters::sqlite::DbError;
 use crate::adapters::{memory_store, person_store};
 use crate::app::learning::{self, Heard};
