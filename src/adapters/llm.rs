@@ -1,11 +1,12 @@
 //! A language model behind any OpenAI-compatible API: `POST chat/completions`, streamed.
 //!
 //! Bounds: an event has 64 KiB, a reply 32 KiB with what is thought before it (what comes after that is not waited for); `LLM_TIMEOUT_SECONDS` of silence,
-//! `WORKFLOW_TIMEOUT_SECONDS` in all. Dropping a reply closes its connection.
+//! `WORKFLOW_TIMEOUT_SECONDS` in all. Dropping a reply closes its connection. A server that refuses to be asked for a shape is not asked for
+//! any for an hour.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{self, BoxFuture};
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -13,16 +14,21 @@ use hyper::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use crate::adapters::upstream::{Ask, EventReader, Repeat, Reply, Upstream, UpstreamError};
-use crate::domain::chat::{ChatError, ChatModel, Prompt, ReplyStream, ServiceState, SmallModel};
+use crate::domain::chat::{ChatError, ChatModel, Prompt, ReplyStream, ServiceState, Shape, SmallModel};
 use crate::domain::prompt::{self, Message};
 use crate::domain::thinking::Thinking;
 
 mod content;
+mod shape;
+
+use shape::{ResponseFormat, Shapeless};
 
 /// A reply that goes on after so much is one that has lost its way.
 const MOST_REPLY_BYTES: usize = 32 * 1024;
 /// What stands round the words of a message, and of all of them, in a request: names, quotes, a few escapes.
 const ROUND_A_MESSAGE: usize = 128;
+/// A shape has less.
+const ROOM_FOR_A_SHAPE: usize = 1024;
 /// When whoever finds all connections in use may try again.
 const BUSY_FOR: Duration = Duration::from_secs(2);
 
@@ -30,6 +36,7 @@ const BUSY_FOR: Duration = Duration::from_secs(2);
 pub struct LanguageModel {
     upstream: Arc<Upstream>,
     model: String,
+    shapeless: Arc<Shapeless>,
 }
 
 #[derive(Serialize)]
@@ -37,6 +44,8 @@ struct Completion<'a> {
     model: &'a str,
     messages: &'a [Message<'a>],
     stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<ResponseFormat<'a>>,
 }
 
 /// One event of a streamed completion, as far as it is of use.
@@ -62,15 +71,15 @@ struct Delta {
 impl LanguageModel {
     /// The model of this name at this upstream.
     #[must_use]
-    pub const fn new(upstream: Arc<Upstream>, model: String) -> Self {
-        Self { upstream, model }
+    pub fn new(upstream: Arc<Upstream>, model: String) -> Self {
+        Self { upstream, model, shapeless: Arc::default() }
     }
 }
 
 impl ChatModel for LanguageModel {
     fn reply(&self, prompt: Prompt) -> ReplyStream {
         let messages = prompt::messages(&prompt);
-        words(self.upstream.clone(), &self.model, &messages)
+        told(begin(self.upstream.clone(), written(&self.model, &messages, None)))
     }
 
     fn state(&self) -> ServiceState {
@@ -79,21 +88,42 @@ impl ChatModel for LanguageModel {
 }
 
 impl SmallModel for LanguageModel {
-    fn complete(&self, messages: Vec<Message<'static>>) -> BoxFuture<'static, Result<String, ChatError>> {
-        let words = words(self.upstream.clone(), &self.model, &messages);
-        words.try_fold(String::new(), |text, word| future::ready(Ok(text + &word))).boxed()
+    fn complete(
+        &self,
+        messages: Vec<Message<'static>>,
+        shape: Option<&'static Shape>,
+    ) -> BoxFuture<'static, Result<String, ChatError>> {
+        let (upstream, model, shapeless) =
+            (self.upstream.clone(), self.model.clone(), self.shapeless.clone());
+        let begin = async move {
+            let ask = |shape| begin(upstream.clone(), written(&model, &messages, shape));
+            let Some(shape) = shape.filter(|_| !shapeless.is_known(Instant::now())) else {
+                return ask(None).await;
+            };
+            match ask(Some(shape)).await {
+                Err(error) if shape::may_be_refused(&error) => {
+                    // Where it refuses this, too, it was not for the shape.
+                    let words = ask(None).await?;
+                    shapeless.note(Instant::now());
+                    Ok(words)
+                }
+                begun => begun,
+            }
+        };
+        told(begin).try_fold(String::new(), |text, word| future::ready(Ok(text + &word))).boxed()
     }
 }
 
-/// Asks a model, and gives its words as they come.
-fn words(upstream: Arc<Upstream>, model: &str, messages: &[Message<'_>]) -> ReplyStream {
-    let body = written(&Completion { model, messages, stream: true });
-    let begin = async move {
-        let body = body.map_err(|_| UpstreamError::Garbage("the request cannot be written"))?;
-        let ask = Ask::post("chat/completions", HeaderValue::from_static("application/json"), body);
-        // It says nothing until it is answered, and costs nothing when it is not.
-        Words::of(upstream.send(&ask, Repeat::Safe).await?)
-    };
+/// Asks a model.
+async fn begin(upstream: Arc<Upstream>, body: serde_json::Result<Vec<u8>>) -> Result<Words, UpstreamError> {
+    let body = body.map_err(|_| UpstreamError::Garbage("the request cannot be written"))?;
+    let ask = Ask::post("chat/completions", HeaderValue::from_static("application/json"), body);
+    // It says nothing until it is answered, and costs nothing when it is not.
+    Words::of(upstream.send(&ask, Repeat::Safe).await?)
+}
+
+/// Its words, as they come.
+fn told(begin: impl Future<Output = Result<Words, UpstreamError>> + Send + 'static) -> ReplyStream {
     let told = stream::once(begin).flat_map(|begun| match begun {
         Ok(words) => stream::unfold(Some(words), next).boxed(),
         Err(error) => stream::iter([Err(error.into())]).boxed(),
@@ -101,12 +131,13 @@ fn words(upstream: Arc<Upstream>, model: &str, messages: &[Message<'_>]) -> Repl
     told.boxed()
 }
 
-/// As JSON, for which there is room from the beginning: it holds all that the model is told.
-fn written(completion: &Completion<'_>) -> serde_json::Result<Vec<u8>> {
-    let content: usize =
-        completion.messages.iter().map(|message| message.content.len() + ROUND_A_MESSAGE).sum();
-    let mut body = Vec::with_capacity(content + ROUND_A_MESSAGE);
-    serde_json::to_writer(&mut body, completion)?;
+/// What is asked as JSON, for which there is room from the beginning: it holds all that the model is told.
+fn written(model: &str, messages: &[Message<'_>], shape: Option<&Shape>) -> serde_json::Result<Vec<u8>> {
+    let content: usize = messages.iter().map(|message| message.content.len() + ROUND_A_MESSAGE).sum();
+    let room = content + ROUND_A_MESSAGE + shape.map_or(0, |_| ROOM_FOR_A_SHAPE);
+    let mut body = Vec::with_capacity(room);
+    let response_format = shape.map(ResponseFormat::of);
+    serde_json::to_writer(&mut body, &Completion { model, messages, stream: true, response_format })?;
     Ok(body)
 }
 

@@ -141,7 +141,7 @@ impl App {
         let around = self.database.read("read what is known", around).await.map_err(AppError::from)?;
         let notes: Vec<_> = around.known.iter().map(|memory| memory.text.clone()).collect();
         let request = extraction::request(&notes, around.before.as_deref(), &turn.said);
-        let answer = match model.complete(request).await {
+        let answer = match model.complete(request, Some(extraction::shape())).await {
             Ok(answer) => answer,
             Err(error) if now.since(turn.said_at) < WAITED_FOR => return Err(error.into()),
             Err(error) => {

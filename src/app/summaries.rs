@@ -104,7 +104,7 @@ impl App {
         let old =
             self.database.read("read what is to be summed up", move |db| old(db, session, keep)).await?;
         let Some(Old { summary, turns, until }) = old else { return Ok(false) };
-        let answer = model.complete(summary::request(summary.text.as_deref(), &turns)).await?;
+        let answer = model.complete(summary::request(summary.text.as_deref(), &turns), None).await?;
         let text = summary::kept(&answer).ok_or(SummaryError::Empty)?;
         let new = Summary { text: Some(text), until };
         let replace = move |db: &Connection| summary_store::replace(db, session, summary.until, &new);

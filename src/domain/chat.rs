@@ -110,8 +110,21 @@ pub trait ChatModel: Send + Sync {
     fn state(&self) -> ServiceState;
 }
 
+/// The form that an answer is to have.
+pub struct Shape {
+    /// What it is called.
+    pub name: &'static str,
+    /// A JSON schema, of the strict kind: every object names all it has, and has nothing else.
+    pub schema: serde_json::Value,
+}
+
 /// A model for small work that nobody waits for: summaries.
 pub trait SmallModel: Send + Sync {
-    /// Answers `messages`. Dropping the future stops the work.
-    fn complete(&self, messages: Vec<Message<'static>>) -> BoxFuture<'static, Result<String, ChatError>>;
+    /// Answers `messages`, in this shape where there is one and the server can hold its model to it: what comes has to be looked at
+    /// all the same. Dropping the future stops the work.
+    fn complete(
+        &self,
+        messages: Vec<Message<'static>>,
+        shape: Option<&'static Shape>,
+    ) -> BoxFuture<'static, Result<String, ChatError>>;
 }

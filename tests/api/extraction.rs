@@ -88,6 +88,81 @@ fn the_small_model_words_what_is_kept_and_knows_what_is_known() {
     assert!(!body.to_string().contains(&talk.session) && !body.to_string().contains(&talk.token));
 }
 
+/// What the small model was asked, oldest first: whether for a shape.
+fn asked_for_a_shape(outside: &Outside) -> Vec<bool> {
+    let small = asked(outside).into_iter().filter(|body| body["model"] == "small");
+    small.map(|body| body.get("response_format").is_some()).collect()
+}
+
+/// What was said tells the same, whoever is asked in words alone; with a shape it is refused.
+fn refusing_shapes(status: u16) -> Outside {
+    let outside = Outside::new(Vec::new());
+    outside.answers(move |seen: &Seen| match seen.json() {
+        body if body["model"] != "small" => says(&["well"]),
+        body if body.get("response_format").is_some() => refusal(status, &[], "unsupported_parameter"),
+        _ => memories(&[("I like tea", &[])]),
+    });
+    outside
+}
+
+#[test]
+fn the_small_model_is_asked_for_the_shape_of_its_answer() {
+    let (outside, app) = finding(|_| memories(&[("I like tea", &[])]));
+    let talk = app.start_session();
+    tell(&app, &talk, "the leaves in hot water");
+    let memory = json!({
+        "type": "object",
+        "properties": {
+            "text": {"type": "string"},
+            "replaces": {"type": "array", "items": {"type": "integer"}},
+        },
+        "required": ["text", "replaces"],
+        "additionalProperties": false,
+    });
+    let schema = json!({
+        "type": "object",
+        "properties": {"memories": {"type": "array", "items": memory}},
+        "required": ["memories"],
+        "additionalProperties": false,
+    });
+    let format = json!({
+        "type": "json_schema",
+        "json_schema": {"name": "memories", "strict": true, "schema": schema},
+    });
+    for body in asked(&outside) {
+        let of_it = (body["model"] == "small").then_some(&format);
+        assert_eq!(body.get("response_format"), of_it, "a reply has no shape: {body}");
+    }
+    assert_eq!(texts(&app, &talk), ["I like tea"]);
+}
+
+#[test]
+fn a_server_that_refuses_the_shape_is_asked_in_words_alone_from_then_on() {
+    for status in [400, 422] {
+        let outside = refusing_shapes(status);
+        // It is no failure that it does not know something.
+        let app = asking_with(&outside, |config| config.outside.breaker.threshold = 1);
+        let talk = app.start_session();
+        tell(&app, &talk, "the leaves in hot water");
+        assert_eq!(texts(&app, &talk), ["I like tea"]);
+        assert_eq!(asked_for_a_shape(&outside), [true, false], "at once");
+        tell(&app, &talk, "a cup of them, of tea");
+        assert_eq!(asked_for_a_shape(&outside), [true, false, false]);
+    }
+}
+
+#[test]
+fn what_is_refused_with_and_without_the_shape_is_tried_again_after_a_pause() {
+    let (outside, app) = finding(|_| refusal(400, &[], "context_length_exceeded"));
+    let talk = app.start_session();
+    let began = std::time::Instant::now();
+    app.tell(&talk, "the leaves in hot water").expect(200);
+    wait_for("it is tried again", || asked_small(&outside).len() >= 4);
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(asked_for_a_shape(&outside)[..4], [true, false, true, false], "the shape was not why");
+    assert_eq!(app.count("to_learn"), 1);
+}
+
 #[test]
 fn what_the_small_model_does_not_replace_stays_true() {
     let (_, app) = finding(|told| match told {

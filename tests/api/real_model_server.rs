@@ -11,9 +11,10 @@ use companion::domain::secret::ApiKey;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::learning::texts;
 use crate::support::llm::says;
 use crate::support::meaning::{service, wait_for_vectors};
-use crate::support::outside::{Outside, Part, Seen, chunk, end, events_begin, sound, whole};
+use crate::support::outside::{Outside, Part, Seen, chunk, end, events_begin, refusal, sound, whole};
 use crate::support::voice::{coded, recording, recordings, spoken};
 use crate::support::{TestApp, wait_for};
 
@@ -115,6 +116,26 @@ fn remembers(url: &str) {
     wait_for_vectors(&app, 1);
     let found = app.get_as(&talk.token, "/api/v1/memories?q=Which+town+is+it").expect(200).json();
     assert_eq!(found["memories"][0]["text"], "I live in Porto", "{found}");
+}
+
+/// It passes on in which shape an answer is to be, and that the model behind it has none.
+fn it_passes_the_shape_on(server: &LiteLlm) {
+    for has_shapes in [true, false] {
+        server.behind.answers(move |seen| match seen.json()["response_format"]["type"].as_str() {
+            Some("json_schema") if has_shapes => {
+                says(&[r#"{"memories": [{"text": "I like tea", "replaces": []}]}"#])
+            }
+            Some(_) => refusal(400, &[], "unsupported_parameter"),
+            None => says(&[r#"{"memories": [{"text": "I like coffee"}]}"#]),
+        });
+        let llm = models(&server.url, ["large", "behind"], RIGHT);
+        let app = TestApp::spawn_with(move |config: &mut ServerConfig| config.outside.llm = Some(llm));
+        let talk = app.start_session();
+        app.tell(&talk, "the leaves in hot water").expect(200);
+        wait_for("it is learned", || app.count("to_learn") == 0);
+        let liked = if has_shapes { "I like tea" } else { "I like coffee" };
+        assert_eq!(texts(&app, &talk), [liked]);
+    }
 }
 
 /// A companion that hears with this model, and speaks.
@@ -248,6 +269,7 @@ fn a_real_server_is_understood_in_all_it_answers() {
     };
     wait_for("it is summed up", || summary() == "They sleep badly.");
     remembers(&server.url);
+    it_passes_the_shape_on(&server);
     for (model, key) in [
         ("limited", RIGHT),
         ("broken", RIGHT),

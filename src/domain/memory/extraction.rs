@@ -1,12 +1,16 @@
 //! What the small model is told to decide what is worth keeping of what somebody said, and what of its answer is believed.
 //!
 //! What people have said, now or before, is data: it stands between marks that it cannot write itself, each note on one line. An answer is
-//! taken whole or not at all.
+//! taken whole or not at all, whether or not the model was held to its shape.
 //!
 //! Bounds: 4000 characters of a message, 1000 of what it answers; 30 notes of 300 characters; 5 memories of a message, of 300 characters.
 
-use serde::Deserialize;
+use std::sync::LazyLock;
 
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::domain::chat::Shape;
 use crate::domain::prompt::{Message, Role, one_line};
 
 /// The most notes a model is given of what is known already.
@@ -49,6 +53,32 @@ struct Told {
     replaces: Option<Vec<usize>>,
 }
 
+/// Nothing but types: how many and how long is more than some servers can hold a model to, and [`read`] looks at it.
+static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
+    let memory = json!({
+        "type": "object",
+        "properties": {
+            "text": {"type": "string"},
+            "replaces": {"type": "array", "items": {"type": "integer"}},
+        },
+        "required": ["text", "replaces"],
+        "additionalProperties": false,
+    });
+    let schema = json!({
+        "type": "object",
+        "properties": {"memories": {"type": "array", "items": memory}},
+        "required": ["memories"],
+        "additionalProperties": false,
+    });
+    Shape { name: "memories", schema }
+});
+
+/// The shape of the answer that is asked for.
+#[must_use]
+pub fn shape() -> &'static Shape {
+    &SHAPE
+}
+
 /// What the small model is asked. `before` is what the companion had said before the message.
 #[must_use]
 pub fn request(known: &[String], before: Option<&str>, said: &str) -> Vec<Message<'static>> {
@@ -84,6 +114,7 @@ fn fact(told: Told, known: usize) -> Option<Fact> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::Value;
 
     use super::*;
 
@@ -150,7 +181,86 @@ mod tests {
         assert_eq!(read(&many, 0).map(|facts| facts.len()), Some(MOST_FACTS));
     }
 
+    /// Whether a value is as the schema says, as far as this one goes.
+    fn fits(value: &Value, schema: &Value) -> bool {
+        match schema["type"].as_str().unwrap() {
+            "object" => value.as_object().is_some_and(|object| {
+                let known = schema["properties"].as_object().unwrap();
+                let required = schema["required"].as_array().unwrap();
+                required.iter().all(|name| object.contains_key(name.as_str().unwrap()))
+                    && object
+                        .iter()
+                        .all(|(name, value)| known.get(name).is_some_and(|known| fits(value, known)))
+            }),
+            "array" => {
+                value.as_array().is_some_and(|values| values.iter().all(|one| fits(one, &schema["items"])))
+            }
+            "integer" => value.is_i64(),
+            "string" => value.is_string(),
+            other => panic!("{other}"),
+        }
+    }
+
+    /// What servers ask of a strict schema.
+    fn is_strict(schema: &Value) -> bool {
+        match schema["type"].as_str().unwrap() {
+            "object" => {
+                let known = schema["properties"].as_object().unwrap();
+                let names: Vec<_> = known.keys().cloned().collect();
+                let mut required: Vec<String> = serde_json::from_value(schema["required"].clone()).unwrap();
+                required.sort_unstable();
+                schema["additionalProperties"] == false && required == names && known.values().all(is_strict)
+            }
+            "array" => is_strict(&schema["items"]),
+            _ => true,
+        }
+    }
+
+    #[test]
+    fn the_shape_is_that_of_what_is_asked_for_in_words() {
+        assert!(is_strict(&shape().schema));
+        let example = &INSTRUCTIONS[INSTRUCTIONS.find("{\"").unwrap()..=INSTRUCTIONS.rfind('}').unwrap()];
+        assert!(fits(&serde_json::from_str(example).unwrap(), &shape().schema), "{example}");
+        assert_eq!(read(example, 2).unwrap().len(), 1);
+    }
+
+    /// An answer of the right shape, or nearly.
+    fn nearly_right() -> impl Strategy<Value = Value> {
+        let numbers = prop_oneof![
+            6 => prop::collection::vec(1_i64..=2, 0..3).prop_map(|numbers| json!(numbers)),
+            1 => Just(json!(null)),
+            1 => Just(json!(["1"])),
+            1 => Just(json!([1.5])),
+        ];
+        let text = prop_oneof![6 => Just(json!("I like tea")), 1 => Just(json!(1)), 1 => Just(json!(null))];
+        let name = |right: &'static str| prop_oneof![9 => Just(right), 1 => Just("note")];
+        let memory = (name("text"), text, name("replaces"), numbers)
+            .prop_map(|(text, told, replaces, numbers)| json!({text: told, replaces: numbers}));
+        let memories = prop::collection::vec(memory, 0..3).prop_map(|memories| json!(memories));
+        (name("memories"), prop_oneof![9 => memories, 1 => Just(json!({}))])
+            .prop_map(|(name, memories)| json!({name: memories}))
+    }
+
     proptest! {
+        #[test]
+        fn what_has_the_shape_is_taken_and_what_has_not_only_where_replaces_is_left_out(answer in nearly_right()) {
+            let is_taken = read(&answer.to_string(), 2).is_some();
+            if fits(&answer, &shape().schema) {
+                prop_assert!(is_taken, "{answer}");
+            } else if is_taken {
+                let mut named = answer.clone();
+                for memory in named["memories"].as_array_mut().unwrap() {
+                    let memory = memory.as_object_mut().unwrap();
+                    memory.remove("note");
+                    let replaces = memory.entry("replaces").or_insert(json!([]));
+                    if replaces.is_null() {
+                        *replaces = json!([]);
+                    }
+                }
+                prop_assert!(fits(&named, &shape().schema), "{answer}");
+            }
+        }
+
         #[test]
         fn no_answer_is_too_strange(answer in "\\PC{0,200}", known in 0_usize..100) {
             for fact in read(&answer, known).into_iter().chain(read(&format!("{{\"memories\": [{answer}]}}"), known)).flatten() {
