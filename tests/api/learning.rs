@@ -437,6 +437,49 @@ fn what_is_no_longer_true_and_is_corrected_is_found_again() {
     assert_eq!(found["memories"][0]["text"], "My cat is called Mia");
 }
 
+/// Nobody has said that it is; whoever wants it to be says so.
+#[test]
+fn what_is_no_longer_true_stays_so_when_what_took_its_place_goes_until_its_person_says_otherwise() {
+    let app = TestApp::spawn();
+    for way in ["forgotten by hand", "forgotten by wish", "corrected", "gone with its conversation"] {
+        let talk = app.start_session();
+        tell(&app, &talk, "I live in Lisbon");
+        let other = app.start_session_of(&talk.token);
+        tell(&app, &other, "I moved to Porto");
+        let listed = app.get_as(&talk.token, "/api/v1/memories").expect(200).json();
+        let path = |n: usize| format!("/api/v1/memories/{}", listed["memories"][n]["id"].as_str().unwrap());
+        let headers = [("x-companion-person", talk.token.as_str()), ("content-type", "application/json")];
+        let correct = |n: usize, text: &str| {
+            app.ask("PATCH", &path(n), &headers, json!({"text": text}).to_string().as_bytes()).expect(200)
+        };
+        match way {
+            "forgotten by hand" => drop(app.ask("DELETE", &path(0), &headers, b"").expect(204)),
+            "forgotten by wish" => drop(tell(&app, &talk, "Forget that I moved to Porto")),
+            "corrected" => drop(correct(0, "I like port wine")),
+            _ => drop(app.delete(&other, "").expect(204)),
+        }
+        let found = |asked: &str| {
+            let path = format!("/api/v1/memories?q={asked}");
+            app.get_as(&talk.token, &path).expect(200).json()["memories"].as_array().unwrap().len()
+        };
+        let lisbon = ("I live in Lisbon".to_owned(), false);
+        let now = remembered(&app, &talk);
+        assert!(
+            now.last() == Some(&lisbon) && now.iter().all(|(text, _)| text != "I moved to Porto"),
+            "{way}"
+        );
+        assert_eq!(found("Lisbon"), 0, "{way}");
+        if way == "corrected" {
+            correct(1, "My home is Lisbon");
+            assert_eq!(remembered(&app, &talk)[1], ("My home is Lisbon".to_owned(), true));
+        } else {
+            tell(&app, &talk, "I live in Lisbon");
+            assert_eq!(remembered(&app, &talk), [("I live in Lisbon".to_owned(), true), lisbon], "{way}");
+        }
+        assert_eq!(found("Lisbon"), 1, "{way}");
+    }
+}
+
 #[test]
 fn what_has_helped_stays_when_there_is_no_room_for_more() {
     let app = TestApp::spawn_with(|config| config.limits.max_memories_per_person = 3);
