@@ -1,5 +1,7 @@
 //! SQL for what is learned from turns: which turns are still to be learned from, and what becomes of what they tell.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::adapters::memory_index::Place;
@@ -88,13 +90,31 @@ fn to_learn(row: &Row<'_>) -> rusqlite::Result<ToLearn> {
     })
 }
 
-/// The turn that has waited longest.
+/// The row of the person whose turn has waited longest, but for these people.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn next(connection: &Connection) -> rusqlite::Result<Option<ToLearn>> {
-    let sql = format!("{TO_LEARN} ORDER BY l.checkpoint_id LIMIT 1");
-    connection.prepare_cached(&sql)?.query_row([], to_learn).optional()
+pub fn next_person(connection: &Connection, but_not: &BTreeSet<i64>) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT s.person_id FROM to_learn l JOIN checkpoints c ON c.id = l.checkpoint_id
+        JOIN sessions s ON s.id = c.session_id ORDER BY l.checkpoint_id";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let person = row.get(0)?;
+        if !but_not.contains(&person) {
+            return Ok(Some(person));
+        }
+    }
+    Ok(None)
+}
+
+/// The turn of a person that has waited longest.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn next_of(connection: &Connection, person: i64) -> rusqlite::Result<Option<ToLearn>> {
+    let sql = format!("{TO_LEARN} WHERE s.person_id = ?1 ORDER BY l.checkpoint_id LIMIT 1");
+    connection.prepare_cached(&sql)?.query_row([person], to_learn).optional()
 }
 
 /// How many turns are still to be learned from.

@@ -1,5 +1,5 @@
-//! What is learned from turns: beside the replies, one turn after the other, in the order in which they were kept. The small model
-//! decides what is worth it, where there is one; else rules do.
+//! What is learned from turns: beside the replies, from a few people at once, of each one turn after the other in the order in which they
+//! were kept. The small model decides what is worth it, where there is one; else rules do.
 //!
 //! That a turn is still to be learned from is kept with the turn, and struck off in the transaction that keeps what it tells: a
 //! crash loses nothing and repeats nothing. What cannot be kept now, because the disk is low or the database busy, is tried again.
@@ -10,12 +10,13 @@
 //! | it cannot be reached, refuses, is silent | the turn waits and it is tried again, until five minutes after the turn; then the rules decide |
 //! | meanwhile the turn is deleted, forgotten, or its person erased | its answer is thrown away |
 //!
-//! Bounds: one turn at a time; 5 memories of a message.
+//! Bounds: 4 people at once, one turn of each; 5 memories of a message.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rusqlite::Connection;
-use tokio::sync::Notify;
 
 use crate::adapters::learning_store::{self, Kept, Lesson, ToLearn};
 use crate::adapters::memory_forgetting;
@@ -29,25 +30,17 @@ use crate::domain::memory::wishes::{Wish, Wishes};
 use crate::domain::memory::words::asked;
 use crate::domain::session::SessionId;
 
+mod persons;
+
+pub(crate) use persons::Persons;
+use persons::{MOST_AT_ONCE, Taken};
+
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// So often a model may answer with something else.
 const MOST_WRONG: u32 = 3;
 /// So long a model that is down is waited for.
 const WAITED_FOR: Duration = Duration::from_secs(5 * 60);
-
-/// Wakes whoever learns.
-#[derive(Default)]
-pub(crate) struct Learner {
-    turns: Notify,
-}
-
-impl Learner {
-    /// A turn was kept that is to be learned from.
-    pub(crate) fn wake(&self) {
-        self.turns.notify_one();
-    }
-}
 
 /// How often what became of the lessons of one turn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -89,11 +82,15 @@ impl Tries {
 impl App {
     /// Learns from the turns that are still to be learned from, and from each that comes. Goes on until it is dropped.
     pub async fn learn(&self) {
-        let (mut pause, mut tries) = (FIRST_PAUSE, Tries::default());
+        join_all((0..MOST_AT_ONCE).map(|_| self.learn_one_after_the_other())).await;
+    }
+
+    async fn learn_one_after_the_other(&self) {
+        let (mut pause, mut tries, mut person) = (FIRST_PAUSE, Tries::default(), None);
         loop {
-            match self.learn_from_one(&mut tries).await {
-                Ok(true) => pause = FIRST_PAUSE,
-                Ok(false) => self.learner.turns.notified().await,
+            match self.learn_from_one(&mut person, &mut tries).await {
+                Ok(true) => (pause, person) = (FIRST_PAUSE, None),
+                Ok(false) => self.learns_from.wakes().await,
                 Err(error) => {
                     tracing::warn!(event = "learning_failed", error = %error, "What was told could not be learned; it is tried again");
                     tokio::time::sleep(pause).await;
@@ -103,10 +100,20 @@ impl App {
         }
     }
 
-    /// False when there is nothing to be learned from.
-    async fn learn_from_one(&self, tries: &mut Tries) -> Result<bool, NotLearned> {
-        let next = self.database.read("look for a turn to learn from", learning_store::next);
-        let Some(turn) = next.await.map_err(AppError::from)? else { return Ok(false) };
+    /// False when there is nobody to learn from. After a failure `person` is kept, so that their turns stay in order.
+    async fn learn_from_one<'a>(
+        &'a self,
+        person: &mut Option<Taken<'a>>,
+        tries: &mut Tries,
+    ) -> Result<bool, NotLearned> {
+        if person.is_none() {
+            *person = self.learns_from.take(|taken| self.who_waits(taken)).await?;
+        }
+        let Some(person) = person.as_ref().map(Taken::key) else { return Ok(false) };
+        let next = move |db: &Connection| learning_store::next_of(db, person);
+        let next = self.database.read("read a turn to learn from", next);
+        // It may be gone meanwhile.
+        let Some(turn) = next.await.map_err(AppError::from)? else { return Ok(true) };
         self.room_to_grow()?;
         let lessons = match self.small_model.as_deref() {
             Some(model) => self.lessons(model, &turn, tries).await?,
@@ -127,6 +134,12 @@ impl App {
             );
         }
         Ok(true)
+    }
+
+    /// Whose turn has waited longest, but for those who are taken.
+    async fn who_waits(&self, taken: BTreeSet<i64>) -> Result<Option<i64>, AppError> {
+        let next = move |db: &Connection| learning_store::next_person(db, &taken);
+        Ok(self.database.read("look for a turn to learn from", next).await?)
     }
 
     /// What the model, or in its place the rules, make of a turn.

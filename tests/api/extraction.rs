@@ -256,6 +256,81 @@ fn a_reply_never_waits_for_what_is_learned() {
 }
 
 #[test]
+fn four_people_are_learned_from_side_by_side_and_each_in_order() {
+    let slow = Duration::from_millis(500);
+    let (outside, app) = finding(move |told| {
+        let facts = match told {
+            told if told.contains("Lisbon now") => memories(&[("I live in Lisbon", &[1])]),
+            _ => memories(&[("I live by the river in Porto", &[])]),
+        };
+        [vec![Part::Pause(slow)], facts].concat()
+    });
+    let talks: Vec<_> = (0..4).map(|_| app.start_session()).collect();
+    let began = std::time::Instant::now();
+    app.tell(&talks[0], "the river in Porto is where I sleep").expect(200);
+    app.tell(&talks[0], "they call Lisbon now my place").expect(200);
+    for talk in &talks[1..] {
+        app.tell(talk, "the river in Porto is where I sleep").expect(200);
+    }
+    wait_for("it is learned", || app.count("to_learn") == 0);
+    assert!(began.elapsed() < 4 * slow, "five turns took {:?}", began.elapsed());
+    let mut moved = remembered(&app, &talks[0]);
+    moved.sort_unstable();
+    let both = [("I live by the river in Porto".to_owned(), false), ("I live in Lisbon".to_owned(), true)];
+    assert_eq!(moved, both, "the second turn knows what the first one told");
+    for talk in &talks[1..] {
+        assert_eq!(texts(&app, talk), ["I live by the river in Porto"]);
+    }
+    assert_eq!(asked_small(&outside).len(), 5, "each turn once");
+}
+
+#[test]
+fn no_more_than_four_people_are_learned_from_at_once_and_a_stop_loses_and_repeats_nothing() {
+    let (outside, app) = finding(|_| vec![Part::UntilGone]);
+    let talks: Vec<_> = (0..5).map(|_| app.start_session()).collect();
+    app.tell(&talks[0], "tea, as ever").expect(200);
+    for (number, talk) in talks.iter().enumerate() {
+        app.tell(talk, &format!("person {number}")).expect(200);
+    }
+    wait_for("four are asked about", || asked_small(&outside).len() == 4);
+    std::thread::park_timeout(Duration::from_millis(300));
+    let asked = asked_small(&outside).concat();
+    let said = ["tea, as ever", "person 1", "person 2", "person 3"];
+    assert!(said.into_iter().all(|said| asked.contains(said)), "nobody twice: {asked}");
+    assert_eq!((asked_small(&outside).len(), app.count("to_learn")), (4, 6));
+    let url = outside.url.clone();
+    answers(&outside, |told| match told {
+        told if told.contains("tea") => memories(&[("I like tea", &[])]),
+        told => memories(&[(told.trim_start_matches("- ").lines().next().unwrap(), &[])]),
+    });
+    let app = app.restart_with(|config| crate::support::llm::ask_at(config, &url));
+    wait_for("it is learned", || app.count("to_learn") == 0);
+    let mut told = texts(&app, &talks[0]);
+    told.sort_unstable();
+    assert_eq!(told, ["I like tea", "person 0"]);
+    for (number, talk) in talks.iter().enumerate().skip(1) {
+        assert_eq!(texts(&app, talk), [format!("person {number}")]);
+    }
+    assert_eq!(asked_small(&outside).len(), 4 + 6, "each turn once more");
+}
+
+#[test]
+fn a_person_who_cannot_be_learned_from_now_holds_up_nobody_else() {
+    let (outside, app) = finding(|told| match told {
+        told if told.contains("tea") => refusal(503, &[], "overloaded"),
+        _ => memories(&[("I live in Lisbon", &[])]),
+    });
+    let (waits, other) = (app.start_session(), app.start_session());
+    app.tell(&waits, "tea, as ever").expect(200);
+    app.tell(&waits, "Lisbon is my place").expect(200);
+    wait_for("it was asked", || !asked_small(&outside).is_empty());
+    app.tell(&other, "Lisbon is my place").expect(200);
+    wait_for("the other is learned from", || !texts(&app, &other).is_empty());
+    assert_eq!(app.count("to_learn"), 2, "what was said later waits with what was said first");
+    assert!(texts(&app, &waits).is_empty());
+}
+
+#[test]
 fn what_is_not_to_be_remembered_is_never_sent() {
     let (outside, app) = finding(|_| memories(&[("I like tea", &[])]));
     let talk = app.start_session();

@@ -128,7 +128,7 @@ impl Work {
     /// What was forgotten goes from every file, what is to be learned from is; nobody waits for either.
     pub(super) fn follow(&self, forgotten: u64) {
         if self.request.token.is_some() {
-            self.app.learner.wake();
+            self.app.learns_from.wake();
         }
         if forgotten > 0 {
             self.app.memories_changed();
