@@ -13,6 +13,7 @@ export function open(dialog, { kept, onOpen }) {
   const more = dialog.querySelector(".more");
   const problem = dialog.querySelector(".problem");
   const outcome = dialog.querySelector(".outcome");
+  const searched = dialog.querySelector(".searched");
   const heading = dialog.querySelector("h2");
   const asked = dialog.querySelector(".search input");
   const forgetting = new Forgetting(say);
@@ -43,11 +44,13 @@ export function open(dialog, { kept, onOpen }) {
   async function load(next = false) {
     const mine = next ? question : (question += 1);
     const q = asked.value.trim();
-    const page = await api.memories({ limit: PAGE, ...(q && { q }), ...(next && { cursor }) });
+    // What is found comes at once, without a next page: one more tells whether that is all.
+    const page = await api.memories(q ? { q, limit: PAGE + 1 } : { limit: PAGE, ...(next && { cursor }) });
     if (mine !== question) return;
     if (!next) list.replaceChildren();
     const before = list.children.length;
-    list.append(...page.memories.filter(({ id }) => !forgetting.has(id)).map(row));
+    searched.textContent = page.memories.length > PAGE ? `The ${PAGE} that fit best are shown; there are more.` : "";
+    list.append(...page.memories.slice(0, PAGE).filter(({ id }) => !forgetting.has(id)).map(row));
     cursor = page.next_cursor;
     more.hidden = !cursor;
     // A hidden button cannot keep the focus.
@@ -199,6 +202,7 @@ export function open(dialog, { kept, onOpen }) {
   dialog.onclose = () => forgetting.finish();
 
   list.replaceChildren();
+  searched.textContent = "";
   more.hidden = true;
   asked.value = "";
   sure.value = "";

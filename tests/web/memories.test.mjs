@@ -120,6 +120,38 @@ describe("what is remembered", () => {
     assert.ok((await held()).includes("I like coffee") && !(await held()).includes("I like tea"));
   });
 
+  test("says when a search has found more than it shows", async () => {
+    const herons = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => ({ text: `Heron number ${from + n}` }));
+    const search = async (words) => {
+      const box = dialog().getByRole("searchbox", { name: "Search what I remember" });
+      await box.fill(words);
+      const answered = guest.page.waitForResponse(/\/memories\?/);
+      await box.press("Enter");
+      await (await answered).finished();
+    };
+    const more = dialog().getByText("The 30 that fit best are shown; there are more.");
+    await guest.open();
+    await add([{ text: "I like tea" }, ...herons(1, 30)]);
+    await openMemories();
+    await search("herons");
+    await rows().filter({ hasText: "tea" }).waitFor({ state: "detached" });
+    assert.equal(await rows().count(), 30);
+    assert.equal(await more.count(), 0, "these are all");
+
+    await add(herons(31, 31));
+    await search("herons");
+    await more.waitFor();
+    assert.equal(await rows().count(), 30);
+    await search("tea");
+    await more.waitFor({ state: "detached" });
+    assert.deepEqual(await texts(), ["I like tea"]);
+    await search("herons");
+    await more.waitFor();
+    await search("");
+    await more.waitFor({ state: "detached" });
+    assert.ok(await dialog().getByRole("button", { name: "Show more" }).isVisible());
+  });
+
   test("is forgotten one by one, unless it is taken back", async () => {
     await guest.page.clock.install();
     await guest.open();
