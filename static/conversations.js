@@ -3,7 +3,7 @@
 import * as api from "/static/api.js";
 import { button, element, icon, written } from "/static/conversation.js";
 import { deleteSoon, isGoing, undo } from "/static/deletions.js";
-import { day, keptUntil } from "/static/words.js";
+import { day, folded, keptUntil } from "/static/words.js";
 
 // The first page is there soon, the others bring as much as the server gives.
 const FIRST_PAGE = 30;
@@ -142,7 +142,7 @@ class List {
   // Searching
 
   #search(words) {
-    this.#words = words.trim().toLocaleLowerCase();
+    this.#words = folded(words.trim());
     this.#show();
     if (this.#words) this.#gathering ??= this.#attempt(() => this.#gather()).finally(() => (this.#gathering = null));
   }
@@ -161,7 +161,7 @@ class List {
   // Showing
 
   #show() {
-    const found = this.#sessions.filter((session) => titleOf(session).toLocaleLowerCase().includes(this.#words));
+    const found = this.#sessions.filter((session) => folded(titleOf(session)).includes(this.#words));
     const groups = new Map();
     for (const session of found) {
       const name = groupOf(session);

@@ -23,10 +23,18 @@ function mark(name, ranges) {
   else CSS.highlights.delete(name);
 }
 
+/** The words with each letter and its marks in one, and one after the other: texts come in both. */
+const spellings = (words) => new Set([words, words.normalize("NFC"), words.normalize("NFD")]);
+
 /** Every place of the words in a text node. Letters that change their length in lower case are compared as they are. */
 function places(node, words) {
   const lower = node.data.toLocaleLowerCase();
   const [text, sought] = lower.length === node.data.length ? [lower, words.toLocaleLowerCase()] : [node.data, words];
+  const found = [...spellings(sought)].flatMap((spelled) => placesOf(node, text, spelled));
+  return found.sort((one, other) => one.startOffset - other.startOffset);
+}
+
+function placesOf(node, text, sought) {
   const found = [];
   for (let at = text.indexOf(sought); at >= 0; at = text.indexOf(sought, at + sought.length)) {
     const range = new Range();

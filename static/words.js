@@ -1,4 +1,7 @@
-// How things are put into words: days, how long what is said here is kept, and who answers.
+// How things are put into words: days, how long what is said here is kept, and who answers; and how words are compared.
+
+/** As words are compared: in lower case, and one spelling of a letter with its marks, however it was typed. */
+export const folded = (text) => text.toLocaleLowerCase().normalize();
 
 /** A day as people write it. A date without a time is that day everywhere. */
 export function day(value) {

@@ -1,9 +1,11 @@
 //! What was said in a plain form, so that rules need to know one spelling only: lower case, no accents, no
 //! apostrophes, short forms written out, fillers left out.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
+use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_normalizer::properties::{CanonicalDecompositionBorrowed, Decomposed};
 
 /// Say nothing by themselves and stand anywhere: "I just really want to".
@@ -83,6 +85,11 @@ const NOT_JOINED: &str = "esteem confidence respect image control worth doubt ca
 // Every word of every message is looked up before anybody is asked for an answer.
 static FILLED: LazyLock<HashSet<&str>> = LazyLock::new(|| FILLERS.split_whitespace().collect());
 static LONG_FORMS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| SHORT_FORMS.iter().copied().collect());
+
+/// A text with each letter and its marks in one where there is such a letter (NFC): some keyboards and files write the one after the other.
+pub(crate) fn composed(text: &str) -> Cow<'_, str> {
+    ComposingNormalizerBorrowed::new_nfc().normalize(text)
+}
 
 /// The words of a text: lower case, without apostrophes, everything else that is no letter or digit parts them.
 pub(crate) fn words(text: &str) -> Vec<String> {
@@ -234,6 +241,12 @@ mod tests {
         for said in ["r u here", "I am a", "7 8 9 10", ""] {
             assert_eq!(spelled(said), None, "{said}");
         }
+    }
+
+    #[test]
+    fn a_letter_and_its_marks_are_one() {
+        assert_eq!(composed("Zoe\u{308} e\u{302}\u{301} q\u{301}"), "Zo\u{eb} \u{1ebf} q\u{301}");
+        assert!(matches!(composed("Zo\u{eb}"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -89,6 +89,21 @@ fn scripts_without_spaces_are_found_by_a_character_and_beside_other_letters() {
 }
 
 #[test]
+fn letters_with_marks_are_found_however_they_are_written() {
+    let app = TestApp::spawn();
+    for (text, others) in [
+        ("My daughter is called Zoe\u{308}", "Zo%C3%AB"),
+        ("My daughter is called Zo\u{eb}", "Zoe%CC%88"),
+        ("U\u{308}ber Mu\u{308}nchen", "M%C3%BCnchen"),
+    ] {
+        let token = app.start_session().token;
+        remember(&app, &token, text);
+        remember(&app, &token, "I like tea");
+        assert_eq!(texts(&app, &token, &format!("?q={others}")), [text], "as it was given");
+    }
+}
+
+#[test]
 fn a_list_goes_on_where_the_page_before_ended() {
     let app = TestApp::spawn();
     let token = app.start_session().token;

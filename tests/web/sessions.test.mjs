@@ -110,6 +110,23 @@ for (const [device, options] of [
       await list().getByRole("listitem").nth(1).waitFor();
     });
 
+    test("titles are found however their letters with marks were typed", async () => {
+      const [composed, apart] = ["Zo\u00eb", "Zoe\u0308"];
+      for (const [title, sought] of [
+        [apart, composed],
+        [composed, apart],
+      ]) {
+        await row(/About gardens|garden of/).getByRole("button", { name: /^Rename/ }).click();
+        await list().getByRole("textbox", { name: "A title of your own" }).fill(`The garden of ${title}`);
+        await guest.page.keyboard.press("Enter");
+        await row(`The garden of ${title}`).waitFor();
+        await list().getByRole("searchbox").fill(sought.toUpperCase());
+        await list().getByText("1 found in 2 titles.").waitFor();
+        await list().getByRole("searchbox").fill("");
+        await list().getByRole("listitem").nth(1).waitFor();
+      }
+    });
+
     test("one is deleted, comes back when that is undone, and is gone when it is not", async () => {
       await act("Delete", "About gardens").click();
       await list().getByRole("button", { name: "Keep" }).click();
@@ -346,5 +363,27 @@ describe("words in a conversation", () => {
     assert.equal(await guest.page.locator("#find").isVisible(), false);
     assert.ok(await guest.input.evaluate((input) => input === document.activeElement));
     assert.equal(await guest.page.evaluate(() => CSS.highlights.has("found")), false);
+  });
+
+  test("are found however their letters with marks were typed", async () => {
+    const [composed, apart] = ["Zo\u00eb", "Zoe\u0308"];
+    guest = await Guest.arrive(browser, server);
+    await guest.open();
+    await guest.say(`First ${composed} came.`);
+    await guest.say(`Then ${apart} left.`);
+    await guest.page.keyboard.press("Control+Shift+F");
+    const count = () => guest.page.locator("#find p").textContent();
+    const box = guest.page.getByRole("searchbox", { name: /Words to find/ });
+    const all = new Set();
+    for (const sought of [composed, apart]) {
+      await box.fill("flamingo");
+      await guest.page.locator("#find").getByText("Not found", { exact: true }).waitFor();
+      await box.fill(sought);
+      await guest.page.locator("#find").getByText(/^\d+ of \d+$/).waitFor();
+      all.add(await count());
+      const marked = await guest.page.evaluate(() => [...CSS.highlights.get("found")].map((range) => range.startContainer.data));
+      for (const said of [`First ${composed} came.`, `Then ${apart} left.`]) assert.ok(marked.includes(said), marked.join("\n"));
+    }
+    assert.equal(all.size, 1, "the same places");
   });
 });

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::memory::statements::tells;
 use crate::domain::memory::words::{Term, terms};
+use crate::domain::plain::composed;
 
 const MOST_STATEMENTS: usize = 5;
 const MOST_CHARS: usize = 300;
@@ -161,7 +162,7 @@ fn clauses(sentence: &str) -> Vec<&str> {
 pub(super) fn plain(text: &str) -> Vec<String> {
     let text = text.to_lowercase().replace('\u{2019}', "'");
     let mut words = Vec::new();
-    for word in text.split_whitespace() {
+    for word in composed(&text).split_whitespace() {
         let word = word.trim_matches(|c: char| !c.is_alphanumeric());
         match word {
             "" => {}

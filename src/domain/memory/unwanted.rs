@@ -217,6 +217,8 @@ mod tests {
             &["My sister is living in Porto"],
             &["My sister is ill", "I live in Porto"],
         ),
+        ("my name is zo\u{eb}", &["My name is Zoe\u{308}", "My name is Zo\u{eb}"], &["My name is Anna"]),
+        ("i live with zoe\u{308}", &["I live with Zo\u{eb}"], &["I live with Anna"]),
         ("the party", &["I was at a party"], &["I was not at the party"]),
     ];
 

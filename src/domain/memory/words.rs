@@ -1,11 +1,13 @@
 //! Which words of a text count when memories are searched, and how each is written down.
 //!
-//! A text is lower-cased and cut at everything that is neither letter nor digit; words that tell nothing are left out, and
+//! A text is lower-cased, its letters are put together with their marks, and it is cut at everything that is neither letter nor digit; words that tell nothing are left out, and
 //! of the others, where they are plain Latin letters, the ending is cut off (Snowball's English stemmer: "moving" finds
 //! "moved"). Scripts that put no spaces between words are cut into characters and pairs of them, also in the midst of other letters;
 //! what is asked in them is cut into pairs alone, where it has any.
 
 use rust_stemmers::{Algorithm, Stemmer};
+
+use crate::domain::plain::composed;
 
 /// A word as the index keeps it: a hash of it. Two words of one person that share one are taken for the same, which among
 /// 100,000 words happens about once.
@@ -39,7 +41,8 @@ fn cut(text: &str, each_character: bool) -> Vec<Term> {
     let stemmer = Stemmer::create(Algorithm::English);
     let mut found = Vec::new();
     let lowered = text.to_lowercase().replace("'s ", " ").replace("\u{2019}s ", " ");
-    let runs = lowered.split(|c: char| !c.is_alphanumeric());
+    let composed = composed(&lowered);
+    let runs = composed.split(|c: char| !c.is_alphanumeric());
     for (word, in_pairs) in runs.flat_map(of_one_kind) {
         if in_pairs {
             add_pairs(word, each_character, &mut found);
@@ -111,6 +114,21 @@ mod tests {
         let (text, asked) = (terms("我住在北京市"), terms("北京"));
         assert!(asked.iter().all(|term| text.contains(term)), "{asked:?} {text:?}");
         assert_eq!(terms("猫").len(), 1);
+    }
+
+    #[test]
+    fn a_letter_with_marks_is_the_same_however_it_is_written() {
+        for (composed, apart) in [
+            ("My daughter is called Zo\u{eb}", "My daughter is called Zoe\u{308}"),
+            ("M\u{fc}ller", "MU\u{308}LLER"),
+            ("\u{1ebf}", "e\u{302}\u{301}"),
+            ("\u{30ac}\u{30e9}\u{30b9}", "\u{30ab}\u{3099}\u{30e9}\u{30b9}"),
+            ("\u{ac00}", "\u{1100}\u{1161}"),
+        ] {
+            assert_eq!(terms(composed), terms(apart), "{composed}");
+            assert_eq!(asked(composed), asked(apart), "{composed}");
+        }
+        assert_ne!(terms("Zo\u{eb}"), terms("Zoe"), "a mark makes another letter");
     }
 
     #[test]
