@@ -275,9 +275,8 @@ fn commit_together(
             Err(Some(error)) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
                 Err(DbError::Full("commit"))
             }
-            Err(cause) => {
-                Err(DbError::RolledBack(cause.as_ref().map_or_else(String::new, ToString::to_string)))
-            }
+            Err(Some(error)) => Err(DbError::NotCommitted(error.to_string())),
+            Err(None) => Err(DbError::RolledBack),
         });
     }
     (writes, left_over)

@@ -52,9 +52,12 @@ pub enum DbError {
     /// Too much is waiting for the database.
     #[error("too many requests are waiting for the database")]
     Overloaded,
-    /// The transaction this was part of was undone.
-    #[error("the transaction was undone: {0}")]
-    RolledBack(String),
+    /// What failed in another write has undone the transaction this was part of; that one tells why.
+    #[error("the transaction was undone")]
+    RolledBack,
+    /// The transaction this was part of could not be committed.
+    #[error("cannot commit: {0}")]
+    NotCommitted(String),
     /// The database's thread has ended.
     #[error("the database is closed")]
     Closed,
@@ -104,7 +107,8 @@ impl DbError {
             | Self::Migrating
             | Self::Overloaded
             | Self::Closed
-            | Self::RolledBack(_)
+            | Self::RolledBack
+            | Self::NotCommitted(_)
             | Self::Sqlite { .. }
             | Self::BackupFirst { .. }
             | Self::Migration(_) => false,

@@ -90,3 +90,70 @@ pub fn subtract_from_totals(connection: &Connection, deleted: &Deleted) -> rusql
     let negative = |count: u64| i64::try_from(count).map_or(i64::MIN, |count| -count);
     session_store::add_to_totals(connection, negative(deleted.sessions), negative(deleted.checkpoints))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::person_store;
+    use crate::adapters::session_store::{Totals, totals};
+
+    /// One person with sessions of so many turns each.
+    fn with_turns(turns: &[usize]) -> (tempfile::TempDir, Connection) {
+        let (root, db) = crate::adapters::sqlite::empty_for_testing();
+        let person = "INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
+            VALUES (1, randomblob(16), randomblob(32), 0, 0)";
+        db.execute_batch(person).unwrap();
+        for turns in turns {
+            let sql = "INSERT INTO sessions (public_id, person_id, created_at, last_active_at, checkpoints)
+                VALUES (randomblob(16), 1, 0, 0, ?1)";
+            db.execute(sql, [turns]).unwrap();
+            let session = db.last_insert_rowid();
+            for turn in 0..*turns {
+                let sql =
+                    "INSERT INTO checkpoints (session_id, public_id, said, answered, said_at, answered_at)
+                    VALUES (?1, randomblob(16), ?2, '', 0, 0)";
+                db.execute(sql, params![session, turn.to_string()]).unwrap();
+            }
+        }
+        let all: usize = turns.iter().sum();
+        db.execute("UPDATE totals SET sessions = ?1, checkpoints = ?2", [turns.len(), all]).unwrap();
+        (root, db)
+    }
+
+    #[test]
+    fn a_long_one_goes_from_its_beginning_a_portion_at_a_time() {
+        let (_root, db) = with_turns(&[12, 3]);
+        let mut deleted = Deleted::default();
+        assert!(!delete_some(&db, 1, 5, &mut deleted).unwrap());
+        let left: (u64, u64, String) = db
+            .query_row(
+                "SELECT (SELECT checkpoints FROM sessions WHERE id = 1), count(*), min(said) FROM checkpoints
+                 WHERE session_id = 1 AND id = (SELECT min(id) FROM checkpoints)",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .unwrap();
+        assert_eq!(left, (7, 1, "5".to_owned()));
+        assert!(!delete_some(&db, 1, 5, &mut deleted).unwrap());
+        assert!(delete_some(&db, 1, 5, &mut deleted).unwrap());
+        subtract_from_totals(&db, &deleted).unwrap();
+        assert_eq!((deleted.sessions, deleted.checkpoints), (1, 12));
+        assert_eq!(totals(&db).unwrap(), Totals { sessions: 1, checkpoints: 3, memories: 0 });
+        assert!(delete_some(&db, 1, 5, &mut Deleted::default()).unwrap(), "one that is gone is gone");
+    }
+
+    #[test]
+    fn a_person_goes_in_portions_too() {
+        let (_root, db) = with_turns(&[12, 3, 0, 1]);
+        let (mut deleted, mut portions) = (Deleted::default(), 1);
+        while !person_store::erase_some(&db, 1, 5, &mut deleted).unwrap() {
+            portions += 1;
+            assert!(portions < 20, "there is no end to it");
+        }
+        assert!(portions >= 5, "{portions}");
+        assert_eq!((deleted.sessions, deleted.checkpoints), (4, 16));
+        assert_eq!(totals(&db).unwrap(), Totals::default());
+        let people: u64 = db.query_row("SELECT count(*) FROM persons", [], |row| row.get(0)).unwrap();
+        assert_eq!(people, 0);
+    }
+}

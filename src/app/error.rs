@@ -72,7 +72,7 @@ impl From<DbError> for AppError {
         match error {
             DbError::Migrating => Self::Unavailable("migrating"),
             DbError::Overloaded => Self::Busy,
-            DbError::RolledBack(_) => Self::Unavailable("the transaction was undone"),
+            DbError::RolledBack => Self::Unavailable("the transaction was undone"),
             DbError::Missing(_)
             | DbError::NotOurs { .. }
             | DbError::Newer { .. }
@@ -80,6 +80,7 @@ impl From<DbError> for AppError {
             | DbError::ReadOnly(_)
             | DbError::Full(_)
             | DbError::Closed
+            | DbError::NotCommitted(_)
             | DbError::Sqlite { .. }
             | DbError::Migration(_)
             | DbError::BackupFirst { .. }

@@ -607,4 +607,63 @@ fn the_log_counts_and_never_quotes() {
     for secret in ["something said", &ids[0].to_string(), &ids[1].to_string()] {
         assert!(!log.contains(secret), "{secret}");
     }
+    for (job, event) in [("cleanup-audio", "audio_cleanup_completed"), ("backup-db", "backup_completed")] {
+        let log = house.maint(&[job, "-v"]).expect(0).stderr;
+        assert_eq!(log.lines().filter(|line| line.contains(event)).count(), 1, "{log}");
+        assert!(!log.contains("something said"), "{log}");
+    }
+}
+
+/// How long the longest of the turns took that somebody said while this was done. None failed.
+fn longest_turn_during(server: &crate::support::Server, done: impl FnOnce() + Send) -> Duration {
+    let talk = server.start_session();
+    std::thread::scope(|scope| {
+        let done = scope.spawn(done);
+        let mut longest = Duration::ZERO;
+        while !done.is_finished() {
+            let began = Instant::now();
+            assert_eq!(server.say(&talk, "hello").0, 200);
+            longest = longest.max(began.elapsed());
+        }
+        done.join().unwrap();
+        longest
+    })
+}
+
+#[test]
+fn nobody_waits_while_a_cleanup_cannot_empty_the_log_because_somebody_reads() {
+    let house = House::built();
+    seed::sessions(&mut house.db(), 400, 20, seed::now() - 8 * DAY);
+    let server = house.start();
+    let reader = house.db();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM sessions").unwrap();
+    let longest = longest_turn_during(&server, || {
+        assert_eq!(house.maint(&["cleanup-sessions"]).expect(0).report["sessions_deleted"], 400);
+    });
+    assert!(longest < Duration::from_secs(2), "a turn took {longest:?}");
+    drop(reader);
+    server.stop();
+    house.assert_sound();
+}
+
+#[test]
+fn a_conversation_of_any_length_goes_in_portions() {
+    let house = House::built();
+    let mut db = house.db();
+    seed::sessions(&mut db, 1, 30_000, seed::now() - 8 * DAY);
+    // Somebody unseen for longer than people are kept, with a pinned conversation.
+    let pinned = seed::sessions(&mut db, 1, 30_000, seed::now() - 500 * DAY)[0];
+    db.execute("UPDATE sessions SET pinned = 1 WHERE public_id = ?1", [pinned.as_bytes()]).unwrap();
+    drop(db);
+    let server = house.start();
+    let longest = longest_turn_during(&server, || {
+        let cleaned = house.maint(&["cleanup-sessions"]).expect(0).report;
+        let gone =
+            ["sessions_deleted", "checkpoints_deleted", "persons_erased"].map(|what| cleaned[what].as_u64());
+        assert_eq!(gone, [Some(2), Some(60_000), Some(1)], "{cleaned}");
+    });
+    // In one transaction each it is longer than a second.
+    assert!(longest < Duration::from_millis(400), "a turn took {longest:?}");
+    server.stop();
+    house.assert_sound();
 }

@@ -79,6 +79,11 @@ fn a_server_whose_files_may_not_grow_fails_a_turn_and_goes_on() {
     let (status, told) = server.say(&talk, "this finds no room");
     assert!((500..600).contains(&status), "{status} {told}");
     assert_eq!(server.get("/livez").0, 200);
+    let logged = server.log();
+    assert!(
+        logged.contains("request_failed") && logged.contains("cannot commit"),
+        "nobody is told why: {logged}"
+    );
     server.limit_files(None);
     crate::support::wait_for("it keeps what is said again", || server.say(&talk, "hello again").0 == 200);
     server.stop();

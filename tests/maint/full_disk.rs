@@ -265,3 +265,51 @@ fn a_server_starts_on_a_full_disk_and_all_heals() {
     assert_eq!(std::fs::metadata(house.dir.join("reserve")).unwrap().len(), 32 * 1024 * 1024);
     house.assert_sound();
 }
+
+/// Makes a conversation longer by 48 MiB, which is more than the reserve.
+fn lengthen(house: &House, session: &str) {
+    const TURNS: u32 = 8000;
+    let db = house.db();
+    let id = session.parse::<uuid::Uuid>().unwrap();
+    let key: i64 = db
+        .query_row("SELECT id FROM sessions WHERE public_id = ?1", [id.as_bytes()], |row| row.get(0))
+        .unwrap();
+    db.execute(
+        "WITH RECURSIVE turn (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM turn WHERE number < ?2)
+         INSERT INTO checkpoints (session_id, public_id, said, answered, said_at, answered_at)
+         SELECT ?1, randomblob(16), hex(randomblob(1500)), hex(randomblob(1500)), ?3, ?3 FROM turn",
+        rusqlite::params![key, TURNS, seed::now() - 8 * DAY],
+    )
+    .unwrap();
+    db.execute("UPDATE sessions SET checkpoints = checkpoints + ?2 WHERE id = ?1", [key, TURNS.into()])
+        .unwrap();
+    db.execute("UPDATE totals SET checkpoints = checkpoints + ?1", [TURNS]).unwrap();
+    db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+}
+
+#[test]
+fn a_conversation_larger_than_the_reserve_goes_with_no_byte_free() {
+    let mounted = Mounted::small_disk("256m");
+    let house = House::at(mounted.path().join("data"));
+    let server = house.start();
+    let [expired, deleted, erased] = [(); 3].map(|()| {
+        let talk = server.start_session();
+        assert_eq!(server.say(&talk, "hello").0, 200);
+        lengthen(&house, &talk.session);
+        talk
+    });
+    let id = expired.session.parse::<uuid::Uuid>().unwrap();
+    let sql = "UPDATE sessions SET last_active_at = ?2 WHERE public_id = ?1";
+    house.db().execute(sql, rusqlite::params![id.as_bytes(), seed::now() - 8 * DAY]).unwrap();
+    house.db().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    fill(mounted.path());
+    assert_eq!(house.maint(&["cleanup-sessions"]).expect(0).report["sessions_deleted"], 1);
+    fill(&house.dir);
+    assert_eq!(server.delete(&deleted, &format!("/sessions/{}", deleted.session)), 204);
+    assert_eq!(server.get(&format!("/api/v1/sessions/{}", deleted.session)).0, 401);
+    fill(&house.dir.join("audio"));
+    assert_eq!(server.delete(&erased, "/me"), 200);
+    server.stop();
+    assert_eq!(house.content().sessions, 0);
+    house.assert_sound();
+}

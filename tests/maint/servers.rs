@@ -23,9 +23,11 @@ fn a_restart_keeps_the_conversation_and_signals_end_it_well() {
     assert_eq!(server.say(&talk, "remember this").0, 200);
     assert_eq!(server.terminate(), 0);
     assert!(!house.dir.join("companion.db-wal").exists(), "a clean stop leaves one file");
-    let server = house.start();
+    let mut server = house.start();
     assert_eq!(server.history(&talk), ["remember this"]);
-    server.stop();
+    assert_eq!(server.interrupt(), 0);
+    assert!(server.log().contains("server_stopped"), "{}", server.log());
+    assert!(!house.dir.join("companion.db-wal").exists(), "a clean stop leaves one file");
 }
 
 #[test]

@@ -31,15 +31,15 @@ pub fn told(error: &clap::Error) -> ExitCode {
     let said = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let has = |flag: &str| words.iter().any(|word| word == flag);
     let errors = vec![ItemError { item: "command line".to_owned(), error: said }];
-    let mut report = not_begun("", has("--dry-run"), errors);
+    let job = job_among(&words);
+    let report = not_begun(job.unwrap_or_default(), has("--dry-run"), errors);
     if has("--json") {
         drop(deliver(&serde_json::to_string(&report).unwrap_or_default()));
     }
     drop(error.print());
     logs::init(LevelFilter::WARN, logs::Format::Console);
     let mut telling = Telling::default();
-    if let Some(job) = job_among(&words) {
-        report.job = job;
+    if job.is_some() {
         telling.metrics =
             value_of("--metrics-file", &words).and_then(|path| PathBuf::from(path).try_into().ok());
     }

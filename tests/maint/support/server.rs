@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Child;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -33,10 +34,16 @@ impl House {
             let output = child.wait_with_output().unwrap();
             return Err(format!("{:?} {}", output.status.code(), String::from_utf8_lossy(&output.stderr)));
         };
-        // Nobody reads the log here; a full pipe must not stop the server.
-        let mut stderr = child.stderr.take().unwrap();
-        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-        Ok(Server { child, url: url.to_owned() })
+        // Always read: a full pipe must not stop the server.
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(String::new()));
+        let kept = log.clone();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                *kept.lock().unwrap() += &(line + "\n");
+            }
+        });
+        Ok(Server { child, url: url.to_owned(), log })
     }
 }
 
@@ -44,6 +51,7 @@ impl House {
 pub struct Server {
     child: Child,
     pub url: String,
+    log: Arc<Mutex<String>>,
 }
 
 impl Drop for Server {
@@ -76,10 +84,24 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
     /// SIGTERM, and the exit code.
     pub fn terminate(&mut self) -> i32 {
+        self.signal(rustix::process::Signal::TERM)
+    }
+
+    /// What Ctrl-C sends, and the exit code.
+    pub fn interrupt(&mut self) -> i32 {
+        self.signal(rustix::process::Signal::INT)
+    }
+
+    fn signal(&mut self, signal: rustix::process::Signal) -> i32 {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 
@@ -116,6 +138,12 @@ impl Server {
 
     pub fn say(&self, talk: &Talk, message: &str) -> (u16, Value) {
         self.post("/chat", &json!({"session_id": talk.session, "message": message}))
+    }
+
+    /// Deletes what lies at `path`, as its person.
+    pub fn delete(&self, talk: &Talk, path: &str) -> u16 {
+        let url = format!("{}/api/v1{path}", self.url);
+        agent().delete(url).header("x-companion-person", &talk.token).call().unwrap().status().as_u16()
     }
 
     /// Everything that was said in a session, oldest first.
