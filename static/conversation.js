@@ -44,6 +44,8 @@ function message(role, text) {
   return shown;
 }
 
+const says = (shown, { role, text } = {}) => shown.classList.contains(role) && shown.querySelector(".words").textContent === text;
+
 /** What can point at the sentence that is being said: each after the one before; at none for null. */
 export function pointer(words) {
   let pointed = 0;
@@ -110,6 +112,24 @@ export class Conversation {
     if (!this.#latest?.isConnected) this.#lastIsLatest();
     if (messages.length > 0) this.#view.classList.add("begun");
     this.#view.scrollTop = this.#view.scrollHeight - fromEnd;
+  }
+
+  /**
+   * Shows what was said after the messages that came as earlier ones, here or elsewhere. Words that stand here already stay as they
+   * are; from the first that differ on, these take their place.
+   */
+  showLater(messages) {
+    const here = [...this.#log.querySelectorAll(".said-here")];
+    const differs = here.findIndex((shown, at) => !says(shown, messages[at]));
+    const stay = differs < 0 ? here.length : differs;
+    this.#keepingTheEnd(() => {
+      for (const shown of here.slice(0, stay)) shown.classList.remove("said-here");
+      for (const shown of here.slice(stay)) shown.remove();
+      this.#log.append(...messages.slice(stay).map((each) => this.#earlier(each)));
+    });
+    this.#leave(0, this.#log.childElementCount);
+    this.#lastIsLatest();
+    if (messages.length > 0) this.#view.classList.add("begun");
   }
 
   /** Adds what the person said, or a greeting. */
@@ -240,6 +260,7 @@ export class Conversation {
 
   #add(shown) {
     this.#log.append(shown);
+    shown.classList.toggle("said-here", shown.matches(".message:not(.greeting)"));
     this.#leave(this.#log.childElementCount - LATEST - 1, 1);
     if (shown.classList.contains("user")) this.#view.classList.add("begun");
     if (shown.classList.contains("assistant")) this.#isLatest(shown);

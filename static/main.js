@@ -10,6 +10,10 @@ const $ = (id) => document.getElementById(id);
 const PAGE = 50;
 // A turn that breaks off so often is not taken up again by itself.
 const MOST_TRIES = 5;
+// Whoever goes to and fro between tabs does not have the server asked more often.
+const LOOK_EVERY_MS = 5000;
+// More that was said since the page came is shown anew, as the page was.
+const MOST_LATER = 100;
 const EXPIRED = "The old conversation has expired and is gone. This is a new one";
 
 // What this server does with sound, as it says of itself.
@@ -38,6 +42,9 @@ let asked = 0;
 let isUnderWay = false;
 // Something was to be sent before there was one.
 let isAwaited = false;
+// When it was last looked what was said elsewhere, and when it is to be next.
+let looked = 0;
+let looking;
 
 function say(text = "", ...more) {
   $("notice").replaceChildren(text, ...more);
@@ -72,6 +79,7 @@ function showReach(isLost) {
   $("adrift").hidden = !isLost;
   if (isLost) return;
   showMode();
+  comeBack();
   if (shown && !attempted()) return announce();
   return attempt(shown ? goOnHere : begin);
 }
@@ -132,7 +140,9 @@ async function resumeLast() {
 
 function show(session, earlier = null) {
   voice.leave();
-  shown = { ...session, busy: false };
+  // So many of its turns the server has `told`; so many have been `seen` here, with those that were said since.
+  shown = { ...session, busy: false, told: session.checkpoints, seen: session.checkpoints };
+  looked = performance.now();
   remember(session.id);
   conversation.clear();
   closeFind();
@@ -253,6 +263,8 @@ async function announceAfterTurn(session) {
   try {
     const { expires_at, pinned, checkpoints } = await api.session(session.id, { limit: 1 });
     Object.assign(session, { expires_at, pinned, checkpoints });
+    // Had there been more, some would have been said elsewhere.
+    if (checkpoints === session.seen + 1) session.seen = checkpoints;
     turns = checkpoints;
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
@@ -260,6 +272,50 @@ async function announceAfterTurn(session) {
   if (llm === "disconnected") showMode();
   if (session === shown) await announce();
   return turns;
+}
+
+// What was said elsewhere: in another tab, on another device
+
+/** Nothing is being said, asked for or settled, and nothing waits to be sent. */
+function isAtRest() {
+  const isUnsent = () => draft.of(shown.id).length > 0 || $("log").querySelector(".unsent");
+  return shown && !shown.busy && !isUnderWay && !voice.active && !attempted() && !isUnsent();
+}
+
+/** Somebody is here again. */
+function comeBack() {
+  clearTimeout(looking);
+  looking = setTimeout(catchUp, Math.max(0, looked + LOOK_EVERY_MS - performance.now()));
+}
+
+/** Shows what was said elsewhere meanwhile; once the server can be reached again, if it cannot. */
+async function catchUp() {
+  if (document.visibilityState !== "visible" || !isAtRest()) return;
+  const session = shown;
+  looked = performance.now();
+  try {
+    const { checkpoints } = await api.session(session.id, { limit: 1 });
+    if (checkpoints !== session.seen && isStillAtRest(session)) await showLater(session, checkpoints);
+  } catch (failure) {
+    if (!(failure instanceof api.Failure)) throw failure;
+    if (failure.status === 0) reach.lost();
+    if (failure.code === "session_not_found" && isStillAtRest(session)) attempt(() => startAnew(`${EXPIRED}.`));
+  }
+}
+
+const isStillAtRest = (session) => session === shown && isAtRest();
+
+async function showLater(session, turns) {
+  const limit = turns - session.told;
+  if (limit < 1 || limit > MOST_LATER) return resume(session.id);
+  const { messages, next_cursor, ...now } = await api.session(session.id, { limit });
+  if (!isStillAtRest(session)) return;
+  // One more has come between the two answers.
+  if (now.checkpoints !== turns) return comeBack();
+  Object.assign(session, now, { told: turns, seen: turns });
+  conversation.showLater(messages);
+  offerChoice();
+  await announce();
 }
 
 async function showMode() {
@@ -534,6 +590,8 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   act();
 });
+addEventListener("focus", comeBack);
+document.addEventListener("visibilitychange", comeBack);
 $("earlier").addEventListener("click", () => attempt(showEarlier));
 $("choice").querySelector("button").addEventListener("click", () => attempt(chooseRemembering));
 $("new").addEventListener("click", startOver);

@@ -50,6 +50,11 @@ export class Voice {
     this.#controls.handsFree.hidden = !hears;
   }
 
+  /** Somebody speaks or is listened to, or something is being said. */
+  get active() {
+    return this.#talk?.active ?? false;
+  }
+
   /** Whoever types may not want to hear the rest of an answer. */
   typed() {
     if (this.#aloud) this.#unlock();

@@ -1,0 +1,135 @@
+// Several tabs of one browser: what is said in one is seen in the others, and what is deleted in one is gone in all.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+
+import { Guest, launch } from "./guest.mjs";
+import { Server } from "./server.mjs";
+
+let browser;
+let server;
+let guest;
+
+before(async () => {
+  browser = await launch();
+});
+after(() => browser?.close());
+
+beforeEach(async () => {
+  server = await Server.start();
+  guest = await Guest.arrive(browser, server);
+  await guest.open();
+});
+afterEach(async () => {
+  try {
+    await guest.leave();
+  } finally {
+    await server.remove();
+  }
+});
+
+/** Another tab of the same browser, with what a guest does in it. */
+async function anotherTab() {
+  const tab = Object.create(guest);
+  tab.page = await guest.context.newPage();
+  await tab.open();
+  return tab;
+}
+
+/** Headless tabs do not tell that they get the focus. */
+const look = ({ page }) => page.evaluate(() => dispatchEvent(new Event("focus")));
+
+const said = ({ log }) => log.locator(".user .words").allTextContents();
+
+const session = () => guest.page.evaluate(() => localStorage.getItem("companion.session"));
+
+/** So many turns, taken without the page. */
+const talk = (id, count) =>
+  guest.page.evaluate(async ([session_id, many]) => {
+    for (let n = 1; n <= many; n += 1) {
+      const body = JSON.stringify({ session_id, message: `Elsewhere, number ${n}.` });
+      const answer = await fetch("/api/v1/chat", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+      if (!answer.ok) throw new Error(await answer.text());
+    }
+  }, [id, count]);
+
+describe("a conversation in two tabs", () => {
+  test("shows in each what was said in the other, and leaves what is being written", async () => {
+    await guest.say("Said in the first.");
+    const other = await anotherTab();
+    await guest.input.fill("Half a thought");
+    await guest.input.evaluate((input) => input.setSelectionRange(5, 6));
+    const answer = await other.say("Said in the second.");
+    await look(guest);
+    await guest.log.getByText("Said in the second.").waitFor();
+    assert.deepEqual(await said(guest), ["Said in the first.", "Said in the second."]);
+    assert.equal((await guest.words()).at(-1), answer);
+    const box = await guest.input.evaluate((input) => [input.value, input.selectionStart, input.selectionEnd, input === document.activeElement]);
+    assert.deepEqual(box, ["Half a thought", 5, 6, true]);
+    await guest.input.press("Enter");
+    await guest.answer(3);
+    await look(other);
+    await other.log.getByText("Half a thought").waitFor();
+    assert.deepEqual(await other.words(), (await guest.words()).slice(1), "the greeting is the first tab's");
+  });
+
+  test("is in order again where both have spoken without seeing the other", async () => {
+    const other = await anotherTab();
+    await guest.say("One.");
+    await other.say("Two.");
+    for (const tab of [guest, other]) {
+      await look(tab);
+      await tab.page.waitForFunction(() => document.querySelectorAll("#log .user").length === 2);
+      assert.deepEqual(await said(tab), ["One.", "Two."]);
+    }
+  });
+
+  test("leaves whoever has scrolled up where they read", async () => {
+    await talk(await session(), 60);
+    await guest.page.reload();
+    await guest.log.getByText("Elsewhere, number 60.").waitFor();
+    await guest.press("Show earlier");
+    await guest.log.getByText("Elsewhere, number 1.").waitFor();
+    await guest.say("Said here.");
+    await guest.page.locator("#view").hover();
+    await guest.page.mouse.wheel(0, -700);
+    const place = () => guest.page.locator("#view").evaluate(({ scrollTop, scrollHeight, clientHeight }) => [scrollTop, scrollHeight - clientHeight - scrollTop]);
+    await guest.page.waitForFunction(() => document.querySelector("#view").scrollHeight - document.querySelector("#view").clientHeight - document.querySelector("#view").scrollTop >= 700);
+    const [before] = await place();
+    await talk(await session(), 1);
+    await look(guest);
+    await guest.page.waitForFunction(() => document.querySelectorAll("#log .user").length === 62);
+    await guest.log.locator(".assistant").last().locator(".copy").waitFor({ state: "attached" });
+    const [now, left] = await place();
+    assert.ok(Math.abs(now - before) < 2, `${before} ${now}`);
+    assert.ok(left > 700);
+  });
+
+  test("shows once what the server could not confirm, and is not asked about more often than every few seconds", async () => {
+    await guest.page.route("**/api/v1/sessions/*", (route) => route.abort());
+    const answer = await guest.say("Only once.");
+    await guest.page.unrouteAll();
+    guest.excuse(/ERR_FAILED/);
+    const asked = [];
+    guest.page.on("request", (request) => request.url().includes("/api/v1/sessions/") && asked.push(request.url()));
+    for (let times = 0; times < 5; times += 1) await look(guest);
+    await guest.page.locator("#log .said-here").first().waitFor({ state: "detached" });
+    for (let times = 0; times < 5; times += 1) await look(guest);
+    assert.deepEqual(await guest.words(), [(await guest.words())[0], "Only once.", answer]);
+    assert.ok(asked.length <= 2, asked.join("\n"));
+  });
+
+  test("that was deleted in another tab is followed by a new one, and what is being written stays", async () => {
+    await guest.say("Soon to be gone.");
+    await guest.input.fill("Half a thought");
+    assert.equal((await guest.context.request.delete(new URL(`/api/v1/sessions/${await session()}`, server.origin).href)).status(), 204);
+    await look(guest);
+    await guest.log.getByText("The old conversation has expired and is gone.").waitFor();
+    assert.equal(await guest.input.inputValue(), "Half a thought");
+    assert.deepEqual(await said(guest), []);
+    await guest.press("Send");
+    await guest.answer(1);
+    assert.deepEqual(await said(guest), ["Half a thought"]);
+    guest.excuse(/status of 404/);
+  });
+});
