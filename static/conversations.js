@@ -16,7 +16,7 @@ const MOST_QUOTED = 60;
 let list = null;
 
 /**
- * Opens the list. The host's `onOpen` gets the id of the one chosen, `onChanged` one that was renamed or pinned; `onCurrentDeleted`
+ * Opens the list. `kept` is what the server announces, if that is known. The host's `onOpen` gets the id of the one chosen, `onChanged` one that was renamed or pinned; `onCurrentDeleted`
  * hears that the one shown (`current`) goes; `onFind` and `onKeys` open what they are called after; `say` says a word on the page.
  */
 export function open(dialog, host) {
@@ -207,7 +207,7 @@ class List {
     if (["Pinned", "Earlier"].includes(groupOf(session))) facts.push(`last active ${day(session.last_active_at)}`);
     if (session.remembered === false) facts.push("not remembered");
     if (!session.checkpoints) facts.push("nothing said yet");
-    facts.push(keptUntil(session));
+    facts.push(keptUntil(session, this.#host.kept?.retention.person_days));
     return facts.filter(Boolean).join(" · ");
   }
 

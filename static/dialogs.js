@@ -25,6 +25,7 @@ const turnTo = (page) => (id) => {
 function hostOfConversations(page) {
   return {
     current: page.shown?.id,
+    kept: page.kept,
     say: page.say,
     onOpen: turnTo(page),
     onChanged: (session) => {

@@ -14,26 +14,30 @@ export function moment(value) {
   return new Date(value).toLocaleString(undefined, { dateStyle: "long", timeStyle: "short" });
 }
 
-/** Until when a conversation is kept, in few words. */
-export function keptUntil({ pinned, remembered, expires_at: until }) {
-  if (pinned || !until) return "kept until you delete it";
-  return `kept until ${remembered === false ? moment(until) : day(until)}`;
-}
-
 const days = (count) => (count === 1 ? "1 day" : `${count} days`);
+
+/** What is kept for good goes with its person all the same. */
+const untilYouDelete = (what, personDays) => `until you delete ${what}${personDays ? ` or have not been here for ${days(personDays)}` : ""}`;
+
+/** Until when a conversation is kept, in few words; none where it is not known (`undefined`) after how many days people are forgotten. */
+export function keptUntil({ pinned, remembered, expires_at: until }, personDays) {
+  if (!pinned && until) return `kept until ${remembered === false ? moment(until) : day(until)}`;
+  return personDays === undefined ? "" : `kept ${untilYouDelete("it", personDays)}`;
+}
 
 /** How long conversations and people are kept. A `session` that has just begun has no dates yet. */
 export function retention({ retention: { session_days, person_days }, maintenance_overdue: overdue }, session) {
-  const told = [conversationKept(session_days, session)];
+  const told = [conversationKept(session_days, person_days, session)];
   if (person_days) told.push(`People not seen for ${days(person_days)} are forgotten.`);
   if (overdue.length) told.push(`Maintenance is overdue (${overdue.join(", ")}): whoever runs this server should look.`);
   return told.join(" ");
 }
 
-function conversationKept(sessionDays, session) {
-  if (!sessionDays && session.remembered !== false) return "Conversations are kept until you delete them.";
-  const rule = sessionDays ? `conversations idle for ${days(sessionDays)} are deleted.` : "conversations are kept until you delete them.";
-  if (session.pinned) return `This conversation is pinned and kept until you delete it; other ${rule}`;
+function conversationKept(sessionDays, personDays, session) {
+  const forGood = `are kept ${untilYouDelete("them", personDays)}.`;
+  if (!sessionDays && session.remembered !== false) return `Conversations ${forGood}`;
+  const rule = sessionDays ? `conversations idle for ${days(sessionDays)} are deleted.` : `conversations ${forGood}`;
+  if (session.pinned) return `This conversation is pinned and kept ${untilYouDelete("it", personDays)}; other ${rule}`;
   if (session.remembered === false) return `This conversation is not remembered and is deleted ${goesAt(session)}; other ${rule}`;
   if (session.expires_at) return `This conversation is kept until ${day(session.expires_at)}; ${rule}`;
   return `All ${rule}`;

@@ -82,7 +82,7 @@ impl App {
         for id in self.database.read("export sessions", list).await? {
             // It may have been deleted since.
             let Some(part) = self.exported(id, 0).await? else { continue };
-            if self.write_session(part, comma, pieces).await?.is_err() {
+            if self.write_session(part, person, comma, pieces).await?.is_err() {
                 return Ok(());
             }
             comma = ",";
@@ -126,6 +126,7 @@ impl App {
     async fn write_session(
         &self,
         Part { session, summary, mut turns, mut more_after }: Part,
+        person: Person,
         comma: &str,
         pieces: &Pieces,
     ) -> Result<Result<(), Gone>, AppError> {
@@ -134,7 +135,7 @@ impl App {
             "title": session.title,
             "created_at": session.created_at,
             "last_active_at": session.last_active_at,
-            "expires_at": session.expires_at(self.retention.session_days),
+            "expires_at": self.expires_at(&session, person),
             "pinned": session.pinned,
             "remembered": session.remembered,
         });

@@ -77,15 +77,15 @@ impl App {
         let presented = token.clone();
         let find = move |db: &Connection| person_store::find_with_visit(db, &presented);
         let found = self.database.read("find a person", find).await?;
-        let (person, last_seen_at) = found.ok_or(AppError::Unauthorized)?;
+        let (mut person, last_seen_at) = found.ok_or(AppError::Unauthorized)?;
         let now = self.clock.now();
         let first_for_a_while = is_first_for_a_while(last_seen_at, now);
         if first_for_a_while {
             let note = move |db: &Connection| note_visit(db, person.key, &token, now);
-            let noted = self.database.write("note a visit", note);
-            // On a full disk the visit goes unnoted; that must not turn the person away.
-            if let Err(error) = noted.await {
-                tracing::warn!(error = %error, "A visit could not be noted");
+            match self.database.write("note a visit", note).await {
+                Ok(()) => person.last_seen_at = person.last_seen_at.max(now),
+                // On a full disk the visit goes unnoted; that must not turn the person away.
+                Err(error) => tracing::warn!(error = %error, "A visit could not be noted"),
             }
         }
         Ok(Visit { person, first_for_a_while })

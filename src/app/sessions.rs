@@ -8,10 +8,11 @@ use crate::adapters::session_deleting::{self, Deleted};
 use crate::adapters::session_store::{self, StoredSession};
 use crate::adapters::{memory_forgetting, memory_store, person_store, reserve};
 use crate::app::{App, AppError, learning, persons};
+use crate::config::RetentionConfig;
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::MemoryId;
 use crate::domain::person::{Person, PersonToken};
-use crate::domain::session::{Checkpoint, PublicId, Session, SessionId};
+use crate::domain::session::{Checkpoint, Kept, PublicId, Session, SessionId};
 
 /// The longest title, in characters.
 pub const MAX_TITLE_CHARS: usize = 200;
@@ -139,6 +140,13 @@ impl App {
         let more = stored.len() > limit;
         stored.truncate(limit);
         Ok((stored.into_iter().map(|stored| stored.session).collect(), more))
+    }
+
+    /// When one of a person's sessions goes if they do not come again; `None` when it stays.
+    #[must_use]
+    pub fn expires_at(&self, session: &Session, person: Person) -> Option<Timestamp> {
+        let RetentionConfig { session_days, person_days, .. } = self.retention;
+        session.expires_at(Kept { session_days, person_days }, person.last_seen_at)
     }
 
     /// One session of a person and the last `limit` of its first `before` turns (of all, if `None`), in order; with

@@ -95,6 +95,15 @@ pub type CheckpointId = PublicId;
 /// Names one turn before it is committed; chosen by the client so that it can ask again.
 pub type TurnId = PublicId;
 
+/// How long sessions and people are kept; `None` for good.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// A session that is idle.
+    pub session_days: Option<RetentionDays>,
+    /// A person who is not seen, and with them all their sessions.
+    pub person_days: Option<RetentionDays>,
+}
+
 /// A session as its person sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
@@ -106,7 +115,7 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When the last turn was committed.
     pub last_active_at: Timestamp,
-    /// A pinned session never expires.
+    /// A pinned session stays as long as its person.
     pub pinned: bool,
     /// Whether memories may be read and written.
     pub remembered: bool,
@@ -115,16 +124,21 @@ pub struct Session {
 }
 
 impl Session {
-    /// When `cleanup-sessions` may take it; `None` when it stays.
+    /// When `cleanup-sessions` may take it, if its person, `last_seen_at` so far, does not come again: by itself or with them,
+    /// whichever is earlier. `None` when it stays; a pinned one does as long as its person.
     #[must_use]
-    pub fn expires_at(&self, retention: Option<RetentionDays>) -> Option<Timestamp> {
-        let by_age = retention.map(|days| days.span());
+    pub fn expires_at(&self, kept: Kept, last_seen_at: Timestamp) -> Option<Timestamp> {
+        let by_age = kept.session_days.map(RetentionDays::span);
         let idle = if self.remembered {
             by_age
         } else {
             Some(by_age.map_or(UNREMEMBERED_IDLE, |d| d.min(UNREMEMBERED_IDLE)))
         };
-        idle.filter(|_| !self.pinned).map(|span| self.last_active_at.later_by(span))
+        let alone = idle.map(|span| self.last_active_at.later_by(span));
+        // Whoever talks in one of their sessions is there, whether or not they were seen.
+        let last_there = last_seen_at.max(self.last_active_at);
+        let with_person = kept.person_days.map(|days| last_there.later_by(days.span()));
+        alone.into_iter().chain(with_person).min().filter(|_| !self.pinned)
     }
 }
 
@@ -188,13 +202,32 @@ mod tests {
 
     #[test]
     fn a_session_says_when_it_goes() {
-        let week = RetentionDays::new(7);
         let day = Duration::from_secs(86_400);
         let at = Timestamp::from_millis(1_000);
-        assert_eq!(session(true, false).expires_at(week), Some(at.later_by(day * 7)));
-        assert_eq!(session(true, false).expires_at(None), None);
-        assert_eq!(session(true, true).expires_at(week), None);
-        assert_eq!(session(false, false).expires_at(None), Some(at.later_by(day)));
+        let kept = |session_days: u32, person_days: u32| Kept {
+            session_days: RetentionDays::new(session_days),
+            person_days: RetentionDays::new(person_days),
+        };
+        let (remembered, pinned, unremembered) =
+            (session(true, false), session(true, true), session(false, false));
+        let later = |session: &Session, kept: Kept, seen: Timestamp| {
+            session.expires_at(kept, seen).map(|until| until.since(at).as_secs() / 86_400)
+        };
+        let off = 0;
+        for (days, expected) in [((7, 400), Some(7)), ((7, off), Some(7)), ((off, off), None)] {
+            assert_eq!(later(&remembered, kept(days.0, days.1), at), expected, "{days:?}");
+        }
+        // With their person, who was seen again after two days.
+        let seen = at.later_by(day * 2);
+        for (days, expected) in [((500, 400), 402), ((off, 400), 402), ((401, 400), 401), ((7, 1), 3)] {
+            assert_eq!(later(&remembered, kept(days.0, days.1), seen), Some(expected), "{days:?}");
+        }
+        let unseen_for_long = at.earlier_by(day * 300);
+        assert_eq!(later(&remembered, kept(off, 400), unseen_for_long), Some(400), "it was talked in since");
+        for days in [kept(7, 400), kept(off, 400), kept(off, off)] {
+            assert_eq!(later(&pinned, days, at), None);
+            assert_eq!(later(&unremembered, days, at), Some(1));
+        }
     }
 
     #[test]

@@ -124,10 +124,10 @@ pub struct ExportedSession {
     pub created_at: Timestamp,
     /// When the last turn was kept.
     pub last_active_at: Timestamp,
-    /// `null` when it stays.
+    /// When it goes, by itself or with a person who does not come again; `null` when it stays.
     #[schema(required = true)]
     pub expires_at: Option<Timestamp>,
-    /// A pinned session never expires.
+    /// A pinned session stays as long as its person.
     pub pinned: bool,
     /// Whether things may be remembered from it.
     pub remembered: bool,

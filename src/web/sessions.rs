@@ -9,6 +9,7 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 use crate::app::sessions::{SessionChange, ShownTurn, cursor_after, parse_cursor};
 use crate::app::{App, audio};
 use crate::domain::clock::Timestamp;
+use crate::domain::person::Person;
 use crate::domain::prose::prose;
 use crate::domain::session::{Session, SessionId};
 use crate::web::body::{JsonBody, OptionalJsonBody};
@@ -78,7 +79,9 @@ impl PartialSchema for ChangeBody {
             title.description(Some("What the person calls it"))
         };
         let pinned = |kind: SchemaType| {
-            ObjectBuilder::new().schema_type(kind).description(Some("A pinned session never expires"))
+            ObjectBuilder::new()
+                .schema_type(kind)
+                .description(Some("A pinned session stays as long as its person"))
         };
         let or_null = |kind: Type| SchemaType::from_iter([kind, Type::Null]);
         let renamed = ObjectBuilder::new().required("title").property("title", title(Type::String.into()));
@@ -98,7 +101,7 @@ struct SessionBody {
     title: Option<String>,
     created_at: Timestamp,
     last_active_at: Timestamp,
-    /// `null` when it stays.
+    /// When it goes, by itself or with a person who does not come again; `null` when it stays.
     expires_at: Option<Timestamp>,
     pinned: bool,
     /// Whether memories are read and written in it.
@@ -179,7 +182,7 @@ pub async fn list(
     let limit = usize::try_from(limit(query.limit.as_deref())?).unwrap_or(usize::MAX);
     let (sessions, more) = app.sessions(person.0, after, limit).await?;
     let next_cursor = sessions.last().filter(|_| more).map(cursor_after);
-    let sessions = sessions.into_iter().map(|session| session_body(&app, session)).collect();
+    let sessions = sessions.into_iter().map(|session| session_body(&app, session, person.0)).collect();
     Ok(HttpResponse::Ok().json(ListBody { sessions, next_cursor }))
 }
 
@@ -208,7 +211,7 @@ pub async fn one(
     let limit = limit(query.limit.as_deref())?;
     let (session, turns, earlier) = app.session(person.0, session_id(&id)?, before, limit).await?;
     Ok(HttpResponse::Ok().json(ConversationBody {
-        session: session_body(&app, session),
+        session: session_body(&app, session, person.0),
         messages: turns.into_iter().flat_map(messages_of).collect(),
         next_cursor: (earlier > 0).then(|| earlier.to_string()),
     }))
@@ -234,7 +237,7 @@ pub async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let change = SessionChange { title: body.0.title, pinned: body.0.pinned };
     let session = app.change_session(person.0, session_id(&id)?, change).await?;
-    Ok(HttpResponse::Ok().json(session_body(&app, session)))
+    Ok(HttpResponse::Ok().json(session_body(&app, session, person.0)))
 }
 
 /// Deletes a session.
@@ -282,9 +285,9 @@ pub(crate) fn limit(given: Option<&str>) -> Result<u64, ApiError> {
     limit.ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(wrong)
 }
 
-fn session_body(app: &App, session: Session) -> SessionBody {
+fn session_body(app: &App, session: Session, person: Person) -> SessionBody {
     SessionBody {
-        expires_at: session.expires_at(app.retention().session_days),
+        expires_at: app.expires_at(&session, person),
         id: session.id,
         title: session.title,
         created_at: session.created_at,

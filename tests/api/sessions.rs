@@ -248,8 +248,37 @@ fn a_session_says_when_it_goes() {
     assert_eq!(expires(&app, &unremembered), Value::Null);
     app.finish();
     for (days, expected) in [(RetentionDays::new(1), json!(after_beginning(DAY))), (None, Value::Null)] {
-        let app = TestApp::spawn_with(|config| config.retention.session_days = days);
+        let app = TestApp::spawn_with(|config| {
+            config.retention.session_days = days;
+            config.retention.person_days = None;
+        });
         assert_eq!(expires(&app, &app.start_session()), expected);
+    }
+}
+
+#[test]
+fn a_session_is_promised_no_longer_than_its_person_is_kept() {
+    for session_days in [None, RetentionDays::new(500)] {
+        let app = TestApp::spawn_with(|config| {
+            config.retention.session_days = session_days;
+            config.retention.person_days = RetentionDays::new(30);
+        });
+        let talk = app.start_session();
+        let in_list =
+            || app.sessions(&talk.token, "").expect(200).json()["sessions"][0]["expires_at"].clone();
+        let exported = || app.export(&talk.token).expect(200).json()["sessions"][0]["expires_at"].clone();
+        assert_eq!(in_list(), after_beginning(30 * DAY));
+        app.clock.advance(Duration::from_secs(2 * 86_400));
+        assert_eq!(in_list(), after_beginning(32 * DAY), "they have come again just now");
+        assert_eq!(exported(), after_beginning(32 * DAY));
+        let changed = app.patch(&talk, &json!({"title": "rivers"})).expect(200).json();
+        assert_eq!(changed["expires_at"], after_beginning(32 * DAY));
+        app.patch(&talk, &json!({"pinned": true})).expect(200);
+        assert_eq!(
+            (in_list(), exported()),
+            (Value::Null, Value::Null),
+            "a pinned one stays as long as they do"
+        );
     }
 }
 

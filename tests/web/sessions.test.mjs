@@ -255,16 +255,36 @@ describe("the list", () => {
   });
 
   test("says of each that it is kept, where none is deleted by itself", async () => {
-    const keeps = await Server.start({ SESSION_RETENTION_DAYS: "off" });
+    const keeps = await Server.start({ SESSION_RETENTION_DAYS: "off", PERSON_RETENTION_DAYS: "off" });
     try {
       guest = await Guest.arrive(browser, keeps);
       await guest.page.goto(keeps.origin);
       await guest.page.getByText("Conversations are kept until you delete them.").waitFor();
       await guest.say("For good");
       await guest.press("Conversations");
-      await row("For good").getByText("kept until you delete it").waitFor();
+      await row("For good").getByText(/kept until you delete it$/).waitFor();
     } finally {
       await keeps.remove();
+    }
+  });
+
+  test("says of each how long it is kept where it goes with whoever stays away, of pinned ones too", async () => {
+    const forgets = await Server.start({ SESSION_RETENTION_DAYS: "off", PERSON_RETENTION_DAYS: "30" });
+    try {
+      guest = await Guest.arrive(browser, forgets);
+      await guest.page.goto(forgets.origin);
+      const rule = "Conversations are kept until you delete them or have not been here for 30 days. People not seen for 30 days are forgotten.";
+      await guest.page.getByText(rule, { exact: true }).waitFor();
+      await guest.say("For a month");
+      const { expires_at: until, last_active_at: active } = (await kept())["For a month"];
+      assert.equal(Date.parse(until) - Date.parse(active), 30 * 86_400_000);
+      await guest.press("Conversations");
+      const day = new Date(until).toLocaleDateString("en-GB", { dateStyle: "long" });
+      await row("For a month").getByText(`kept until ${day}`).waitFor();
+      await act("Pin", "For a month").click();
+      await row("For a month").getByText(/kept until you delete it or have not been here for 30 days$/).waitFor();
+    } finally {
+      await forgets.remove();
     }
   });
 });

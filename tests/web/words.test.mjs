@@ -1,0 +1,45 @@
+// How it is told how long things are kept, whatever is set.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { load } from "./pure.mjs";
+
+const { day, keptUntil, moment, retention } = await load("words.js");
+
+const UNTIL = "2026-12-24T12:00:00Z";
+const told = (session_days, person_days, session) => retention({ retention: { session_days, person_days }, maintenance_overdue: [] }, session);
+
+const going = { remembered: true, pinned: false, expires_at: UNTIL };
+const staying = { remembered: true, pinned: false, expires_at: null };
+const pinned = { remembered: true, pinned: true, expires_at: null };
+const unremembered = { remembered: false, pinned: false, expires_at: UNTIL };
+
+describe("how long the conversation on the page is kept", () => {
+  for (const [what, days, session, words] of [
+    ["both are set", [7, 400], going, `This conversation is kept until ${day(UNTIL)}; conversations idle for 7 days are deleted. People not seen for 400 days are forgotten.`],
+    ["both are set, and it is pinned", [7, 400], pinned, "This conversation is pinned and kept until you delete it or have not been here for 400 days; other conversations idle for 7 days are deleted. People not seen for 400 days are forgotten."],
+    ["only sessions go", [7, null], going, `This conversation is kept until ${day(UNTIL)}; conversations idle for 7 days are deleted.`],
+    ["only sessions go, and it is pinned", [7, null], pinned, "This conversation is pinned and kept until you delete it; other conversations idle for 7 days are deleted."],
+    ["only people go", [null, 1], going, "Conversations are kept until you delete them or have not been here for 1 day. People not seen for 1 day are forgotten."],
+    ["only people go, and it is pinned", [null, 400], pinned, "Conversations are kept until you delete them or have not been here for 400 days. People not seen for 400 days are forgotten."],
+    ["only people go, and it is not remembered", [null, 400], unremembered, `This conversation is not remembered and is deleted after ${moment(UNTIL)}; other conversations are kept until you delete them or have not been here for 400 days. People not seen for 400 days are forgotten.`],
+    ["nothing goes by itself", [null, null], staying, "Conversations are kept until you delete them."],
+    ["nothing goes by itself, and it is pinned", [null, null], pinned, "Conversations are kept until you delete them."],
+  ]) {
+    test(`is told where ${what}`, () => assert.equal(told(...days, session), words));
+  }
+});
+
+describe("how long one in the list is kept", () => {
+  for (const [what, session, days, words] of [
+    ["one that goes", going, 400, `kept until ${day(UNTIL)}`],
+    ["one that is not remembered", unremembered, null, `kept until ${moment(UNTIL)}`],
+    ["a pinned one, where people are forgotten", pinned, 400, "kept until you delete it or have not been here for 400 days"],
+    ["a pinned one, where nobody is", pinned, null, "kept until you delete it"],
+    ["one that stays", staying, null, "kept until you delete it"],
+    ["a pinned one, while it is not known who is forgotten", pinned, undefined, ""],
+  ]) {
+    test(`is told of ${what}`, () => assert.equal(keptUntil(session, days), words));
+  }
+});
