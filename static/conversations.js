@@ -64,6 +64,8 @@ class List {
   #gathering = null;
   // The page that is on its way.
   #coming = null;
+  // By id the rows in which something is asked or written.
+  #questions = new Map();
 
   constructor(dialog) {
     this.#dialog = dialog;
@@ -77,6 +79,7 @@ class List {
     this.#coming = null;
     this.#isWhole = false;
     this.#words = "";
+    this.#questions.clear();
     const search = this.#part("input[type=search]");
     search.value = "";
     search.oninput = () => this.#search(search.value);
@@ -161,6 +164,7 @@ class List {
   // Showing
 
   #show() {
+    const focused = document.activeElement;
     const found = this.#sessions.filter((session) => folded(titleOf(session)).includes(this.#words));
     const groups = new Map();
     for (const session of found) {
@@ -171,13 +175,16 @@ class List {
     // Pinned ones first; the others come in their order.
     const names = [...groups.keys()].sort((a, b) => (b === "Pinned") - (a === "Pinned"));
     this.#part(".groups").replaceChildren(...names.flatMap((name) => [element("h3", "", name), groups.get(name)]));
+    // Whoever writes goes on writing: what has been moved has lost the focus.
+    if (focused.closest(".conversation")) focused.focus({ preventScroll: true });
     if (this.#sessions.length === 0) this.#part(".groups").append(element("p", "fine", "There are none."));
     this.#part(".searched").textContent = this.#searched(found.length);
     this.#part(".more").hidden = this.#isWhole || this.#words !== "";
   }
 
-  /** Shows one anew, and puts the focus on what `selector` names in it. */
+  /** Shows one anew, with no question in it any more, and puts the focus on what `selector` names in it. */
   #refresh(session, selector) {
+    this.#questions.delete(session.id);
     this.#show();
     this.#rowOf(session)?.querySelector(selector)?.focus();
   }
@@ -186,7 +193,16 @@ class List {
     return this.#part(`[data-id="${id}"]`);
   }
 
+  /** Puts a question into the row of one. There it stays, whatever else is shown anew, until it is answered. */
+  #question(session, ...parts) {
+    const row = this.#rowOf(session);
+    row.replaceChildren(...parts);
+    this.#questions.set(session.id, row);
+  }
+
   #row(session) {
+    const asked = this.#questions.get(session.id);
+    if (asked) return asked;
     const shown = element("li", "conversation");
     shown.dataset.id = session.id;
     shown.classList.toggle("current", session.id === this.#host.current);
@@ -251,7 +267,7 @@ class List {
       if (input.value.trim()) this.#change(session, { title: input.value.trim() }, ".rename");
     };
     form.onkeydown = (event) => this.#onEscape(event, back);
-    this.#rowOf(session).replaceChildren(form);
+    this.#question(session, form);
     input.select();
   }
 
@@ -278,12 +294,13 @@ class List {
     controls.append(button("Delete", "danger", () => this.#delete(session, !forgets.checked)), keep);
     asked.append(element("p", "", "Delete this one?"), label, controls);
     asked.onkeydown = (event) => this.#onEscape(event, back);
-    this.#rowOf(session).replaceChildren(this.#opening(session), asked);
+    this.#question(session, this.#opening(session), asked);
     keep.focus();
   }
 
   #delete(session, keepMemories) {
     const undoing = button("Undo", "", () => this.#undo(session, () => this.#host.onOpen(session.id)));
+    this.#questions.delete(session.id);
     deleteSoon(session, keepMemories, (failure) => this.#ended(session, undoing, failure));
     if (session.id === this.#host.current) {
       this.#dialog.close();

@@ -47,16 +47,19 @@ export function open(dialog, { kept, onOpen }) {
     // What is found comes at once, without a next page: one more tells whether that is all.
     const page = await api.memories(q ? { q, limit: PAGE + 1 } : { limit: PAGE, ...(next && { cursor }) });
     if (mine !== question) return;
-    if (!next) list.replaceChildren();
+    // One that is being corrected stays, and what is written there.
+    if (!next) for (const shown of [...list.children]) if (!shown.querySelector("form")) shown.remove();
     const before = list.children.length;
     searched.textContent = page.memories.length > PAGE ? `The ${PAGE} that fit best are shown; there are more.` : "";
-    list.append(...page.memories.slice(0, PAGE).filter(({ id }) => !forgetting.has(id)).map(row));
+    list.append(...page.memories.slice(0, PAGE).filter(({ id }) => !forgetting.has(id) && !isShown(id)).map(row));
     cursor = page.next_cursor;
     more.hidden = !cursor;
     // A hidden button cannot keep the focus.
     if (next) list.children[before]?.querySelector("button")?.focus();
     if (list.children.length === 0) showNone(q);
   }
+
+  const isShown = (wanted) => [...list.children].some(({ dataset: { id } }) => id === wanted);
 
   /** The next page, unless it is on its way. */
   async function showMore() {
@@ -79,6 +82,7 @@ export function open(dialog, { kept, onOpen }) {
   }
 
   function show(shown, memory) {
+    shown.dataset.id = memory.id;
     const about = element("div");
     about.append(written("p", "words", memory.text), origin(memory));
     const controls = element("div", "row");
@@ -182,6 +186,7 @@ export function open(dialog, { kept, onOpen }) {
     attempt(async () => {
       forgetting.drop();
       await api.forgetMemories();
+      list.replaceChildren();
       sure.value = "";
       asked.value = "";
       await load();

@@ -1,5 +1,7 @@
 //! What is deleted, what stays, and what keeps a wrong clock from emptying the store.
 
+use std::time::{Duration, Instant};
+
 use crate::support::seed::{self, DAY, HOUR};
 use crate::support::{House, wait_for};
 

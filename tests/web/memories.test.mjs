@@ -152,6 +152,28 @@ describe("what is remembered", () => {
     assert.ok(await dialog().getByRole("button", { name: "Show more" }).isVisible());
   });
 
+  test("keeps the correction that is being written, whatever is added or searched meanwhile", async () => {
+    await guest.open();
+    await add([{ text: "I like tea" }, { text: "I play the cello" }]);
+    await openMemories();
+    await dialog().getByRole("button", { name: "Correct: I like tea" }).click();
+    const correction = dialog().getByRole("textbox", { name: "What is right" });
+    await correction.fill("I like coffee");
+    await dialog().getByRole("textbox", { name: "Something I should remember" }).fill("I live in Porto");
+    await dialog().getByRole("button", { name: "Remember it" }).click();
+    await dialog().getByText("I will remember it.").waitFor();
+    assert.equal(await correction.inputValue(), "I like coffee");
+    assert.deepEqual((await texts()).sort(), ["I live in Porto", "I play the cello"], "nothing stands there twice");
+    const search = dialog().getByRole("searchbox", { name: "Search what I remember" });
+    await search.fill("cello");
+    await search.press("Enter");
+    await rows().filter({ hasText: "Porto" }).waitFor({ state: "detached" });
+    assert.equal(await correction.inputValue(), "I like coffee");
+    await dialog().getByRole("button", { name: "Save" }).click();
+    await dialog().getByRole("button", { name: "Correct: I like coffee" }).waitFor();
+    assert.ok((await held()).includes("I like coffee"));
+  });
+
   test("is forgotten one by one, unless it is taken back", async () => {
     await guest.page.clock.install();
     await guest.open();

@@ -165,6 +165,29 @@ for (const [device, options] of [
       assert.equal(await list().getByRole("listitem").count(), 1);
     });
 
+    test("a title that is being written stays while others are pinned or go, and can be given then", async () => {
+      await guest.page.clock.install();
+      await act("Delete", "About gardens").click();
+      await list().getByRole("button", { name: "Delete", exact: true }).click();
+      await act("Rename", "About rivers").click();
+      await guest.page.keyboard.type("Streams and");
+      await guest.page.clock.fastForward(11_000);
+      await row("About gardens").waitFor({ state: "detached" });
+      await guest.page.keyboard.type(" brooks");
+      await guest.page.keyboard.press("Enter");
+      await row("Streams and brooks").waitFor();
+      assert.deepEqual(Object.keys(await kept()), ["Streams and brooks"]);
+      await list().getByRole("button", { name: "Close" }).click();
+      await guest.press("New conversation");
+      await guest.log.getByText("About rivers").waitFor({ state: "detached" });
+      await openList();
+      await act("Rename", "Streams and brooks").click();
+      await guest.page.keyboard.type("Half");
+      await list().getByRole("button", { name: /^Pin: Conversation of/ }).click();
+      await list().getByRole("heading", { name: "Pinned" }).waitFor();
+      assert.equal(await list().getByLabel("A title of your own").inputValue(), "Half");
+    });
+
     test("the open one is deleted: another begins, and undoing opens it again", async () => {
       await act("Delete", "About rivers").click();
       await list().getByRole("button", { name: "Delete", exact: true }).click();
