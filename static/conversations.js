@@ -16,8 +16,9 @@ const MOST_QUOTED = 60;
 let list = null;
 
 /**
- * Opens the list. `kept` is what the server announces, if that is known. The host's `onOpen` gets the id of the one chosen, `onChanged` one that was renamed or pinned; `onCurrentDeleted`
- * hears that the one shown (`current`) goes; `onFind` and `onKeys` open what they are called after; `say` says a word on the page.
+ * Opens the list. The host's `onOpen` gets the id of the one chosen, `onChanged` one that was renamed or pinned; `onCurrentDeleted`
+ * hears that the one shown (`current`) goes; `onFind` and `onKeys` open what they are called after; `say` says a word on the page, in
+ * its `notice`, where what is `lasting` stays; `kept` is what the server announces, if that is known.
  */
 export function open(dialog, host) {
   list ??= new List(dialog);
@@ -66,6 +67,8 @@ class List {
   #coming = null;
   // By id the rows in which something is asked or written.
   #questions = new Map();
+  // By id what the page tells of those that are going, whatever else it says.
+  #told = new Map();
 
   constructor(dialog) {
     this.#dialog = dialog;
@@ -301,7 +304,7 @@ class List {
   #delete(session, keepMemories) {
     const undoing = button("Undo", "", () => this.#undo(session, () => this.#host.onOpen(session.id)));
     this.#questions.delete(session.id);
-    deleteSoon(session, keepMemories, (failure) => this.#ended(session, undoing, failure));
+    deleteSoon(session, keepMemories, (failure) => this.#ended(session, failure));
     if (session.id === this.#host.current) {
       this.#dialog.close();
       this.#host.onCurrentDeleted();
@@ -309,7 +312,10 @@ class List {
     } else {
       this.#refresh(session, ".undo");
     }
-    this.#host.say(`${quoted(session)} is deleted.`, undoing);
+    const told = element("p", "lasting", `${quoted(session)} is deleted.`);
+    told.append(undoing);
+    this.#told.set(session.id, told);
+    this.#host.notice.append(told);
   }
 
   #going(session) {
@@ -319,16 +325,14 @@ class List {
   }
 
   #undo(session, then) {
-    this.#host.say();
+    this.#told.get(session.id)?.remove();
     if (undo(session.id)) then();
   }
 
-  #ended(session, undoing, failure) {
+  #ended(session, failure) {
+    this.#told.get(session.id)?.remove();
     if (failure) this.#host.say(`${quoted(session)} could not be deleted: ${failure.message}`);
-    else {
-      if (undoing.isConnected) this.#host.say();
-      this.#sessions = this.#sessions.filter(({ id }) => id !== session.id);
-    }
+    else this.#sessions = this.#sessions.filter(({ id }) => id !== session.id);
     if (this.#dialog.open) this.#show();
   }
 }

@@ -27,6 +27,7 @@ function hostOfConversations(page) {
     current: page.shown?.id,
     kept: page.kept,
     say: page.say,
+    notice: $("notice"),
     onOpen: turnTo(page),
     onChanged: (session) => {
       if (session.id !== page.shown?.id) return;

@@ -46,8 +46,10 @@ let isAwaited = false;
 let looked = 0;
 let looking;
 
+/** Says a word, in place of the one before. What is lasting stays: whoever put it there takes it away. */
 function say(text = "", ...more) {
-  $("notice").replaceChildren(text, ...more);
+  for (const said of [...$("notice").childNodes]) if (said.className !== "lasting") said.remove();
+  $("notice").append(text, ...more);
 }
 
 /** Does something the person asked for; if the server cannot, says so and offers it again. Leads to where one signs in. */

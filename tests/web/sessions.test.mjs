@@ -188,6 +188,37 @@ for (const [device, options] of [
       assert.equal(await list().getByLabel("A title of your own").inputValue(), "Half");
     });
 
+    test("deleting can be undone on the page as long as that is said, whatever is done meanwhile", async () => {
+      const undo = guest.page.locator("#notice").getByRole("button", { name: "Undo" });
+      await guest.page.clock.install();
+      await act("Delete", "About gardens").click();
+      await list().getByRole("button", { name: "Delete", exact: true }).click();
+      await act("Pin", "About rivers").click();
+      await list().getByRole("heading", { name: "Pinned" }).waitFor();
+      await row("About rivers").getByRole("button", { name: /^Open/ }).click();
+      await guest.say("And on");
+      await openList();
+      await list().getByRole("button", { name: "Close" }).click();
+      await guest.page.clock.fastForward(5_000);
+      await undo.click();
+      await guest.log.getByText("About gardens").waitFor();
+      assert.equal(await guest.page.locator("#notice").textContent(), "");
+      await guest.page.clock.fastForward(11_000);
+      assert.deepEqual(Object.keys(await kept()).sort(), ["About gardens", "About rivers"]);
+
+      await openList();
+      for (const title of ["About rivers", "About gardens"]) {
+        await act("Delete", title).click();
+        await list().getByRole("button", { name: "Delete", exact: true }).click();
+      }
+      await list().waitFor({ state: "hidden" });
+      assert.equal(await undo.count(), 2, "one for each");
+      await guest.page.clock.fastForward(11_000);
+      await undo.first().waitFor({ state: "detached" });
+      await guest.page.waitForFunction(() => document.querySelector("#notice").textContent === "");
+      assert.deepEqual(Object.keys(await kept()), []);
+    });
+
     test("the open one is deleted: another begins, and undoing opens it again", async () => {
       await act("Delete", "About rivers").click();
       await list().getByRole("button", { name: "Delete", exact: true }).click();
