@@ -53,6 +53,14 @@ export const signOut = () => request("/sign-out", { method: "POST" });
 
 export const me = () => json("/me");
 
+/** Everything kept about this person, as a file. One that breaks off is none. */
+export async function exportMe() {
+  const response = await request("/me/export");
+  return response.blob().catch(() => {
+    throw unreachable();
+  });
+}
+
 export const eraseMe = () => json("/me", { method: "DELETE" });
 
 /** Replaces this person's token: everywhere else it is worth nothing. The same `attempt` gets the same new one. */

@@ -4,6 +4,7 @@ import * as api from "/static/api.js";
 import { attempted, rememberAttempt } from "/static/interruption.js";
 import { anotherDevice } from "/static/mine/another-device.js";
 import { askFirst } from "/static/mine/asking.js";
+import { copyForMe } from "/static/mine/export.js";
 import { recoveryCode } from "/static/mine/recovery-code.js";
 import { replaceToken } from "/static/mine/replacing.js";
 import { day } from "/static/words.js";
@@ -48,6 +49,7 @@ export async function open(dialog, { kept, signedIn, onErased, onLeft, onUnanswe
     }
   }
 
+  copyForMe(part("copy"), attempt);
   const hideLink = anotherDevice(part("another"), attempt);
   const code = recoveryCode(part("recovery"), (work) => attempt(async () => {
     await work();

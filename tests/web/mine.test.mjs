@@ -195,6 +195,33 @@ describe("what cannot be asked of the server", () => {
   });
 });
 
+describe("a copy of everything", () => {
+  test("that could not be made is told as such, and can be asked for again", async () => {
+    const guest = await somebody("Keep this sentence for me.");
+    await guest.press("Your data");
+    await dialog(guest).getByText("No other browser is you.").waitFor();
+    const button = dialog(guest).getByRole("link", { name: "Export" });
+    const failed = dialog(guest).getByText("There is no copy: the export failed.");
+    for (const fail of [
+      (route) => route.fulfill({ status: 503, json: { error: "server_busy", message: "Too much at once." } }),
+      (route) => route.abort("connectionreset"),
+    ]) {
+      await guest.page.route("**/me/export", fail);
+      await button.click();
+      await failed.waitFor();
+      await guest.page.unroute("**/me/export");
+    }
+    guest.excuse(/status of 503|ERR_CONNECTION_RESET/);
+    const coming = guest.page.waitForEvent("download");
+    await button.click();
+    const download = await coming;
+    assert.equal(download.suggestedFilename(), "companion-export.json");
+    const copy = JSON.parse(Buffer.concat(await (await download.createReadStream()).toArray()).toString("utf8"));
+    assert.equal(copy.sessions[0].messages[0].text, "Keep this sentence for me.");
+    await failed.waitFor({ state: "hidden" });
+  });
+});
+
 describe("erasing everything", () => {
   test("names the day on which the last backup forgets", async () => {
     const guest = await somebody("Soon to be forgotten.");
