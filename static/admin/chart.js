@@ -191,7 +191,7 @@ export class Chart {
     values.forEach((one, number) => {
       this.values[number].textContent = place === null && this.#about.kind === "columns" ? this.#word(sum(one)) : words[number];
     });
-    this.when.textContent = place === null ? this.#rest() : moment(at[told]);
+    this.when.textContent = place === null ? this.#rest(told) : moment(at[told]);
     this.slider.value = String(told);
     const named = this.#about.series.map(({ label }, number) => `${label} ${words[number]}`);
     this.slider.setAttribute("aria-valuetext", `${moment(at[told])}: ${named.join(", ")}`);
@@ -205,9 +205,14 @@ export class Chart {
     return value === null ? "–" : this.#about.unit(value);
   }
 
-  /** What the values tell while nobody looks at a moment. */
-  #rest() {
-    if (this.#about.kind !== "columns") return "now";
+  /** When the values of a point were noted: the last one, too, may be old. One of 30 days stands for hours. */
+  #noted(place) {
+    return `${this.#told.span === "24h" ? "at" : "after"} ${moment(this.#told.at[place])}`;
+  }
+
+  /** What the values tell while nobody looks at a moment; `last` is the latest of which there are any. */
+  #rest(last) {
+    if (this.#about.kind !== "columns") return this.#noted(last);
     return this.#told.span === "24h" ? "in 24 hours" : "in 30 days";
   }
 
@@ -216,9 +221,10 @@ export class Chart {
     const { series, unit, kind } = this.#about;
     const of = ({ label }, number) => {
       const known = values[number].filter((value) => value !== null);
+      const last = values[number].findLastIndex((value) => value !== null);
       if (known.length === 0) return `${label}: nothing was noted.`;
       if (kind === "columns") return `${label}: ${unit(sum(known))} in all.`;
-      return `${label}: ${unit(known.at(-1))} now, between ${unit(Math.min(...known))} and ${unit(Math.max(...known))}.`;
+      return `${label}: ${unit(known.at(-1))} ${this.#noted(last)}, between ${unit(Math.min(...known))} and ${unit(Math.max(...known))}.`;
     };
     this.told.textContent = places.length === 0 ? "Nothing was noted yet." : series.map(of).join(" ");
   }

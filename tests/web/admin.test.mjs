@@ -135,6 +135,32 @@ describe("the admin page", () => {
     assert.match(await chart.locator("p").textContent(), /in all/);
   });
 
+  test("says of the last value at what time it was noted, also where that was long ago", async () => {
+    await arrive();
+    await enter();
+    const silent = 24;
+    let trends;
+    await guest.page.route("**/api/v1/admin/status*", async (route) => {
+      const answer = await route.fetch();
+      const status = await answer.json();
+      // For two hours nothing was noted.
+      for (const points of Object.values(status.trends.series)) points.fill(null, -silent);
+      trends = status.trends;
+      await route.fulfill({ response: answer, json: status });
+    });
+    await open();
+    const last = trends.series.sessions.findLastIndex((value) => value !== null);
+    assert.ok(last < 288 - silent);
+    const at = new Date(Date.parse(trends.from) + last * trends.step_seconds * 1000);
+    const day = at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+    const told = `at ${day}, ${at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
+    const chart = guest.page.locator("#chart-sessions");
+    await chart.locator(".when").getByText(told, { exact: true }).waitFor();
+    assert.equal(await chart.locator(".key b").first().textContent(), trends.series.sessions[last].toLocaleString("en-GB"));
+    assert.ok((await chart.locator("p.unseen").textContent()).includes(`${trends.series.sessions[last].toLocaleString("en-GB")} ${told}, between`));
+    assert.doesNotMatch(await guest.page.locator("#charts").textContent(), /\bnow\b/);
+  });
+
   test("says so when the server cannot be reached, and what it shows is old", async () => {
     await arrive();
     await enter();
