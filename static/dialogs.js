@@ -48,10 +48,7 @@ function hostOfPerson(page) {
   return {
     kept: $("retention").textContent,
     signedIn: page.kept?.signed_in,
-    onErased: () => {
-      page.forget();
-      page.startAnew();
-    },
+    onErased: page.startAnew,
     onLeft: page.forget,
     onUnanswered: page.settle,
   };

@@ -4,6 +4,7 @@
 const KEPT = "companion.draft";
 const SESSION = "companion.session";
 const ATTEMPT = "companion.attempt";
+const LEFT = "companion.left";
 // More than anybody writes before looking up; beyond it the oldest are only on the page.
 const MOST_TURNS = 20;
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000, 15_000];
@@ -36,16 +37,28 @@ export const rememberAttempt = (secret) => keep(ATTEMPT, secret);
 
 export const attempted = () => kept(ATTEMPT);
 
+/** Whoever was here is not any more. The browser's other tabs hear it, also those that sleep: what they hold was that person's. */
+export function leave() {
+  remember(null);
+  rememberAttempt(null);
+  keep(LEFT, String(Math.random()));
+}
+
+/** Does this when that has happened in another tab. */
+export const whenLeft = (act) => addEventListener("storage", ({ key }) => key === LEFT && act());
+
 /**
  * What is written and what was sent without an answer, as `{ text, turns }`, a turn being `{ session, id, text }`. It is kept
- * for this tab alone and gone with it. Storage may be forbidden; then it lasts as long as the page.
+ * for this tab alone and gone with it, or when whoever wrote it has left. Storage may be forbidden; then it lasts as long as the page.
  */
 export class Draft {
   #now = { text: "", turns: [] };
 
   constructor() {
     try {
-      this.#now = { ...this.#now, ...JSON.parse(sessionStorage.getItem(KEPT)) };
+      const { left = null, ...before } = JSON.parse(sessionStorage.getItem(KEPT)) ?? {};
+      if (left === kept(LEFT)) this.#now = { ...this.#now, ...before };
+      else sessionStorage.removeItem(KEPT);
     } catch {}
   }
 
@@ -91,7 +104,7 @@ export class Draft {
   #keep() {
     const { text, turns } = this.#now;
     try {
-      if (text || turns.length) sessionStorage.setItem(KEPT, JSON.stringify(this.#now));
+      if (text || turns.length) sessionStorage.setItem(KEPT, JSON.stringify({ ...this.#now, left: kept(LEFT) }));
       else sessionStorage.removeItem(KEPT);
     } catch {}
   }

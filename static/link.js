@@ -4,12 +4,18 @@
 // says so, in the body of a request.
 
 import * as api from "/static/api.js";
-import { Draft, remember, rememberAttempt } from "/static/interruption.js";
+import { Draft, leave, remember } from "/static/interruption.js";
 
 const $ = (id) => document.getElementById(id);
 const problem = document.querySelector(".problem");
 const outcome = document.querySelector(".outcome");
 const somebody = $("somebody");
+
+// Who was here is not any more: what is told of that, by what stands behind the #.
+const GONE = new Map([
+  ["left", "This browser is nobody now: nothing you have said can be seen here."],
+  ["elsewhere", "Whoever was here has left in another tab. Nothing they wrote or said is kept in this one."],
+]);
 
 let secret = null;
 let busy = false;
@@ -17,8 +23,8 @@ let busy = false;
 function start() {
   const told = location.hash.slice(1);
   secret = /^[0-9a-f]{64}$/i.test(told) ? told : null;
-  problem.textContent = told && !secret && told !== "left" ? "This link is not whole. Please copy all of it, or make a new one." : "";
-  outcome.textContent = told === "left" ? "This browser is nobody now: nothing you have said can be seen here." : "";
+  problem.textContent = told && !secret && !GONE.has(told) ? "This link is not whole. Please copy all of it, or make a new one." : "";
+  outcome.textContent = GONE.get(told) ?? "";
   $("by-link").hidden = !secret;
   $("by-code").hidden = Boolean(secret);
   somebody.hidden = true;
@@ -58,13 +64,12 @@ async function become(instead) {
 
 /** What somebody else has begun is not to be done to this person, and what they have written is not to be seen. */
 function forgetOther() {
-  rememberAttempt(null);
+  leave();
   new Draft().forget();
 }
 
 /** The conversation that goes on is the latest one, wherever it was held. */
 async function openLatest() {
-  remember(null);
   try {
     const { sessions } = await api.sessions({ limit: 10 });
     remember(sessions.find((session) => session.checkpoints)?.id ?? null);

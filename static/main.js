@@ -2,7 +2,7 @@
 
 import * as api from "/static/api.js";
 import { Conversation, button, element } from "/static/conversation.js";
-import { Draft, Reach, attempted, remember, remembered } from "/static/interruption.js";
+import { Draft, Reach, attempted, leave, remember, remembered, whenLeft } from "/static/interruption.js";
 import { Voice } from "/static/voice.js";
 import { mode, retention } from "/static/words.js";
 
@@ -278,10 +278,10 @@ async function announceAfterTurn(session) {
 
 // What was said elsewhere: in another tab, on another device
 
-/** Nothing is being said, asked for or settled, and nothing waits to be sent. */
+/** Somebody is known to be here; nothing is being said, asked for or settled, and nothing waits to be sent. */
 function isAtRest() {
   const isUnsent = () => draft.of(shown.id).length > 0 || $("log").querySelector(".unsent");
-  return shown && !shown.busy && !isUnderWay && !voice.active && !attempted() && !isUnsent();
+  return kept && shown && !shown.busy && !isUnderWay && !voice.active && !attempted() && !isUnsent();
 }
 
 /** Somebody is here again. */
@@ -542,9 +542,9 @@ const page = {
   settle: () => attempt(settle),
   find: () => attempt(openFind),
   keys: openKeys,
-  /** Nothing is kept of the person any more. */
+  /** Nothing is kept of the person any more, in no tab. */
   forget: () => {
-    remember(null);
+    leave();
     draft.forget();
     write("");
     kept = null;
@@ -591,6 +591,10 @@ document.addEventListener("keydown", (event) => {
   if (!act) return;
   event.preventDefault();
   act();
+});
+whenLeft(() => {
+  draft.forget();
+  location.replace("/link#elsewhere");
 });
 addEventListener("focus", comeBack);
 document.addEventListener("visibilitychange", comeBack);

@@ -1,7 +1,7 @@
 // What is kept about a person: how long, a copy of it, who else is them, the way back, and the end of it.
 
 import * as api from "/static/api.js";
-import { attempted, rememberAttempt } from "/static/interruption.js";
+import { attempted } from "/static/interruption.js";
 import { anotherDevice } from "/static/mine/another-device.js";
 import { askFirst } from "/static/mine/asking.js";
 import { copyForMe } from "/static/mine/export.js";
@@ -24,7 +24,7 @@ function lost({ browsers, recovery_code: code }, signedIn) {
 
 /**
  * Opens the dialog. `onErased` is called when it closes after everything was erased, `onUnanswered` when it does and nobody knows
- * whether the token was replaced; `onLeft` when this browser is nobody any more, before the page is left.
+ * whether the token was replaced; `onLeft` when this browser is nobody any more, at once.
  */
 export async function open(dialog, { kept, signedIn, onErased, onLeft, onUnanswered }) {
   const outcome = dialog.querySelector(".outcome");
@@ -78,10 +78,10 @@ export async function open(dialog, { kept, signedIn, onErased, onLeft, onUnanswe
   askFirst(leaving, leave.querySelector(".question"), () =>
     attempt(async () => {
       await api.leave();
-      rememberAttempt(null);
       onLeft();
       if (signedIn) await api.signOut();
-      location.assign(signedIn ? "/sign-in" : "/link#left");
+      // Not to be found by whoever goes back.
+      location.replace(signedIn ? "/sign-in" : "/link#left");
     }));
   const ask = leaving.onclick;
   leaving.onclick = () => attempt(async () => {
@@ -129,7 +129,7 @@ export async function open(dialog, { kept, signedIn, onErased, onLeft, onUnanswe
     erase.disabled = true;
     await attempt(async () => {
       const backups = await eraseAll();
-      rememberAttempt(null);
+      onLeft();
       erased = true;
       done(backups);
     });

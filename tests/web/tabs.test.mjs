@@ -53,6 +53,84 @@ const talk = (id, count) =>
     }
   }, [id, count]);
 
+describe("whoever leaves in one tab", () => {
+  const data = () => guest.page.getByRole("dialog", { name: "Your data" });
+
+  async function openData() {
+    await guest.press("Your data");
+    await data().getByText("No other browser is you.").waitFor();
+  }
+
+  async function makeCode() {
+    await openData();
+    await guest.press("Make a recovery code");
+    const field = data().getByRole("textbox", { name: /^Keep it/ });
+    await field.waitFor();
+    const code = await field.inputValue();
+    await data().getByRole("button", { name: "Close" }).click();
+    return code;
+  }
+
+  /** Leaves for good. */
+  async function leave() {
+    await openData();
+    await guest.press("Leave this browser");
+    await guest.press("Leave for good");
+    await guest.page.getByText("This browser is nobody now").waitFor();
+  }
+
+  /** Erases everything; the dialog that says so stays open. */
+  async function erase() {
+    await openData();
+    await data().getByRole("textbox", { name: /type erase/ }).fill("erase");
+    await guest.press("Erase everything");
+    await data().getByText("Everything kept about you was erased.").waitFor();
+  }
+
+  /** Becomes somebody else, who has this code. */
+  async function become(code) {
+    await guest.page.goto(new URL("/link", server.origin).href);
+    await guest.page.getByLabel("Recovery code").fill(code);
+    await guest.page.getByRole("button", { name: "Go on", exact: true }).click();
+    await guest.press("Leave them behind");
+    await guest.page.waitForURL(new URL("/", server.origin).href);
+    guest.excuse(/status of 409/);
+  }
+
+  for (const [what, go] of [
+    ["leaves", () => leave],
+    ["is erased", () => erase],
+    ["becomes somebody else", async () => {
+      const code = await makeCode();
+      await leave();
+      await guest.page.goto(server.origin);
+      await guest.isAnnounced();
+      return () => become(code);
+    }],
+  ]) {
+    test(`and ${what} has left the others, too: nothing they wrote is there for whoever comes next`, async () => {
+      const ends = await go();
+      await guest.say("Before I left.");
+      const [open, asleep] = [await anotherTab(), await anotherTab()];
+      for (const tab of [open, asleep]) await tab.input.fill("Mine alone.");
+      // One that hears of nothing until it is opened again.
+      await asleep.page.goto(new URL("/livez", server.origin).href);
+      await ends();
+      await open.page.getByText("Whoever was here has left in another tab.").waitFor();
+      assert.deepEqual(await open.page.evaluate(() => ({ ...sessionStorage })), {});
+      assert.equal(await open.page.getByText("Before I left.").count(), 0);
+      await open.page.getByRole("link", { name: "Go to the conversation" }).click();
+      await asleep.page.goto(server.origin);
+      for (const tab of [open, asleep]) {
+        await tab.page.waitForURL(new URL("/", server.origin).href);
+        await tab.isAnnounced();
+        assert.equal(await tab.input.inputValue(), "");
+      }
+      guest.excuse(/status of 40[14]/);
+    });
+  }
+});
+
 describe("a conversation in two tabs", () => {
   test("shows in each what was said in the other, and leaves what is being written", async () => {
     await guest.say("Said in the first.");
@@ -89,7 +167,7 @@ describe("a conversation in two tabs", () => {
     await guest.page.reload();
     await guest.log.getByText("Elsewhere, number 60.").waitFor();
     await guest.press("Show earlier");
-    await guest.log.getByText("Elsewhere, number 1.").waitFor();
+    await guest.log.getByText("Elsewhere, number 1.").waitFor({ state: "attached" });
     await guest.say("Said here.");
     await guest.page.locator("#view").hover();
     await guest.page.mouse.wheel(0, -700);

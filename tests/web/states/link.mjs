@@ -34,6 +34,13 @@ export const states = [
     },
   },
   {
+    name: "whoever was here has left in another tab",
+    path: "/link#elsewhere",
+    async go(guest) {
+      await guest.page.getByText("Whoever was here has left in another tab.").waitFor();
+    },
+  },
+  {
     name: "a code mistyped",
     path: "/link",
     troubles: /status of 400/,
