@@ -79,3 +79,31 @@ pub fn dropped(connection: &Connection, person: i64) -> rusqlite::Result<Vec<Dro
     };
     connection.prepare_cached(sql)?.query_map([person], read)?.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_those_that_went_the_last_thousand_of_a_person_are_listed() {
+        let (_root, connection) = crate::adapters::sqlite::empty_for_testing();
+        let persons = "BEGIN; INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
+            VALUES (1, randomblob(16), randomblob(32), 1, 1), (2, randomblob(16), randomblob(32), 1, 1)";
+        connection.execute_batch(persons).unwrap();
+        let add = |person: i64, said_at: u32| {
+            make(&connection, person, 1, Timestamp::from_millis(1)).unwrap();
+            let sql = "INSERT INTO memories (public_id, person_id, text, said_at, created_at, changed_at)
+                VALUES (randomblob(16), ?1, 'I like tea', ?2, 1, 1)";
+            connection.execute(sql, params![person, said_at]).unwrap();
+        };
+        let listed = |person: i64| -> Vec<i64> {
+            dropped(&connection, person).unwrap().iter().map(|gone| gone.said_at.as_millis()).collect()
+        };
+        (0..3).for_each(|number| add(2, number));
+        (0..=DROPPED_LISTED).for_each(|number| add(1, number));
+        assert_eq!(listed(1), (0..i64::from(DROPPED_LISTED)).collect::<Vec<_>>());
+        (1..4).for_each(|more| add(1, DROPPED_LISTED + more));
+        assert_eq!(listed(1), (3..i64::from(DROPPED_LISTED) + 3).collect::<Vec<_>>());
+        assert_eq!(listed(2), [0, 1], "nobody else's are touched");
+    }
+}

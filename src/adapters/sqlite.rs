@@ -351,6 +351,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_connection_keeps_in_memory_and_in_the_log_is_bounded() {
+        let (_root, connection) = empty();
+        let pragma =
+            |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!((pragma("cache_size"), pragma("page_size")), (-2000, 4096));
+        assert_eq!(pragma("journal_size_limit"), i64::from(MOST_KEPT_BYTES));
+        for_many_batches(&connection).unwrap();
+        assert_eq!((pragma("cache_size"), pragma("wal_autocheckpoint")), (-16384, 500));
+        copy_log_for(&connection, false).unwrap();
+        assert_eq!(pragma("wal_autocheckpoint"), 4000);
+    }
+
+    #[test]
     fn what_a_statement_may_have_to_undo_lies_in_no_file_elsewhere() {
         let (_root, connection) = empty();
         let memories = "

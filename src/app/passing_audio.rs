@@ -161,4 +161,20 @@ mod tests {
         turn.rest().await;
         assert_eq!((files(), passing.lock().len()), (0, 0));
     }
+
+    #[test]
+    fn there_are_so_many_and_no_more_until_some_have_gone() {
+        let (passing, session) = (PassingAudio::default(), SessionId::random());
+        let mut turn = passing.of_turn();
+        let add = |turn: &mut OfTurn| {
+            turn.add((AudioId::random(), AudioFormat::Wav), session, 1, PathBuf::from("no/such/file"));
+        };
+        (1..MOST).for_each(|_| add(&mut turn));
+        assert!(!passing.is_full());
+        let mut last = passing.of_turn();
+        add(&mut last);
+        assert!(passing.is_full());
+        drop(last);
+        assert!(!passing.is_full());
+    }
 }

@@ -64,4 +64,20 @@ mod tests {
         }
         assert_eq!(silences.answer(SessionId::random(), &answers), "one");
     }
+
+    #[test]
+    fn so_many_sessions_are_known_and_the_longest_unheard_of_begins_anew() {
+        let answers = ["one".to_owned(), "two".to_owned()];
+        let (silences, session) = (Silences::default(), SessionId::random());
+        let others = |many: usize| {
+            for _ in 0..many {
+                assert_eq!(silences.answer(SessionId::random(), &answers), "one");
+            }
+        };
+        assert_eq!(silences.answer(session, &answers), "one");
+        others(MOST_SESSIONS - 1);
+        assert_eq!(silences.answer(session, &answers), "", "it is known");
+        others(MOST_SESSIONS);
+        assert_eq!(silences.answer(session, &answers), "one", "it begins anew");
+    }
 }

@@ -249,6 +249,17 @@ mod tests {
     }
 
     #[test]
+    fn a_row_of_a_table_does_not_wait_for_ever() {
+        let cells = |many: usize| " tea |".repeat(many);
+        let mut prose = Prose::default();
+        assert_eq!(prose.push(&format!("|{}", cells(300))), "");
+        assert_eq!(prose.push("\n"), format!("{}\n", ["tea"; 300].join(", ")));
+        assert_eq!(prose.push(&format!("|{}", cells(300))), "");
+        assert_eq!(prose.push(&cells(100)), format!("|{}", cells(400)), "it is too long, and shown as it is");
+        assert_eq!(prose.push("\n| green | black |\n"), "\ngreen, black\n");
+    }
+
+    #[test]
     fn words_are_told_as_they_come() {
         let mut prose = Prose::default();
         let told: Vec<_> =

@@ -111,3 +111,32 @@ fn spell_out_wildcard(accepted: AcceptEncoding, offered: &[Encoding]) -> AcceptE
     }
     AcceptEncoding(named)
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn chosen(asked: &str) -> Option<Coding> {
+        let request =
+            TestRequest::default().insert_header((header::ACCEPT_ENCODING, asked)).to_http_request();
+        negotiate(&request, |_| true)
+    }
+
+    #[test]
+    fn so_many_are_remembered_and_none_that_is_long() {
+        let remembered =
+            || RECENT.with_borrow(|recent| recent.iter().map(|one| one.asked.len()).collect::<Vec<_>>());
+        assert_eq!(chosen(&format!("gzip, {}", "x".repeat(LONGEST))), Some(Coding::Gzip));
+        assert_eq!(remembered(), [0; 0]);
+        for number in 0..5 * MOST {
+            assert_eq!(chosen(&format!("gzip, x-{number}")), Some(Coding::Gzip));
+        }
+        assert_eq!(remembered().len(), MOST);
+        for _ in 0..2 {
+            assert_eq!(chosen("br"), Some(Coding::Brotli), "who comes next is remembered instead of another");
+            assert_eq!((remembered().len(), remembered()[0]), (MOST, 2));
+        }
+    }
+}

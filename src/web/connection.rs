@@ -223,3 +223,66 @@ impl AsyncWrite for Connection {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::FutureExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::telemetry::metrics::Metrics;
+    use crate::web::connections::Connections;
+    use crate::web::proxies::TrustedProxies;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A connection over which a request with a body of so many bytes has come, and its client, who sends them.
+    async fn with_body(bytes: usize) -> (Connection, Served, tokio::task::JoinHandle<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let (proxies, metrics) = (TrustedProxies::new(Vec::new()), Metrics::new("test", 0).unwrap());
+        let all = Arc::new(Connections::new(64, Arc::new(proxies), Arc::new(metrics)));
+        let pace = ConnectionPace { header: LONG, idle: LONG, unread_answer: LONG };
+        let connection = Connection::new(stream, pace, all.place(peer.ip()).unwrap());
+        let served = connection.activity().serve();
+        connection.activity().body_waits();
+        let sending = tokio::spawn(async move {
+            // The rest is not taken.
+            drop(client.write_all(&vec![b' '; bytes]).await);
+            client
+        });
+        (connection, served, sending)
+    }
+
+    #[tokio::test]
+    async fn of_a_body_that_waits_for_room_some_is_read_and_the_rest_once_it_has_it() {
+        let (mut connection, _served, sending) = with_body(1 << 20).await;
+        connection.read_exact(&mut vec![0; MOST_WAITING]).await.unwrap();
+        assert_eq!(connection.stream.peek(&mut [0]).await.unwrap(), 1, "there is more");
+        // More than once: it may have been the others' turn.
+        assert!((0..3).all(|_| connection.read_u8().now_or_never().is_none()));
+        connection.activity().body_comes();
+        connection.read_exact(&mut vec![0; (1 << 20) - MOST_WAITING]).await.unwrap();
+        sending.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn so_much_is_thrown_away_of_a_body_that_nobody_reads() {
+        let (mut connection, served, sending) = with_body(2 * MOST_THROWN_AWAY).await;
+        drop(served);
+        let (mut thrown_away, mut piece) = (0, vec![0; READ_AT_ONCE]);
+        while let read @ 1.. = connection.read(&mut piece).await.unwrap() {
+            thrown_away += read;
+        }
+        assert!((MOST_THROWN_AWAY..MOST_THROWN_AWAY + READ_AT_ONCE).contains(&thrown_away), "{thrown_away}");
+        sending.abort();
+        let (mut connection, served, sending) = with_body(MOST_THROWN_AWAY - 1).await;
+        drop(served);
+        connection.read_exact(&mut vec![0; MOST_THROWN_AWAY - 1]).await.unwrap();
+        sending.await.unwrap();
+    }
+}

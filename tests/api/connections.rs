@@ -140,6 +140,30 @@ fn requests_that_are_sent_without_waiting_are_answered_in_their_order() {
 }
 
 #[test]
+fn what_is_sent_during_an_answer_is_read_as_far_as_there_is_room_and_the_rest_after_it() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let gate = app.model.hold_next("well", "!");
+    let body = json!({"session_id": talk.session, "message": "hello"}).to_string();
+    let mut wire = app.wire();
+    wire.send(format!(
+        "POST /api/v1/chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    wait_for("it is being answered", || app.model.begun() == 1);
+    let next = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "y".repeat(HEADER / 2));
+    let many = next.repeat((64 << 20) / next.len());
+    let taken = wire.send_while_taken(many.as_bytes(), SHORT);
+    // 128 KiB, and what the kernel holds on both sides.
+    assert!(taken < 32 << 20, "{taken} bytes were taken");
+    gate.open();
+    wire.answer().expect(200);
+    for _ in 0..taken / next.len() {
+        wire.answer().expect(200);
+    }
+}
+
+#[test]
 fn a_connection_on_which_nothing_is_under_way_ends() {
     let app = TestApp::spawn_with(|config| config.limits.idle = SHORT);
     let mut wire = kept(&app);

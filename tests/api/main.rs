@@ -35,6 +35,7 @@ mod qdrant;
 mod qdrant_server;
 mod rate_limits;
 mod real_model_server;
+mod refused_bodies;
 mod request_size;
 mod sessions;
 mod speech_services;

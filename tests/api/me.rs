@@ -141,6 +141,34 @@ fn an_export_goes_beyond_every_page() {
 }
 
 #[test]
+fn an_export_comes_in_pieces_of_a_bounded_size() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    seed::sessions(&app, &talk.token, 1, 350, "said");
+    seed::sessions(&app, &talk.token, 1, 100, &"many words ".repeat(2000));
+    for number in 0..50 {
+        let memory = json!({"text": format!("I like tea number {number}")});
+        app.post("/api/v1/memories", &[("x-companion-person", &talk.token)], &memory).expect(201);
+    }
+    let mut wire = ask_for_export(&app, &talk.token);
+    wire.head().expect(200);
+    let (mut document, mut pieces) = (Vec::new(), 0);
+    while let Some(piece) = wire.chunk() {
+        let text = str::from_utf8(&piece).unwrap();
+        let (turns, memories) = (text.matches("\"user\"").count(), text.matches("\"source\"").count());
+        assert!(turns <= 100 && memories <= 20, "{turns} turns and {memories} memories");
+        // It is looked after every four turns how long they are.
+        assert!(piece.len() < (128 << 10) + 4 * 23_000, "{}", piece.len());
+        document.extend(piece);
+        pieces += 1;
+    }
+    assert!(pieces > 15, "{pieces}");
+    let whole: Value = serde_json::from_slice(&document).unwrap();
+    assert_eq!(exported(&whole).iter().map(|(_, said)| said.len()).sum::<usize>(), 450);
+    assert_eq!(whole["memories"].as_array().unwrap().len(), 50);
+}
+
+#[test]
 fn a_session_talked_in_while_an_export_is_read_is_in_it_once() {
     let app = TestApp::spawn();
     let talk = app.start_session();

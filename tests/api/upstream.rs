@@ -254,6 +254,39 @@ fn broken_answers_are_told_apart() {
 }
 
 #[test]
+fn of_a_head_and_of_a_refusal_so_much_is_read_and_no_more() {
+    let outside = Outside::new(fine());
+    let upstream = upstream(&outside.url, |setup| setup.breaker.threshold = 100);
+    let refused = |length: usize, body: &str| {
+        let head = format!("HTTP/1.1 400 Bad Request\r\nContent-Length: {length}\r\n\r\n{body}");
+        Part::Send(head.into_bytes())
+    };
+    let named = |bytes: usize| {
+        let known = r#"{"error": {"code": "named"}}"#;
+        format!("{known}{}", " ".repeat(bytes - known.len()))
+    };
+    runtime().block_on(async {
+        let code = async || match answer(&upstream, Repeat::Safe).await {
+            Err(UpstreamError::Refused { status: 400, code, .. }) => code,
+            other => panic!("{other:?}"),
+        };
+        for (bytes, told) in [(16 << 10, Some("named")), ((16 << 10) + 1, None)] {
+            outside.next(vec![refused(bytes, &named(bytes))]);
+            assert_eq!(code().await.as_deref(), told, "{bytes} bytes");
+        }
+        outside.next(vec![refused(1000, &named(999)), Part::UntilGone]);
+        assert_eq!(code().await, None, "the last byte is not waited for");
+        for (bytes, is_read) in [(48 << 10, true), (96 << 10, false)] {
+            let long = "y".repeat(bytes);
+            outside.next(whole(200, &[("X-Long", &long)], &json!({"fine": true})));
+            let told = answer(&upstream, Repeat::Never).await;
+            assert_eq!(told.is_ok(), is_read, "{bytes} bytes: {told:?}");
+        }
+        answer(&upstream, Repeat::Never).await.unwrap();
+    });
+}
+
+#[test]
 fn health_knows_whether_it_answers_without_waiting() {
     let outside = Outside::new(fine());
     let upstream = upstream(&outside.url, |setup| setup.probe = Some("models"));

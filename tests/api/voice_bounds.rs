@@ -161,6 +161,42 @@ fn who_does_not_read_what_is_spoken_keeps_nobody_elses_from_being_spoken() {
 }
 
 #[test]
+fn what_is_spoken_and_not_read_has_an_end_and_the_next_one_is_spoken_when_it_is() {
+    let programs = Programs::new();
+    // Two of these are nearly all that may be unread.
+    let app = programs.server(HEARS, &at_length(&programs, 12));
+    let unread: Vec<_> = (0..3).map(|_| app.begin_aloud(&app.start_session(), "all+of+it")).collect();
+    wait_for("there is no room for one more", || {
+        app.begin_aloud(&app.start_session(), "mine").is_silent_for(Duration::from_secs(1))
+    });
+    let mut mine = app.begin_aloud(&app.start_session(), "mine");
+    drop(unread);
+    assert_eq!(mine.head().status, 200);
+    assert!(mine.chunk().is_some());
+}
+
+#[test]
+fn of_many_recordings_four_are_heard_at_once_and_the_next_ones_after_them() {
+    let programs = Programs::new();
+    let waits = "echo begun >> \"$HERE/begun\"; while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done; echo hello";
+    let app = programs.server(waits, ESPEAK);
+    let begun = || programs.noted("begun").lines().count();
+    std::thread::scope(|scope| {
+        let app = &app;
+        let asked: Vec<_> = (0..7)
+            .map(|_| scope.spawn(|| app.speak_to(&app.start_session(), &recording("ogg")).status))
+            .collect();
+        wait_for("all have come", || Scrape::of(app).value("companion_inflight_turns") == 7.0);
+        wait_for("some are heard", || begun() >= 4);
+        std::thread::park_timeout(Duration::from_millis(300));
+        assert_eq!(begun(), 4);
+        std::fs::write(programs.path("go"), "").unwrap();
+        assert!(asked.into_iter().all(|asked| asked.join().unwrap() == 200));
+    });
+    assert_eq!(begun(), 7);
+}
+
+#[test]
 fn who_listens_for_longer_than_it_takes_to_speak_hears_all_of_it() {
     let programs = Programs::new();
     let speaks = at_length(&programs, 4);

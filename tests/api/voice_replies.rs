@@ -1,9 +1,9 @@
 //! Replies that are spoken: sentence by sentence while the model still writes, or as one file; and any text aloud.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::model::pieces;
-use crate::support::voice::{ALOUD, ESPEAK, PROCESS, Programs, coded, recording, seconds};
+use crate::support::voice::{ALOUD, ESPEAK, PROCESS, Programs, coded, recording, seconds, spoken};
 use crate::support::{Talk, TestApp, wait_for};
 
 const TURN: &str = "11111111-1111-4111-8111-111111111111";
@@ -60,6 +60,29 @@ fn a_reply_that_comes_whole_is_spoken_as_one_file() {
     assert_eq!((app.audio_files().len(), app.count("audio")), (1, 1));
     let unspoken = app.say(&talk, "in silence").expect(200).json();
     assert!(unspoken.get("audio_url").is_none(), "{unspoken}");
+}
+
+#[test]
+fn a_reply_whose_sound_is_too_long_comes_as_text_and_the_next_one_is_spoken() {
+    let programs = Programs::new();
+    let speaks = "if [ -e \"$HERE/long.wav\" ]; then cat > /dev/null; exec cat \"$HERE/long.wav\"; fi; exec espeak-ng --stdout";
+    let app = programs.server("exit 1", speaks);
+    let talk = app.start_session();
+    let said = |message: &str| app.chat(&spoken_turn(&talk, message)).expect(200).json();
+    // More than one reply may have, and more than any text.
+    for minutes in [8, 15] {
+        let apad = format!("apad=whole_dur={}", minutes * 60);
+        let long = coded(&spoken("On and on."), &["-af", &apad, "-f", "wav"]);
+        assert!(long.len() > 16 << 20);
+        std::fs::write(programs.path("long.wav"), long).unwrap();
+        let reply = said("at length");
+        assert_eq!((&reply["text"], &reply["degraded"]), (&json!("You said: at length"), &json!(["speech"])));
+        assert_eq!((&reply["audio_url"], app.audio_files().len()), (&Value::Null, 0), "{minutes} minutes");
+    }
+    std::fs::remove_file(programs.path("long.wav")).unwrap();
+    let reply = said("in short");
+    assert_eq!(reply["degraded"], json!([]));
+    assert!(seconds(&app.get(reply["audio_url"].as_str().unwrap()).expect(200).body) > 0.5);
 }
 
 #[test]

@@ -286,3 +286,29 @@ pub(super) fn described(error: &hyper::Error) -> UpstreamError {
     let what = if closed { CLOSED } else { "the connection broke" };
     UpstreamError::Unreachable(what.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::adapters::upstream::Outbound;
+
+    #[tokio::test]
+    async fn a_connection_that_has_rested_too_long_is_closed_and_another_is_made() {
+        let there = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", there.local_addr().unwrap()).parse().unwrap();
+        let tls = Outbound::new().unwrap().tls;
+        let connections = Connections::new(base, &tls, 4, Duration::from_secs(10));
+        let used = async || {
+            let (mut lease, is_new) = connections.take().await.unwrap();
+            lease.give_back();
+            is_new
+        };
+        assert!(used().await && !used().await);
+        connections.shared.lock()[0].since = Instant::now().checked_sub(RESTS_FOR).unwrap();
+        assert!(used().await);
+        assert_eq!((connections.open(), connections.shared.lock().len()), (1, 1), "the other one is closed");
+        assert!(!used().await);
+    }
+}

@@ -206,6 +206,17 @@ mod tests {
     }
 
     #[test]
+    fn of_a_question_so_many_different_words_are_looked_for() {
+        let words: Vec<String> = (0..MOST_TERMS + 10).map(|number| format!("word{number}")).collect();
+        let question = format!("tea tea {}", words.join(" "));
+        assert_eq!(Question::new(&terms(&question)).terms().len(), MOST_TERMS);
+        let memories = [&words[MOST_TERMS - 2], &words[MOST_TERMS - 1]];
+        let memories = memories.map(|text| (None, NOW.as_millis(), text.as_str()));
+        assert_eq!(keys(&ranked(&memories, &question)), [0]);
+        assert_eq!(keys(&ranked(&memories, &words[MOST_TERMS - 1])), [1], "alone it is");
+    }
+
+    #[test]
     fn neighbours_help_those_of_the_same_thread_only() {
         let said = NOW.as_millis();
         let memories = [

@@ -117,6 +117,18 @@ impl Wire {
         self.stream.get_mut().write_all(bytes).is_ok()
     }
 
+    /// Sends as much of it as is taken, until nothing is for so long; how much that was.
+    pub fn send_while_taken(&mut self, bytes: &[u8], patience: Duration) -> usize {
+        let stream = self.stream.get_mut();
+        stream.set_write_timeout(Some(patience)).unwrap();
+        let mut taken = 0;
+        while let Ok(some @ 1..) = stream.write(&bytes[taken..]) {
+            taken += some;
+        }
+        stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        taken
+    }
+
     /// The status and the headers.
     pub fn head(&mut self) -> Answer {
         let first = self.line();
