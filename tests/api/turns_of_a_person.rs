@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::model::{Gate, Step, pieces};
+use crate::support::scrape::Scrape;
 use crate::support::{Talk, TestApp, wait_for};
 
 const TURN: &str = "11111111-1111-4111-8111-111111111111";
@@ -102,6 +103,29 @@ fn what_is_sent_again_or_failed_by_the_model_is_not_counted_and_what_was_left_is
     app.say(&talk, "three").refused(429, "rate_limited");
     app.chat(&named).expect(200);
     assert_eq!(app.said(&talk), ["one"]);
+}
+
+#[test]
+fn who_leaves_while_the_turn_is_counted_has_it_back() {
+    let app = with_turns_a_day(1);
+    let talk = app.start_session();
+    let connections = || Scrape::of(&app).value("companion_open_connections");
+    wait_for("nobody else is connected", || connections() == 1.0);
+    let db = app.db();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let body = turn(&talk, "one").to_string();
+    let mut left = app.wire();
+    left.send(format!(
+        "POST /api/v1/chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    assert!(left.is_silent_for(Duration::from_millis(300)), "it cannot be counted yet");
+    drop(left);
+    wait_for("it has left", || connections() == 1.0);
+    db.execute_batch("COMMIT").unwrap();
+    wait_for("there is a turn again", || app.say(&talk, "two").status == 200);
+    app.say(&talk, "three").refused(429, "rate_limited");
+    assert_eq!((app.said(&talk), app.model.begun()), (vec!["two".to_owned()], 1));
 }
 
 #[test]
