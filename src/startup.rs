@@ -19,6 +19,7 @@ use crate::config::ServerConfig;
 use crate::telemetry::metrics::MetricsError;
 
 mod cors;
+mod expecting;
 mod listening;
 mod open_files;
 mod outside;

@@ -13,12 +13,14 @@ use actix_http::{HttpService, KeepAlive, Request, Response};
 use actix_service::{
     IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config,
 };
-use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server};
+use actix_web::{Error, HttpResponse};
+use futures_util::FutureExt;
+use futures_util::future::Either;
 use tokio::net::TcpStream;
 
-use crate::startup::StartupError;
+use crate::startup::{StartupError, expecting};
 use crate::web::connection::{Activity, Answer, Connection, ConnectionPace};
 use crate::web::connections::Connections;
 
@@ -76,14 +78,17 @@ where
     let stopping = builder.graceful_shutdown_signal();
     let name = format!("companion-{}", listener.local_addr()?);
     let builder = builder.listen(name, listener, move || {
-        let application = factory().into_factory().map_err(|error| error.into().error_response());
-        let watched = apply_fn_factory(application, |request: Request, service: &_| {
-            let served = request.conn_data::<Rc<Activity>>().map(|activity| activity.clone().serve());
-            let answered = Service::<Request>::call(service, request);
-            async move {
-                let response: Response<B> = answered.await?.into();
-                Ok(response.map_body(|_, body| Answer::new(body, served)))
-            }
+        let application = || factory().into_factory().map_err(|error| error.into().error_response());
+        let watched =
+            apply_fn_factory(application(), |request: Request, service: &_| {
+                match expecting::begun::<Answer<B>>(&request) {
+                    Some(answering) => Either::Left(answering),
+                    None => Either::Right(answer::<_, B>(request, service)),
+                }
+            });
+        let asked = apply_fn_factory(application(), |request: Request, service: &_| {
+            let (request, wanted) = expecting::watched(request);
+            expecting::until_wanted(answer::<_, B>(request, service).boxed_local(), wanted)
         });
         let stopping = stopping.clone();
         let http = HttpService::build()
@@ -98,6 +103,7 @@ where
             // A client that goes away is noticed at once, so that its turn can be dropped.
             .h1_allow_half_closed(false)
             .on_connect_ext(|connection: &Connection, data| drop(data.insert(connection.activity())))
+            .expect(map_config(asked, |()| AppConfig::default()))
             .h1(map_config(watched, |()| AppConfig::default()));
         let connections = connections.clone();
         fn_service(move |stream: TcpStream| {
@@ -107,6 +113,23 @@ where
         .and_then(http)
     })?;
     Ok(builder.run())
+}
+
+/// Has a request answered, of which its connection knows until the answer's end.
+fn answer<S, B>(
+    request: Request,
+    service: &S,
+) -> impl Future<Output = Result<Response<Answer<B>>, HttpResponse>> + use<S, B>
+where
+    S: Service<Request, Error = HttpResponse>,
+    S::Response: Into<Response<B>>,
+{
+    let served = request.conn_data::<Rc<Activity>>().map(|activity| activity.clone().serve());
+    let answered = service.call(request);
+    async move {
+        let response: Response<B> = answered.await?.into();
+        Ok(response.map_body(|_, body| Answer::new(body, served)))
+    }
 }
 
 /// The connection with its peer, unless its client has as many as one may have.

@@ -13,6 +13,7 @@ mod deleting;
 mod disk;
 mod earlier_assets;
 mod every_response;
+mod expectations;
 mod extraction;
 mod health;
 mod hostile_requests;
