@@ -179,7 +179,7 @@ fn what_is_spoken_and_not_read_has_an_end_and_the_next_one_is_spoken_when_it_is(
 fn of_many_recordings_four_are_heard_at_once_and_the_next_ones_after_them() {
     let programs = Programs::new();
     let waits = "echo begun >> \"$HERE/begun\"; while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done; echo hello";
-    let app = programs.server(waits, ESPEAK);
+    let app = programs.server(waits, "exit 1");
     let begun = || programs.noted("begun").lines().count();
     std::thread::scope(|scope| {
         let app = &app;
