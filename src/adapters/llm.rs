@@ -1,13 +1,14 @@
 //! A language model behind any OpenAI-compatible API: `POST chat/completions`, streamed.
 //!
-//! Bounds: an event has 64 KiB, a reply 32 KiB with what is thought before it (what comes after that is not waited for); `LLM_TIMEOUT_SECONDS` of silence,
-//! `WORKFLOW_TIMEOUT_SECONDS` in all. Dropping a reply closes its connection. A server that refuses to be asked for a shape is not asked for
-//! any for an hour.
+//! Bounds: an event has 64 KiB, a reply 32 KiB (what comes after that is not waited for), what is thought before it 256 KiB;
+//! `LLM_TIMEOUT_SECONDS` of silence, 1 s once the model has said that it is done, `WORKFLOW_TIMEOUT_SECONDS` in all. Dropping a
+//! reply closes its connection. A server that refuses to be asked for a shape is not asked for any for an hour.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::future::{self, BoxFuture};
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use hyper::header::HeaderValue;
@@ -25,6 +26,10 @@ use shape::{ResponseFormat, Shapeless};
 
 /// A reply that goes on after so much is one that has lost its way.
 const MOST_REPLY_BYTES: usize = 32 * 1024;
+/// So do thoughts; they are no part of the reply.
+const MOST_THOUGHT_BYTES: usize = 256 * 1024;
+/// For what comes after the model has said that it is done: how much was used, and the server's own mark.
+const LONGEST_END: Duration = Duration::from_secs(1);
 /// What stands round the words of a message, and of all of them, in a request: names, quotes, a few escapes.
 const ROUND_A_MESSAGE: usize = 128;
 /// A shape has less.
@@ -159,13 +164,13 @@ struct Words {
     reply: Reply,
     reader: EventReader,
     events: VecDeque<Vec<u8>>,
-    bytes: usize,
+    /// What it said, beside what it thought.
+    said: usize,
+    thought: usize,
     thinking: Thinking,
-    /// There was something beside what it thought.
-    says: bool,
-    /// The model has said that it is done.
-    finished: bool,
-    /// So has the server.
+    /// The model has said that it is done: until when more is waited for.
+    finished: Option<Instant>,
+    /// So has the server, or what it says by now is of no use.
     closed: bool,
 }
 
@@ -175,39 +180,64 @@ impl Words {
             return Err(reply.garbage("it is no stream of events"));
         }
         let (reader, events, thinking) = (EventReader::default(), VecDeque::new(), Thinking::default());
-        Ok(Self { reply, reader, events, bytes: 0, thinking, says: false, finished: false, closed: false })
+        Ok(Self { reply, reader, events, said: 0, thought: 0, thinking, finished: None, closed: false })
     }
 
     /// The next piece of the text, never an empty one; `None` at its end.
     async fn next(&mut self) -> Result<Option<String>, UpstreamError> {
-        while !self.closed && self.bytes < MOST_REPLY_BYTES {
-            if let Some(event) = self.events.pop_front() {
-                let Some(word) = self.take(&event)? else { continue };
-                self.bytes += word.len();
-                let said = self.thinking.push(&word);
-                if !said.is_empty() {
-                    self.says = true;
-                    return Ok(Some(said));
-                }
-            } else if let Some(piece) = self.reply.piece().await? {
-                let fed = self.reader.feed(&piece, &mut self.events);
-                fed.map_err(|_| self.reply.garbage("an event is too long"))?;
-            } else {
-                break;
+        while !self.closed && self.said < MOST_REPLY_BYTES {
+            let Some(word) = self.word().await? else { break };
+            let said = self.thinking.push(&word);
+            self.thought += word.len().saturating_sub(said.len());
+            if !said.is_empty() {
+                self.said += said.len();
+                return Ok(Some(said));
+            }
+            if self.thought > MOST_THOUGHT_BYTES {
+                return Err(self.reply.says_nothing("it only thinks"));
             }
         }
-        if !self.closed && !self.finished && self.bytes < MOST_REPLY_BYTES {
+        if !self.closed && self.finished.is_none() && self.said < MOST_REPLY_BYTES {
             return Err(self.reply.broke_off());
         }
         let rest = self.thinking.finish();
         if !rest.is_empty() {
-            self.says = true;
+            self.said += rest.len();
             return Ok(Some(rest));
         }
-        if self.says { Ok(None) } else { Err(self.reply.garbage("there is no text in it")) }
+        if self.said > 0 { Ok(None) } else { Err(self.reply.says_nothing("there is no text in it")) }
     }
 
-    fn take(&mut self, event: &[u8]) -> Result<Option<String>, UpstreamError> {
+    /// The next word that the model writes, thoughts among them; `None` at the end. Once the model is done, nothing that comes is
+    /// wrong enough to lose what it said.
+    async fn word(&mut self) -> Result<Option<String>, UpstreamError> {
+        while !self.closed {
+            let taken = if let Some(event) = self.events.pop_front() {
+                self.take(&event)
+            } else if let Some(piece) = self.piece().await? {
+                let fed = self.reader.feed(&piece, &mut self.events);
+                fed.map(|()| None).map_err(|_| "an event is too long")
+            } else {
+                break;
+            };
+            match taken {
+                Ok(None) => {}
+                Ok(word) => return Ok(word),
+                Err(_) if self.finished.is_some() => self.closed = true,
+                Err(what) => return Err(self.reply.garbage(what)),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn piece(&mut self) -> Result<Option<Bytes>, UpstreamError> {
+        match self.finished {
+            Some(until) => Ok(self.reply.piece_behind(until).await),
+            None => self.reply.piece().await,
+        }
+    }
+
+    fn take(&mut self, event: &[u8]) -> Result<Option<String>, &'static str> {
         match event.trim_ascii() {
             b"[DONE]" => {
                 self.closed = true;
@@ -218,12 +248,15 @@ impl Words {
             _ => {}
         }
         let chunk: Result<Chunk, _> = serde_json::from_slice(event);
-        let Ok(chunk) = chunk else { return Err(self.reply.garbage("an event is not as it should be")) };
+        let chunk = chunk.map_err(|_| "an event is not as it should be")?;
         if chunk.error.is_some() {
-            return Err(self.reply.garbage("it failed in the middle"));
+            return Err("it failed in the middle");
         }
         let Some(choice) = chunk.choices.into_iter().flatten().next() else { return Ok(None) };
-        self.finished |= choice.finish_reason.is_some();
+        if choice.finish_reason.is_some() {
+            // There are some that say so with each word.
+            self.finished = Some(Instant::now() + LONGEST_END);
+        }
         Ok(choice.delta.map(|delta| delta.content).filter(|word| !word.is_empty()))
     }
 

@@ -364,3 +364,75 @@ fn what_a_model_thinks_is_neither_told_nor_kept_nor_an_answer() {
     app.say(&talk, "hello").refused(503, "service_unavailable");
     assert_eq!(app.said(&talk), ["hello"]);
 }
+
+#[test]
+fn what_a_model_said_is_kept_however_the_connection_ends_once_it_is_done() {
+    let outside = Outside::new(says(&["well"]));
+    let app = asking_with(&outside, |config| config.outside.breaker.threshold = 2);
+    let talk = app.start_session();
+    let done = vec![events_begin(), word("all of "), event(&json!({"content": "it"}), Some("stop"))];
+    let nonsense = chunk("data: {\"choices\": 7}\n\n");
+    let failing = chunk("data: {\"error\": {\"message\": \"x\"}}\n\n");
+    let long = chunk(&format!("data: {}", "x".repeat(70_000)));
+    for after in [Part::UntilGone, Part::Close, nonsense, failing, long] {
+        outside.next([done.clone(), vec![after, Part::UntilGone]].concat());
+        let began = Instant::now();
+        assert_eq!(app.say(&talk, "hello").expect(200).json()["text"], "all of it");
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+    assert_eq!(app.say(&app.start_session(), "hello").expect(200).json()["text"], "well");
+    let calls = |end: &str| {
+        Scrape::of(&app).value(&format!("companion_upstream_calls_total{{upstream=\"llm\",end=\"{end}\"}}"))
+    };
+    wait_for("all of them were answered", || calls("answered") == 6.0);
+    assert_eq!((calls("timed_out"), calls("unreachable"), calls("garbage")), (0.0, 0.0, 0.0));
+    wait_for("what goes on is dropped", || outside.open() <= 1);
+}
+
+#[test]
+fn a_model_that_is_done_with_each_word_is_heard_to_its_end() {
+    let outside = Outside::new(says(&["x"]));
+    let app = asking(&outside);
+    let each = |text: &str| event(&json!({"content": text}), Some("stop"));
+    let slowly = Part::Pause(Duration::from_millis(600));
+    outside.next(vec![
+        events_begin(),
+        each("one "),
+        slowly.clone(),
+        each("two "),
+        slowly,
+        each("three"),
+        end(),
+    ]);
+    let body = app.say(&app.start_session(), "hello").expect(200).json();
+    assert_eq!(body["text"], "one two three");
+}
+
+#[test]
+fn what_a_model_will_not_answer_takes_it_from_nobody_else() {
+    let outside = Outside::new(says(&["well"]));
+    let app = asking_with(&outside, |config| config.outside.breaker.threshold = 2);
+    let llm = |app: &TestApp| app.get("/api/v1/health").expect(200).json()["services"]["llm"].clone();
+    let talk = app.start_session();
+    let filtered = vec![events_begin(), event(&json!({}), Some("content_filter")), end()];
+    let nothing = vec![events_begin(), chunk("data: [DONE]\n\n"), end()];
+    let thoughts = says(&["<think>Hm.</think>"]);
+    let endless = (0..80).map(|_| word(&"hm, ".repeat(1024)));
+    let endless: Vec<_> =
+        [events_begin(), word("<think>")].into_iter().chain(endless).chain([Part::UntilGone]).collect();
+    for script in [filtered, nothing, thoughts, endless] {
+        outside.next(script);
+        app.say(&talk, "hello").refused(503, "service_unavailable");
+        assert_eq!(llm(&app), "connected");
+    }
+    wait_for("endless thoughts are dropped", || outside.gone().len() == 1);
+    app.say(&app.start_session(), "hello").expect(200);
+}
+
+#[test]
+fn long_thoughts_take_nothing_from_the_answer() {
+    let thoughts = "They seem sad. ".repeat(4000);
+    let outside = Outside::new(says(&["<think>", &thoughts, "</think>", "I am ", "here."]));
+    let app = asking(&outside);
+    assert_eq!(app.say(&app.start_session(), "hello").expect(200).json()["text"], "I am here.");
+}

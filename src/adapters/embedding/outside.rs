@@ -98,6 +98,7 @@ fn of_upstream(error: &UpstreamError) -> EmbedError {
         UpstreamError::Unreachable(_)
         | UpstreamError::Refused { .. }
         | UpstreamError::Garbage(_)
+        | UpstreamError::Nothing(_)
         | UpstreamError::CircuitOpen { .. }
         | UpstreamError::Busy => EmbedError::Unavailable(error.to_string()),
     }

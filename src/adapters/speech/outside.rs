@@ -123,6 +123,7 @@ pub(super) fn of_upstream(error: &UpstreamError) -> SpeechError {
         UpstreamError::Unreachable(_)
         | UpstreamError::Refused { .. }
         | UpstreamError::Garbage(_)
+        | UpstreamError::Nothing(_)
         | UpstreamError::CircuitOpen { .. }
         | UpstreamError::Busy => {
             SpeechError::Unavailable { why: error.to_string(), retry_after: error.retry_after() }
@@ -140,6 +141,7 @@ pub(super) fn heard_nothing(error: &UpstreamError) -> SpeechError {
         | UpstreamError::Unreachable(_)
         | UpstreamError::Refused { .. }
         | UpstreamError::Garbage(_)
+        | UpstreamError::Nothing(_)
         | UpstreamError::CircuitOpen { .. }
         | UpstreamError::Busy => of_upstream(error),
     }

@@ -50,6 +50,9 @@ pub enum UpstreamError {
     /// What came is not what was asked for.
     #[error("its answer cannot be understood: {0}")]
     Garbage(&'static str),
+    /// It answered as it should, without a word of use.
+    #[error("there is nothing in its answer: {0}")]
+    Nothing(&'static str),
     /// It failed too often and was not asked.
     #[error("it failed too often and is left alone for {} s", retry_after.as_secs_f64().ceil())]
     CircuitOpen {
@@ -69,7 +72,7 @@ impl UpstreamError {
             Self::TimedOut(_) => CallEnd::TimedOut,
             Self::Unreachable(_) => CallEnd::Unreachable,
             Self::Refused { .. } => CallEnd::Refused,
-            Self::Garbage(_) => CallEnd::Garbage,
+            Self::Garbage(_) | Self::Nothing(_) => CallEnd::Garbage,
             Self::CircuitOpen { .. } => CallEnd::CircuitOpen,
             Self::Busy => CallEnd::Busy,
         }
@@ -81,7 +84,9 @@ impl UpstreamError {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
             Self::CircuitOpen { retry_after } => Some(*retry_after),
-            Self::TimedOut(_) | Self::Unreachable(_) | Self::Garbage(_) | Self::Busy => None,
+            Self::TimedOut(_) | Self::Unreachable(_) | Self::Garbage(_) | Self::Nothing(_) | Self::Busy => {
+                None
+            }
         }
     }
 
@@ -91,7 +96,7 @@ impl UpstreamError {
         match self {
             Self::TimedOut(_) | Self::Unreachable(_) | Self::Garbage(_) => true,
             Self::Refused { status, .. } => *status >= 500 || matches!(*status, 408 | 429),
-            Self::CircuitOpen { .. } | Self::Busy => false,
+            Self::Nothing(_) | Self::CircuitOpen { .. } | Self::Busy => false,
         }
     }
 
@@ -100,6 +105,7 @@ impl UpstreamError {
     pub(super) const fn shows_it_answers(&self) -> bool {
         match self {
             Self::Refused { status, .. } => *status < 500 && !matches!(*status, 401 | 403 | 408 | 429),
+            Self::Nothing(_) => true,
             Self::TimedOut(_)
             | Self::Unreachable(_)
             | Self::Garbage(_)
@@ -114,7 +120,11 @@ impl UpstreamError {
         match self {
             Self::Unreachable(_) => true,
             Self::Refused { status, .. } => matches!(*status, 408 | 429 | 500 | 502 | 503 | 504),
-            Self::TimedOut(_) | Self::Garbage(_) | Self::CircuitOpen { .. } | Self::Busy => false,
+            Self::TimedOut(_)
+            | Self::Garbage(_)
+            | Self::Nothing(_)
+            | Self::CircuitOpen { .. }
+            | Self::Busy => false,
         }
     }
 }

@@ -47,6 +47,23 @@ impl Reply {
     /// # Errors
     /// It fell silent, takes too long, or the connection broke; then nothing more comes.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, UpstreamError> {
+        let next = self.next().await;
+        next.map_err(|error| self.fails(error))
+    }
+
+    /// The next piece of what may come until then behind all that is wanted: whatever keeps it from coming is its end, and no
+    /// failure. After that nothing more comes.
+    pub async fn piece_behind(&mut self, until: Instant) -> Option<Bytes> {
+        let next = tokio::time::timeout_at(until.into(), self.next()).await;
+        let piece = next.ok().and_then(Result::ok).flatten();
+        if piece.is_none() {
+            self.ended = true;
+            self.ending.is_whole();
+        }
+        piece
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, UpstreamError> {
         while !self.ended {
             let left = self.deadline.saturating_duration_since(Instant::now());
             let frame = self.lease.drive(self.response.body_mut().frame());
@@ -60,7 +77,7 @@ impl Reply {
                         return Ok(Some(data));
                     }
                 }
-                Ok(Some(Err(error))) => return Err(self.fails(described(&error))),
+                Ok(Some(Err(error))) => return Err(described(&error)),
                 Ok(None) => {
                     self.ended = true;
                     self.lease.give_back();
@@ -68,7 +85,7 @@ impl Reply {
                 }
                 Err(_) => {
                     let stage = if left <= self.silence { Stage::Total } else { Stage::Silence };
-                    return Err(self.fails(UpstreamError::TimedOut(stage)));
+                    return Err(UpstreamError::TimedOut(stage));
                 }
             }
         }
@@ -93,6 +110,11 @@ impl Reply {
     /// Notes that what came makes no sense, which counts as a failure.
     pub fn garbage(&mut self, what: &'static str) -> UpstreamError {
         self.fails(UpstreamError::Garbage(what))
+    }
+
+    /// Notes that an answer came as it should and says nothing, which is no failure of the service's: what it was asked may be why.
+    pub fn says_nothing(&mut self, why: &'static str) -> UpstreamError {
+        self.fails(UpstreamError::Nothing(why))
     }
 
     /// Notes that the body has ended before what was asked for did, which counts as a failure.
