@@ -16,6 +16,7 @@
 //! | a recording cannot be understood | fatal: 400, nothing is kept |
 //! | nothing is said in a recording | a gentle answer, then an empty one; nothing is kept |
 //! | speech is down, or nobody was set up to speak | the reply comes as text, `degraded: ["speech"]` |
+//! | the voice is slower than the model | the text does not wait for it; the turn ends when it has spoken |
 //! | the sound cannot be kept | the same |
 //! | the client goes away while it is spoken, with a turn id | it is not spoken on, and no sound of it is kept: `degraded: ["speech"]` |
 //! | sound is wanted of an answer that was kept without, as one file | it comes as text, `degraded: ["speech"]` |

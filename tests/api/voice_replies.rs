@@ -222,3 +222,17 @@ fn sound_whose_head_tells_no_length_is_heard_to_its_end() {
     assert_eq!(sound.body[4..8], [0xFF; 4], "no player takes the first piece for all of it");
     assert!(sound.body.len() > 16_000, "{}", sound.body.len());
 }
+
+#[test]
+fn a_voice_that_is_slower_than_the_model_takes_nothing_of_the_text() {
+    let app = Programs::new().server_with("exit 1", "sleep 3; exit 1", |config| {
+        config.outside.workflow = std::time::Duration::from_secs(1);
+    });
+    let text = "I hear you. ".repeat(200);
+    app.model.next(pieces(&[&text]));
+    let talk = app.start_session();
+    let events = app.stream(&spoken_turn(&talk, "hello")).events();
+    let done = events.last().unwrap();
+    assert_eq!((done.name.as_str(), &done.data["text"]), ("done", &json!(text)));
+    assert_eq!((&done.data["degraded"], app.said(&talk)), (&json!(["speech"]), vec!["hello".to_owned()]));
+}

@@ -2,7 +2,7 @@
 //!
 //! Speech that fails leaves the turn as it is, in text.
 //!
-//! Bounds: 64 sentences wait to be spoken, then the model waits; 16 MiB of sound a reply, beyond which it is not spoken on.
+//! Bounds: all sentences of a reply may wait to be spoken, for the model does not wait for the voice; 16 MiB of sound a reply, beyond which it is not spoken on.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -24,7 +24,8 @@ use crate::domain::sentences::{Sentences, is_speakable};
 use crate::domain::session::SessionId;
 use crate::domain::speech::{AudioStream, SpeechError};
 
-pub(super) const WAITING_SENTENCES: usize = 64;
+/// No reply has more: it has 32 KiB and its last event, and a sentence at least one byte.
+pub(super) const WAITING_SENTENCES: usize = 96 * 1024;
 const MOST_SOUND: usize = 16 << 20;
 /// By then every format is told.
 const ENOUGH_TO_TELL: usize = 4096;
