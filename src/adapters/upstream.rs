@@ -90,6 +90,8 @@ pub struct Setup {
     pub key: Option<(HeaderName, HeaderValue)>,
     /// What is asked to see whether it answers: `models`. `None`: only by the calls.
     pub probe: Option<&'static str>,
+    /// It is for one thing only: a call whose path is not there shows that it is the wrong one, whatever the look shows.
+    pub one_purpose: bool,
     /// Connections that may be open.
     pub most_connections: usize,
     /// How long what may take.
@@ -187,8 +189,14 @@ impl Upstream {
         })?;
         // A trial is one call, not three.
         let repeat = if call.is_trial() { Repeat::Never } else { repeat };
-        let mut ending =
-            Ending { call, counts: self.counts.clone(), seen: self.probe.clone(), whole: false, told: false };
+        let mut ending = Ending {
+            call,
+            counts: self.counts.clone(),
+            seen: self.probe.clone(),
+            one_purpose: self.setup.one_purpose,
+            whole: false,
+            told: false,
+        };
         match repeat::repeated(repeat, deadline, || self.attempt(ask, deadline, repeat)).await {
             Ok((response, lease)) => {
                 Ok(Reply::new(response, lease, ending, (self.setup.patience.silence, deadline)))
@@ -261,6 +269,7 @@ struct Ending {
     call: Call,
     counts: Arc<Counts>,
     seen: Probe,
+    one_purpose: bool,
     whole: bool,
     told: bool,
 }
@@ -271,7 +280,7 @@ impl Ending {
         if self.call.is_trial() {
             self.call.succeeded(Instant::now());
         }
-        self.seen.note(true);
+        self.seen.called(true);
     }
 
     /// All of it has come; whether it makes sense is for whoever reads it to say, until they let it go.
@@ -289,8 +298,10 @@ impl Ending {
             // It is there again, whatever is wrong with what it was asked.
             self.call.succeeded(Instant::now());
         }
-        if error.end() != CallEnd::Busy {
-            self.seen.note(error.shows_it_answers());
+        if self.one_purpose && error.shows_it_is_not_there() {
+            self.seen.lacks_it();
+        } else if error.end() != CallEnd::Busy {
+            self.seen.called(error.shows_it_answers());
         }
     }
 

@@ -203,6 +203,7 @@ fn setup_of(llm: &LlmConfig, config: &OutsideConfig) -> Setup {
         probe: Some("models"),
         most_connections: config.most_connections,
         patience: Patience {
+        one_purpose: true,
             place: PLACE,
             connect: CONNECT,
             first_byte: llm.silence,
@@ -215,6 +216,8 @@ fn setup_of(llm: &LlmConfig, config: &OutsideConfig) -> Setup {
 
 /// The key as a header that is never shown.
 fn bearer(key: &ApiKey) -> Option<(HeaderName, HeaderValue)> {
+        // Two models are asked there, and one that is not known is a 404 as well.
+        one_purpose: false,
     let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose())).ok()?;
     value.set_sensitive(true);
     Some((AUTHORIZATION, value))

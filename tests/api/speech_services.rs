@@ -335,3 +335,27 @@ fn an_interruption_closes_the_voices_connection_within_50_ms() {
     let took = outside.gone()[0].saturating_duration_since(interrupted);
     assert!(took < Duration::from_millis(50), "{took:?}");
 }
+
+#[test]
+fn a_server_that_only_writes_is_not_said_to_hear_or_speak() {
+    let outside = Outside::new(refusal(404, &[], "not_found"));
+    let app = TestApp::spawn_with(|config| {
+        hear_there(config, &outside);
+        speak_there(config, &outside);
+    });
+    let service = |name: &str| app.get("/api/v1/health").expect(200).json()["services"][name].clone();
+    wait_for("it answers a look", || service("stt") == "connected" && service("tts") == "connected");
+    let talk = app.start_session();
+    let body = json!({"session_id": talk.session, "message": "hello", "speak": true});
+    assert_eq!(app.chat(&body).expect(200).json()["degraded"], json!(["speech"]));
+    app.speak_to(&talk, &recording("ogg")).refused(503, "service_unavailable");
+    assert_eq!((service("stt"), service("tts")), (json!("disconnected"), json!("disconnected")));
+    let looks = || outside.requests("/v1/models").len();
+    let before = looks();
+    wait_for("it is looked at again", || service("stt") == "disconnected" && looks() >= before + 2);
+    std::thread::park_timeout(Duration::from_millis(100));
+    assert_eq!((service("stt"), service("tts")), (json!("disconnected"), json!("disconnected")));
+    outside.usually(whole(200, &[], &json!({"text": "I feel calm"})));
+    app.speak_to(&talk, &recording("ogg")).expect(200);
+    assert_eq!((service("stt"), service("tts")), (json!("connected"), json!("disconnected")));
+}

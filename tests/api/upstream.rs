@@ -31,6 +31,7 @@ fn setup(url: &str) -> Setup {
         base: url.parse().unwrap(),
         key: None,
         probe: None,
+        one_purpose: false,
         most_connections: 8,
         patience: Patience { place: LONG, connect: LONG, first_byte: LONG, silence: LONG, total: LONG },
         breaker: BreakerSettings { threshold: 3, recovery: LONG },

@@ -114,6 +114,12 @@ impl UpstreamError {
         }
     }
 
+    /// True when whoever answered has nothing at the path that was asked.
+    #[must_use]
+    pub(super) const fn shows_it_is_not_there(&self) -> bool {
+        matches!(self, Self::Refused { status: 404 | 405, .. })
+    }
+
     /// True when the same request may be sent again: it was not answered, and another try may go better.
     #[must_use]
     pub(super) const fn is_worth_repeating(&self) -> bool {

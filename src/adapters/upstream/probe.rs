@@ -21,6 +21,8 @@ pub(super) struct Probe(Arc<Mutex<Seen>>);
 #[derive(Default)]
 struct Seen {
     last: Option<(Instant, bool)>,
+    /// A call has shown that what it is for is not done there, whatever a look shows.
+    lacks: bool,
     looking: bool,
 }
 
@@ -31,12 +33,28 @@ impl Probe {
 
     /// False also while nothing is known yet.
     pub(super) fn answers(&self) -> bool {
-        self.lock().last.is_some_and(|(_, answers)| answers)
+        let seen = self.lock();
+        !seen.lacks && seen.last.is_some_and(|(_, answers)| answers)
     }
 
-    /// Notes what was seen just now.
-    pub(super) fn note(&self, answers: bool) {
+    /// Notes what a look has shown just now.
+    fn note(&self, answers: bool) {
         self.lock().last = Some((Instant::now(), answers));
+    }
+
+    /// The same of a call.
+    pub(super) fn called(&self, answers: bool) {
+        let mut seen = self.lock();
+        seen.last = Some((Instant::now(), answers));
+        seen.lacks &= !answers;
+    }
+
+    /// Notes that a call was answered by somebody who does not do what it is for: so it stays until another call is answered
+    /// otherwise.
+    pub(super) fn lacks_it(&self) {
+        let mut seen = self.lock();
+        seen.last = Some((Instant::now(), false));
+        seen.lacks = true;
     }
 
     /// True for whoever is to look now.
