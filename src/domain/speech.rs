@@ -47,8 +47,12 @@ impl SpeechError {
 
 /// Turns recordings into words.
 pub trait Transcriber: Send + Sync {
-    /// What was said; empty when nothing was. Dropping the future stops the work.
-    fn transcribe(&self, recording: Recording) -> BoxFuture<'static, Result<String, SpeechError>>;
+    /// What this person said; empty when nothing was. Dropping the future stops the work.
+    fn transcribe(
+        &self,
+        recording: Recording,
+        person: i64,
+    ) -> BoxFuture<'static, Result<String, SpeechError>>;
 
     /// How the service is, from what is already known; never waits.
     fn state(&self) -> ServiceState;

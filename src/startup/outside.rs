@@ -12,7 +12,7 @@ use crate::adapters::embedding::{LocalModel, keep_to_one_thread};
 use crate::adapters::llm::LanguageModel;
 use crate::adapters::offline::OfflineCompanion;
 use crate::adapters::qdrant::Qdrant;
-use crate::adapters::speech::SpeechUpstreams;
+use crate::adapters::speech::{ProgramHealth, SpeechUpstreams};
 use crate::adapters::upstream::{BreakerSettings, Outbound, Patience, Setup, Upstream};
 use crate::config::{
     EmbeddingConfig, Hearing, LlmConfig, OutsideConfig, ServerConfig, Speaking, SpeechConfig,
@@ -74,10 +74,14 @@ pub(super) fn build(config: &ServerConfig) -> Result<Outside, StartupError> {
     let llm = settings.llm.as_ref().map(|llm| (up(setup_of(llm, settings)), llm));
     let stt = hears(settings, speech).map(&mut up);
     let tts = speaks(settings, speech).map(&mut up);
-    let speech = SpeechUpstreams { stt, tts };
+    let (hears, speaks) = programs(settings, speech);
+    let speech = SpeechUpstreams { stt, tts, hears, speaks };
     let embedder =
         config.embedding.as_ref().map(|embedding| embedder(embedding, settings, &mut up)).transpose()?;
     let copy = copy(settings, &mut upstreams)?;
+    for health in [&speech.hears, &speech.speaks].into_iter().flatten() {
+        upstreams.push(health.clone());
+    }
     let Some((upstream, llm)) = llm else {
         return Ok(Outside {
             model: Arc::new(OfflineCompanion),
@@ -160,6 +164,16 @@ fn hears(config: &OutsideConfig, speech: &SpeechConfig) -> Option<Setup> {
     }
 }
 
+type Fares = Option<Arc<ProgramHealth>>;
+
+/// How the programs that hear and speak will fare, under the names of the services in whose place they are.
+fn programs(config: &OutsideConfig, speech: &SpeechConfig) -> (Fares, Fares) {
+    let hears = matches!(speech.hearing, Some(Hearing::Command(_)));
+    let speaks = matches!(speech.speaking, Some(Speaking::Command(_)));
+    let of = |name| ProgramHealth::new(name, breaker(config));
+    (hears.then(|| of("stt")), speaks.then(|| of("tts")))
+}
+
 fn speaks(config: &OutsideConfig, speech: &SpeechConfig) -> Option<Setup> {
     let patience = (speech.speaking_timeout, config);
     match speech.speaking.as_ref()? {
@@ -189,6 +203,7 @@ fn service_setup(
         base: base.clone(),
         key,
         probe,
+        one_purpose: true,
         most_connections: config.most_connections,
         patience: Patience { place: PLACE, connect: CONNECT, first_byte: total, silence: total, total },
         breaker: breaker(config),
@@ -201,9 +216,10 @@ fn setup_of(llm: &LlmConfig, config: &OutsideConfig) -> Setup {
         base: llm.base.clone(),
         key: llm.key.as_ref().and_then(bearer),
         probe: Some("models"),
+        // Two models are asked there, and one that is not known is a 404 as well.
+        one_purpose: false,
         most_connections: config.most_connections,
         patience: Patience {
-        one_purpose: true,
             place: PLACE,
             connect: CONNECT,
             first_byte: llm.silence,
@@ -216,8 +232,6 @@ fn setup_of(llm: &LlmConfig, config: &OutsideConfig) -> Setup {
 
 /// The key as a header that is never shown.
 fn bearer(key: &ApiKey) -> Option<(HeaderName, HeaderValue)> {
-        // Two models are asked there, and one that is not known is a 404 as well.
-        one_purpose: false,
     let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose())).ok()?;
     value.set_sensitive(true);
     Some((AUTHORIZATION, value))

@@ -31,6 +31,7 @@ mod model;
 mod openapi;
 mod origins;
 mod persons;
+mod programs;
 mod qdrant;
 #[path = "../qdrant/server.rs"]
 mod qdrant_server;

@@ -192,7 +192,8 @@ fn hearing_that_is_down_is_told_at_once_and_nothing_is_kept() {
     let nobody = TestApp::spawn();
     refused(&nobody);
     assert_eq!(nobody.get("/api/v1/health").json()["services"]["stt"], "not_configured");
-    for broken in ["exit 3", "kill -9 $$", "head -c 1000000 /dev/zero", "printf '\\377\\376'"] {
+    // A shell's word for a program that it does not find; another status would speak of the recording.
+    for broken in ["exit 127", "kill -9 $$", "head -c 1000000 /dev/zero", "printf '\\377\\376'"] {
         refused(&programs.server(broken, ESPEAK));
     }
     let app = programs.server(HEARS, ESPEAK);

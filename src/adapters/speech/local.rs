@@ -7,7 +7,6 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -17,7 +16,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::program::Program;
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{self, DiskError, Naming};
-use crate::config::CommandLine;
 use crate::domain::chat::ServiceState;
 use crate::domain::speech::{AudioStream, Recording, SpeechError, Synthesizer, Transcriber};
 use crate::domain::transcript;
@@ -37,21 +35,26 @@ pub(super) struct CommandTranscriber {
 }
 
 impl CommandTranscriber {
-    pub(super) fn new(line: &CommandLine, longest: Duration, dir: &Path) -> Self {
-        Self { program: Program::new(line, longest), dir: dir.to_owned() }
+    pub(super) fn new(program: Program, dir: &Path) -> Self {
+        Self { program, dir: dir.to_owned() }
     }
 }
 
 impl Transcriber for CommandTranscriber {
-    fn transcribe(&self, recording: Recording) -> BoxFuture<'static, Result<String, SpeechError>> {
+    fn transcribe(
+        &self,
+        recording: Recording,
+        person: i64,
+    ) -> BoxFuture<'static, Result<String, SpeechError>> {
         let (program, dir) = (self.program.clone(), self.dir.clone());
         async move {
+            let leave = program.leave(Some(person)).await?;
             let file = tokio::task::spawn_blocking(move || PrivateFile::write(&dir, &recording)).await;
             let unavailable = |why: String| SpeechError::unavailable(why);
             let file = file.map_err(|error| unavailable(error.to_string()))?;
             let file = file.map_err(|error| unavailable(error.to_string()))?;
             let path = Some(file.0.as_os_str());
-            let mut running = program.start(path, Bytes::new(), MOST_TRANSCRIPT).await?;
+            let mut running = program.start(leave, path, Bytes::new(), MOST_TRANSCRIPT)?;
             let mut text = Vec::new();
             while let Some(piece) = running.piece().await? {
                 text.extend_from_slice(&piece);
@@ -99,8 +102,8 @@ pub(super) struct CommandSynthesizer {
 type Piece = Result<(Bytes, OwnedSemaphorePermit), SpeechError>;
 
 impl CommandSynthesizer {
-    pub(super) fn new(line: &CommandLine, longest: Duration) -> Self {
-        Self { program: Program::new(line, longest), unread: Arc::new(Semaphore::new(MOST_UNREAD)) }
+    pub(super) fn new(program: Program) -> Self {
+        Self { program, unread: Arc::new(Semaphore::new(MOST_UNREAD)) }
     }
 }
 
@@ -147,7 +150,8 @@ async fn read(
     unread: Arc<Semaphore>,
     tell: &mpsc::Sender<Piece>,
 ) -> Result<(), SpeechError> {
-    let mut running = program.start(None, text.into(), MOST_SOUND).await?;
+    let leave = program.leave(None).await?;
+    let mut running = program.start(leave, None, text.into(), MOST_SOUND)?;
     while let Some(piece) = running.piece().await? {
         let kibibytes = u32::try_from(piece.len().div_ceil(1024)).unwrap_or(u32::MAX);
         let place = unread.clone().acquire_many_owned(kibibytes).await;

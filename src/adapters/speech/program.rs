@@ -1,14 +1,17 @@
 //! A program of the operator's that hears or speaks: started for each piece of work, fed, read, and killed with all that it
 //! has started when it takes too long, writes too much, or nobody waits for it any more.
 //!
-//! Bounds: 4 at once of one kind, others wait within their time. What it writes to its error output is not looked at: it may
-//! repeat what somebody said.
+//! An exit status of its own is how a program says that a recording is broken: that is told as such, and is no failure of the
+//! program's, unless it says so of everybody's. That it cannot be started, is killed, hangs or writes too much is one, and too many of
+//! those open its circuit: it is not run for a while.
+//!
+//! Bounds: 4 at once of one kind, of one person's recordings 2, others wait within their time. What it writes to its error output
+//! is not looked at: it may repeat what somebody said.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,41 +19,47 @@ use futures_util::future::BoxFuture;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::health::{ProgramHealth, Run};
+use super::places::{Place, Places};
 use crate::config::{CommandLine, SECRETS};
 use crate::domain::chat::ServiceState;
 use crate::domain::speech::SpeechError;
+use crate::domain::upstream::CallEnd;
 
-/// So many run at once.
-const AT_ONCE: usize = 4;
 /// What is read at a time.
 const PIECE: usize = 16 * 1024;
-/// After so many failures in a row health says so; at once where there is no such program.
-const FAILURES: u32 = 5;
 
 /// A program, and how it has fared.
 #[derive(Clone)]
 pub(super) struct Program {
     line: Arc<CommandLine>,
     longest: Duration,
-    places: Arc<Semaphore>,
-    failures: Arc<AtomicU32>,
+    places: Arc<Places>,
+    health: Arc<ProgramHealth>,
+}
+
+/// Leave to run it once.
+pub(super) struct Leave {
+    run: Run,
+    _place: Place,
+    began: Instant,
+    until: Instant,
+    person: Option<i64>,
 }
 
 /// One run of it.
 pub(super) struct Running {
     program: Program,
+    leave: Leave,
     child: Child,
     group: Group,
     output: ChildStdout,
     /// Writes what the program is to read; `None` once that is done.
     feeding: Option<BoxFuture<'static, ()>>,
-    until: Instant,
     most: usize,
     read: usize,
-    _place: OwnedSemaphorePermit,
 }
 
 /// The processes of one run; killed together when dropped, unless they have ended.
@@ -67,35 +76,42 @@ impl Drop for Group {
 
 impl Program {
     /// One that is not there may come yet; until then health says so, and the log.
-    pub(super) fn new(line: &CommandLine, longest: Duration) -> Self {
-        let failures = if line.is_there() { 0 } else { FAILURES };
-        if failures > 0 {
+    pub(super) fn new(line: &CommandLine, longest: Duration, health: Arc<ProgramHealth>) -> Self {
+        if !line.is_there() {
+            health.is_missing();
             tracing::warn!(
                 event = "program_missing",
                 program = line.program,
                 "There is no such program to hear or speak"
             );
         }
-        let (places, failures) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::new(AtomicU32::new(failures)));
-        Self { line: Arc::new(line.clone()), longest, places, failures }
+        Self { line: Arc::new(line.clone()), longest, places: Arc::new(Places::new()), health }
     }
 
     pub(super) fn state(&self) -> ServiceState {
-        let fails = self.failures.load(Ordering::Relaxed) >= FAILURES;
-        if fails { ServiceState::Disconnected } else { ServiceState::Connected }
+        self.health.state()
+    }
+
+    /// Waits for a place; refuses at once while it is left alone. `person` has said what it is to hear.
+    pub(super) async fn leave(&self, person: Option<i64>) -> Result<Leave, SpeechError> {
+        self.health.check()?;
+        let until = Instant::now() + self.longest;
+        let Ok(place) = tokio::time::timeout_at(until, self.places.take(person)).await else {
+            self.health.found_no_place();
+            return Err(SpeechError::TimedOut);
+        };
+        let place = place.ok_or_else(|| SpeechError::unavailable("it is stopping"))?;
+        Ok(Leave { run: self.health.begin()?, _place: place, began: Instant::now(), until, person })
     }
 
     /// Starts it with one more argument, if there is one, and with `input` to read; it may write `most` bytes.
-    pub(super) async fn start(
+    pub(super) fn start(
         &self,
+        mut leave: Leave,
         argument: Option<&OsStr>,
         input: Bytes,
         most: usize,
     ) -> Result<Running, SpeechError> {
-        let until = Instant::now() + self.longest;
-        let place = tokio::time::timeout_at(until, self.places.clone().acquire_owned()).await;
-        let place = place.map_err(|_| SpeechError::TimedOut)?;
-        let place = place.map_err(|_| SpeechError::unavailable("it is stopping"))?;
         let mut command = Command::new(&self.line.program);
         command.args(&self.line.arguments).args(argument);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -103,29 +119,30 @@ impl Program {
         for name in SECRETS {
             command.env_remove(name);
         }
-        let mut child = command.spawn().map_err(|error| self.not_started(&error))?;
+        let mut child = command.spawn().map_err(|error| self.not_started(&mut leave, &error))?;
         let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
         let (Some(mut stdin), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(self.failed("it cannot be talked to"));
+            leave.run.failed(CallEnd::Unreachable);
+            return Err(self.unavailable("it cannot be talked to"));
         };
         let feeding: BoxFuture<'static, ()> = Box::pin(async move {
             // One that does not want to read all of it may still have done its work.
             drop(stdin.write_all(&input).await);
         });
         let (program, feeding) = (self.clone(), Some(feeding));
-        Ok(Running { program, child, group, output, feeding, until, most, read: 0, _place: place })
+        Ok(Running { program, leave, child, group, output, feeding, most, read: 0 })
     }
 
     /// What is gone, or may not be run, does not come back by trying five times.
-    fn not_started(&self, error: &std::io::Error) -> SpeechError {
+    fn not_started(&self, leave: &mut Leave, error: &std::io::Error) -> SpeechError {
+        leave.run.failed(CallEnd::Unreachable);
         if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) {
-            self.failures.fetch_max(FAILURES, Ordering::Relaxed);
+            self.health.is_missing();
         }
-        self.failed(&error.to_string())
+        self.unavailable(&error.to_string())
     }
 
-    fn failed(&self, why: &str) -> SpeechError {
-        self.failures.fetch_add(1, Ordering::Relaxed);
+    fn unavailable(&self, why: &str) -> SpeechError {
         SpeechError::unavailable(format!("{}: {why}", self.line.program))
     }
 }
@@ -133,17 +150,17 @@ impl Program {
 impl Running {
     /// The next piece of what it writes; `None` when it has ended well.
     pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, SpeechError> {
-        let Ok(piece) = tokio::time::timeout_at(self.until, self.read()).await else {
-            self.program.failures.fetch_add(1, Ordering::Relaxed);
-            return Err(SpeechError::TimedOut);
+        let Ok(piece) = tokio::time::timeout_at(self.leave.until, self.read()).await else {
+            return Err(self.timed_out());
         };
-        let piece = piece.map_err(|error| self.program.failed(&error.to_string()))?;
+        let piece = piece.map_err(|error| self.failed(CallEnd::Unreachable, &error.to_string()))?;
         if piece.is_empty() {
             return self.end().await.map(|()| None);
         }
         self.read += piece.len();
         if self.read > self.most {
-            return Err(self.program.failed(&format!("it wrote more than {} bytes", self.most)));
+            let why = format!("it wrote more than {} bytes", self.most);
+            return Err(self.failed(CallEnd::Garbage, &why));
         }
         Ok(Some(piece))
     }
@@ -168,18 +185,49 @@ impl Running {
     /// Waits for its end, once it writes no more.
     async fn end(&mut self) -> Result<(), SpeechError> {
         self.feeding = None;
-        let Ok(ended) = tokio::time::timeout_at(self.until, self.child.wait()).await else {
-            return Err(SpeechError::TimedOut);
+        let Ok(ended) = tokio::time::timeout_at(self.leave.until, self.child.wait()).await else {
+            return Err(self.timed_out());
         };
         // Its number may be another's from now on.
         self.group.0 = None;
         match ended {
             Ok(status) if status.success() => {
-                self.program.failures.store(0, Ordering::Relaxed);
+                self.leave.run.succeeded();
                 Ok(())
             }
-            Ok(status) => Err(self.program.failed(&status.to_string())),
-            Err(error) => Err(self.program.failed(&error.to_string())),
+            Ok(status) => Err(self.ended_ill(status)),
+            Err(error) => Err(self.failed(CallEnd::Unreachable, &error.to_string())),
         }
     }
+
+    /// With a status of its own, one that hears tells that there is nothing to be heard in this recording.
+    fn ended_ill(&mut self, status: ExitStatus) -> SpeechError {
+        match self.leave.person.filter(|_| is_its_own(status)) {
+            Some(person) => {
+                self.leave.run.refused(person);
+                SpeechError::Unreadable(format!("{}: {status}", self.program.line.program))
+            }
+            None => self.failed(CallEnd::Unreachable, &status.to_string()),
+        }
+    }
+
+    /// One that had to wait for its place for most of the time may have had too little of it.
+    fn timed_out(&mut self) -> SpeechError {
+        if self.leave.until - self.leave.began < self.program.longest / 2 {
+            self.leave.run.began_too_late();
+        } else {
+            self.leave.run.failed(CallEnd::TimedOut);
+        }
+        SpeechError::TimedOut
+    }
+
+    fn failed(&mut self, how: CallEnd, why: &str) -> SpeechError {
+        self.leave.run.failed(how);
+        self.program.unavailable(why)
+    }
+}
+
+/// Not what a shell answers for a program that it cannot run, or that a signal has ended.
+fn is_its_own(status: ExitStatus) -> bool {
+    status.code().is_some_and(|code| !matches!(code, 126 | 127 | 129..=159))
 }

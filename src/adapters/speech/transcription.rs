@@ -45,7 +45,7 @@ impl Transcript {
 }
 
 impl Transcriber for Transcription {
-    fn transcribe(&self, recording: Recording) -> BoxFuture<'static, Result<String, SpeechError>> {
+    fn transcribe(&self, recording: Recording, _: i64) -> BoxFuture<'static, Result<String, SpeechError>> {
         let (upstream, ask) = (self.upstream.clone(), ask(&self.model, &recording));
         async move {
             // It says nothing until it is answered.

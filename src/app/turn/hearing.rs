@@ -27,7 +27,7 @@ impl App {
 }
 
 /// One recording that is refused is its sender's affair. All of them are the operator's: a service that does not know the
-/// model answers the same.
+/// model answers the same, and a program that cannot work ends the same.
 fn note(error: &SpeechError) {
     if let SpeechError::Unreadable(why) = error {
         tracing::warn!(event = "recording_refused", cause = %why, "Who hears could make nothing of a recording");
@@ -49,7 +49,7 @@ impl Work {
         let said = if lasts.is_some_and(|lasts| lasts < SHORTEST) {
             String::new()
         } else {
-            app.ears()?.transcribe(recording).await.inspect_err(note)?
+            app.ears()?.transcribe(recording, self.person).await.inspect_err(note)?
         };
         timings.stt_ms = millis(self.began);
         if said.is_empty() {

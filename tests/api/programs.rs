@@ -1,0 +1,131 @@
+//! Programs that hear and speak, and do it ill: what is told to whom, and how little others notice.
+
+use std::time::{Duration, Instant};
+
+use companion::config::ServerConfig;
+use serde_json::{Value, json};
+
+use crate::support::scrape::Scrape;
+use crate::support::voice::{ESPEAK, FORM, PROCESS, Programs, form, recording};
+use crate::support::wire::Wire;
+use crate::support::{Talk, TestApp, wait_for};
+
+const HEARS: &str = "cat \"$1\" > /dev/null; echo 'I feel calm today'";
+/// As real ones do, it decodes the recording first.
+const DECODES: &str = "ffmpeg -nostdin -loglevel error -i \"$1\" -f null - && echo 'I feel calm today'";
+/// Until the test says that it works.
+const HANGS: &str = "[ -e \"$HERE/works\" ] || exec sleep 1000";
+const PATIENCE: Duration = Duration::from_secs(1);
+
+fn service(app: &TestApp, name: &str) -> Value {
+    app.get("/api/v1/health").expect(200).json()["services"][name].clone()
+}
+
+fn calls(app: &TestApp, name: &str, end: &str) -> f64 {
+    Scrape::of(app).value(&format!("companion_upstream_calls_total{{upstream=\"{name}\",end=\"{end}\"}}"))
+}
+
+fn is_open(app: &TestApp, name: &str) -> bool {
+    let circuit = format!("companion_upstream_circuit{{upstream=\"{name}\",state=\"open\"}}");
+    Scrape::of(app).value(&circuit) > 0.0
+}
+
+fn impatient(config: &mut ServerConfig) {
+    (config.speech.hearing_timeout, config.speech.speaking_timeout) = (PATIENCE, PATIENCE);
+    config.outside.breaker.threshold = 2;
+    config.outside.breaker.recovery = 3 * PATIENCE;
+}
+
+#[test]
+fn a_damaged_recording_is_its_senders_affair_and_hearing_is_not_down() {
+    let app = Programs::new().server_with(DECODES, ESPEAK, |config| config.outside.breaker.threshold = 3);
+    let (whole, talk) = (recording("ogg"), app.start_session());
+    for _ in 0..6 {
+        app.speak_to(&talk, &whole[..4000]).refused(400, "validation_error");
+    }
+    assert_eq!(service(&app, "stt"), "connected");
+    app.speak_to(&app.start_session(), &whole).expect(200);
+    assert_eq!((calls(&app, "stt", "refused"), calls(&app, "stt", "answered")), (6.0, 1.0));
+}
+
+#[test]
+fn hearing_that_makes_nothing_of_anybodys_recordings_shows_in_health() {
+    let programs = Programs::new();
+    let app = programs.server(&format!("[ -e \"$HERE/works\" ] || exit 1; {HEARS}"), ESPEAK);
+    let (one, other) = (app.start_session(), app.start_session());
+    for _ in 0..4 {
+        app.speak_to(&one, &recording("wav")).refused(400, "validation_error");
+    }
+    assert_eq!(service(&app, "stt"), "connected", "they may all be broken");
+    app.speak_to(&other, &recording("wav")).refused(400, "validation_error");
+    assert_eq!(service(&app, "stt"), "disconnected");
+    std::fs::write(programs.path("works"), "").unwrap();
+    app.speak_to(&one, &recording("wav")).expect(200);
+    assert_eq!(service(&app, "stt"), "connected");
+}
+
+#[test]
+fn hearing_that_hangs_is_not_waited_for_again_and_again() {
+    let programs = Programs::new();
+    let app = programs.server_with(&format!("{HANGS}; {HEARS}"), ESPEAK, impatient);
+    let talk = app.start_session();
+    for _ in 0..2 {
+        app.speak_to(&talk, &recording("wav")).refused(504, "upstream_timeout");
+    }
+    let began = Instant::now();
+    let refused = app.speak_to(&talk, &recording("wav")).refused(503, "service_unavailable");
+    assert!(began.elapsed() < PATIENCE, "at once: {:?}", began.elapsed());
+    assert!((1..=3).contains(&refused.header("retry-after").parse::<u64>().unwrap()));
+    assert!(is_open(&app, "stt") && service(&app, "stt") == "disconnected");
+    assert_eq!((calls(&app, "stt", "timed_out"), calls(&app, "stt", "circuit_open")), (2.0, 1.0));
+    std::fs::write(programs.path("works"), "").unwrap();
+    wait_for("it is tried again", || app.speak_to(&talk, &recording("wav")).status == 200);
+    assert!(!is_open(&app, "stt") && service(&app, "stt") == "connected");
+}
+
+#[test]
+fn a_voice_that_hangs_is_not_waited_for_again_and_again() {
+    let programs = Programs::new();
+    let app = programs.server_with(HEARS, &format!("{HANGS}; {ESPEAK}"), impatient);
+    let talk = app.start_session();
+    let body = json!({"session_id": talk.session, "message": "hello", "speak": true});
+    let say = || app.chat(&body).expect(200).json()["degraded"].clone();
+    assert_eq!((say(), say()), (json!(["speech"]), json!(["speech"])));
+    let began = Instant::now();
+    assert_eq!(say(), json!(["speech"]));
+    assert!(began.elapsed() < PATIENCE, "at once: {:?}", began.elapsed());
+    assert!(is_open(&app, "tts") && service(&app, "tts") == "disconnected");
+    assert_eq!((calls(&app, "tts", "timed_out"), calls(&app, "tts", "circuit_open")), (2.0, 1.0));
+    std::fs::write(programs.path("works"), "").unwrap();
+    wait_for("it is tried again", || say() == json!([]));
+    assert!(!is_open(&app, "tts") && service(&app, "tts") == "connected");
+}
+
+/// Sends a recording and does not wait for what becomes of it.
+fn begin_speaking(app: &TestApp, talk: &Talk, sound: &[u8]) -> Wire {
+    let body = form(&[("audio", Some("a"), sound), ("session_id", None, talk.session.as_bytes())]);
+    let head = format!("Host: x\r\nContent-Type: {FORM}\r\nContent-Length: {}", body.len());
+    let mut wire = app.wire();
+    wire.send(format!("POST {PROCESS} HTTP/1.1\r\n{head}\r\n\r\n"));
+    wire.send(&body);
+    wire
+}
+
+#[test]
+fn whose_recordings_hang_leaves_others_a_place() {
+    let programs = Programs::new();
+    let hangs = "case \"$1\" in *.ogg) echo x >> \"$HERE/hangs\"; exec sleep 1000;; esac";
+    let app = programs.server(&format!("{hangs}; {HEARS}"), ESPEAK);
+    let talk = app.start_session();
+    let hanging =
+        [(); 6].map(|()| begin_speaking(&app, &app.start_session_of(&talk.token), &recording("ogg")));
+    let hang = || programs.noted("hangs").lines().count();
+    wait_for("they hang", || hang() >= 2);
+    std::thread::park_timeout(Duration::from_millis(500));
+    let began = Instant::now();
+    app.speak_to(&app.start_session(), &recording("wav")).expect(200);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert_eq!(hang(), 2);
+    drop(hanging);
+    wait_for("there is a place again", || app.speak_to(&talk, &recording("wav")).status == 200);
+}
