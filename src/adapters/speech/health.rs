@@ -149,7 +149,7 @@ impl Run {
     }
 
     /// It was given too little time to say anything about it.
-    pub(super) fn began_too_late(&mut self) {
+    pub(super) fn had_no_time(&mut self) {
         self.end(CallEnd::Busy);
     }
 

@@ -154,9 +154,41 @@ async fn read(
     let mut running = program.start(leave, None, text.into(), MOST_SOUND)?;
     while let Some(piece) = running.piece().await? {
         let kibibytes = u32::try_from(piece.len().div_ceil(1024)).unwrap_or(u32::MAX);
+        if unread.available_permits() < kibibytes as usize || tell.capacity() == 0 {
+            running.is_held_up();
+        }
         let place = unread.clone().acquire_many_owned(kibibytes).await;
         let place = place.map_err(|_| SpeechError::unavailable("it is stopping"))?;
         drop(tell.send(Ok((piece, place))).await);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::speech::ProgramHealth;
+    use crate::adapters::upstream::BreakerSettings;
+    use crate::config::CommandLine;
+    use crate::domain::upstream::{CallEnd, Upstream};
+
+    #[test]
+    fn who_does_not_read_what_is_spoken_counts_not_against_the_program() {
+        let longest = std::time::Duration::from_millis(500);
+        let health = ProgramHealth::new("tts", BreakerSettings { threshold: 1, recovery: longest });
+        let speaks = ["-c", "head -c 65536 /dev/zero; exec sleep 1000"].map(str::to_owned).to_vec();
+        let line = CommandLine { program: "sh".to_owned(), arguments: speaks };
+        let program = Program::new(&line, longest, health.clone());
+        // A piece of it, and not two.
+        let speaks = CommandSynthesizer { program, unread: Arc::new(Semaphore::new(20)) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut sound = speaks.speak("hello".to_owned());
+            sound.next().await.unwrap().unwrap();
+            tokio::time::sleep(2 * longest).await;
+            while sound.next().await.is_some_and(|piece| piece.is_ok()) {}
+        });
+        let busy = CallEnd::ALL.iter().position(|end| *end == CallEnd::Busy).unwrap();
+        assert_eq!((health.clone().report().calls[busy], speaks.state()), (1, ServiceState::Connected));
+    }
 }

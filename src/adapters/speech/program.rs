@@ -60,6 +60,8 @@ pub(super) struct Running {
     feeding: Option<BoxFuture<'static, ()>>,
     most: usize,
     read: usize,
+    /// It had to wait for whoever reads what it writes.
+    held_up: bool,
 }
 
 /// The processes of one run; killed together when dropped, unless they have ended.
@@ -130,7 +132,7 @@ impl Program {
             drop(stdin.write_all(&input).await);
         });
         let (program, feeding) = (self.clone(), Some(feeding));
-        Ok(Running { program, leave, child, group, output, feeding, most, read: 0 })
+        Ok(Running { program, leave, child, group, output, feeding, most, read: 0, held_up: false })
     }
 
     /// What is gone, or may not be run, does not come back by trying five times.
@@ -211,10 +213,15 @@ impl Running {
         }
     }
 
-    /// One that had to wait for its place for most of the time may have had too little of it.
+    /// What it has written is not taken: the time that it waits is not its own.
+    pub(super) const fn is_held_up(&mut self) {
+        self.held_up = true;
+    }
+
+    /// One that had to wait for its readers, or for its place for most of the time, may have had too little of it.
     fn timed_out(&mut self) -> SpeechError {
-        if self.leave.until - self.leave.began < self.program.longest / 2 {
-            self.leave.run.began_too_late();
+        if self.held_up || self.leave.until - self.leave.began < self.program.longest / 2 {
+            self.leave.run.had_no_time();
         } else {
             self.leave.run.failed(CallEnd::TimedOut);
         }
