@@ -116,7 +116,6 @@ impl App {
         self.passing.forget_person(person.key);
         let deleted = deleted?;
         self.forget_files(deleted).await?;
-        self.make_reserve_whole().await?;
         let backups_until = self.held_until(erased_at).await.unwrap_or_else(|error| {
             // They are erased; that must not look as if it had failed.
             tracing::error!(error = %error, "Where there are copies of the database could not be found out");
@@ -166,7 +165,7 @@ impl App {
         Ok(own_time.chain(known).chain(unknown).max())
     }
 
-    /// Removes the files of deleted rows, and the deleted words from the database's log.
+    /// Removes the files of deleted rows, and the deleted words from the database's log; then the reserve can be whole again.
     pub(crate) async fn forget_files(&self, deleted: Deleted) -> Result<(), AppError> {
         let dir = self.data_dir.audio().to_owned();
         let removing = move || {
@@ -185,7 +184,8 @@ impl App {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Ok(())
+        // What the deletion took of it on a full disk lay in the log.
+        self.make_reserve_whole().await
     }
 
     /// Runs `work`, which waits for the disk, off the threads that serve requests.

@@ -636,6 +636,7 @@ fn longest_turn_during(server: &crate::support::Server, done: impl FnOnce() + Se
 fn nobody_waits_while_a_cleanup_cannot_empty_the_log_because_somebody_reads() {
     let house = House::built();
     seed::sessions(&mut house.db(), 400, 20, seed::now() - 8 * DAY);
+    seed::sign_of_life(&mut house.db());
     let server = house.start();
     let reader = house.db();
     reader.execute_batch("BEGIN; SELECT count(*) FROM sessions").unwrap();
@@ -656,6 +657,7 @@ fn a_conversation_of_any_length_goes_in_portions() {
     // Somebody unseen for longer than people are kept, with a pinned conversation.
     let pinned = seed::sessions(&mut db, 1, 30_000, seed::now() - 500 * DAY)[0];
     db.execute("UPDATE sessions SET pinned = 1 WHERE public_id = ?1", [pinned.as_bytes()]).unwrap();
+    seed::sign_of_life(&mut db);
     drop(db);
     let server = house.start();
     let longest = longest_turn_during(&server, || {
