@@ -91,7 +91,7 @@ fn answer(prompt: &Prompt) -> String {
     if let Some(honest) = honesty::elsewhere::answers(&prompt.said) {
         return pick(&honest.map(str::to_owned), chance, history);
     }
-    if prompt.last_answered().is_some_and(|before| crisis::is_heard(&before.said)) {
+    if crisis::was_met(&prompt.persona, history) {
         return pick(&STILL_HERE.map(str::to_owned), chance, history);
     }
     if !prompt.wishes.is_empty() {
@@ -285,6 +285,18 @@ mod tests {
         for after in ["yes", "no", "I am serious", "because I am alone"] {
             let answer = &talk(&["I wish I could die", after])[1];
             assert!(STILL_HERE.contains(&answer.as_str()), "{after}: {answer}");
+        }
+    }
+
+    #[test]
+    fn so_is_what_follows_a_caring_answer_that_came_a_turn_later() {
+        let help = persona().crisis.help.clone();
+        for heard in ["", "I am really sorry that you"] {
+            let exchange =
+                |said: &str, answered: &str| Exchange { said: said.into(), answered: answered.into() };
+            let history = vec![exchange("I want to die", heard), exchange("what did you say", &help)];
+            let answer = answer(&prompt("yes", history));
+            assert!(STILL_HERE.contains(&answer.as_str()), "{heard}: {answer}");
         }
     }
 

@@ -50,24 +50,6 @@ pub struct Prompt {
     pub pace: Pace,
 }
 
-impl Prompt {
-    /// The last earlier turn of whose answer something was heard.
-    #[must_use]
-    pub fn last_answered(&self) -> Option<&Exchange> {
-        self.history.iter().rev().find(|exchange| !exchange.answered.is_empty())
-    }
-
-    /// What the person has said since then: one who goes on speaking says a thing in two turns.
-    #[must_use]
-    pub fn said_since(&self) -> String {
-        let unanswered = self.history.iter().rev().take_while(|exchange| exchange.answered.is_empty());
-        let mut said: Vec<_> = unanswered.map(|exchange| exchange.said.as_str()).collect();
-        said.reverse();
-        said.push(&self.said);
-        said.join(" ")
-    }
-}
-
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum ChatError {

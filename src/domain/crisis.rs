@@ -8,7 +8,7 @@
 
 use std::sync::LazyLock;
 
-use crate::domain::chat::{Exchange, Prompt};
+use crate::domain::chat::{Crisis, Exchange, Persona, Prompt};
 use crate::domain::patterns::Patterns;
 use crate::domain::plain;
 
@@ -42,22 +42,60 @@ fn is_in_unparted(text: &str) -> bool {
     elsewhere::UNPARTED.iter().any(|said| serious.contains(said))
 }
 
-/// The answer to words of self-harm; `None` when none were said since the last answer was heard. The one after that which was given last, as far as the conversation is known.
+/// The care that is due to what is said after `history`; `None` when none is. It is due to words of self-harm that were said since
+/// the last answer was heard, and once more when that answer was one to such words and was broken off before it told where
+/// help is. Not a third time: whoever goes on about something else is not held up for ever.
+#[must_use]
+pub fn due<'a>(persona: &'a Persona, history: &[Exchange], said: &str) -> Option<&'a Crisis> {
+    spoken_of(persona, history, said).or_else(|| {
+        let (before, last) = last_answered(history)?;
+        spoken_of(persona, before, &last.said).filter(|_| !tells_help(persona, &last.answered))
+    })
+}
+
+/// True when care was due to what the last answer that was heard is one to.
+#[must_use]
+pub fn was_met(persona: &Persona, history: &[Exchange]) -> bool {
+    last_answered(history).is_some_and(|(before, last)| due(persona, before, &last.said).is_some())
+}
+
+/// The answer to words of self-harm; `None` when no care is due. The one after that which was given last, as far as the conversation is known.
 #[must_use]
 pub fn answer(prompt: &Prompt) -> Option<String> {
-    if !is_heard(&prompt.said) && !is_heard(&prompt.said_since()) {
-        return None;
-    }
-    let crisis = &prompt.persona.crisis;
+    let crisis = due(&prompt.persona, &prompt.history, &prompt.said)?;
     let help = crisis.help.trim();
     let plain = crisis.answers.iter().map(|text| format!("{} {help}", text.trim()));
     let again = crisis.again.iter().flat_map(|again| {
         crisis.answers.iter().map(move |text| format!("{} {} {help}", again.trim(), text.trim()))
     });
     let candidates: Vec<_> = plain.chain(again).collect();
-    let place_of = |exchange: &Exchange| candidates.iter().position(|text| *text == exchange.answered);
+    let place_of = |exchange: &Exchange| candidates.iter().position(|text| begins_with(text, exchange));
     let last = prompt.history.iter().rev().find_map(place_of);
     candidates.get(last.map_or(0, |place| (place + 1) % candidates.len())).cloned()
+}
+
+/// True when the text is what was answered there, or what was heard of it its beginning.
+fn begins_with(text: &str, exchange: &Exchange) -> bool {
+    !exchange.answered.is_empty() && text.starts_with(&exchange.answered)
+}
+
+fn tells_help(persona: &Persona, answered: &str) -> bool {
+    answered.contains(persona.crisis.help.trim())
+}
+
+/// The answer to words of self-harm, where they are said after `history`: now, or in what nobody has heard an answer to and
+/// goes on now. One who goes on speaking says a thing in two turns.
+fn spoken_of<'a>(persona: &'a Persona, history: &[Exchange], said: &str) -> Option<&'a Crisis> {
+    let unanswered = history.len() - last_answered(history).map_or(0, |(before, _)| before.len() + 1);
+    let since = history.iter().rev().take(unanswered).rev().map(|exchange| exchange.said.as_str());
+    let since: Vec<_> = since.chain([said]).collect();
+    (is_heard(said) || is_heard(&since.join(" "))).then_some(&persona.crisis)
+}
+
+/// The last turn of whose answer something was heard, and those before it.
+fn last_answered(history: &[Exchange]) -> Option<(&[Exchange], &Exchange)> {
+    let place = history.iter().rposition(|exchange| !exchange.answered.is_empty())?;
+    Some((&history[..place], &history[place]))
 }
 
 #[cfg(test)]
@@ -65,7 +103,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::chat::{Crisis, Pace, Persona};
+    use crate::domain::chat::Pace;
     use crate::domain::clock::Timestamp;
 
     fn prompt(said: &str, texts: usize, history: &[Exchange]) -> Prompt {
@@ -140,6 +178,41 @@ mod tests {
         assert!(answer(&prompt("do you hear me", 1, &not_heard)).is_some(), "nothing of the help was heard");
         let heard = [unanswered("I want to"), Exchange { said: "sleep".into(), answered: "Well.".into() }];
         assert_eq!(answer(&prompt("die", 1, &heard)), None);
+    }
+
+    #[test]
+    fn where_to_find_help_is_told_again_when_it_was_not_heard() {
+        let exchange = |said: &str, answered: &str| Exchange { said: said.into(), answered: answered.into() };
+        let cut = "I am really sorry that you";
+        for begun in
+            [vec![exchange("I want to die", cut)], vec![exchange("I want", ""), exchange("to die", cut)]]
+        {
+            let persona = prompt("", 3, &[]).persona;
+            let mut history = begun;
+            let whole = answer(&prompt("what did you say", 3, &history)).unwrap();
+            assert!(whole.ends_with(persona.crisis.help.trim()) && !whole.starts_with(cut), "{whole}");
+            history.push(exchange("what did you say", &whole));
+            assert_eq!(answer(&prompt("yes", 3, &history)), None, "it was heard");
+            assert!(was_met(&persona, &history));
+            history.pop();
+            history.push(exchange("tell me a joke", "What you are"));
+            assert_eq!(
+                answer(&prompt("a joke, please", 3, &history)),
+                None,
+                "they go on about something else"
+            );
+            assert!(was_met(&persona, &history));
+        }
+    }
+
+    #[test]
+    fn what_follows_an_answer_of_which_nothing_was_heard_follows_words_of_self_harm() {
+        let history = [Exchange { said: "I want to die".into(), answered: String::new() }];
+        let answered = answer(&prompt("hello", 3, &history)).unwrap();
+        let mut history = history.to_vec();
+        history.push(Exchange { said: "hello".into(), answered });
+        assert!(was_met(&prompt("", 3, &[]).persona, &history));
+        assert_eq!(answer(&prompt("yes", 3, &history)), None);
     }
 
     use crate::domain::patterns;

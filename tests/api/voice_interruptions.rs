@@ -173,3 +173,28 @@ fn an_interruption_before_anything_was_told_again_changes_nothing() {
     again.interrupt(None);
     again.until("audio_end");
 }
+
+#[test]
+fn where_to_find_help_is_told_again_to_who_interrupted_before_it_was_told() {
+    let programs = Programs::new();
+    let app = programs.server("cat \"$1\" > /dev/null; cat \"$HERE/said\"", ESPEAK);
+    let talk = app.start_session();
+    let mut socket = app.socket(&talk);
+    let mut answer_to = |said: &str, played_ms: Option<f64>| {
+        std::fs::write(programs.path("said"), said).unwrap();
+        socket.speak(&recording("wav"), None);
+        let answer = socket.answer().deltas;
+        if played_ms.is_some() {
+            socket.interrupt(played_ms);
+        }
+        answer
+    };
+    let helps = "findahelpline.com";
+    assert!(answer_to("I want to die", Some(1500.0)).contains(helps));
+    let again = answer_to("what did you say", None);
+    assert!(again.contains(helps), "{again}");
+    let heard = kept(&app, &talk)[1].clone();
+    assert!(!heard.is_empty() && !heard.contains(helps), "only its beginning was heard: {heard}");
+    assert_eq!(app.model.begun(), 0, "no model is asked for it");
+    assert_eq!(answer_to("yes", None), "You said: yes", "it was heard now");
+}
