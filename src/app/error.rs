@@ -35,6 +35,12 @@ pub enum AppError {
     /// The disk is low or full; what grows the store has to wait.
     #[error("the disk is full")]
     DiskFull,
+    /// The same where words of self-harm were said.
+    #[error("the disk is full")]
+    NoRoomForCare {
+        /// Where to find help: that has to be told all the same.
+        help: String,
+    },
     /// A bound was reached; it is worth trying again soon.
     #[error("too busy")]
     Busy,

@@ -22,8 +22,9 @@
 //! | sound is wanted of an answer that was kept without, as one file | it comes as text, `degraded: ["speech"]` |
 //! | the person interrupts | the work is dropped at once; what they had heard of the reply is kept |
 //! | the person interrupts while a recording is heard | it is heard to its end, what they said is kept without an answer; nothing, when nothing was said |
-//! | the disk is low or full | fatal: 507, nothing is kept |
-//! | the person has had the day's turns, or as many run | refused: 429, the model is not asked |
+//! | the disk is low or full | fatal: 507, nothing is kept; words of self-harm are told where to find help with it |
+//! | the person has had the day's turns | refused: 429, the model is not asked; not where words of self-harm are heard |
+//! | as many turns of the person run as may | refused: 429, the model is not asked |
 //! | the session is deleted meanwhile | fatal: 404, nothing is kept |
 //! | the client goes away, no turn id | cancelled: the model's work is dropped, nothing is kept |
 //! | the client goes away, with a turn id | finished and kept, if the answer takes no more than 10 s or someone sent it again |
@@ -195,23 +196,24 @@ impl App {
             replay(self, &reader, &request, before).await;
             return Ok(());
         }
-        self.room_to_grow()?;
         let person = taken.conversation.as_ref().ok_or(AppError::SessionNotFound)?.person;
         let place = self.turns.place(person)?;
-        let said_at = self.clock.now();
-        self.count_turn(person, said_at).await?;
-        let work = Work {
+        let mut work = Work {
             app: self.clone(),
             request,
             taken,
             person,
             reader,
             began,
-            said_at,
+            said_at: self.clock.now(),
+            is_counted: false,
             remembered: Remembered::default(),
             written: Arc::default(),
             spoken: Arc::default(),
         };
+        if work.request.recording.is_none() {
+            work.admit().await?;
+        }
         let run = async move {
             // Let go from the last to the first: the next turn of the session is to find a place.
             let _head = head;

@@ -259,6 +259,13 @@ pub fn report(error: &ApiError) -> (StatusCode, ErrorReport) {
     }
 }
 
+const NO_ROOM: &str = "There is no room to keep this now; please try again later";
+
+fn no_room(message: impl Into<String>) -> (StatusCode, ErrorReport) {
+    let told = ErrorReport::new("insufficient_storage", message).at(Bound::Disk);
+    (StatusCode::INSUFFICIENT_STORAGE, told)
+}
+
 fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
     match error {
         AppError::SessionNotFound => (
@@ -282,14 +289,8 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
             unauthorized("Start a session first, or send the token of an existing person"),
         ),
         AppError::Invalid { field, message } => (StatusCode::BAD_REQUEST, invalid(field, message)),
-        AppError::DiskFull => (
-            StatusCode::INSUFFICIENT_STORAGE,
-            ErrorReport::new(
-                "insufficient_storage",
-                "There is no room to keep this now; please try again later",
-            )
-            .at(Bound::Disk),
-        ),
+        AppError::DiskFull => no_room(NO_ROOM),
+        AppError::NoRoomForCare { help } => no_room(format!("{NO_ROOM}. {}", help.trim())),
         AppError::Busy => (
             StatusCode::SERVICE_UNAVAILABLE,
             ErrorReport::new("server_busy", "Too busy now; please try again in a moment").at(Bound::Busy),

@@ -1,7 +1,9 @@
 //! A disk with little room: what grows the store waits, everything else goes on.
 
+use companion::config::Hearing;
 use serde_json::json;
 
+use crate::support::voice::{Programs, recording};
 use crate::support::{TestApp, wait_for};
 
 const TURN: &str = "11111111-1111-4111-8111-111111111111";
@@ -45,4 +47,33 @@ fn with_room_again_all_heals() {
     let app = app.restart_with(|_| {});
     wait_for("it is no longer degraded", || app.get("/readyz").json()["degraded"] == json!([]));
     app.say(&app.start_session(), "hello").expect(200);
+}
+
+#[test]
+fn words_of_self_harm_that_cannot_be_kept_are_told_where_to_find_help() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let app = app.restart_with(|config| config.storage.min_free_disk_bytes = u64::MAX);
+    let refused = app.say(&talk, "I want to die").refused(507, "insufficient_storage");
+    let message = refused.json()["message"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("There is no room to keep this now; please try again later. "), "{message}");
+    assert!(message.contains("findahelpline.com"), "{message}");
+    assert!(!app.say(&talk, "hello").text().contains("findahelpline.com"));
+}
+
+#[test]
+fn so_are_those_that_are_spoken() {
+    let programs = Programs::new();
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let hears = programs.script("hears", "cat \"$1\" > /dev/null; echo 'I want to die'");
+    let app = app.restart_with(|config| {
+        config.speech.hearing = Some(Hearing::Command(hears));
+        config.storage.min_free_disk_bytes = u64::MAX;
+    });
+    let mut socket = app.socket(&talk);
+    socket.speak(&recording("wav"), None);
+    let told = socket.until("error");
+    assert_eq!(told["code"], "insufficient_storage");
+    assert!(told["message"].as_str().unwrap().contains("findahelpline.com"), "{told}");
 }

@@ -3,10 +3,12 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use companion::config::ServerConfig;
 use serde_json::{Value, json};
 
 use crate::support::model::{Gate, Step, pieces};
 use crate::support::scrape::Scrape;
+use crate::support::voice::{ESPEAK, Programs, recording};
 use crate::support::{Talk, TestApp, wait_for};
 
 const TURN: &str = "11111111-1111-4111-8111-111111111111";
@@ -138,4 +140,38 @@ fn without_the_setting_turns_are_not_counted() {
     let app = app.restart_with(|config| config.limits.daily_turns_per_person = NonZeroU32::new(1));
     app.say(&talk, "the first that counts").expect(200);
     app.say(&talk, "one more").refused(429, "rate_limited");
+}
+
+#[test]
+fn words_of_self_harm_are_answered_also_after_the_turns_of_the_day_and_are_none_of_them() {
+    let app = with_turns_a_day(1);
+    let talk = app.start_session();
+    for _ in 0..2 {
+        let answered = app.say(&talk, "I want to die").expect(200).json()["text"].to_string();
+        assert!(answered.contains("findahelpline.com"), "{answered}");
+    }
+    app.say(&talk, "one").expect(200);
+    app.say(&talk, "two").refused(429, "rate_limited");
+    app.say(&talk, "I want to die").expect(200);
+    app.say(&talk, "three").refused(429, "rate_limited");
+}
+
+#[test]
+fn a_recording_is_counted_once_it_is_known_what_is_said_in_it() {
+    let programs = Programs::new();
+    let one_a_day = |config: &mut ServerConfig| config.limits.daily_turns_per_person = NonZeroU32::new(1);
+    let app = programs.server_with("cat \"$1\" > /dev/null; cat \"$HERE/said\"", ESPEAK, one_a_day);
+    let talk = app.start_session();
+    let mut socket = app.socket(&talk);
+    let mut ends_with = |said: &str, end: &str| {
+        std::fs::write(programs.path("said"), said).unwrap();
+        socket.speak(&recording("wav"), None);
+        socket.until(end)
+    };
+    ends_with("", "audio_end");
+    ends_with("I want to die", "audio_end");
+    ends_with("I had a strange dream", "audio_end");
+    assert_eq!(ends_with("and another one", "error")["code"], "rate_limited");
+    ends_with("I want to die", "audio_end");
+    assert_eq!(app.said(&talk), ["I want to die", "I had a strange dream", "I want to die"]);
 }

@@ -1,13 +1,17 @@
 //! What a person may take in a day: counted in the database, in one step, before the model is asked.
 //!
 //! A turn counts once it is given to the model, also when its client leaves before the end: it has cost something by then. One
-//! that the model failed does not, nor does one that is sent again, nor one whose client leaves while it is counted.
+//! that the model failed does not, nor does one that is sent again, nor one whose client leaves while it is counted, nor one that
+//! care is due to, which is not refused either. A recording is heard first: before, nobody knows what is said in it.
 
 use std::sync::Arc;
 
+use super::work::Work;
 use crate::adapters::person_store;
 use crate::app::{App, AppError};
+use crate::domain::chat::Crisis;
 use crate::domain::clock::Timestamp;
+use crate::domain::crisis;
 
 /// A turn that was counted; taken back when dropped, unless it stands.
 struct Counted(Option<(Arc<App>, i64, Timestamp)>);
@@ -27,9 +31,41 @@ impl Drop for Counted {
     }
 }
 
+impl Work {
+    /// Looks whether there is room for the turn, and counts it among those of the day; what is said in it is known.
+    pub(super) async fn admit(&mut self) -> Result<(), AppError> {
+        self.app.room_to_grow().map_err(|error| self.refusal(error))?;
+        if self.care_due().is_none() {
+            self.app.count_turn(self.person, self.said_at).await?;
+            self.is_counted = true;
+        }
+        Ok(())
+    }
+
+    /// Where there is no room for words of self-harm, whoever said them is told all the same where to find help.
+    pub(super) fn refusal(&self, error: AppError) -> AppError {
+        match (error, self.care_due()) {
+            (AppError::DiskFull, Some(crisis)) => AppError::NoRoomForCare { help: crisis.help.clone() },
+            (error, _) => error,
+        }
+    }
+
+    fn care_due(&self) -> Option<&Crisis> {
+        let history = self.taken.conversation.as_ref().map(|before| before.history.as_slice());
+        crisis::due(&self.app.persona, history.unwrap_or_default(), &self.request.message)
+    }
+
+    /// Takes the turn back from those of the day, if it was counted.
+    pub(super) async fn uncount(&self) {
+        if self.is_counted {
+            self.app.uncount_turn(self.person, self.said_at).await;
+        }
+    }
+}
+
 impl App {
     /// Counts a turn that begins `at`.
-    pub(super) async fn count_turn(self: &Arc<Self>, person: i64, at: Timestamp) -> Result<(), AppError> {
+    async fn count_turn(self: &Arc<Self>, person: i64, at: Timestamp) -> Result<(), AppError> {
         let Some(most) = self.limits.daily_turns_per_person else { return Ok(()) };
         let count = move |db: &rusqlite::Connection| {
             person_store::count_turn(db, person, at.day_number(), most.get())
@@ -47,8 +83,8 @@ impl App {
         Err(AppError::DailyTurnsUsed { retry_after: left.as_secs() + u64::from(left.subsec_nanos() > 0) })
     }
 
-    /// Takes a turn back that began `at` and that the model failed.
-    pub(super) async fn uncount_turn(&self, person: i64, at: Timestamp) {
+    /// Takes a turn back that began `at` and was counted.
+    async fn uncount_turn(&self, person: i64, at: Timestamp) {
         if self.limits.daily_turns_per_person.is_none() {
             return;
         }

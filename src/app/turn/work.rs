@@ -36,6 +36,8 @@ pub(super) struct Work {
     pub(super) reader: Reader,
     pub(super) began: Instant,
     pub(super) said_at: Timestamp,
+    /// Whether it is among the person's turns of the day.
+    pub(super) is_counted: bool,
     /// What the reply is given of what is known about the person.
     pub(super) remembered: Remembered,
     /// The reply as far as it is written.
@@ -104,14 +106,15 @@ impl Work {
     async fn end(&mut self, ended: Result<Ended, AppError>, timings: Timings) -> TurnEvent {
         let failed = match ended {
             Ok(Ended::Answer(answer)) => {
-                return self.keep(answer, timings).await.map_or_else(TurnEvent::Failed, TurnEvent::Done);
+                let kept = self.keep(answer, timings).await;
+                return kept.map_or_else(|error| TurnEvent::Failed(self.refusal(error)), TurnEvent::Done);
             }
             Ok(Ended::Silence(reply)) => TurnEvent::Silence(reply),
             // Whoever interrupted it waits for no more; others may wait with them.
             Ok(Ended::Nothing) => TurnEvent::Failed(AppError::Unavailable("it was interrupted")),
-            Err(error) => TurnEvent::Failed(error),
+            Err(error) => TurnEvent::Failed(self.refusal(error)),
         };
-        self.app.uncount_turn(self.person, self.said_at).await;
+        self.uncount().await;
         failed
     }
 
@@ -122,10 +125,13 @@ impl Work {
         timings: &mut Timings,
         interrupted: impl Future<Output = Interruption>,
     ) -> Result<Ended, AppError> {
-        let is_said = match self.request.recording.take() {
-            Some(recording) => self.hear(recording, timings).await?,
-            None => true,
-        };
+        let mut is_said = true;
+        if let Some(recording) = self.request.recording.take() {
+            is_said = self.hear(recording, timings).await?;
+            if is_said {
+                self.admit().await?;
+            }
+        }
         tokio::select! {
             biased;
             interruption = interrupted => Ok(self.heard_by_then(interruption)),
