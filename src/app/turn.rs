@@ -146,6 +146,20 @@ impl App {
         Ok(receiver)
     }
 
+    /// Lets named turns run whose client has left, one after the other; each is given as long as one that was left while it waited.
+    pub fn carry_on(self: &Arc<Self>, requests: Vec<TurnRequest>) {
+        let app = self.clone();
+        self.turns.spawn_apart(async move {
+            for request in requests {
+                // Nobody reads; this waits until the turn runs, so that the next one comes after it.
+                let (events, _) = mpsc::channel(WAITING_EVENTS);
+                if let Registered::Runs(running) = app.turns.register(request.session, request.turn) {
+                    drop(app.take_a_place(request, running, events).await);
+                }
+            }
+        });
+    }
+
     /// Gives the turn its place in the line. One with an id keeps it when whoever asked for it leaves.
     async fn take_a_place(
         self: &Arc<Self>,

@@ -198,3 +198,29 @@ fn where_to_find_help_is_told_again_to_who_interrupted_before_it_was_told() {
     assert_eq!(app.model.begun(), 0, "no model is asked for it");
     assert_eq!(answer_to("yes", None), "You said: yes", "it was heard now");
 }
+
+#[test]
+fn named_recordings_that_wait_are_kept_in_their_order_for_who_left_also_those_that_were_interrupted() {
+    let hears = "for n in first second third; do if mkdir \"$HERE/$n\" 2>/dev/null; then \
+        while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done; echo \"this is the $n\"; exit; fi; done";
+    let programs = Programs::new();
+    let app = programs.server(hears, ESPEAK);
+    let talk = app.start_session();
+    let mut socket = app.socket(&talk);
+    for (number, name) in [(1, "first"), (2, "second"), (3, "third")] {
+        socket.speak(&recording("wav"), Some(&TURN.replace('1', &number.to_string())));
+        if name == "first" {
+            wait_for("it is being heard", || programs.path("first").exists());
+        }
+        if name != "third" {
+            socket.interrupt(None);
+        }
+    }
+    socket.web.close(None).unwrap();
+    while socket.web.read().is_ok() {}
+    std::fs::write(programs.path("go"), "").unwrap();
+    wait_for("all are kept", || app.count("checkpoints") == 3);
+    let said = ["this is the first", "this is the second", "this is the third"];
+    assert_eq!(app.said(&talk), said);
+    assert_eq!(kept(&app, &talk)[3], "You said: this is the third", "who goes on speaking is answered once");
+}

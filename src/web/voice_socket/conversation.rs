@@ -5,8 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix_ws::AggregatedMessage;
-use futures_util::FutureExt;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::answer::{Answering, answer, keep_what_was_heard};
@@ -75,13 +74,18 @@ impl Drop for Running {
 }
 
 impl Drop for Conversation {
-    /// A recording that waits and has a name is kept for who comes back: it waits on in the line of the session.
+    /// Recordings that wait and have a name are kept for who comes back: in the order in which they were said, and those that were
+    /// interrupted without an answer. Nobody hears what becomes of them.
     fn drop(&mut self) {
-        let waiting = self.waiting.take().filter(|waiting| waiting.turn.is_some());
-        if let Some(Ok((request, _held))) = waiting.map(|waiting| self.asked(waiting)) {
-            // It stands there once it was asked for; nobody hears what becomes of it.
-            drop(self.around.app.begin_turn(request).now_or_never());
-        }
+        let overtaken = self.overtaken.drain(..).map(|whole| (whole, true)).collect::<Vec<_>>();
+        let waiting = self.waiting.take().map(|whole| (whole, false));
+        let named = overtaken.into_iter().chain(waiting).filter(|(whole, _)| whole.turn.is_some());
+        let requests = named.filter_map(|(whole, is_overtaken)| {
+            let (request, _held) = self.asked(whole).ok()?;
+            let interrupt = is_overtaken.then(|| watch::channel(Some(Interruption::default())).1);
+            Some(TurnRequest { interrupt, ..request })
+        });
+        self.around.app.carry_on(requests.collect());
     }
 }
 
