@@ -1,8 +1,8 @@
 //! What a transcriber wrote that nobody said: speech recognisers that were trained on subtitles fill silence with what
 //! subtitles often say.
 
-/// Credits and calls to subscribe, as they begin in lower case; nobody says these to a companion. What recognisers made of
-/// silence in each language, as their users have collected it.
+/// Credits and calls to subscribe, as they begin in lower case; people say these to a companion only with more behind them.
+/// What recognisers made of silence in each language, as their users have collected it.
 #[rustfmt::skip]
 const CREDITS: &[&str] = &[
     // English
@@ -15,8 +15,8 @@ const CREDITS: &[&str] = &[
     // French
     "sous-titres réalisés", "sous-titres faits par", "sous-titrage", "merci d'avoir regardé", "par soustitreur", "abonnez-vous à la chaîne",
     // Spanish
-    "subtítulos realizados por", "subtítulos por la comunidad", "subtítulos creados por", "gracias por ver el v", "suscríbete al canal",
-    "no olvides suscribirte",
+    "subtítulos realizados por", "subtítulos por la comunidad", "subtítulos creados por", "gracias por ver el vídeo", "gracias por ver el video",
+    "suscríbete al canal", "no olvides suscribirte",
     // Portuguese
     "legendas pela comunidade", "legendado por", "obrigado por assistir", "obrigada por assistir", "inscreva-se no canal",
     // Italian
@@ -33,6 +33,25 @@ const CREDITS: &[&str] = &[
     "ご視聴ありがとう", "最後までご視聴", "チャンネル登録", "字幕by", "字幕由", "谢谢观看", "感谢观看", "謝謝觀看", "謝謝收看",
     "请不吝点赞", "請不吝點贊", "시청해 주셔서 감사", "시청해주셔서 감사", "구독과 좋아요", "한글자막 by", "hãy subscribe cho kênh",
     "cảm ơn các bạn đã theo dõi", "terima kasih telah menonton", "ترجمة نانسي قنقر", "اشتركوا في القناة", "شكرا على المشاهدة",
+];
+/// What may follow when somebody is thanked for watching: else they watched over something.
+#[rustfmt::skip]
+const AFTER_WATCHING: &[&str] = &[
+    "this", "the", "video", "videos", "episode", "show", "stream", "channel", "and", "please", "like", "subscribe", "to", "don't",
+    "forget", "everyone", "everybody", "guys", "all", "bye", "see", "you", "in", "next", "time", "one", "again", "until", "till",
+    "have", "a", "nice", "great", "good", "day", "so", "much", "today", "it",
+];
+/// Whoever speaks of themselves is no subtitle.
+#[rustfmt::skip]
+const OF_THEMSELVES: &[&str] = &[
+    "i", "me", "my", "mine", "myself", "we", "us", "ich", "mich", "mir", "mein", "meine", "meinen", "meinem", "meiner", "je", "j", "moi", "mon", "mes",
+    "yo", "mi", "mis", "mí", "io", "mio", "eu", "meu", "minha", "ik", "mij", "mijn", "jag", "mitt", "jeg", "meg", "mnie", "moje", "mój", "mně",
+    "я", "мне", "меня", "мой", "моя", "мої", "мені",
+];
+/// Of these "my" and "we" are none.
+#[rustfmt::skip]
+const CALLS: &[&str] = &[
+    "my channel", "my video", "my videos", "our channel", "we'll see you", "i'll see you", "i hope you enjoyed",
 ];
 /// Stands in the credits of every language.
 const SUBTITLERS: &str = "amara.org";
@@ -60,9 +79,19 @@ pub fn heard(transcript: &str, no_speech: Option<f32>) -> &str {
         || plain.contains(SUBTITLERS) && plain.chars().count() < 100
         || CREDITS
             .iter()
-            .any(|credit| plain.starts_with(credit) && plain.chars().count() < credit.chars().count() + 60)
+            .any(|credit| plain.strip_prefix(credit).is_some_and(|rest| goes_on_as_one(credit, rest)))
         || silent && OFTEN_MADE_UP.contains(&plain.as_str());
     if made_up { "" } else { said }
+}
+
+/// True for what stands behind such a beginning where nobody spoke: little, and nothing of a speaker.
+fn goes_on_as_one(credit: &str, rest: &str) -> bool {
+    let rest = CALLS.iter().fold(rest.to_owned(), |rest, call| rest.replace(call, "video"));
+    let mut words = rest.split(|c: char| !c.is_alphanumeric() && c != '\'').filter(|word| !word.is_empty());
+    let only_watched =
+        !credit.ends_with("watching") || words.clone().all(|word| AFTER_WATCHING.contains(&word));
+    let of_themselves = |word: &str| OF_THEMSELVES.iter().any(|own| word.split('\'').next() == Some(*own));
+    rest.chars().count() < 60 && only_watched && !words.any(of_themselves)
 }
 
 /// In lower case (a Turkish I without the dot that Unicode leaves above it), with plain apostrophes, without the signs around it.
@@ -120,6 +149,17 @@ mod tests {
             "Napisy stworzone przez społeczność Amara.org",
             "Tekstitys: Amara.org-yhteisö",
             "Undertexter från Amara.org-gemenskapen",
+            "Untertitel im Auftrag des ZDF für funk, 2017",
+            "Untertitelung. BR 2018",
+            "Субтитры сделал DimaTorzok",
+            "Редактор субтитров А.Семкин Корректор А.Егорова",
+            "Thanks for watching this video!",
+            "Thank you for watching, please subscribe to my channel",
+            "Thanks for watching and I'll see you in the next video.",
+            "Please subscribe to my channel",
+            "Sous-titrage ST' 501",
+            "Legendas pela comunidade Amara.org",
+            "Teksting av Nicolai Winther",
             "İzlediğiniz için teşekkür ederim.",
             "Продолжение следует...",
             "请不吝点赞 订阅 转发 打赏支持明镜与点点栏目",
@@ -154,6 +194,16 @@ mod tests {
             "Thanks for listening.",
             "Danke, dass du mir zuhörst.",
             "Gracias por estar aquí conmigo",
+            "Thank you for watching over me.",
+            "Thank you for watching the kids, I was so tired.",
+            "Thank you for watching the dog.",
+            "Thanks for watching my dog yesterday.",
+            "Subtitles by hand are what I do for a living.",
+            "Transcription by hand hurts my wrists.",
+            "Please subscribe, my boss says all day, and I hate it.",
+            "Untertitelung ist mein Beruf, und er macht mich krank.",
+            "Субтитры мне не нужны, я хорошо слышу.",
+            "Gracias por ver el vaso medio lleno.",
             "Thanks for watching over my mother while I was in hospital last week, I do not know how to thank you for it",
         ] {
             assert_eq!(heard(said, None), said);
