@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::domain::chat::Persona;
+use crate::domain::chat::{Crisis, Persona};
+use crate::domain::crisis;
 
 const BUILT_IN: &str = include_str!("persona.toml");
 /// A persona is a few pages; something larger is another file.
@@ -47,7 +48,6 @@ fn parse(text: &str, path: &Path) -> Result<Persona, PersonaError> {
         ("name", &persona.name),
         ("honesty", &persona.honesty),
         ("honesty_with_model", &persona.honesty_with_model),
-        ("crisis.help", &persona.crisis.help),
     ];
     if let Some((name, _)) = texts.iter().find(|(_, text)| text.trim().is_empty()) {
         return Err(wrong(format!("{name} must not be empty")));
@@ -55,22 +55,46 @@ fn parse(text: &str, path: &Path) -> Result<Persona, PersonaError> {
     if persona.silence.iter().any(|text| text.trim().is_empty()) {
         return Err(wrong("silence must have no empty text".to_owned()));
     }
-    for (name, list) in [("greetings", &persona.greetings), ("crisis.answers", &persona.crisis.answers)] {
-        if list.is_empty() || list.iter().any(|text| text.trim().is_empty()) {
-            return Err(wrong(format!("{name} must have at least one text, and no empty one")));
+    full("greetings", &persona.greetings).map_err(wrong)?;
+    check_crisis("crisis", &persona.crisis).map_err(wrong)?;
+    for (language, crisis) in &persona.crisis_in {
+        check_crisis(&format!("crisis_in.{language}"), crisis).map_err(wrong)?;
+        if !crisis::ANSWERED_IN.contains(&language.as_str()) {
+            let known = crisis::ANSWERED_IN.join(", ");
+            return Err(wrong(format!("crisis_in.{language} is never said: its languages are {known}")));
         }
     }
     Ok(persona)
 }
 
+fn check_crisis(name: &str, crisis: &Crisis) -> Result<(), String> {
+    if crisis.help.trim().is_empty() {
+        return Err(format!("{name}.help must not be empty"));
+    }
+    full(&format!("{name}.answers"), &crisis.answers)
+}
+
+fn full(name: &str, list: &[String]) -> Result<(), String> {
+    if list.is_empty() || list.iter().any(|text| text.trim().is_empty()) {
+        return Err(format!("{name} must have at least one text, and no empty one"));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::ops::Add;
+
     use super::*;
 
     #[test]
     fn the_built_in_persona_is_whole() {
         let persona = load(None).unwrap();
-        assert!(persona.crisis.answers.len() >= 2, "an answer must never come twice in a row");
+        for crisis in persona.crises() {
+            assert!(crisis.answers.len() >= 2, "an answer must never come twice in a row");
+        }
+        let known: Vec<_> = persona.crisis_in.keys().map(String::as_str).collect();
+        assert_eq!(known, crisis::ANSWERED_IN, "every language that is told apart is answered in itself");
     }
 
     #[test]
@@ -83,6 +107,13 @@ mod tests {
         };
         assert!(told(b"name = 'x'").contains("missing field"));
         assert!(told(&BUILT_IN.replace("honesty", "honestly").into_bytes()).contains("unknown field"));
+        let german = "[crisis_in.de]\nanswers = ['Es tut mir leid.']\nhelp = '";
+        let with =
+            |more: &str| told(BUILT_IN.split_once("[crisis_in").unwrap().0.to_owned().add(more).as_bytes());
+        assert!(with(&format!("{german}'")).contains("crisis_in.de.help must not be empty"));
+        assert!(
+            with(&format!("{}x'", german.replace(".de", ".tlh"))).contains("crisis_in.tlh is never said")
+        );
         assert!(told(&[0xFF, 0xFE]).contains("cannot be read"));
         assert!(told(&vec![b'#'; 300_000]).contains("larger than"));
         assert!(load(Some(Path::new("/dev/zero"))).unwrap_err().to_string().contains("larger than"));

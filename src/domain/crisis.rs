@@ -4,7 +4,7 @@
 //!
 //! The words are brought into a plain form, figures of speech are taken out, and in what is left the rules look for:
 //! violence against oneself, a wish to be dead, not wanting to live, a way in which it would be done. Other languages
-//! have a short list of their own.
+//! have a short list of their own, and the larger ones an answer in themselves.
 
 use std::sync::LazyLock;
 
@@ -15,31 +15,50 @@ use crate::domain::plain;
 mod elsewhere;
 mod english;
 
+/// The languages in which words of self-harm can be answered in themselves, by their codes.
+pub const ANSWERED_IN: [&str; 10] = ["de", "es", "fr", "it", "ja", "nl", "pl", "pt", "ru", "zh"];
+
 static HEARD: LazyLock<Patterns> = LazyLock::new(|| Patterns::new(english::HEARD, english::SETS));
 static FIGURES: LazyLock<Patterns> = LazyLock::new(|| Patterns::new(english::FIGURES, english::SETS));
 static FIGURES_ELSEWHERE: LazyLock<Patterns> =
     LazyLock::new(|| Patterns::new(elsewhere::FIGURES, elsewhere::SETS));
-static ELSEWHERE: LazyLock<Patterns> = LazyLock::new(|| Patterns::new(elsewhere::HEARD, elsewhere::SETS));
+static ELSEWHERE: LazyLock<Vec<(&str, Patterns)>> = LazyLock::new(|| {
+    elsewhere::HEARD
+        .iter()
+        .map(|(language, heard)| (*language, Patterns::new(heard, elsewhere::SETS)))
+        .collect()
+});
 
 /// True when the text speaks of wanting to die or of hurting oneself.
 #[must_use]
 pub fn is_heard(text: &str) -> bool {
-    is_in_unparted(text)
-        || is_among(&plain::plain_words(text))
-        || plain::plain_words_spelled_out(text).is_some_and(|words| is_among(&words))
+    language(text).is_some()
 }
 
-fn is_among(words: &[String]) -> bool {
-    HEARD.stand_in(&FIGURES.taken_from(words)) || ELSEWHERE.stand_in(&FIGURES_ELSEWHERE.taken_from(words))
+/// In which language the text speaks of it; `None` when it does not.
+fn language(text: &str) -> Option<&'static str> {
+    language_unparted(text)
+        .or_else(|| language_among(&plain::plain_words(text)))
+        .or_else(|| language_among(&plain::plain_words_spelled_out(text)?))
 }
 
-fn is_in_unparted(text: &str) -> bool {
+fn language_among(words: &[String]) -> Option<&'static str> {
+    let serious = FIGURES_ELSEWHERE.taken_from(words);
+    let elsewhere = ELSEWHERE.iter().find(|(_, heard)| heard.stand_in(&serious));
+    elsewhere
+        .map(|(language, _)| *language)
+        .or_else(|| HEARD.stand_in(&FIGURES.taken_from(words)).then_some(""))
+}
+
+fn language_unparted(text: &str) -> Option<&'static str> {
     if text.is_ascii() {
-        return false;
+        return None;
     }
     let figures = elsewhere::UNPARTED_FIGURES.iter();
     let serious = figures.fold(text.to_owned(), |left, figure| left.replace(figure, " "));
-    elsewhere::UNPARTED.iter().any(|said| serious.contains(said))
+    let said = |said: &[&str]| said.iter().any(|said| serious.contains(said));
+    let (language, _) = elsewhere::UNPARTED.iter().find(|(_, heard)| said(heard))?;
+    Some(if *language == "zh" && elsewhere::is_japanese(text) { "ja" } else { language })
 }
 
 /// The care that is due to what is said after `history`; `None` when none is. It is due to words of self-harm that were said since
@@ -80,7 +99,7 @@ fn begins_with(text: &str, exchange: &Exchange) -> bool {
 }
 
 fn tells_help(persona: &Persona, answered: &str) -> bool {
-    answered.contains(persona.crisis.help.trim())
+    persona.crises().any(|crisis| answered.contains(crisis.help.trim()))
 }
 
 /// The answer to words of self-harm, where they are said after `history`: now, or in what nobody has heard an answer to and
@@ -89,7 +108,8 @@ fn spoken_of<'a>(persona: &'a Persona, history: &[Exchange], said: &str) -> Opti
     let unanswered = history.len() - last_answered(history).map_or(0, |(before, _)| before.len() + 1);
     let since = history.iter().rev().take(unanswered).rev().map(|exchange| exchange.said.as_str());
     let since: Vec<_> = since.chain([said]).collect();
-    (is_heard(said) || is_heard(&since.join(" "))).then_some(&persona.crisis)
+    let language = language(said).or_else(|| language(&since.join(" ")))?;
+    Some(persona.crisis_in.get(language).unwrap_or(&persona.crisis))
 }
 
 /// The last turn of whose answer something was heard, and those before it.
@@ -150,6 +170,47 @@ mod tests {
         for some in answers.windows(6) {
             assert_eq!(some.iter().collect::<std::collections::HashSet<_>>().len(), 6, "{some:?}");
         }
+    }
+
+    #[test]
+    fn they_are_answered_in_their_language() {
+        for (said, language) in [
+            ("Ich will sterben", "de"),
+            ("je veux mourir", "fr"),
+            ("je pense au suicide", "fr"),
+            ("quiero morir", "es"),
+            ("voglio morire", "it"),
+            ("quero morrer", "pt"),
+            ("vou me suicidar", "pt"),
+            ("ik wil dood", "nl"),
+            ("chcę umrzeć", "pl"),
+            ("я хочу умереть", "ru"),
+            ("我想死", "zh"),
+            ("死にたい", "ja"),
+            ("自殺したい", "ja"),
+        ] {
+            let mut history = Vec::new();
+            let helps = prompt("", 3, &[]).persona.crisis_in[language].help.trim().to_owned();
+            for _ in 0..3 {
+                let answered = answer(&prompt(said, 3, &history)).unwrap();
+                assert!(answered.ends_with(&helps), "{said}: {answered}");
+                assert!(history.last().is_none_or(|last: &Exchange| last.answered != answered), "{said}");
+                history.push(Exchange { said: said.to_owned(), answered });
+            }
+            assert_eq!(answer(&prompt("ok", 3, &history)), None, "{said}: its help was told");
+        }
+        for said in ["I want to die", "haluan kuolla", "อยากตาย"] {
+            assert!(answer(&prompt(said, 3, &[])).unwrap().contains("findahelpline.com lists"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_persona_that_knows_one_language_answers_in_it() {
+        let mut prompt = prompt("je veux mourir", 3, &[]);
+        let mut persona = Persona::clone(&prompt.persona);
+        persona.crisis_in.clear();
+        prompt.persona = Arc::new(persona);
+        assert!(answer(&prompt).unwrap().ends_with(prompt.persona.crisis.help.trim()));
     }
 
     #[test]
@@ -222,7 +283,7 @@ mod tests {
         for list in [english::HEARD, english::FIGURES] {
             assert_eq!(patterns::faults(list, english::SETS), [""; 0]);
         }
-        for list in [elsewhere::HEARD, elsewhere::FIGURES] {
+        for list in elsewhere::HEARD.iter().map(|(_, heard)| *heard).chain([elsewhere::FIGURES]) {
             assert_eq!(patterns::faults(list, elsewhere::SETS), [""; 0]);
         }
     }

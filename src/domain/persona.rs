@@ -1,5 +1,7 @@
 //! Who the companion is, as its file tells it, and what it does at which time of the day.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::clock::Timestamp;
@@ -24,6 +26,9 @@ pub struct Persona {
     pub silence: Vec<String>,
     /// What it says when words of self-harm were heard.
     pub crisis: Crisis,
+    /// The same to words in these languages, by their codes: `de`.
+    #[serde(default)]
+    pub crisis_in: BTreeMap<String, Crisis>,
     /// How it speaks, where that can be set.
     pub voice: Option<VoiceSettings>,
     /// What it does when.
@@ -97,13 +102,19 @@ fn thousandths(number: f64, least: u16, most: u16) -> Option<u16> {
 impl Persona {
     /// What it says again and again, word for word.
     pub fn phrases(&self) -> impl Iterator<Item = &str> {
-        let lists = [&self.greetings, &self.silence, &self.crisis.answers];
-        lists
-            .into_iter()
-            .flatten()
-            .chain([&self.honesty, &self.crisis.help])
-            .chain(&self.crisis.again)
-            .map(String::as_str)
+        let texts = [&self.greetings, &self.silence].into_iter().flatten().chain([&self.honesty]);
+        texts.chain(self.crises().flat_map(Crisis::texts)).map(String::as_str)
+    }
+
+    /// Its answers to words of self-harm, in every language.
+    pub fn crises(&self) -> impl Iterator<Item = &Crisis> {
+        [&self.crisis].into_iter().chain(self.crisis_in.values())
+    }
+}
+
+impl Crisis {
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        self.answers.iter().chain(&self.again).chain([&self.help])
     }
 }
 

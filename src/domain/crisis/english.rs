@@ -14,6 +14,7 @@ pub(super) const SETS: Sets = &[
     ("SELF", "myself himself herself themself themselves"),
     ("SLIT", "cut cutting slit slitting slash slashing slashed slice slicing sliced"),
     ("VEINS", "wrist wrists vein veins artery arteries throat arms thighs"),
+    ("BODY", "arm arms leg legs skin thigh thighs wrist wrists hand hands forearm forearms ankle ankles stomach belly chest body"),
     // Wishes.
     ("WANT", "want wants wanted wish hope hoping ready plan planned planning try trying tried decided prefer like love \
         longing pray praying intend intending"),
@@ -61,6 +62,7 @@ pub(super) const HEARD: &[&str] = &[
     "to od", "od on",
     // Violence against oneself.
     "KILL SELF", "HARM SELF", "to off myself", "offing myself",
+    "HARM my|both|own ..1 BODY ..4 on_purpose|purposely|deliberately|intentionally", "purposely|deliberately|intentionally HARM my|both|own ..1 BODY",
     "SLIT my|both|these|own ..1 VEINS", "SLIT wrists|veins", "am|been|started|was cutting again", "been cutting $",
     "relapsed and? ..1 cut|cutting|burned|burnt", "danger to myself", "not feel safe with myself|alone_with_myself", "want|wanting out of this|my life",
     "WEAPON ..6 use|using|used it on myself",
