@@ -24,6 +24,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "adapters::database",
             "adapters::sqlite",
             "adapters::disk",
+            "adapters::session_deleting",
             "adapters::session_store",
             "adapters::outbox_store",
             "adapters::person_store",
