@@ -65,6 +65,9 @@ const SHORT_FORMS: &[(&str, &str)] = &[
     ("suiside", "suicide"),
     ("sucidal", "suicidal"),
     ("suicdal", "suicidal"),
+    ("suicde", "suicide"),
+    ("suicid", "suicide"),
+    ("wan", "want"),
 ];
 
 /// Two words that are one, unless a third says otherwise ("my self-esteem").

@@ -12,7 +12,7 @@ const SETS: Sets = &[
     ("KIND", "bot bots robot chatbot human human_being person people ai machine program computer llm gpt chatgpt claude \
         gemini siri alexa eliza script algorithm software app language_model chat_bot artificial_intelligence \
         artificial automated model assistant"),
-    ("BEING", "real alive conscious sentient self_aware aware human living"),
+    ("BEING", "real alive conscious sentient self_aware aware human living intelligent"),
     ("SOMEBODY", "human human_being person somebody someone anybody anyone people"),
     ("WHO", "man woman boy girl male female guy lady doctor physician therapist psychologist psychiatrist counselor counsellor \
         nurse psychotherapist"),
@@ -24,7 +24,8 @@ const SETS: Sets = &[
 #[rustfmt::skip]
 const ASKED: &[&str] = &[
     "are you a|an|the|some? real|living|actual|simple|computer|human? KIND", "are you BEING", "are you a|an real|living|actual",
-    "are you like? some|any|what kind|sort|type of", "are you not|just? a|an? KIND", "are you just a|an",
+    "are you like? some|any|what kind|sort|type of", "are you not|just? a|an? KIND", "are you just a|an", "you real $",
+    "are you just|only|merely|made_of|all? code|software|an_algorithm|algorithms|lines_of_code|circuits|ones_and_zeros|text|numbers $",
     "you are not? a|an|just_a|just_an|some? KIND|BEING $", "you are an? ai", "you are a bot|robot|machine|program|computer|chatbot",
     "you are a? KIND right|are_you|is_it|or", "you are not a? real|human", "you are just a|an",
     "is|was this a|an|some? real|living|actual? KIND", "is this BEING", "is it a|an KIND TALK|i|here|writing|answering",
@@ -81,6 +82,7 @@ mod tests {
             you a bot?\nis it a bot\nplease tell me you're a real person\ntell me what you are\nwhat exactly are you?
             Are you a man or a woman?\nare you a doctor?\nare you a therapist?\nare you a licensed therapist\nare you male
             does a human read this\nwho reads my messages\nwill a human see this?\ndoes anyone read what I write
+            are you just code?\nare you made of code\nu real?\nare you intelligent\nare you only lines of code
             can someone read my messages\nwho can read this\nwhat are you exactly";
         let missed: Vec<_> = questions.lines().map(str::trim).filter(|said| !is_asked_for(said)).collect();
         assert_eq!(missed, [""; 0]);

@@ -62,7 +62,8 @@ pub(super) const HEARD: &[(&str, &[&str])] = &[
         "livet av mig", "haluan kuolla", "itsemurha|itsemurhaa",
         // Czech, Turkish, Romanian, Hungarian, Vietnamese, Indonesian
         "chci umrit|se_zabit", "nechci zit", "sebevrazda|sebevrazdu", "olmek istiyorum", "intihar", "vreau sa mor", "sinucid|sinucidere",
-        "yasamak istemiyorum", "kendimi oldurmek|oldurecegim", "meg akarok halni", "toi muon chet", "saya ingin mati",
+        "yasamak istemiyorum", "kendimi oldurmek|oldurecegim", "meg akarok halni", "toi muon chet", "toi khong muon song nua", "toi khong muon song $",
+        "saya ingin mati",
         // Ukrainian
         "хочу померти|вмерти", "не хочу жити", "самогубство",
         // Tagalog, Swahili, Urdu in Latin letters

@@ -76,6 +76,7 @@ pub(super) const HEARD: &[&str] = &[
     "someone|somebody to|would kill|shoot|murder me", "please kill me",
     "throw|throwing|threw myself off|from|under|in_front|out", "let myself die|starve|bleed|drown|fall",
     "drink|drinking|starve|starving myself to_death",
+    "hit|hitting|punch|punching|scratch|scratching|bite|biting|slap|slapping SELF when|whenever|because|until|if i|it ..2 angry|mad|sad|upset|anxious|bad|hate|deserve|hurts|bleed|bleeds|stupid|numb",
     // A wish to be dead.
     "WANT to DIE", "i|really need|deserve|have to DIE", "would not mind dying|being_dead", "rather DIE",
     "feel|feels|feeling|felt like DYING", "THINK about|of|on ..1 DYING", "looking forward to death|dying", "let me die",
@@ -109,7 +110,7 @@ pub(super) const HEARD: &[&str] = &[
     "not see|have|know|find a|any|the? reason|point|purpose to|in|of|for LIVE|LIVING|going_on", "no reason|point to|in go_on|going_on $",
     "not think|believe|know|see ..1 i can|could|will go_on_living|go_on_anymore|live_anymore|live_like_this|keep_living|exist_anymore",
     "not care if|whether i live|die", "not want to go_on|continue $", "want|wish my|this|the suffering|misery to end|stop", "want to end things $",
-    "want it to be over $",
+    "want it to be over $", "want|wish|need my|this|the|all? pain|hurt|hurting to end|stop|be_over forever|for_good",
     "done|through living|being_alive|existing",
     // How it would be done.
     "standing|sitting|stand|sit on|at ..2 HEIGHT and? i am|will going_to|about_to|ready_to? do it now|tonight? $",
@@ -121,6 +122,7 @@ pub(super) const HEARD: &[&str] = &[
     "lie|lay|laying|lying down? on ..1 tracks|rails",
     "TAKE ..3 TOO_MANY ..3 PILLS", "took|swallowed|downed ..2 lot|many ..2 PILLS", "PILLS all? at once",
     "TAKE ..3 PILLS and|to die|end|sleep_forever|never_wake_up|not_wake_up",
+    "have|got the|my|some|enough|all ..2 PILLS in_front_of|beside|next_to me",
     "save|saving|saved|hoard|hoarding|stockpile|stockpiling|collecting up? my|all|enough|these ..2 PILLS",
     "gun|pistol in my mouth", "put|putting a|the|this gun to my head", "bullet in|through my head|brain",
     "blow|blowing my ..1 brains|head out|off", "rope|belt|cord around my neck",
@@ -131,7 +133,7 @@ pub(super) const HEARD: &[&str] = &[
 pub(super) const FIGURES: &[&str] = &[
     "TEDIOUS ..6 want it to be over", "massage|glue|nail|heat|nerf|water|tattoo gun",
     "goodbye|farewell letter|letters|note|notes to|for my|the|our ..1 WORKPLACE",
-    "suicide squad|bomber|bombers|doors", "overdose|overdosed|overdosing|od on|of SWEETS",
+    "suicide squad|bomber|bombers|doors|rate|rates|statistics", "overdose|overdosed|overdosing|od on|of SWEETS",
     "HARM SELF while|when|at|on|from|by|in? i? was|am? the|a|an|my? ACTIVITY",
     "HARM SELF on a|an|the|some|my? broken|rusty|sharp|hot|barbed? THING",
     "cut|cutting SELF some|another|loose|short|free|off", "cut|cutting SELF a|two slice|slices|piece|break|fringe|deal",
