@@ -215,7 +215,7 @@ fn delete_all(
         }
         take_up(job, deleted, counts)?;
         job.run.progress.advance("sessions deleted", counts.sessions_deleted, expected);
-        compact::pause(GAP);
+        courtesy.make_way();
     }
     expire_memories(job, counts)?;
     ways_in_store::forget_expired_links(&job.db, job.now).during("forget expired links")?;

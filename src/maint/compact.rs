@@ -19,6 +19,8 @@ const SOMEONE_WRITES_FOR: Duration = Duration::from_millis(500);
 const FIRST_LOOK: Duration = Duration::from_millis(50);
 /// What is left to everybody else between two of ours: the server looks for the lock twice a millisecond.
 pub(crate) const GAP: Duration = Duration::from_micros(1500);
+/// The same while somebody else does write: the disk, too, is theirs for most of the time.
+const LONG_GAP: Duration = Duration::from_millis(3);
 
 const FIRST_PAGES: u32 = 64;
 const MOST_PAGES: u32 = 4096;
@@ -29,11 +31,13 @@ pub(crate) struct Courtesy {
     seen_version: Option<i64>,
     /// Slices are short until then.
     until: Instant,
+    /// Someone did when the last slice began.
+    others: bool,
 }
 
 impl Courtesy {
     pub(crate) fn new() -> Self {
-        Self { seen_version: None, until: Instant::now() + FIRST_LOOK }
+        Self { seen_version: None, until: Instant::now() + FIRST_LOOK, others: true }
     }
 
     /// How long the next transaction may take. Sets how much of the log one copy takes up, too.
@@ -45,9 +49,14 @@ impl Courtesy {
         if self.seen_version.replace(version).is_some_and(|seen: i64| seen != version) {
             self.until = Instant::now() + SOMEONE_WRITES_FOR;
         }
-        let others = Instant::now() < self.until;
-        sqlite::copy_log_for(db, others)?;
-        Ok(if others { SHORT_SLICE } else { LONG_SLICE })
+        self.others = Instant::now() < self.until;
+        sqlite::copy_log_for(db, self.others)?;
+        Ok(if self.others { SHORT_SLICE } else { LONG_SLICE })
+    }
+
+    /// Leaves the lock and the disk to everybody else after a slice.
+    pub(crate) fn make_way(&self) {
+        pause(if self.others { LONG_GAP } else { GAP });
     }
 }
 
@@ -80,7 +89,7 @@ fn give_back_all(job: &Job<'_>) -> Result<(), MaintError> {
         }
         left = now_left;
         job.run.progress.advance("pages given back", total.saturating_sub(left), total);
-        pause(GAP);
+        courtesy.make_way();
     }
     Ok(())
 }
