@@ -56,7 +56,7 @@ pub(crate) const SETTINGS: [Setting; 75] = [
     setting(
         "PERSON_RETENTION_DAYS",
         "400",
-        "people unseen so long are erased by `cleanup-sessions`; `off` keeps all",
+        "people unseen so long are erased by `cleanup-sessions`, with all their sessions, pinned ones too; `off` keeps all",
     ),
     Setting {
         name: "AUDIO_MAX_AGE_HOURS",
@@ -217,7 +217,7 @@ pub(crate) const SETTINGS: [Setting; 75] = [
     setting(
         "STT_COMMAND",
         "",
-        "a program that hears: its last argument is the name of an audio file, what it writes is what was said",
+        "a program that hears: its last argument is the name of an audio file, what it writes is what was said; by another exit status than 0 it tells that it can make nothing of the file",
     ),
     setting("STT_TIMEOUT", "60", "seconds a recording may take to be understood"),
     setting(
