@@ -116,8 +116,8 @@ fn what_is_never_begun_is_one_document_too() {
         (&["restore-db", "latest"], "restore-db", "--yes"),
         (&["status", "--ping-url", "no address"], "status", "--ping-url"),
         (&["cleanup-sesions"], "", "cleanup-sesions"),
-        (&["cleanup-audio", "--max-age-hours", "0"], "", "--max-age-hours"),
-        (&["backup-db", "--keep"], "", "--keep"),
+        (&["cleanup-audio", "--max-age-hours", "0"], "cleanup-audio", "--max-age-hours"),
+        (&["backup-db", "--keep"], "backup-db", "--keep"),
     ];
     for (arguments, job, part) in wrong {
         let report = house.maint(arguments).expect(2).report;
