@@ -167,7 +167,7 @@ class List {
   // Showing
 
   #show() {
-    const focused = document.activeElement;
+    const focusAgain = this.#focused();
     const found = this.#sessions.filter((session) => folded(titleOf(session)).includes(this.#words));
     const groups = new Map();
     for (const session of found) {
@@ -178,11 +178,25 @@ class List {
     // Pinned ones first; the others come in their order.
     const names = [...groups.keys()].sort((a, b) => (b === "Pinned") - (a === "Pinned"));
     this.#part(".groups").replaceChildren(...names.flatMap((name) => [element("h3", "", name), groups.get(name)]));
-    // Whoever writes goes on writing: what has been moved has lost the focus.
-    if (focused.closest(".conversation")) focused.focus({ preventScroll: true });
+    focusAgain();
     if (this.#sessions.length === 0) this.#part(".groups").append(element("p", "fine", "There are none."));
     this.#part(".searched").textContent = this.#searched(found.length);
     this.#part(".more").hidden = this.#isWhole || this.#words !== "";
+  }
+
+  /** What has the focus in a row; returns what gives it back when the rows have been made anew, or moved. */
+  #focused() {
+    const focused = document.activeElement;
+    const row = focused.closest(".conversation");
+    if (!row) return () => {};
+    const ids = [row, row.nextElementSibling, row.previousElementSibling].filter(Boolean).map(({ dataset }) => dataset.id);
+    const [name] = focused.classList;
+    return () => {
+      const rows = ids.map((id) => this.#rowOf({ id })).filter(Boolean);
+      const same = name && rows[0]?.querySelector(`.${name}`);
+      const again = focused.isConnected ? focused : same || rows[0]?.querySelector("button") || this.#part("h2");
+      again.focus({ preventScroll: true });
+    };
   }
 
   /** Shows one anew, with no question in it any more, and puts the focus on what `selector` names in it. */
@@ -326,7 +340,10 @@ class List {
 
   #undo(session, then) {
     this.#told.get(session.id)?.remove();
-    if (undo(session.id)) then();
+    if (undo(session.id)) return then();
+    const late = `It was too late: ${quoted(session)} is deleted.`;
+    if (this.#dialog.open) this.#part(".problem").textContent = late;
+    else this.#host.say(late);
   }
 
   #ended(session, failure) {

@@ -8,7 +8,8 @@ export const UNDO_MS = 10_000;
 // By id: `{ session, keepMemories, timer, over }`.
 const pending = new Map();
 
-const carryOutAll = () => [...pending.keys()].forEach(carryOut);
+/** Deletes now what is to be deleted soon. */
+export const carryOutAll = () => Promise.all([...pending.keys()].map(carryOut));
 
 addEventListener("pagehide", carryOutAll);
 document.addEventListener("visibilitychange", () => {

@@ -45,7 +45,12 @@ export function leave() {
 }
 
 /** Does this when that has happened in another tab. */
-export const whenLeft = (act) => addEventListener("storage", ({ key }) => key === LEFT && act());
+export function whenLeft(act) {
+  const before = kept(LEFT);
+  addEventListener("storage", ({ key }) => key === LEFT && act());
+  // A page that was kept aside has heard nothing, and is gone back to.
+  addEventListener("pageshow", ({ persisted }) => persisted && kept(LEFT) !== before && act());
+}
 
 /**
  * What is written and what was sent without an answer, as `{ text, turns }`, a turn being `{ session, id, text }`. It is kept

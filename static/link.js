@@ -15,6 +15,7 @@ const somebody = $("somebody");
 const GONE = new Map([
   ["left", "This browser is nobody now: nothing you have said can be seen here."],
   ["elsewhere", "Whoever was here has left in another tab. Nothing they wrote or said is kept in this one."],
+  ["nobody", "This browser is nobody now: on another device the token was replaced, or everything was erased."],
 ]);
 
 let secret = null;

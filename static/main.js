@@ -301,8 +301,15 @@ async function catchUp() {
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
     if (failure.status === 0) reach.lost();
+    if (failure.status === 401 && !failure.signIn && isStillAtRest(session)) return nobodyHere("nobody");
     if (failure.code === "session_not_found" && isStillAtRest(session)) attempt(() => startAnew(`${EXPIRED}.`));
   }
+}
+
+/** Whoever was here is nobody any more: nothing of theirs stays on the screen. `why` is told where they may come back. */
+function nobodyHere(why) {
+  draft.forget();
+  location.replace(`/link#${why}`);
 }
 
 const isStillAtRest = (session) => session === shown && isAtRest();
@@ -443,6 +450,7 @@ async function sayInNew(session, turn) {
 function keepUnsent(session, turn, failure) {
   if (session !== shown) return;
   const retry = (byHand) => {
+    if (session !== shown) return;
     if (byHand) {
       turn.tries = 0;
       $("message").focus();
@@ -548,6 +556,10 @@ const page = {
     draft.forget();
     write("");
     kept = null;
+    // What is still being answered belongs to nobody, and is not said again.
+    voice.leave();
+    shown = null;
+    conversation.clear();
   },
 };
 
@@ -592,10 +604,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   act();
 });
-whenLeft(() => {
-  draft.forget();
-  location.replace("/link#elsewhere");
-});
+whenLeft(() => nobodyHere("elsewhere"));
 addEventListener("focus", comeBack);
 document.addEventListener("visibilitychange", comeBack);
 $("earlier").addEventListener("click", () => attempt(showEarlier));

@@ -47,8 +47,9 @@ export function open(dialog, { kept, onOpen }) {
     // What is found comes at once, without a next page: one more tells whether that is all.
     const page = await api.memories(q ? { q, limit: PAGE + 1 } : { limit: PAGE, ...(next && { cursor }) });
     if (mine !== question) return;
-    // One that is being corrected stays, and what is written there.
-    if (!next) for (const shown of [...list.children]) if (!shown.querySelector("form")) shown.remove();
+    // One that is being corrected stays, and what is written there; so does the way back of one that was forgotten just now.
+    const stays = (shown) => shown.querySelector("form") || forgetting.has(shown.dataset.id);
+    if (!next) for (const shown of [...list.children]) if (!stays(shown)) shown.remove();
     const before = list.children.length;
     searched.textContent = page.memories.length > PAGE ? `The ${PAGE} that fit best are shown; there are more.` : "";
     list.append(...page.memories.slice(0, PAGE).filter(({ id }) => !forgetting.has(id) && !isShown(id)).map(row));

@@ -1,6 +1,7 @@
 // What is kept about a person: how long, a copy of it, who else is them, the way back, and the end of it.
 
 import * as api from "/static/api.js";
+import { carryOutAll } from "/static/deletions.js";
 import { attempted } from "/static/interruption.js";
 import { anotherDevice } from "/static/mine/another-device.js";
 import { askFirst } from "/static/mine/asking.js";
@@ -77,6 +78,8 @@ export async function open(dialog, { kept, signedIn, onErased, onLeft, onUnanswe
   const leaving = leave.querySelector(".start");
   askFirst(leaving, leave.querySelector(".question"), () =>
     attempt(async () => {
+      // Afterwards nobody could delete them.
+      await carryOutAll();
       await api.leave();
       onLeft();
       if (signedIn) await api.signOut();
@@ -128,6 +131,7 @@ export async function open(dialog, { kept, signedIn, onErased, onLeft, onUnanswe
     if (!isSure()) return;
     erase.disabled = true;
     await attempt(async () => {
+      await carryOutAll();
       const backups = await eraseAll();
       onLeft();
       erased = true;

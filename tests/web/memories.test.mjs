@@ -195,6 +195,17 @@ describe("what is remembered", () => {
     await undo.waitFor({ state: "hidden" });
     assert.deepEqual((await held()).sort(), ["One", "Three"]);
 
+    await dialog().getByRole("button", { name: "Forget: Three" }).click();
+    const search = dialog().getByRole("searchbox", { name: "Search what I remember" });
+    await search.fill("one");
+    await search.press("Enter");
+    await dialog().getByRole("button", { name: "Forget: One" }).waitFor();
+    await undo.click();
+    await dialog().getByRole("button", { name: "Forget: Three" }).waitFor();
+    await search.fill("");
+    await search.press("Enter");
+    assert.deepEqual((await held()).sort(), ["One", "Three"]);
+
     await dialog().getByRole("button", { name: "Forget: One" }).click();
     const closed = guest.page.waitForResponse((answer) => answer.request().method() === "DELETE");
     await guest.page.keyboard.press("Escape");

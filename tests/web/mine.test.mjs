@@ -317,6 +317,26 @@ describe("the way back", () => {
     guest.excuse(/status of (503|40[14])/);
   });
 
+  test("takes along what was deleted just before", async () => {
+    const guest = await somebody("Not to be found again.");
+    const code = await makeCode(guest);
+    await guest.page.keyboard.press("Escape");
+    await guest.press("Conversations");
+    await guest.page.getByRole("button", { name: "Delete: Not to be found again." }).click();
+    await guest.page.getByRole("dialog", { name: "Conversations" }).getByRole("button", { name: "Delete", exact: true }).click();
+    await guest.page.locator("#notice").getByRole("button", { name: "Undo" }).waitFor();
+    await guest.press("Your data");
+    await guest.press("Leave this browser");
+    await guest.press("Leave for good");
+    await guest.page.getByText("This browser is nobody now").waitFor();
+    await enter(guest, code);
+    await isAtHome(guest);
+    await guest.press("Conversations");
+    await guest.page.getByText("There are none.").or(guest.page.getByText("nothing said yet")).first().waitFor();
+    assert.equal(await guest.page.getByText("Not to be found again.").count(), 0);
+    guest.excuse(/status of 40[14]/);
+  });
+
   test("shows nothing that somebody else was writing to whoever comes back", async () => {
     const owner = await somebody("This is the owner's.");
     const code = await makeCode(owner);
@@ -404,7 +424,10 @@ describe("the way back", () => {
     await dialog(mine).getByText("You have none.").waitFor();
     await mine.page.keyboard.press("Escape");
     await mine.say("Still here.");
-    await lost.page.reload();
+    // Headless pages do not tell that they get the focus.
+    await lost.page.evaluate(() => dispatchEvent(new Event("focus")));
+    await lost.page.getByText("This browser is nobody now: on another device the token was replaced").waitFor();
+    await lost.page.getByRole("link", { name: "Go to the conversation" }).click();
     await lost.isAnnounced();
     assert.equal(await lost.log.getByText("Mine alone.").count(), 0);
     lost.excuse(NOBODY);

@@ -219,6 +219,18 @@ for (const [device, options] of [
       assert.deepEqual(Object.keys(await kept()), []);
     });
 
+    test("who deletes by key goes on with the next one when it is gone", async () => {
+      await guest.page.clock.install();
+      await act("Delete", "About gardens").press("Enter");
+      await list().getByRole("button", { name: "Delete", exact: true }).press("Enter");
+      const undo = row("About gardens").getByRole("button", { name: "Undo" });
+      assert.ok(await undo.evaluate((button) => button === document.activeElement));
+      await guest.page.clock.fastForward(11_000);
+      await row("About gardens").waitFor({ state: "detached" });
+      const focused = await guest.page.evaluate(() => document.activeElement.closest(".conversation")?.textContent ?? "");
+      assert.match(focused, /About rivers/);
+    });
+
     test("the open one is deleted: another begins, and undoing opens it again", async () => {
       await act("Delete", "About rivers").click();
       await list().getByRole("button", { name: "Delete", exact: true }).click();

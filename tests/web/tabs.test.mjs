@@ -131,6 +131,46 @@ describe("whoever leaves in one tab", () => {
   }
 });
 
+test("a page that is gone back to after whoever was on it has left shows nothing of theirs", async () => {
+  await guest.say("Before I left.");
+  await guest.input.fill("Mine alone.");
+  // As a browser wakes a page that it had kept aside, and that has heard nothing meanwhile.
+  await guest.page.evaluate(() => {
+    localStorage.setItem("companion.left", "meanwhile");
+    dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+  });
+  await guest.page.getByText("Whoever was here has left in another tab.").waitFor();
+  assert.deepEqual(await guest.page.evaluate(() => ({ ...sessionStorage })), {});
+});
+
+describe("erasing everything", () => {
+  test("while an answer is on its way says nothing of it again, as nobody and as somebody new", async () => {
+    await guest.say("Before.");
+    const go = await guest.holdBack("**/api/v1/chat");
+    await guest.input.fill("Still on its way.");
+    await guest.input.press("Enter");
+    await guest.log.getByText("Still on its way.").waitFor();
+    const begun = [];
+    guest.page.on("request", (request) => request.url().endsWith("/session/start") && begun.push(request.url()));
+    await guest.press("Your data");
+    const data = guest.page.getByRole("dialog", { name: "Your data" });
+    await data.getByRole("textbox", { name: /type erase/ }).fill("erase");
+    await guest.press("Erase everything");
+    await data.getByText("Everything kept about you was erased.").waitFor();
+    const answered = guest.page.waitForResponse("**/api/v1/chat");
+    go();
+    await answered;
+    await guest.page.waitForTimeout(500);
+    assert.deepEqual(begun, []);
+    assert.equal(await guest.page.getByText("Still on its way.").count(), 0);
+    assert.deepEqual(await guest.page.evaluate(() => ({ ...sessionStorage })), {});
+    await data.getByRole("button", { name: "Close" }).click();
+    await guest.isAnnounced();
+    assert.deepEqual(await said(guest), []);
+    guest.excuse(/status of 40[14]/);
+  });
+});
+
 describe("a conversation in two tabs", () => {
   test("shows in each what was said in the other, and leaves what is being written", async () => {
     await guest.say("Said in the first.");
