@@ -146,16 +146,25 @@ impl App {
         Ok(receiver)
     }
 
-    /// Lets named turns run whose client has left, one after the other; each is given as long as one that was left while it waited.
+    /// Lets named turns run whose client has left, one after the other; all of them together are given as long as one that was left
+    /// while it waited. Bound: what they hold is in the budget of request bodies.
     pub fn carry_on(self: &Arc<Self>, requests: Vec<TurnRequest>) {
         let app = self.clone();
-        self.turns.spawn_apart(async move {
+        let all = async move {
             for request in requests {
                 // Nobody reads; this waits until the turn runs, so that the next one comes after it.
                 let (events, _) = mpsc::channel(WAITING_EVENTS);
                 if let Registered::Runs(running) = app.turns.register(request.session, request.turn) {
                     drop(app.take_a_place(request, running, events).await);
                 }
+            }
+        };
+        self.turns.spawn_apart(async move {
+            if tokio::time::timeout(FINISH_ALONE, all).await.is_err() {
+                tracing::info!(
+                    event = "chat_cancelled",
+                    "Their client had gone away; what had not begun was not kept"
+                );
             }
         });
     }

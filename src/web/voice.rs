@@ -20,7 +20,7 @@ use crate::web::chat::UsedMemory;
 use crate::web::error::ApiError;
 use crate::web::form::Form;
 use crate::web::metrics::count_stages;
-use crate::web::middleware::body_budget::done_with_body;
+use crate::web::middleware::body_budget::{done_with_body, with_place};
 use crate::web::openapi::{Binary, ErrorBody};
 use crate::web::person::PresentedToken;
 use crate::web::server_timing;
@@ -136,7 +136,7 @@ pub async fn process(
 ) -> Result<HttpResponse, ApiError> {
     let mut form = Form::read(&request, payload.into_inner(), &["audio", "session_id", "turn_id"]).await?;
     let began = Instant::now();
-    let bytes = form.bytes("audio")?;
+    let bytes = with_place(&request, form.bytes("audio")?);
     let session = session_id(&form.text("session_id")?)?;
     let turn_id = form.text_if_given("turn_id")?.map(|id| turn_id(&id)).transpose()?;
     let turn = TurnRequest::recorded(session, recording(bytes)?, Voice::Whole);
@@ -145,15 +145,11 @@ pub async fn process(
     let mut events = app.into_inner().begin_turn(turn).await?;
     while let Some(event) = events.recv().await {
         let mut body = match event {
-            TurnEvent::Heard(_) => {
-                // Nobody holds the recording any more.
-                done_with_body(&request);
-                continue;
-            }
             TurnEvent::Done(reply) => spoken(reply),
             TurnEvent::Silence(reply) => unsaid(session, reply),
             TurnEvent::Failed(error) => return Err(error.into()),
-            TurnEvent::Token(_)
+            TurnEvent::Heard(_)
+            | TurnEvent::Token(_)
             | TurnEvent::Audio { .. }
             | TurnEvent::SoundBegins { .. }
             | TurnEvent::Sound(_) => continue,

@@ -126,6 +126,27 @@ fn recordings_on_their_way_are_in_the_budget_of_bodies() {
 }
 
 #[test]
+fn what_goes_on_without_its_client_stays_in_the_budget_until_it_was_heard() {
+    let programs = Programs::new();
+    let waits = format!("touch \"$HERE/hears\"; while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done; {HEARS}");
+    let app = programs.server(&waits, ESPEAK);
+    let talk = app.start_session();
+    let small = 64.0 * 1024.0;
+    let mut socket = app.socket(&talk);
+    socket.speak(&recording("wav"), Some("11111111-1111-4111-8111-111111111111"));
+    wait_for("it is being heard", || programs.path("hears").exists());
+    socket.speak(&recording("wav"), Some("22222222-2222-4222-8222-222222222222"));
+    wait_for("both are there", || held(&app).0 >= 2.0 * small);
+    let both = held(&app);
+    socket.web.close(None).unwrap();
+    while socket.web.read().is_ok() {}
+    assert_eq!(held(&app), both, "their client has left, and they are in memory");
+    std::fs::write(programs.path("go"), "").unwrap();
+    wait_for("both are kept", || app.count("checkpoints") == 2);
+    assert_eq!(held(&app), (0.0, 0.0));
+}
+
+#[test]
 fn a_message_that_is_announced_as_endless_is_not_kept_until_its_end() {
     let app = TestApp::spawn();
     let mut socket = app.socket(&app.start_session());

@@ -55,6 +55,25 @@ pub fn done_with_body(request: &HttpRequest) {
     }
 }
 
+/// `bytes` with the place of the request's body, which then ends with the last that holds them: a turn goes on for a while when its
+/// client, and the request with it, has gone.
+#[must_use]
+pub fn with_place(request: &HttpRequest, bytes: Bytes) -> Bytes {
+    let place = request.extensions_mut().remove::<Held>().and_then(|Held(place)| place.take());
+    Bytes::from_owner(Placed { bytes, _place: place })
+}
+
+struct Placed {
+    bytes: Bytes,
+    _place: Option<Reservation>,
+}
+
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// The length of a request's body in bytes; the most it can become when it does not tell.
 #[must_use]
 pub fn announced_bytes(request: &HttpRequest) -> u64 {

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 use super::Around;
-use super::collected::Held;
 use super::conversation::LONGEST_SEND;
 use super::messages::Told;
 use crate::app::turn::{TurnEvent, TurnEvents, TurnReply, TurnRequest};
@@ -22,8 +21,6 @@ use crate::web::metrics::count_stages;
 pub(super) struct Answering {
     pub(super) around: Rc<Around>,
     pub(super) sender: actix_ws::Session,
-    /// The recording's place, until it was heard.
-    pub(super) held: Option<Held>,
 }
 
 /// What has been sent of a turn.
@@ -103,12 +100,10 @@ impl Answering {
     }
 
     /// Waits until what was said and heard is kept, or keeps it where all of it was just before: the next turn is to know it.
-    async fn settle(mut self, mut events: TurnEvents, mut sent: Sent, interruption: Interruption) {
+    async fn settle(self, mut events: TurnEvents, mut sent: Sent, interruption: Interruption) {
         while let Some(event) = events.recv().await {
             if let TurnEvent::Done(reply) = event {
                 sent.reply = Some(reply);
-            } else if let TurnEvent::Heard(_) = event {
-                self.held = None;
             }
         }
         if let Some(reply) = sent.reply {
@@ -119,10 +114,7 @@ impl Answering {
     async fn pass_on(&mut self, events: &mut TurnEvents, sent: &mut Sent) -> Option<TurnReply> {
         while let Some(event) = events.recv().await {
             let out = match event {
-                TurnEvent::Heard(text) => {
-                    self.held = None;
-                    text_of(&Told::Transcription { text, is_final: true })
-                }
+                TurnEvent::Heard(text) => text_of(&Told::Transcription { text, is_final: true }),
                 TurnEvent::Token(text) => {
                     sent.text += text.len();
                     text_of(&Told::ResponseDelta { text })

@@ -24,8 +24,17 @@ pub(super) struct Collected {
     held: u64,
 }
 
-/// The places of a recording; let go once nobody holds its bytes any more.
-pub(super) struct Held(#[expect(dead_code, reason = "held until dropped")] Vec<Reservation>);
+/// A whole recording with its places, which end with the last that holds its bytes.
+struct Placed {
+    bytes: Vec<u8>,
+    _places: Vec<Reservation>,
+}
+
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
 
 impl Collected {
     /// Adds a piece.
@@ -58,8 +67,8 @@ impl Collected {
     }
 
     /// All of it, with its places.
-    pub(super) fn finish(self) -> (Bytes, Held) {
-        (self.bytes.into(), Held(self.places))
+    pub(super) fn finish(self) -> Bytes {
+        Bytes::from_owner(Placed { bytes: self.bytes, _places: self.places })
     }
 }
 
@@ -84,9 +93,12 @@ mod tests {
         other.add(&piece, &budget, client, 1 << 20).unwrap();
         let refused = other.add(&Bytes::from(vec![1; 500_000]), &budget, client, 1 << 20);
         assert!(matches!(refused, Err(ApiError::App(AppError::Busy))), "one client has a quarter");
-        let (bytes, held) = recording.finish();
+        let bytes = recording.finish();
         assert_eq!(bytes.len(), 1_000_000);
-        drop((held, other));
+        let held_on = bytes.slice(..10);
+        drop((bytes, other));
+        assert_ne!(budget.held_bytes(), (0, 0), "somebody holds it still");
+        drop(held_on);
         assert_eq!(budget.held_bytes(), (0, 0));
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::answer::{Answering, answer, keep_what_was_heard};
-use super::collected::{Collected, Held};
+use super::collected::Collected;
 use super::messages::{Said, Told, millis};
 use super::{Around, is_close};
 use crate::app::AppError;
@@ -55,7 +55,6 @@ struct Listening {
 struct Whole {
     turn: Option<TurnId>,
     recording: Recording,
-    held: Held,
 }
 
 struct Running {
@@ -81,7 +80,10 @@ impl Drop for Conversation {
         let waiting = self.waiting.take().map(|whole| (whole, false));
         let named = overtaken.into_iter().chain(waiting).filter(|(whole, _)| whole.turn.is_some());
         let requests = named.filter_map(|(whole, is_overtaken)| {
-            let (request, _held) = self.asked(whole).ok()?;
+            let asked = self.asked(whole).inspect_err(|error| {
+                tracing::info!(event = "chat_cancelled", cause = %error, "Its client had gone away; nothing was kept");
+            });
+            let request = asked.ok()?;
             let interrupt = is_overtaken.then(|| watch::channel(Some(Interruption::default())).1);
             Some(TurnRequest { interrupt, ..request })
         });
@@ -185,14 +187,14 @@ impl Conversation {
         let listening = self.listening.take();
         let Listening { turn, collected } =
             listening.ok_or_else(|| invalid("audio", "send start_listening first"))?;
-        let (bytes, held) = collected.finish();
+        let bytes = collected.finish();
         // A turn that is sent again is known by its name; its sound may be gone.
         let recording = if bytes.is_empty() && turn.is_some() {
             Recording { bytes, format: AudioFormat::WebM }
         } else {
             recording(bytes)?
         };
-        let whole = Whole { turn, recording, held };
+        let whole = Whole { turn, recording };
         if self.running.is_none() {
             return self.begin(whole);
         }
@@ -204,25 +206,24 @@ impl Conversation {
     }
 
     fn begin(&mut self, whole: Whole) -> Result<(), ApiError> {
-        let (request, held) = self.asked(whole)?;
+        let request = self.asked(whole)?;
         self.last = None;
         self.unheard = true;
         let (interrupt, interrupted) = oneshot::channel();
-        let answering =
-            Answering { around: self.around.clone(), sender: self.sender.clone(), held: Some(held) };
+        let answering = Answering { around: self.around.clone(), sender: self.sender.clone() };
         let task = tokio::task::spawn_local(answer(answering, request, interrupted));
         self.running = Some(Running { task, interrupt: Some(interrupt) });
         Ok(())
     }
 
     /// The turn that a recording is for, counted among those of the client.
-    fn asked(&self, whole: Whole) -> Result<(TurnRequest, Held), ApiError> {
+    fn asked(&self, whole: Whole) -> Result<TurnRequest, ApiError> {
         let Around { rates, client, session, token, .. } = &*self.around;
         if let Some(rates) = rates {
             rates.count_turn(*client).map_err(|retry_after| ApiError::RateLimited { retry_after })?;
         }
         let request = TurnRequest::recorded(*session, whole.recording, Voice::Live);
-        Ok((TurnRequest { token: token.clone(), turn: whole.turn, ..request }, whole.held))
+        Ok(TurnRequest { token: token.clone(), turn: whole.turn, ..request })
     }
 
     /// Takes effect on the turn that runs and on the recording that waits for its end; else, where nothing is told of what was
