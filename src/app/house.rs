@@ -244,7 +244,7 @@ fn disk_use(dir: &DataDir, now: Timestamp, retention: &RetentionConfig) -> DiskU
     let audio = audio_store::list(dir.audio()).ok();
     let backups = backup_store::list(dir.backups()).ok();
     DiskUse {
-        free: disk::free_bytes(dir.root()).ok(),
+        free: disk::free_bytes(dir.database_place()).ok(),
         backups_free: disk::free_bytes_apart(dir.backups(), dir.database()).ok().flatten(),
         database: Some(disk::allocated_bytes(dir.database())),
         log: Some(disk::allocated_bytes(&log_of(dir.database()))),
