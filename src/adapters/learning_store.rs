@@ -297,6 +297,17 @@ pub fn forget_all(connection: &Connection, person: i64) -> rusqlite::Result<()> 
     Ok(())
 }
 
+/// The same of one session.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn forget_session(connection: &Connection, session: i64) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM to_learn WHERE checkpoint_id IN
+        (SELECT c.id FROM to_learn l JOIN checkpoints c ON c.id = l.checkpoint_id WHERE c.session_id = ?1)";
+    connection.prepare_cached(sql)?.execute([session])?;
+    Ok(())
+}
+
 /// Notes with what is still to be learned of a person that they wanted something forgotten.
 ///
 /// # Errors

@@ -20,20 +20,6 @@ pub fn forget(connection: &Connection, person: i64, id: MemoryId) -> rusqlite::R
     Ok(connection.prepare_cached(sql)?.execute(params![id.as_bytes(), person])? > 0)
 }
 
-/// Forgets all memories of a person, and which went before; returns how many there were.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn forget_all(connection: &Connection, person: i64) -> rusqlite::Result<u64> {
-    let mut all = 0;
-    loop {
-        match forget_some(connection, person)? {
-            0 => return Ok(all),
-            some => all += some,
-        }
-    }
-}
-
 /// Forgets a portion of a person's memories, and which went before; returns how many there were.
 ///
 /// # Errors
@@ -44,13 +30,13 @@ pub fn forget_some(connection: &Connection, person: i64) -> rusqlite::Result<u64
     Ok(connection.prepare_cached(sql)?.execute(params![person, AT_ONCE])? as u64)
 }
 
-/// Forgets what was learned in a session; returns how many memories that were.
+/// Forgets a portion of what was learned in a session; returns how many memories that were.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn forget_session(connection: &Connection, session: i64) -> rusqlite::Result<u64> {
+pub fn forget_some_of_session(connection: &Connection, session: i64) -> rusqlite::Result<u64> {
     let sql = "DELETE FROM memories WHERE id IN (SELECT id FROM memories WHERE session_id = ?1 LIMIT ?2)";
-    in_portions(connection, sql, session)
+    Ok(connection.prepare_cached(sql)?.execute(params![session, AT_ONCE])? as u64)
 }
 
 /// Has the memories of a session stay without it.
@@ -153,9 +139,10 @@ mod tests {
         };
         outlive_session(&db, 1).unwrap();
         assert_eq!(of_sessions(), (1200, 600));
-        assert_eq!(forget_session(&db, 2).unwrap(), 600);
+        let portions = |forget: &dyn Fn() -> rusqlite::Result<u64>| [(); 4].map(|()| forget().unwrap());
+        assert_eq!(portions(&|| forget_some_of_session(&db, 2)), [200, 200, 200, 0]);
         assert_eq!(of_sessions(), (600, 0));
-        assert_eq!(forget_all(&db, 1).unwrap(), 600);
+        assert_eq!(portions(&|| forget_some(&db, 1)), [200, 200, 200, 0]);
         assert_eq!(of_sessions(), (0, 0));
     }
 }

@@ -161,11 +161,11 @@ impl App {
     /// [`AppError::MemoryNotFound`] when it is not this person's.
     pub async fn forget_memory(self: &Arc<Self>, person: Person, id: MemoryId) -> Result<(), AppError> {
         let forget = move |db: &Connection| {
-            let Some(there) = find(db, person, id)? else { return Ok(Deleted::default()) };
+            let Some(there) = find(db, person, id)? else { return Ok((Deleted::default(), true)) };
             // What is still to be learned may tell it again.
             learning_store::note_unwanted(db, person.key, &Unwanted::same_as(&there.memory.text))?;
             memory_forgetting::forget(db, person.key, id)?;
-            Ok(Deleted { memories: 1, ..Deleted::default() })
+            Ok((Deleted { memories: 1, ..Deleted::default() }, true))
         };
         match self.clone().forget_rows("forget a memory", forget).await? {
             0 => Err(AppError::MemoryNotFound),
@@ -179,12 +179,12 @@ impl App {
     /// What the database or the disk says; then it is safe to ask again.
     pub async fn forget_memories(self: &Arc<Self>, person: Person) -> Result<(), AppError> {
         let forget = move |db: &Connection| {
-            let there = person_store::is_there(db, person)?;
-            if there {
-                learning_store::forget_all(db, person.key)?;
+            if !person_store::is_there(db, person)? {
+                return Ok((Deleted::default(), true));
             }
-            let memories = if there { memory_forgetting::forget_all(db, person.key)? } else { 0 };
-            Ok(Deleted { memories, ..Deleted::default() })
+            learning_store::forget_all(db, person.key)?;
+            let memories = memory_forgetting::forget_some(db, person.key)?;
+            Ok((Deleted { memories, ..Deleted::default() }, memories == 0))
         };
         self.clone().forget_rows("forget all memories", forget).await.map(drop)
     }
@@ -192,11 +192,11 @@ impl App {
     async fn forget_rows(
         self: Arc<Self>,
         operation: &'static str,
-        forget: impl FnOnce(&Connection) -> rusqlite::Result<Deleted> + Clone + Send + 'static,
+        portion: impl FnOnce(&Connection) -> rusqlite::Result<(Deleted, bool)> + Clone + Send + 'static,
     ) -> Result<u64, AppError> {
         let app = self.clone();
         let work = async move {
-            let deleted = app.delete_rows(operation, forget).await?;
+            let deleted = app.delete_all(operation, portion).await?;
             app.memories_changed();
             let memories = deleted.memories;
             if memories > 0 {

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use crate::adapters::session_deleting::{self, Deleted};
 use crate::adapters::session_store::{self, StoredSession};
-use crate::adapters::{memory_forgetting, memory_store, person_store, reserve};
+use crate::adapters::{learning_store, memory_forgetting, memory_store, person_store, reserve};
 use crate::app::{App, AppError, learning, persons};
 use crate::config::RetentionConfig;
 use crate::domain::clock::Timestamp;
@@ -224,7 +224,12 @@ impl App {
             if keep_memories {
                 learning::learn_session(db, stored.key, most, now)?;
             } else {
-                deleted.memories = memory_forgetting::forget_session(db, stored.key)?;
+                // First of all: what is learned meanwhile would change what is known from elsewhere.
+                learning_store::forget_session(db, stored.key)?;
+                deleted.memories = memory_forgetting::forget_some_of_session(db, stored.key)?;
+                if deleted.memories > 0 {
+                    return Ok((deleted, false));
+                }
             }
             let is_gone = session_deleting::delete_some(db, stored.key, ROWS_AT_ONCE, &mut deleted)?;
             session_deleting::subtract_from_totals(db, &deleted)?;
@@ -257,7 +262,14 @@ impl App {
     ) -> Result<Deleted, AppError> {
         let mut all = Deleted::default();
         loop {
-            let (deleted, is_last) = self.delete_rows(operation, portion.clone()).await?;
+            let (deleted, is_last) = match self.delete_rows(operation, portion.clone()).await {
+                Ok(went) => went,
+                Err(error) => {
+                    // What has gone before has gone, with its files.
+                    drop(self.forget_files(all).await);
+                    return Err(error);
+                }
+            };
             all.add(deleted);
             if is_last {
                 return Ok(all);
