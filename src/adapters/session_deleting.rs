@@ -34,11 +34,8 @@ impl Deleted {
     }
 }
 
-/// Deletes one session with all that hangs on it and adds what went to `deleted`. Of a long one it takes as long as it is: see [`delete_some`].
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn delete(connection: &Connection, session: i64, deleted: &mut Deleted) -> rusqlite::Result<()> {
+/// Deletes one session with all that hangs on it and adds what went to `deleted`.
+fn delete(connection: &Connection, session: i64, deleted: &mut Deleted) -> rusqlite::Result<()> {
     let checkpoints =
         connection.prepare_cached("DELETE FROM checkpoints WHERE session_id = ?1")?.execute([session])?;
     let mut audio =

@@ -166,12 +166,8 @@ pub fn copy(connection: &Connection) -> Result<bool, DbError> {
     left.map(|left| !left).during("copy the write-ahead log")
 }
 
-/// Copies the write-ahead log into the database and truncates it. Others wait only while the last few pages are
-/// copied. False when a reader or writer was in the way.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn empty(connection: &Connection) -> Result<bool, DbError> {
+/// Copies the write-ahead log into the database and truncates it, waiting as long as the connection waits for others.
+fn empty(connection: &Connection) -> Result<bool, DbError> {
     copy(connection)?;
     let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
     match busy {
@@ -191,7 +187,8 @@ pub fn scrub(connection: &Connection) -> Result<bool, DbError> {
     empty_at_once(connection)
 }
 
-/// The same without waiting for anyone: who waits for a reader to go holds up everybody who writes, for as long.
+/// Copies the write-ahead log into the database and truncates it without waiting for anyone: who waits for a reader to go holds up
+/// everybody who writes, for as long. False when a reader or writer was in the way.
 ///
 /// # Errors
 /// What `SQLite` says.
