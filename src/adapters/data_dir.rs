@@ -83,6 +83,7 @@ impl DataDir {
         if config.data_dir.exists() && !config.data_dir.is_dir() {
             return Err(DataDirError::NotADirectory(config.data_dir.clone()));
         }
+        refuse_network(&config.data_dir)?;
         disk::create_private_dir(&config.data_dir, None)?;
         let dir = Self::open(config)?;
         for path in [&dir.config.audio_dir, &dir.locks()] {
@@ -136,9 +137,7 @@ impl DataDir {
     pub fn open(config: &StorageConfig) -> Result<Self, DataDirError> {
         let owner = Self::look_for_owner(config)?;
         refuse_network(&config.data_dir)?;
-        if let Some(parent) = config.database.parent().filter(|parent| parent.exists()) {
-            refuse_network(parent)?;
-        }
+        config.database.parent().map_or(Ok(()), refuse_network)?;
         let mut dir = Self { config: config.clone(), owner, predecessor: None };
         dir.step_aside_for_predecessor();
         if let Some(real) = database_link::follow(&dir.config.database, owner, dir.restore_marker().exists())?

@@ -62,13 +62,14 @@ pub fn allocated_bytes(path: &Path) -> u64 {
     fs::symlink_metadata(path).map_or(0, |meta| meta.blocks() * 512)
 }
 
-/// The name of the network file system that holds `path`, if it is one: `SQLite`'s locks do not hold there.
-/// The numbers are those of Linux's `magic.h`.
+/// The name of the network file system that holds `path`, or would hold it once it is made, if it is one: `SQLite`'s locks do
+/// not hold there. The numbers are those of Linux's `magic.h`.
 ///
 /// # Errors
-/// When the path does not exist or cannot be asked.
+/// When it cannot be asked.
 pub fn network_file_system(path: &Path) -> Result<Option<&'static str>, DiskError> {
-    let stat = rustix::fs::statfs(path).naming("ask for the file system of", path)?;
+    let there = path.ancestors().find(|place| place.exists()).unwrap_or(Path::new("."));
+    let stat = rustix::fs::statfs(there).naming("ask for the file system of", there)?;
     // The width and sign of the field differ between platforms; the low 32 bits carry the number.
     let kind = (stat.f_type as u64) & 0xFFFF_FFFF;
     Ok(match kind {
@@ -207,7 +208,21 @@ pub fn publish(temporary: &Path, name: &Path) -> Result<(), DiskError> {
 
 fn name_once(temporary: &Path, name: &Path) -> Result<(), Errno> {
     let cwd = rustix::fs::CWD;
-    renameat_with(cwd, temporary, cwd, name, RenameFlags::NOREPLACE)
+    match renameat_with(cwd, temporary, cwd, name, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => name_once_by_link(temporary, name),
+        done => done,
+    }
+}
+
+/// The same on a file system that cannot say so in its rename: NFS, 9p, most of FUSE. A link replaces nothing either; a
+/// directory, and what has no links, is looked at first.
+fn name_once_by_link(temporary: &Path, name: &Path) -> Result<(), Errno> {
+    match rustix::fs::link(temporary, name) {
+        Ok(()) => rustix::fs::unlink(temporary),
+        Err(Errno::EXIST) => Err(Errno::EXIST),
+        Err(_) if name.symlink_metadata().is_ok() => Err(Errno::EXIST),
+        Err(_) => rustix::fs::rename(temporary, name),
+    }
 }
 
 /// Removes a file; one that is not there is success. True when there was one.

@@ -20,8 +20,10 @@ mod kills_of_restore;
 mod ledger;
 mod links;
 mod memories;
+mod network_disks;
 mod owners;
 mod planted_links;
+mod progress;
 mod qdrant;
 #[path = "../qdrant/server.rs"]
 mod qdrant_server;

@@ -120,6 +120,38 @@ fn page_files_that_are_somebody_elses_are_told_once_and_are_in_nobodys_way() {
 }
 
 #[test]
+fn a_data_directory_that_permissions_forbid_is_one_clear_line() {
+    if !is_root() {
+        return;
+    }
+    let place = TempDir::new().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let server = reachable(Path::new(env!("CARGO_BIN_EXE_companion")), place.path());
+    let made = |name: &str, owner: u32, mode: u32| {
+        let dir = place.path().join(name);
+        fs::create_dir(&dir).unwrap();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
+        std::os::unix::fs::chown(&dir, Some(owner), Some(owner)).unwrap();
+        dir
+    };
+    let somebody_elses = made("theirs", STRANGER, 0o700);
+    for (dir, why) in [
+        (place.path().join("data"), "ermission denied"),
+        (made("read-only", SERVICE, 0o500), "ermission denied"),
+        (somebody_elses.join("data"), "ermission denied"),
+        (somebody_elses, "belongs to user 23456"),
+    ] {
+        let mut command = House::at(dir.clone()).command("/usr/bin/setpriv");
+        command.arg(format!("--reuid={SERVICE}")).arg(format!("--regid={SERVICE}")).arg("--clear-groups");
+        let ended = command.arg(&server).env("PORT", "0").output().unwrap();
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{told}");
+        assert!(told.contains(dir.to_str().unwrap()) && told.contains(why), "{told}");
+        assert_eq!(told.trim().lines().count(), 1, "{told}");
+    }
+}
+
+#[test]
 fn status_tells_the_rest_where_the_audio_is_somebody_elses() {
     if !is_root() {
         return;

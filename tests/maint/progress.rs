@@ -1,0 +1,57 @@
+//! Long work shows how far it is: a bar on a terminal, a line every 10 s in a log.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{House, seed};
+
+/// A house with so many expired sessions that their deletion takes a while.
+fn with_expired(sessions: u32) -> House {
+    let house = House::built();
+    seed::sessions(&mut house.db(), sessions, 1, seed::now() - 400 * 86_400_000);
+    house
+}
+
+#[test]
+fn without_a_terminal_a_line_tells_every_ten_seconds_how_far_it_is() {
+    let house = with_expired(20_000);
+    let mut command = house.maint_command(&["cleanup-sessions", "--force"]);
+    let mut job = command.stdout(Stdio::null()).spawn().unwrap();
+    let mut told = BufReader::new(job.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("session_cleanup_analysis") {
+        line.clear();
+        assert_ne!(told.read_line(&mut line).unwrap(), 0, "it ended without telling what it found");
+    }
+    // The clock goes on where the job stands still.
+    let job_id = Pid::from_child(&job);
+    kill_process(job_id, Signal::STOP).unwrap();
+    std::thread::park_timeout(Duration::from_secs(11));
+    kill_process(job_id, Signal::CONT).unwrap();
+    let mut rest = String::new();
+    told.read_to_string(&mut rest).unwrap();
+    assert!(job.wait().unwrap().success(), "{rest}");
+    let lines: Vec<_> = rest.lines().filter(|line| line.contains("Still at work: ")).collect();
+    assert_eq!(lines.len(), 1, "{rest}");
+    assert!(lines[0].contains("\"total\":20000") && lines[0].contains("sessions deleted"), "{}", lines[0]);
+}
+
+#[test]
+fn on_a_terminal_a_bar_does_and_quiet_shows_none() {
+    for (quiet, shown) in [("", true), ("--quiet", false)] {
+        let house = with_expired(2000);
+        let maint = env!("CARGO_BIN_EXE_companion-maint");
+        // Gives the job a terminal, and copies to its own output what is seen there.
+        let mut command = house.command("script");
+        command.env("TERM", "xterm");
+        command.args(["-qec", &format!("{maint} cleanup-sessions --force {quiet}"), "/dev/null"]);
+        let ran = command.output().unwrap();
+        let seen = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success(), "{seen}");
+        assert_eq!(seen.contains("sessions deleted     "), shown, "{seen:?}");
+        assert!(!shown || seen.contains('%'), "{seen:?}");
+    }
+}
