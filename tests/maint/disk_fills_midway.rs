@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::full_disk::{fill, give_back};
 use crate::support::content::Content;
 use crate::support::seed::{self, DAY, HOUR};
-use crate::support::{House, Mounted, Ran, names};
+use crate::support::{House, Mounted, Ran, names, wait_for};
 
 const PAGE: u64 = 4096;
 const RESTORE: [&str; 3] = ["restore-db", "latest", "--yes"];
@@ -79,13 +79,12 @@ fn a_server_whose_files_may_not_grow_fails_a_turn_and_goes_on() {
     let (status, told) = server.say(&talk, "this finds no room");
     assert!((500..600).contains(&status), "{status} {told}");
     assert_eq!(server.get("/livez").0, 200);
-    let logged = server.log();
-    assert!(
-        logged.contains("request_failed") && logged.contains("cannot commit"),
-        "nobody is told why: {logged}"
-    );
+    // What is logged is read beside the answer.
+    wait_for("the log tells why", || {
+        server.log().lines().any(|line| line.contains("request_failed") && line.contains("cannot commit"))
+    });
     server.limit_files(None);
-    crate::support::wait_for("it keeps what is said again", || server.say(&talk, "hello again").0 == 200);
+    wait_for("it keeps what is said again", || server.say(&talk, "hello again").0 == 200);
     server.stop();
     house.assert_sound();
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Child;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -38,12 +39,12 @@ impl House {
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(String::new()));
         let kept = log.clone();
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 *kept.lock().unwrap() += &(line + "\n");
             }
         });
-        Ok(Server { child, url: url.to_owned(), log })
+        Ok(Server { child, url: url.to_owned(), log, reading: Some(reading) })
     }
 }
 
@@ -52,6 +53,7 @@ pub struct Server {
     child: Child,
     pub url: String,
     log: Arc<Mutex<String>>,
+    reading: Option<JoinHandle<()>>,
 }
 
 impl Drop for Server {
@@ -84,7 +86,7 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    /// What it has logged so far.
+    /// What it has logged so far, as far as that was read; all of it, once it has ended by a signal.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -102,7 +104,9 @@ impl Server {
     fn signal(&mut self, signal: rustix::process::Signal) -> i32 {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
-        self.child.wait().unwrap().code().unwrap_or(-1)
+        let ended = self.child.wait().unwrap();
+        self.reading.take().map_or(Ok(()), JoinHandle::join).unwrap();
+        ended.code().unwrap_or(-1)
     }
 
     pub fn stop(mut self) {
