@@ -117,15 +117,12 @@ fn who_sends_too_much_again_and_again_does_not_fill_the_log() {
     std::thread::park_timeout(Duration::from_millis(1100));
     ask("id-last");
     let lines = lines(&program.stop());
-    let of = |id: &str| {
-        lines
-            .iter()
-            .filter(|line| line["event"] == "request_too_large" && line["span"]["request_id"] == id)
-            .count()
-    };
-    let told = of("id-flood");
-    assert!((20..30).contains(&told), "{told} lines of 60");
-    assert_eq!(event(&lines, "request_too_large", Some("id-last"))["left_out"], 60 - told);
+    let told: Vec<_> = lines.iter().filter(|line| line["event"] == "request_too_large").collect();
+    assert!((21..31).contains(&told.len()), "{} lines of 61", told.len());
+    // One that comes a second later tells of those before it, also in the middle of them.
+    let left_out: u64 = told.iter().filter_map(|line| line["left_out"].as_u64()).sum();
+    assert_eq!(left_out, 61 - told.len() as u64);
+    assert!(event(&lines, "request_too_large", Some("id-last"))["left_out"].as_u64().unwrap() > 0);
 }
 
 #[test]

@@ -118,14 +118,13 @@ fn a_service_that_hangs_is_waited_for_once_and_then_not_at_all() {
     outside.usually(vec![Part::UntilGone]);
     let mut took = Vec::new();
     for _ in 0..6 {
-        let began = Instant::now();
         let reply = app.tell(&talk, "tea?").expect(200).json();
         assert_eq!(reply["degraded"], json!(["memory"]));
         assert_eq!(app.model.last_memories(), ["I like tea"]);
-        took.push(began.elapsed());
+        took.push(reply["timings"]["memory_retrieval_ms"].as_f64().unwrap());
     }
-    assert!(took.iter().all(|took| *took < Duration::from_secs(3)), "{took:?}");
-    assert!(took[3..].iter().all(|took| *took < Duration::from_millis(450)), "it is left alone: {took:?}");
+    assert!(took.iter().all(|took| *took < 3000.0), "{took:?}");
+    assert!(took[3..].iter().all(|took| *took < 450.0), "it is left alone: {took:?}");
     let hung = outside.gone().len();
     assert!((1..=3).contains(&hung), "{hung}");
 }

@@ -118,7 +118,7 @@ fn hearing_that_is_down_is_asked_no_more_for_a_while_and_speaks_of_itself_in_hea
     let outside = Outside::new(Vec::new());
     let app = hears(&outside, "I feel calm");
     let talk = app.start_session();
-    assert_eq!(app.get("/api/v1/health").json()["services"]["stt"], "connected");
+    wait_for("it was looked at", || app.get("/api/v1/health").json()["services"]["stt"] == "connected");
     outside.usually(refusal(500, &[], "down"));
     for _ in 0..3 {
         app.speak_to(&talk, &recording("ogg")).refused(503, "service_unavailable");

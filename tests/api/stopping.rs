@@ -73,8 +73,8 @@ fn a_turn_that_does_not_end_in_time_tells_that_it_failed() {
         body.len()
     ));
     wait_for("both run", || app.model.begun() == 2);
-    app.begin_to_stop();
     let began = Instant::now();
+    app.begin_to_stop();
     let events = running.events();
     let told: Vec<_> = events.iter().map(|event| (event.name.as_str(), &event.data["error"])).collect();
     assert_eq!(told, [("error", &json!("service_unavailable"))], "to the end of its stream");

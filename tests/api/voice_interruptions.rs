@@ -22,7 +22,7 @@ fn kept(app: &TestApp, talk: &Talk) -> Vec<String> {
 }
 
 #[test]
-fn who_goes_on_speaking_before_it_was_understood_has_said_both_halves() {
+fn who_goes_on_speaking_before_it_was_understood_is_answered_within_50_ms_and_has_said_both_halves() {
     for (said, history) in [("I had a strange dream", vec!["I had a strange dream"]), ("", Vec::new())] {
         let programs = Programs::new();
         std::fs::write(programs.path("said"), said).unwrap();

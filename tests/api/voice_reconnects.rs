@@ -30,7 +30,7 @@ fn kept(app: &TestApp, talk: &Talk) -> Vec<String> {
 }
 
 #[test]
-fn an_interruption_after_a_reconnect_drops_the_work_and_keeps_what_was_played() {
+fn an_interruption_after_a_reconnect_drops_the_work_within_50_ms_and_keeps_what_was_played() {
     for (played, heard) in [(Some(900.0), None), (None, Some("First I tell you something long."))] {
         let app = Programs::new().server(HEARS, ESPEAK);
         let talk = app.start_session();

@@ -116,9 +116,9 @@ describe("a conversation", () => {
       const look = () => {
         const last = [...document.querySelectorAll("#log .assistant .words")].slice(1).pop();
         if (last?.textContent) window.seen.add(last.textContent);
-        requestAnimationFrame(look);
       };
-      look();
+      new MutationObserver(look)
+        .observe(document.querySelector("#log"), { childList: true, characterData: true, subtree: true });
     });
     const answer = await guest.say("Good morning! I slept well and I would like to tell you about my dream.");
     const seen = await guest.page.evaluate(() => [...window.seen]);
