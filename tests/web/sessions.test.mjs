@@ -435,7 +435,7 @@ describe("words in a conversation", () => {
     await guest.log.getByText("Number 120.").waitFor();
     assert.equal(await guest.log.getByText("The heron stood by the water.").count(), 0);
     await guest.page.keyboard.press("Control+Shift+F");
-    await guest.page.keyboard.type("HERON");
+    await guest.page.keyboard.insertText("HERON");
     await guest.page.locator("#find").getByText(/^\d+ of \d+$/).waitFor();
     const marked = () => guest.page.evaluate(() => [...CSS.highlights.get("found-now")][0].startContainer.data);
     const told = await guest.page.locator("#find p").textContent();
