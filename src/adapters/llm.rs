@@ -270,11 +270,18 @@ impl Words {
 
 impl From<UpstreamError> for ChatError {
     fn from(error: UpstreamError) -> Self {
-        if matches!(error, UpstreamError::TimedOut(_)) {
-            return Self::TimedOut(error.to_string());
+        let why = error.to_string();
+        match error {
+            UpstreamError::TimedOut(_) => Self::TimedOut(why),
+            UpstreamError::Nothing(_)
+            | UpstreamError::Garbage(_)
+            | UpstreamError::Refused { status: 400 | 413 | 422, .. } => Self::NoAnswer(why),
+            UpstreamError::Busy => Self::Unavailable { why, retry_after: Some(BUSY_FOR) },
+            UpstreamError::Unreachable(_)
+            | UpstreamError::Refused { .. }
+            | UpstreamError::CircuitOpen { .. } => {
+                Self::Unavailable { why, retry_after: error.retry_after() }
+            }
         }
-        let busy = (error == UpstreamError::Busy).then_some(BUSY_FOR);
-        let retry_after = error.retry_after().or(busy);
-        Self::Unavailable { why: error.to_string(), retry_after }
     }
 }

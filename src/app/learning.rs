@@ -6,8 +6,8 @@
 //!
 //! | what happens to the model | what becomes of the turn |
 //! |---|---|
-//! | it answers with something else than was asked for | it is asked again, up to three times in all; then the rules decide |
-//! | it cannot be reached, refuses, is silent | the turn waits and it is tried again, until five minutes after the turn; then the rules decide |
+//! | it answers with something else than was asked for, with not a word, or that it cannot be asked this (400, 413, 422) | it is asked again, up to three times in all; then the rules decide |
+//! | it cannot be reached, is silent, or lets nobody in | the turn waits and it is tried again, until five minutes after the turn; then the rules decide |
 //! | meanwhile the turn is deleted, forgotten, or its person erased | its answer is thrown away |
 //!
 //! Bounds: 4 people at once, one turn of each; 5 memories of a message.
@@ -61,7 +61,7 @@ enum NotLearned {
     Wrong,
 }
 
-/// How often the model has answered with something else for one turn.
+/// How often the model has answered with something else, or with nothing, for one turn.
 #[derive(Default)]
 struct Tries {
     turn: Option<i64>,
@@ -69,13 +69,13 @@ struct Tries {
 }
 
 impl Tries {
-    /// True when it is the last one.
-    fn count(&mut self, turn: &ToLearn) -> bool {
+    /// Counts one; false when it was the last one.
+    fn go_on(&mut self, turn: &ToLearn) -> bool {
         if self.turn.replace(turn.key) != Some(turn.key) {
             self.wrong = 0;
         }
         self.wrong += 1;
-        self.wrong >= MOST_WRONG
+        self.wrong < MOST_WRONG
     }
 }
 
@@ -154,23 +154,17 @@ impl App {
         let around = self.database.read("read what is known", around).await.map_err(AppError::from)?;
         let notes: Vec<_> = around.known.iter().map(|memory| memory.text.clone()).collect();
         let request = extraction::request(&notes, around.before.as_deref(), &turn.said);
-        let answer = match model.complete(request, Some(extraction::shape())).await {
-            Ok(answer) => answer,
-            Err(error) if now.since(turn.said_at) < WAITED_FOR => return Err(error.into()),
+        let answered = model.complete(request, Some(extraction::shape())).await;
+        let facts = answered
+            .map_err(NotLearned::from)
+            .and_then(|answer| extraction::read(&answer, notes.len()).ok_or(NotLearned::Wrong));
+        let facts = match facts {
+            Ok(facts) => facts,
+            Err(error) if is_tried_again(&error, turn, tries, now) => return Err(error),
             Err(error) => {
-                tracing::warn!(event = "learned_by_rules", error = %error, "A turn has waited long for the model: the rules decide");
+                tracing::warn!(event = "learned_by_rules", error = %error, "The model has not told what is to be kept: the rules decide");
                 return Ok(by_rules(turn));
             }
-        };
-        let Some(facts) = extraction::read(&answer, notes.len()) else {
-            if !tries.count(turn) {
-                return Err(NotLearned::Wrong);
-            }
-            tracing::warn!(
-                event = "learned_by_rules",
-                "The model's answers are not what was asked for: the rules decide"
-            );
-            return Ok(by_rules(turn));
         };
         let lessons = facts.into_iter().map(|fact| Lesson {
             replaces: Some(
@@ -179,6 +173,17 @@ impl App {
             text: fact.text,
         });
         Ok(lessons.filter(|lesson| is_told(&turn.said, &lesson.text, &notes)).collect())
+    }
+}
+
+/// Whether the model is asked about the turn once more. One that is down answers later; one that has no answer to this may never have one,
+/// and meanwhile somebody else could be learned from.
+fn is_tried_again(error: &NotLearned, turn: &ToLearn, tries: &mut Tries, now: Timestamp) -> bool {
+    match error {
+        NotLearned::Wrong | NotLearned::Model(ChatError::NoAnswer(_)) => tries.go_on(turn),
+        NotLearned::App(_) | NotLearned::Model(ChatError::Unavailable { .. } | ChatError::TimedOut(_)) => {
+            now.since(turn.said_at) < WAITED_FOR
+        }
     }
 }
 

@@ -61,6 +61,9 @@ pub enum ChatError {
         /// When it is worth asking again, if that is known.
         retry_after: Option<Duration>,
     },
+    /// It is there, and what comes is no answer to this: nothing, or something else, or that it cannot be asked so.
+    #[error("the language model gives no answer to this: {0}")]
+    NoAnswer(String),
     /// The model did not answer in time.
     #[error("the language model did not answer in time: {0}")]
     TimedOut(String),

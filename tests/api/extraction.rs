@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::learning::{remembered, texts};
 use crate::support::llm::{asked, asking_with, says};
-use crate::support::outside::{Outside, Part, Seen, refusal};
+use crate::support::outside::{Outside, Part, Seen, refusal, whole};
 use crate::support::{Talk, TestApp, tricks, wait_for};
 
 /// A companion whose model answers everything with "well", and whose small one answers to what a person has said.
@@ -90,8 +90,14 @@ fn the_small_model_words_what_is_kept_and_knows_what_is_known() {
 
 /// What the small model was asked, oldest first: whether for a shape.
 fn asked_for_a_shape(outside: &Outside) -> Vec<bool> {
+    asked_for_a_shape_about(outside, "")
+}
+
+/// The same of what has these words.
+fn asked_for_a_shape_about(outside: &Outside, words: &str) -> Vec<bool> {
     let small = asked(outside).into_iter().filter(|body| body["model"] == "small");
-    small.map(|body| body.get("response_format").is_some()).collect()
+    let about = small.filter(|body| body["messages"][1]["content"].as_str().unwrap().contains(words));
+    about.map(|body| body.get("response_format").is_some()).collect()
 }
 
 /// What was said tells the same, whoever is asked in words alone; with a shape it is refused.
@@ -152,18 +158,6 @@ fn a_server_that_refuses_the_shape_is_asked_in_words_alone_from_then_on() {
 }
 
 #[test]
-fn what_is_refused_with_and_without_the_shape_is_tried_again_after_a_pause() {
-    let (outside, app) = finding(|_| refusal(400, &[], "context_length_exceeded"));
-    let talk = app.start_session();
-    let began = std::time::Instant::now();
-    app.tell(&talk, "the leaves in hot water").expect(200);
-    wait_for("it is tried again", || asked_small(&outside).len() >= 4);
-    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
-    assert_eq!(asked_for_a_shape(&outside)[..4], [true, false, true, false], "the shape was not why");
-    assert_eq!(app.count("to_learn"), 1);
-}
-
-#[test]
 fn what_the_small_model_does_not_replace_stays_true() {
     let (_, app) = finding(|told| match told {
         told if told.contains("first") => memories(&[("My name is Alexandra", &[])]),
@@ -200,18 +194,46 @@ fn what_is_said_again_in_other_words_is_kept_once() {
     assert_eq!(texts(&app, &talk).len(), 1);
 }
 
+/// What a model may answer that is no answer to what it was asked.
+fn no_answers() -> Vec<Vec<Part>> {
+    vec![
+        says(&["I would keep that they live in Porto."]),
+        says(&[r#"{"memories": [{"text": "I live in Porto", "replaces": [7]}]}"#]),
+        says(&[r#"{"memories": [{"note": "I live in Porto"}]}"#]),
+        says(&[]),
+        says(&["<think>", "Do they live in Porto?", "</think>"]),
+        whole(200, &[], &json!({"answer": "I live in Porto"})),
+        refusal(400, &[], "context_length_exceeded"),
+    ]
+}
+
 #[test]
-fn an_answer_that_is_none_is_asked_for_three_times_and_then_the_rules_decide() {
-    for wrong in [
-        "I would keep that they live in Porto.",
-        r#"{"memories": [{"text": "I live in Porto", "replaces": [7]}]}"#,
-        r#"{"memories": [{"note": "I live in Porto"}]}"#,
-    ] {
-        let (outside, app) = finding(move |_| says(&[wrong]));
-        let talk = app.start_session();
-        tell(&app, &talk, "I live in Braga and it is raining");
-        assert_eq!(texts(&app, &talk), ["I live in Braga and it is raining"]);
-        assert_eq!(asked_small(&outside).len(), 3);
+fn an_answer_that_is_none_is_asked_for_three_times_then_the_rules_decide_and_nobody_else_is_held_up() {
+    let answers = no_answers();
+    let kinds = answers.len();
+    let (outside, app) = finding(move |told| {
+        let wrong = (0..kinds).find(|kind| told.contains(&format!("kind {kind}")));
+        wrong.map_or_else(|| memories(&[("I live in Lisbon", &[])]), |kind| answers[kind].clone())
+    });
+    let talks: Vec<_> = (0..=kinds).map(|_| app.start_session()).collect();
+    let began = std::time::Instant::now();
+    for (kind, talk) in talks[..kinds].iter().enumerate() {
+        app.tell(talk, &format!("I live in Braga and it is raining. It is of kind {kind}")).expect(200);
+    }
+    let other = &talks[kinds];
+    app.tell(other, "Lisbon is my place").expect(200);
+    // Four of them at once, each for as long as its pauses are.
+    for left in (0..talks.len() as u64).rev() {
+        wait_for("one more is learned from", || app.count("to_learn") <= left);
+    }
+    assert!(began.elapsed() >= Duration::from_secs(3), "there is a pause after each: {:?}", began.elapsed());
+    assert_eq!(texts(&app, other), ["I live in Lisbon"]);
+    for (kind, talk) in talks[..kinds].iter().enumerate() {
+        assert_eq!(texts(&app, talk), ["I live in Braga and it is raining"], "{kind}");
+        let shapes = asked_for_a_shape_about(&outside, &format!("kind {kind}"));
+        // What is refused without the shape, too, is not refused for that.
+        let each = if kind == kinds - 1 { &[true, false][..] } else { &[true] };
+        assert_eq!(shapes, each.repeat(3), "{kind}");
     }
 }
 

@@ -12,7 +12,7 @@ const NOT_HEARD: &str =
 
 pub(super) fn report_model(error: &ChatError) -> (StatusCode, ErrorReport) {
     match error {
-        ChatError::Unavailable { .. } => (
+        ChatError::Unavailable { .. } | ChatError::NoAnswer(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             ErrorReport::new(
                 "service_unavailable",
