@@ -11,6 +11,13 @@ const DROPPED_LISTED: u32 = 1000;
 /// In milliseconds: what is remembered for less has not had its time to help with a reply.
 const NEW_FOR: i64 = 30 * 24 * 60 * 60 * 1000;
 
+/// The least useful of those that are or are not superseded and were remembered until then: walks through the index by use to the first
+/// of them, and only where there is one.
+const LEAST_USEFUL: &str = "SELECT id FROM memories
+    WHERE person_id = ?1 AND (superseded_at IS NULL) = ?2 AND +created_at <= ?3
+        AND (SELECT min(created_at) FROM memories WHERE person_id = ?1) <= ?3
+    ORDER BY used, said_at LIMIT 1";
+
 /// Lets the least useful memories of a person go until one more fits: what was superseded first, then what has helped with
 /// the fewest replies, of those the one that was said longest ago; what is remembered for less than 30 days only when all are.
 /// Which they were is noted, not what they said.
@@ -18,19 +25,25 @@ pub(crate) fn make(connection: &Connection, person: i64, most: u32, now: Timesta
     let mut count = connection.prepare_cached("SELECT memories FROM persons WHERE id = ?1")?;
     let mut left: u32 = count.query_row([person], |row| row.get(0))?;
     while left >= most {
-        let least: Option<i64> = connection
-            .prepare_cached(
-                "SELECT id FROM memories WHERE person_id = ?1
-                 ORDER BY superseded_at IS NULL, created_at > ?2, used, said_at LIMIT 1",
-            )?
-            .query_row([person, now.as_millis() - NEW_FOR], |row| row.get(0))
-            .optional()?;
-        let Some(least) = least else { break };
+        let Some(least) = least_useful(connection, person, now)? else { break };
         note_dropped(connection, least, now)?;
         connection.prepare_cached("DELETE FROM memories WHERE id = ?1")?.execute([least])?;
         left -= 1;
     }
     Ok(())
+}
+
+fn least_useful(connection: &Connection, person: i64, now: Timestamp) -> rusqlite::Result<Option<i64>> {
+    let mut statement = connection.prepare_cached(LEAST_USEFUL)?;
+    for counts in [false, true] {
+        for until in [now.as_millis() - NEW_FOR, i64::MAX] {
+            let least = statement.query_row(params![person, counts, until], |row| row.get(0)).optional()?;
+            if least.is_some() {
+                return Ok(least);
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn note_dropped(connection: &Connection, memory: i64, now: Timestamp) -> rusqlite::Result<()> {
@@ -83,6 +96,46 @@ pub fn dropped(connection: &Connection, person: i64) -> rusqlite::Result<Vec<Dro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_least_useful_is_found_without_reading_all_of_a_persons() {
+        let (_root, connection) = crate::adapters::sqlite::empty_for_testing();
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {LEAST_USEFUL}")).unwrap();
+        let steps = plan.query_map([1, 1, 1], |row| row.get::<_, String>(3)).unwrap();
+        let steps: Vec<_> = steps.map(Result::unwrap).collect();
+        assert_eq!(
+            steps,
+            [
+                "SEARCH memories USING INDEX memories_by_use (person_id=? AND <expr>=?)",
+                "SCALAR SUBQUERY 1",
+                "SEARCH memories USING COVERING INDEX memories_by_person (person_id=?)"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_longer_true_goes_first_then_what_is_old_then_by_use_and_by_when_it_was_said() {
+        let (_root, connection) = crate::adapters::sqlite::empty_for_testing();
+        let persons = "INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
+            VALUES (1, randomblob(16), randomblob(32), 1, 1)";
+        connection.execute_batch(persons).unwrap();
+        // The bits of each one's number are what it is, the weightiest first; they are added the other way round.
+        for number in (0_i64..16).rev() {
+            let sql = "INSERT INTO memories (id, public_id, person_id, text, said_at, created_at, changed_at, used, superseded_at)
+                VALUES (?1, randomblob(16), 1, 'tea', ?1 & 1, ?2, 1, ?1 >> 1 & 1, iif(?1 >> 3 & 1, NULL, 1))";
+            connection.execute(sql, [number, (number >> 2 & 1) * (NEW_FOR + 1)]).unwrap();
+        }
+        let now = Timestamp::from_millis(2 * NEW_FOR);
+        let left = || {
+            let mut ids = connection.prepare("SELECT id FROM memories ORDER BY id").unwrap();
+            let ids = ids.query_map([], |row| row.get::<_, i64>(0)).unwrap().map(Result::unwrap);
+            ids.collect::<Vec<_>>()
+        };
+        for gone in 1_u32..=16 {
+            make(&connection, 1, 17 - gone, now).unwrap();
+            assert_eq!(left(), (i64::from(gone)..16).collect::<Vec<_>>());
+        }
+    }
 
     #[test]
     fn of_those_that_went_the_last_thousand_of_a_person_are_listed() {

@@ -1,4 +1,4 @@
-//! How fast memories are added, durably, and found among many.
+//! How fast memories are added, durably, also where there is no room for more, and found among many.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -20,10 +20,10 @@ const WORDS: [&str; 40] = [
 ];
 
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
-    let house = House::built(bench.path("memories"))?;
+    let (few, many) = (bench.size(1000, 100), bench.size(10_000, 500));
+    let house = House::built(bench.path("memories"))?.with("MAX_MEMORIES_PER_PERSON", &many.to_string());
     let server = house.start()?;
     let address = server.address;
-    let (few, many) = (bench.size(1000, 100), bench.size(10_000, 500));
     // Everybody together has ten times what the one has who is asked for.
     let of_many = http::new_person(address)?;
     let before = server.resident_bytes();
@@ -38,6 +38,9 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     }
     let questions = bench.size(500, 50);
     let (among_few, among_many) = (ask(address, &of_few, questions)?, ask(address, &of_many, questions)?);
+    let began = Instant::now();
+    add(address, &of_many, few)?;
+    let per_second_at_the_bound = as_float(few) / began.elapsed().as_secs_f64();
     server.stop()?;
     house.remove()?;
     let at_most = |most| Reach::AtMost(Figure::millis(most));
@@ -53,6 +56,8 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
         Row::new(what, Figure::per_second(per_second), None, Reach::AtLeast(Figure::per_second(2000.0))),
         Row::new("its growth of resident memory", Figure::mebibytes(grown), None, Reach::Told),
     ];
+    let what = format!("adding at the bound of {many}, where for each one another goes");
+    rows.push(Row::new(what, Figure::per_second(per_second_at_the_bound), None, Reach::Told));
     rows.extend(found(few, &among_few, 1.0));
     rows.extend(found(many, &among_many, 5.0));
     Ok(rows)
