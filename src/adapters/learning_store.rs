@@ -76,8 +76,29 @@ pub fn note(connection: &Connection, session: SessionId) -> rusqlite::Result<()>
     Ok(())
 }
 
-const TO_LEARN: &str = "SELECT c.id, s.person_id, s.id, s.public_id, c.said, c.said_at FROM to_learn l
-    JOIN checkpoints c ON c.id = l.checkpoint_id JOIN sessions s ON s.id = c.session_id";
+/// From what waits, which is little, to whose it is. A cross join keeps `SQLite` from going the other way, through all that somebody has
+/// ever said.
+const WAITING: &str = "FROM to_learn l CROSS JOIN checkpoints c ON c.id = l.checkpoint_id
+    CROSS JOIN sessions s ON s.id = c.session_id";
+const TURN: &str = "c.id, s.person_id, s.id, s.public_id, c.said, c.said_at";
+
+fn of_person_in_order() -> String {
+    format!("SELECT {TURN} {WAITING} WHERE s.person_id = ?1 ORDER BY l.checkpoint_id LIMIT 1")
+}
+
+fn of_session_in_order() -> String {
+    format!("SELECT {TURN} {WAITING} WHERE c.session_id = ?1 ORDER BY l.checkpoint_id")
+}
+
+/// The rows of what waits of a person.
+fn of_person() -> String {
+    format!("SELECT l.checkpoint_id {WAITING} WHERE s.person_id = ?1")
+}
+
+/// The same of one session.
+fn of_session() -> String {
+    format!("SELECT l.checkpoint_id {WAITING} WHERE c.session_id = ?1")
+}
 
 fn to_learn(row: &Row<'_>) -> rusqlite::Result<ToLearn> {
     Ok(ToLearn {
@@ -95,9 +116,8 @@ fn to_learn(row: &Row<'_>) -> rusqlite::Result<ToLearn> {
 /// # Errors
 /// What `SQLite` says.
 pub fn next_person(connection: &Connection, but_not: &BTreeSet<i64>) -> rusqlite::Result<Option<i64>> {
-    let sql = "SELECT s.person_id FROM to_learn l JOIN checkpoints c ON c.id = l.checkpoint_id
-        JOIN sessions s ON s.id = c.session_id ORDER BY l.checkpoint_id";
-    let mut statement = connection.prepare_cached(sql)?;
+    let sql = format!("SELECT s.person_id {WAITING} ORDER BY l.checkpoint_id");
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let person = row.get(0)?;
@@ -113,8 +133,7 @@ pub fn next_person(connection: &Connection, but_not: &BTreeSet<i64>) -> rusqlite
 /// # Errors
 /// What `SQLite` says.
 pub fn next_of(connection: &Connection, person: i64) -> rusqlite::Result<Option<ToLearn>> {
-    let sql = format!("{TO_LEARN} WHERE s.person_id = ?1 ORDER BY l.checkpoint_id LIMIT 1");
-    connection.prepare_cached(&sql)?.query_row([person], to_learn).optional()
+    connection.prepare_cached(&of_person_in_order())?.query_row([person], to_learn).optional()
 }
 
 /// How many turns are still to be learned from.
@@ -130,8 +149,7 @@ pub fn waiting(connection: &Connection) -> rusqlite::Result<u64> {
 /// # Errors
 /// What `SQLite` says.
 pub fn waiting_in(connection: &Connection, session: i64) -> rusqlite::Result<Vec<ToLearn>> {
-    let sql = format!("{TO_LEARN} WHERE c.session_id = ?1 ORDER BY l.checkpoint_id");
-    connection.prepare_cached(&sql)?.query_map([session], to_learn)?.collect()
+    connection.prepare_cached(&of_session_in_order())?.query_map([session], to_learn)?.collect()
 }
 
 /// True when this very turn is still to be learned from: neither forgotten nor deleted, and no other one in its place.
@@ -139,7 +157,7 @@ pub fn waiting_in(connection: &Connection, session: i64) -> rusqlite::Result<Vec
 /// # Errors
 /// What `SQLite` says.
 pub fn still_waits(connection: &Connection, turn: &ToLearn) -> rusqlite::Result<bool> {
-    let sql = format!("{TO_LEARN} WHERE l.checkpoint_id = ?1");
+    let sql = format!("SELECT {TURN} {WAITING} WHERE l.checkpoint_id = ?1");
     let there = connection.prepare_cached(&sql)?.query_row([turn.key], to_learn).optional()?;
     Ok(there.as_ref() == Some(turn))
 }
@@ -291,9 +309,8 @@ pub fn forget_before(connection: &Connection, session: SessionId) -> rusqlite::R
 /// # Errors
 /// What `SQLite` says.
 pub fn forget_all(connection: &Connection, person: i64) -> rusqlite::Result<()> {
-    let sql = "DELETE FROM to_learn WHERE checkpoint_id IN (SELECT c.id FROM to_learn l
-        JOIN checkpoints c ON c.id = l.checkpoint_id JOIN sessions s ON s.id = c.session_id WHERE s.person_id = ?1)";
-    connection.prepare_cached(sql)?.execute([person])?;
+    let sql = format!("DELETE FROM to_learn WHERE checkpoint_id IN ({})", of_person());
+    connection.prepare_cached(&sql)?.execute([person])?;
     Ok(())
 }
 
@@ -302,9 +319,8 @@ pub fn forget_all(connection: &Connection, person: i64) -> rusqlite::Result<()> 
 /// # Errors
 /// What `SQLite` says.
 pub fn forget_session(connection: &Connection, session: i64) -> rusqlite::Result<()> {
-    let sql = "DELETE FROM to_learn WHERE checkpoint_id IN
-        (SELECT c.id FROM to_learn l JOIN checkpoints c ON c.id = l.checkpoint_id WHERE c.session_id = ?1)";
-    connection.prepare_cached(sql)?.execute([session])?;
+    let sql = format!("DELETE FROM to_learn WHERE checkpoint_id IN ({})", of_session());
+    connection.prepare_cached(&sql)?.execute([session])?;
     Ok(())
 }
 
@@ -313,8 +329,29 @@ pub fn forget_session(connection: &Connection, session: i64) -> rusqlite::Result
 /// # Errors
 /// What `SQLite` says.
 pub fn note_unwanted(connection: &Connection, person: i64, unwanted: &Unwanted) -> rusqlite::Result<()> {
-    let sql = "UPDATE to_learn SET but_not = coalesce(but_not || char(10), '') || ?2 WHERE checkpoint_id IN (SELECT c.id FROM to_learn l
-        JOIN checkpoints c ON c.id = l.checkpoint_id JOIN sessions s ON s.id = c.session_id WHERE s.person_id = ?1)";
-    connection.prepare_cached(sql)?.execute(params![person, unwanted.line()])?;
+    let sql = format!(
+        "UPDATE to_learn SET but_not = coalesce(but_not || char(10), '') || ?2 WHERE checkpoint_id IN ({})",
+        of_person()
+    );
+    connection.prepare_cached(&sql)?.execute(params![person, unwanted.line()])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::sqlite::empty_for_testing as empty;
+
+    #[test]
+    fn what_waits_is_found_without_reading_what_was_said_before() {
+        let (_root, db) = empty();
+        for sql in [of_person_in_order(), of_session_in_order(), of_person(), of_session()] {
+            let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = plan.query_map([1], |row| row.get::<_, String>(3)).unwrap();
+            let steps: Vec<_> = steps.map(Result::unwrap).collect();
+            let (first, others) = steps.split_first().unwrap();
+            let by_row = |step: &String| step.starts_with("SEARCH") && step.contains("rowid=?");
+            assert!(first == "SCAN l" && others.iter().all(by_row), "{sql}: {steps:?}");
+        }
+    }
 }
