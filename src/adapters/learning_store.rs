@@ -20,6 +20,8 @@ use crate::domain::session::{PublicId, SessionId};
 const LOOKED_AT: usize = 50;
 /// As many are looked at for one that says nearly the same.
 const LIKELY: usize = 5;
+/// So much is held against a turn that is still to be learned from.
+const MOST_UNWANTED_CHARS: usize = 16 * 1024;
 
 /// A turn to be learned from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -324,16 +326,22 @@ pub fn forget_session(connection: &Connection, session: i64) -> rusqlite::Result
     Ok(())
 }
 
-/// Notes with what is still to be learned of a person that they wanted something forgotten.
+/// Notes, once, with what is still to be learned of a person that they wanted something forgotten. Where that is more than can be held
+/// against a turn, nothing is learned from it.
 ///
 /// # Errors
 /// What `SQLite` says.
 pub fn note_unwanted(connection: &Connection, person: i64, unwanted: &Unwanted) -> rusqlite::Result<()> {
     let sql = format!(
-        "UPDATE to_learn SET but_not = coalesce(but_not || char(10), '') || ?2 WHERE checkpoint_id IN ({})",
+        "UPDATE to_learn SET but_not = coalesce(but_not || char(10), '') || ?2
+         WHERE instr(char(10) || coalesce(but_not, '') || char(10), char(10) || ?2 || char(10)) = 0
+             AND checkpoint_id IN ({})",
         of_person()
     );
     connection.prepare_cached(&sql)?.execute(params![person, unwanted.line()])?;
+    let sql =
+        format!("DELETE FROM to_learn WHERE length(but_not) > ?2 AND checkpoint_id IN ({})", of_person());
+    connection.prepare_cached(&sql)?.execute(params![person, MOST_UNWANTED_CHARS])?;
     Ok(())
 }
 

@@ -431,6 +431,28 @@ fn what_is_forgotten_or_corrected_by_hand_does_not_come_back_from_a_turn_that_wa
 }
 
 #[test]
+fn a_wish_is_held_against_a_turn_once_and_where_there_is_too_much_nothing_is_learned_from_it() {
+    // The turn waits for as long as the model is down.
+    let (_, app) = finding(|_| refusal(503, &[], "overloaded"));
+    let (talk, other) = (app.start_session(), app.start_session());
+    for told in [&talk, &other] {
+        app.tell(told, "I live in Porto").expect(200);
+    }
+    let long = "down a road ".repeat(300);
+    for _ in 0..6 {
+        app.tell(&talk, &format!("Forget that I live {long}")).expect(200);
+    }
+    assert_eq!(app.count("to_learn"), 2, "said six times it is noted once");
+    for number in 0..6 {
+        app.tell(&talk, &format!("Forget that I live {long}{number}")).expect(200);
+    }
+    assert_eq!(app.count("to_learn"), 1, "the other's turn still waits");
+    app.delete(&other, "?keep_memories=true").expect(204);
+    assert_eq!((app.count("to_learn"), texts(&app, &other)), (0, vec!["I live in Porto".to_owned()]));
+    assert!(texts(&app, &talk).is_empty());
+}
+
+#[test]
 fn what_is_added_by_hand_after_a_wish_stays_when_an_earlier_turn_is_learned() {
     let held = [vec![Part::Pause(Duration::from_millis(700))], memories(&[("I like tea", &[])])].concat();
     let (outside, app) = finding(move |_| held.clone());
