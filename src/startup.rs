@@ -223,7 +223,7 @@ impl Application {
     }
 }
 
-/// Reports the end of the preparation, then watches over maintenance; resolves only when something failed.
+/// Reports the end of the preparation, goes on with deletions that were interrupted, then watches over maintenance; resolves only when something failed.
 async fn run(
     app: &App,
     live: &serving::Look,
@@ -238,6 +238,9 @@ async fn run(
                 version = env!("CARGO_PKG_VERSION"),
                 "The server is ready"
             );
+            if let Err(error) = app.finish_deletions().await {
+                tracing::warn!(event = "deletions_unfinished", error = %error, "Conversations that were being deleted could not be; the next start goes on");
+            }
             tokio::select! {
                 () = app.watch_upkeep() => Err(StartupError::Died("the watch over maintenance")),
                 () = app.carry() => Err(StartupError::Died("what carries memories to Qdrant")),

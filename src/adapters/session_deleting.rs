@@ -1,9 +1,10 @@
 //! SQL for sessions that go: whole, or a long one in portions, the oldest turns first.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::adapters::{memory_forgetting, session_store};
 use crate::domain::audio::{AudioFormat, AudioId};
+use crate::domain::session::SessionId;
 
 /// What a deletion took with it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -77,6 +78,37 @@ pub fn delete_some(
     }
     delete(connection, session, deleted)?;
     Ok(true)
+}
+
+/// Notes that the deletion of a session has begun, and some of it is left.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn note_begun(connection: &Connection, session: i64, keep_memories: bool) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO deletions (session_id, keep_memories) VALUES (?1, ?2)
+        ON CONFLICT (session_id) DO UPDATE SET keep_memories = ?2";
+    connection.prepare_cached(sql)?.execute(params![session, keep_memories])?;
+    Ok(())
+}
+
+/// A session whose deletion has begun.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn first_begun(connection: &Connection) -> rusqlite::Result<Option<SessionId>> {
+    let sql = "SELECT s.public_id FROM deletions d CROSS JOIN sessions s ON s.id = d.session_id LIMIT 1";
+    connection.prepare_cached(sql)?.query_row([], |row| session_store::public_id(row, 0)).optional()
+}
+
+/// The row of a session whose deletion has begun, and whether what was learned in it is kept.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn begun(connection: &Connection, session: SessionId) -> rusqlite::Result<Option<(i64, bool)>> {
+    let sql = "SELECT d.session_id, d.keep_memories FROM deletions d JOIN sessions s ON s.id = d.session_id
+        WHERE s.public_id = ?1";
+    let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    connection.prepare_cached(sql)?.query_row([session.as_bytes()], row).optional()
 }
 
 /// Takes what a transaction deleted off the totals; the same transaction must do so.

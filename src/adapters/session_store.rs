@@ -257,6 +257,8 @@ pub fn commit_turn(
             checkpoint.answered_at.as_millis(),
             checkpoint.memories.iter().flat_map(PublicId::as_bytes).copied().collect::<Vec<u8>>(),
         ])?;
+    // Whoever talks on keeps what a deletion that did not come to its end has left.
+    connection.prepare_cached("DELETE FROM deletions WHERE session_id = ?1")?.execute([key])?;
     add_to_totals(connection, 0, 1)?;
     Ok(Committed::New(session.checkpoints + 1))
 }

@@ -33,6 +33,7 @@ const MIGRATION_LIST: &[M<'static>] = &[
     M::up(include_str!("migrations/0009_admin.sql")),
     M::up(include_str!("migrations/0010_memory_copy.sql")),
     M::up(include_str!("migrations/0011_used_memories.sql")),
+    M::up(include_str!("migrations/0012_deletions.sql")),
 ];
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(MIGRATION_LIST);
 

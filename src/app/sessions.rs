@@ -1,18 +1,18 @@
-//! Sessions: start, list, look at, rename, pin, delete.
-
-use std::sync::Arc;
+//! Sessions: start, list, look at, rename, pin; how what goes is deleted, in portions and on a full disk.
 
 use rusqlite::Connection;
 
-use crate::adapters::session_deleting::{self, Deleted};
+use crate::adapters::session_deleting::Deleted;
 use crate::adapters::session_store::{self, StoredSession};
-use crate::adapters::{learning_store, memory_forgetting, memory_store, person_store, reserve};
-use crate::app::{App, AppError, learning, persons};
+use crate::adapters::{memory_store, person_store, reserve};
+use crate::app::{App, AppError, persons};
 use crate::config::RetentionConfig;
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::MemoryId;
 use crate::domain::person::{Person, PersonToken};
 use crate::domain::session::{Checkpoint, Kept, PublicId, Session, SessionId};
+
+mod deleting;
 
 /// The longest title, in characters.
 pub const MAX_TITLE_CHARS: usize = 200;
@@ -193,64 +193,6 @@ impl App {
         };
         let changed = self.database.write("change a session", update).await?;
         changed.map(|stored| stored.session).ok_or(AppError::SessionNotFound)
-    }
-
-    /// Deletes a session with its checkpoints and audio, and with what was learned in it unless that is kept. Once begun it goes on to the end, whether or not anyone waits
-    /// for it.
-    ///
-    /// # Errors
-    /// [`AppError::SessionNotFound`] when it is not this person's.
-    pub async fn delete_session(
-        self: &Arc<Self>,
-        person: Person,
-        id: SessionId,
-        keep_memories: bool,
-    ) -> Result<(), AppError> {
-        let app = self.clone();
-        let work = async move { app.delete_whole_session(person, id, keep_memories).await };
-        self.turns.to_its_end(work).await
-    }
-
-    async fn delete_whole_session(
-        &self,
-        person: Person,
-        id: SessionId,
-        keep_memories: bool,
-    ) -> Result<(), AppError> {
-        let (most, now) = (self.limits.max_memories_per_person, self.clock.now());
-        let delete = move |db: &Connection| {
-            let mut deleted = Deleted::default();
-            let Some(stored) = owned(db, person, id)? else { return Ok((deleted, true)) };
-            if keep_memories {
-                learning::learn_session(db, stored.key, most, now)?;
-            } else {
-                // First of all: what is learned meanwhile would change what is known from elsewhere.
-                learning_store::forget_session(db, stored.key)?;
-                deleted.memories = memory_forgetting::forget_some_of_session(db, stored.key)?;
-                if deleted.memories > 0 {
-                    return Ok((deleted, false));
-                }
-            }
-            let is_gone = session_deleting::delete_some(db, stored.key, ROWS_AT_ONCE, &mut deleted)?;
-            session_deleting::subtract_from_totals(db, &deleted)?;
-            Ok((deleted, is_gone))
-        };
-        let deleted = self.delete_all("delete a session", delete).await;
-        self.recent.forget(id);
-        self.passing.forget(id);
-        let deleted = deleted?;
-        if deleted.sessions == 0 {
-            return Err(AppError::SessionNotFound);
-        }
-        // Some are gone, or were learned just now.
-        self.memories_changed();
-        tracing::info!(
-            event = "session_deleted",
-            session = id.short(),
-            memories = deleted.memories,
-            "A session was deleted by its person"
-        );
-        self.forget_files(deleted).await
     }
 
     /// Runs a deletion of any size, a portion in each transaction so that nobody else waits for long, until one says that it was the

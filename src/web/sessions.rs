@@ -240,7 +240,7 @@ pub async fn change(
     Ok(HttpResponse::Ok().json(session_body(&app, session, person.0)))
 }
 
-/// Deletes a session.
+/// Deletes a session. What a stop of the server interrupts goes on at its next start.
 #[utoipa::path(
     delete,
     path = "/api/v1/sessions/{id}",

@@ -72,6 +72,23 @@ fn a_person_is_erased_to_the_end_when_the_client_leaves() {
 }
 
 #[test]
+fn a_deletion_that_was_begun_goes_on_at_the_next_start_unless_its_person_talks_on() {
+    let app = TestApp::spawn();
+    let (talk, audio) = talk_with_audio(&app);
+    let kept = app.start_session();
+    app.say(&kept, "hello").expect(200);
+    let begun = "INSERT INTO deletions (session_id, keep_memories) SELECT id, 0 FROM sessions";
+    assert_eq!(app.db().execute(begun, []).unwrap(), 2);
+    app.say(&kept, "hello again").expect(200);
+    let app = app.restart_with(|_| {});
+    wait_for("the session is gone", || app.count("sessions") == 1);
+    wait_for("its audio is gone", || !audio.exists());
+    wait_for("its words are gone", || holding(&app, "unmistakable").is_empty());
+    app.say(&talk, "hello?").refused(404, "session_not_found");
+    app.say(&kept, "once more").expect(200);
+}
+
+#[test]
 fn deleted_words_go_once_a_reader_that_was_in_the_way_has_left() {
     let app = TestApp::spawn();
     let (talk, _) = talk_with_audio(&app);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::support::dice::{Dice, Kills, rounds, some_time};
 use crate::support::seed::{self, DAY};
-use crate::support::{House, Server, Talk};
+use crate::support::{House, Server, Talk, agent, wait_for};
 
 /// How often each command is killed, here and in the files that name it.
 const TIMES: [(&str, u32); 14] = [
@@ -175,6 +175,67 @@ fn killed_servers_lose_no_turn_that_was_done_and_double_none() {
         server.kill_now();
         house.assert_sound();
     }
+}
+
+/// Gives a conversation so many short turns more, and something that was learned in it.
+fn lengthen(db: &rusqlite::Connection, talk: &Talk, turns: u32) {
+    let session: uuid::Uuid = talk.session.parse().unwrap();
+    let learned = seed::memory(db, session, &format!("learned in {session}"));
+    let key = "SELECT id FROM sessions WHERE public_id = ?1";
+    let key: i64 = db.query_row(key, [session.as_bytes()], |row| row.get(0)).unwrap();
+    let link = "UPDATE memories SET session_id = ?1 WHERE public_id = ?2";
+    db.execute(link, rusqlite::params![key, learned.as_bytes()]).unwrap();
+    db.execute(
+        "WITH RECURSIVE turn (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM turn WHERE number < ?2)
+         INSERT INTO checkpoints (session_id, public_id, said, answered, said_at, answered_at)
+         SELECT ?1, randomblob(16), number, number, number, number FROM turn",
+        rusqlite::params![key, turns],
+    )
+    .unwrap();
+    let of_session = "UPDATE sessions SET checkpoints = checkpoints + ?2 WHERE id = ?1";
+    db.execute(of_session, rusqlite::params![key, turns]).unwrap();
+    db.execute("UPDATE totals SET checkpoints = checkpoints + ?1", [turns]).unwrap();
+}
+
+#[test]
+fn deletions_that_are_killed_half_way_go_on_at_the_next_start() {
+    const TURNS: u32 = 2000;
+    let house = House::new();
+    let server = house.start();
+    let (whole, but_memories, other) =
+        (server.start_session(), server.start_session(), server.start_session());
+    assert_eq!(server.say(&other, "hello").0, 200);
+    let db = house.db();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    lengthen(&db, &whole, TURNS);
+    lengthen(&db, &but_memories, TURNS);
+    db.execute_batch("COMMIT").unwrap();
+    let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap();
+    std::thread::scope(|scope| {
+        for (talk, keep_memories) in [(&whole, false), (&but_memories, true)] {
+            let path = format!("/api/v1/sessions/{}?keep_memories={keep_memories}", talk.session);
+            // It may never be answered.
+            let asked = agent().delete(server.url.clone() + &path).header("x-companion-person", &talk.token);
+            scope.spawn(|| asked.call());
+        }
+        let untouched = format!("SELECT count(*) FROM sessions WHERE checkpoints = {TURNS}");
+        wait_for("a part of each is gone", || number(&untouched) == 0);
+        server.kill_now();
+    });
+    let server = house.start();
+    wait_for("all of both is gone", || number("SELECT count(*) FROM sessions") == 1);
+    assert_eq!(number("SELECT count(*) FROM checkpoints"), 1);
+    let left: Vec<String> = db
+        .prepare("SELECT text FROM memories")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(left, [format!("learned in {}", but_memories.session)]);
+    assert_eq!(server.history(&other), ["hello"]);
+    server.stop();
+    house.assert_sound();
 }
 
 /// Runs a job over and over beside a talking server and kills it at random moments; `check` looks after each kill. Every
