@@ -288,6 +288,36 @@ fn lengthen(house: &House, session: &str) {
 }
 
 #[test]
+fn more_memories_than_the_reserve_holds_are_forgotten_with_no_byte_free_on_a_disk_of_their_own() {
+    let mounted = Mounted::small_disk("192m");
+    let (house, database) = house_with_database_elsewhere(&mounted);
+    let server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "hello").0, 200);
+    #[expect(clippy::disallowed_methods, reason = "a test looks at what is there")]
+    let db = rusqlite::Connection::open(&database).unwrap();
+    db.execute(
+        "WITH RECURSIVE memory (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM memory WHERE number < 4500)
+         INSERT INTO memories (public_id, person_id, text, said_at, created_at, changed_at)
+         SELECT randomblob(16), 1, 'quincunx ' || hex(randomblob(4000)), number, number, number FROM memory",
+        [],
+    )
+    .unwrap();
+    db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    fill(mounted.path());
+    assert_eq!(server.delete(&talk, "/memories"), 204);
+    let left: u32 = db.query_row("SELECT count(*) FROM memories", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+    assert_eq!(server.say(&talk, "and now").0, 200, "there is room again");
+    server.stop();
+    let verdict: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(verdict, "ok");
+    drop(db);
+    let database = std::fs::read(&database).unwrap();
+    assert!(!database.windows(8).any(|window| window == b"quincunx"));
+}
+
+#[test]
 fn a_conversation_larger_than_the_reserve_goes_with_no_byte_free() {
     let mounted = Mounted::small_disk("256m");
     let house = House::at(mounted.path().join("data"));
