@@ -61,6 +61,25 @@ fn a_restore_brings_memories_back_but_not_of_those_who_were_erased() {
     house.assert_sound();
 }
 
+/// As a release found it that did not know letters and their marks for one.
+#[test]
+fn what_an_earlier_release_indexed_otherwise_is_told_by_doctor_and_found_once_it_is_indexed_again() {
+    let house = House::built();
+    let server = house.start();
+    let talk = server.start_session();
+    remember(&server, &talk, "My sister is Zoe\u{308}");
+    let words = companion::domain::memory::words::terms("My sister is Zoe");
+    let words: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    house.db().execute("UPDATE memory_words SET words = ?1", [words]).unwrap();
+    assert!(found(&server, &talk, "Zo%C3%AB").is_empty());
+    house.maint(&["doctor"]).expect(3).tells("is not found by what it says");
+    house.maint(&["reindex-memories"]).expect(0);
+    assert_eq!(found(&server, &talk, "Zo%C3%AB"), ["My sister is Zoe\u{308}"]);
+    let findings = house.maint(&["doctor"]).report["findings"].clone();
+    assert!(findings.as_array().unwrap().iter().all(|finding| finding["check"] != "memories"), "{findings}");
+    server.stop();
+}
+
 #[test]
 fn an_expired_conversation_leaves_what_was_learned_in_it_without_its_link() {
     let house = House::built();
