@@ -1,5 +1,7 @@
 //! Where there is a language model its small one decides what is kept of what somebody told, and rules do when it cannot.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use companion::config::ServerConfig;
@@ -38,6 +40,20 @@ fn memories(texts: &[(&str, &[usize])]) -> Vec<Part> {
     let memories: Vec<_> =
         texts.iter().map(|(text, replaces)| json!({"text": text, "replaces": replaces})).collect();
     says(&[&json!({"memories": memories}).to_string()])
+}
+
+/// Holds answers back while it is closed.
+#[derive(Clone, Default)]
+struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    fn open(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn close(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
 }
 
 /// What the small model was asked, oldest first.
@@ -279,7 +295,7 @@ fn a_reply_never_waits_for_what_is_learned() {
 
 #[test]
 fn four_people_are_learned_from_side_by_side_and_each_in_order() {
-    let slow = Duration::from_millis(500);
+    let slow = Duration::from_secs(2);
     let (outside, app) = finding(move |told| {
         let facts = match told {
             told if told.contains("Lisbon now") => memories(&[("I live in Lisbon", &[1])]),
@@ -369,43 +385,54 @@ fn what_is_not_to_be_remembered_is_never_sent() {
 
 #[test]
 fn a_wish_acts_before_the_model_has_answered() {
-    let held = |answer: Vec<Part>| [vec![Part::Pause(Duration::from_millis(700))], answer].concat();
+    let gate = Gate::default();
+    let held = {
+        let gate = gate.clone();
+        move |answer: Vec<Part>| [vec![Part::Await(gate.0.clone())], answer].concat()
+    };
     // "Forget that" while it thinks of what is to be forgotten.
     let (outside, app) = finding(move |told| match told {
         told if told.contains("sister") => held(memories(&[("My sister is ill", &[])])),
         told if told.contains("town") => held(memories(&[("I live in Porto", &[]), ("I fear spiders", &[])])),
         _ => memories(&[]),
     });
+    let well = |talk: &Talk| {
+        gate.open();
+        tell(&app, talk, "well");
+        gate.close();
+    };
     let talk = app.start_session();
     app.tell(&talk, "the sister again").expect(200);
     wait_for("it is asked", || asked_small(&outside).len() == 1);
     app.tell(&talk, "Forget that.").expect(200);
-    tell(&app, &talk, "well");
+    well(&talk);
     assert!(texts(&app, &talk).is_empty());
     // One thing of two.
     app.tell(&talk, "that town, and the animals").expect(200);
     app.tell(&talk, "Forget that I live in Porto").expect(200);
-    tell(&app, &talk, "well");
+    well(&talk);
     assert_eq!(texts(&app, &talk), ["I fear spiders"]);
     // All of it, with the conversation.
     app.tell(&talk, "the sister once more").expect(200);
     app.delete(&talk, "").expect(204);
     let other = app.start_session_of(&talk.token);
-    tell(&app, &other, "well");
+    well(&other);
     assert!(texts(&app, &other).is_empty());
     // Kept, though the conversation goes before the model has answered.
     app.tell(&other, "that sister. I like tea").expect(200);
     app.delete(&other, "?keep_memories=true").expect(204);
     assert_eq!(texts(&app, &other), ["I like tea"]);
+    gate.open();
 }
 
 /// A turn that says a thing again, held by the model while the person puts a hand to what is known.
 #[test]
 fn what_is_forgotten_or_corrected_by_hand_does_not_come_back_from_a_turn_that_waits() {
-    let (outside, app) = finding(|told| {
-        let hold = if told.contains("again") { Duration::from_millis(900) } else { Duration::ZERO };
+    let gate = Gate::default();
+    let held = gate.0.clone();
+    let (outside, app) = finding(move |told| {
         let facts = memories(&[("I live in Porto", &[]), ("I fear spiders", &[])]);
-        [vec![Part::Pause(hold)], facts].concat()
+        if told.contains("again") { [vec![Part::Await(held.clone())], facts].concat() } else { facts }
     });
     for (method, body, left) in [
         ("DELETE", String::new(), vec!["I fear spiders"]),
@@ -423,7 +450,9 @@ fn what_is_forgotten_or_corrected_by_hand_does_not_come_back_from_a_turn_that_wa
         let headers = [("x-companion-person", talk.token.as_str()), ("content-type", "application/json")];
         assert!(app.ask(method, &path, &headers, body.as_bytes()).status < 300);
         assert_eq!(app.count("to_learn"), 1, "the turn still waits");
+        gate.open();
         wait_for("it is learned", || app.count("to_learn") == 0);
+        gate.close();
         let mut now = texts(&app, &talk);
         now.sort_unstable();
         assert_eq!(now, left, "{method}");
@@ -454,7 +483,8 @@ fn a_wish_is_held_against_a_turn_once_and_where_there_is_too_much_nothing_is_lea
 
 #[test]
 fn what_is_added_by_hand_after_a_wish_stays_when_an_earlier_turn_is_learned() {
-    let held = [vec![Part::Pause(Duration::from_millis(700))], memories(&[("I like tea", &[])])].concat();
+    let gate = Gate::default();
+    let held = [vec![Part::Await(gate.0.clone())], memories(&[("I like tea", &[])])].concat();
     let (outside, app) = finding(move |_| held.clone());
     let talk = app.start_session();
     app.tell(&talk, "the leaves in hot water").expect(200);
@@ -464,6 +494,7 @@ fn what_is_added_by_hand_after_a_wish_stays_when_an_earlier_turn_is_learned() {
     let added =
         app.post("/api/v1/memories", &headers, &json!({"text": "I like tea"})).expect(201).json()["id"]
             .clone();
+    gate.open();
     wait_for("it is learned", || app.count("to_learn") == 0);
     let listed = app.get_as(&talk.token, "/api/v1/memories").expect(200).json();
     assert_eq!(listed["memories"].as_array().unwrap().len(), 1);

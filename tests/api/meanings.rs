@@ -1,7 +1,5 @@
 //! Memories are found by what they mean, too, where a service makes vectors; and by their words when it does not.
 
-use std::time::{Duration, Instant};
-
 use companion::domain::embedding::Vector;
 use serde_json::{Value, json};
 

@@ -3,10 +3,13 @@
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+
+use super::wait_for;
 
 /// One thing it does while it answers.
 #[derive(Clone)]
@@ -14,6 +17,8 @@ pub enum Part {
     Send(Vec<u8>),
     /// As slow as the test wants it.
     Pause(Duration),
+    /// Until the test says so, at most 20 s.
+    Await(Arc<AtomicBool>),
     /// Says nothing more until the other side has closed the connection.
     UntilGone,
     /// Closes the connection.
@@ -159,6 +164,7 @@ fn perform(stream: &mut TcpStream, script: Vec<Part>, state: &Mutex<State>) -> b
                 }
             }
             Part::Pause(time) => std::thread::park_timeout(time),
+            Part::Await(said) => wait_for("the test says so", || said.load(Ordering::SeqCst)),
             Part::UntilGone => {
                 while stream.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {}
                 state.lock().unwrap().gone.push(Instant::now());
