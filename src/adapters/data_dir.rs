@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use age::x25519::Recipient;
-use rustix::fs::{AtFlags, CWD, Gid, OFlags, Uid, chownat};
+use rustix::fs::{Gid, OFlags, Uid};
 use rustix::io::Errno;
 
 use crate::adapters::acting::Acting;
@@ -31,12 +31,7 @@ impl Owner {
     /// # Errors
     /// When the change of owner is refused.
     pub fn adopt(self, path: &Path) -> Result<(), DiskError> {
-        if !rustix::process::geteuid().is_root() {
-            return Ok(());
-        }
-        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
-        chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-            .naming("change the owner of", path)
+        if self.is_us() { Ok(()) } else { disk::give_to(path, self.ids()) }
     }
 
     /// The same for a file that is open: whatever its name leads to by now.
@@ -44,10 +39,15 @@ impl Owner {
     /// # Errors
     /// When the change of owner is refused.
     pub fn adopt_open(self, file: &File) -> Result<(), Errno> {
-        if !rustix::process::geteuid().is_root() {
+        if self.is_us() {
             return Ok(());
         }
         rustix::fs::fchown(file, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
+    }
+
+    /// What we make is theirs then: nothing has to be given away, which a backup's disk may refuse even to root (NFS, FUSE).
+    fn is_us(self) -> bool {
+        rustix::process::geteuid().as_raw() == self.uid
     }
 
     /// User and group, as numbers.
@@ -61,7 +61,7 @@ impl Owner {
     /// # Errors
     /// When it cannot be made or given away, or something else has its name.
     pub fn create_dir(self, path: &Path) -> Result<(), DiskError> {
-        let heir = rustix::process::geteuid().is_root().then_some((self.uid, self.gid));
+        let heir = (!self.is_us()).then_some((self.uid, self.gid));
         disk::create_private_dir(path, heir)
     }
 }

@@ -89,7 +89,9 @@ impl Programs {
         let text = format!("#!/bin/sh\nHERE='{}'\n{script}\n", self.dir.path().display());
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
-        program(&path)
+        // Read by the shell, not run: what another test starts at this moment may still have it open to be written, and the
+        // kernel runs no such file.
+        CommandLine { program: "/bin/sh".to_owned(), arguments: vec![path.display().to_string()] }
     }
 
     /// A server that hears and speaks through these scripts.

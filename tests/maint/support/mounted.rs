@@ -43,14 +43,14 @@ impl Mounted {
     }
 
     /// A directory behind FUSE in place of another, which to the kernel is a network file system: no lock of `SQLite`'s is trusted
-    /// there, and no rename there says that it must not replace. `None`, and told, where the machine has no FUSE.
+    /// there, no rename there says that it must not replace, and nothing can be given to somebody else. `None`, and told, where the machine has no FUSE.
     pub fn network_disk(place: &Path) -> Option<Self> {
         if std::fs::File::open("/dev/fuse").is_err() {
             eprintln!("NOT RUN: this machine has no FUSE, so it cannot play a network file system");
             return None;
         }
         let behind = TempDir::new().unwrap();
-        let done = Command::new("bindfs").arg(behind.path()).arg(place).status().unwrap();
+        let done = Command::new("bindfs").arg("--chown-deny").arg(behind.path()).arg(place).status().unwrap();
         assert!(done.success(), "this test mounts a file system; run the tests as root");
         Some(Self { place: place.to_owned(), _temporary: Some(behind) })
     }
