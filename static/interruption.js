@@ -58,12 +58,15 @@ export function whenLeft(act) {
  */
 export class Draft {
   #now = { text: "", turns: [] };
+  /** Who wrote it, where it waits for them to come back. */
+  whose;
 
   constructor() {
     try {
-      const { left = null, ...before } = JSON.parse(sessionStorage.getItem(KEPT)) ?? {};
-      if (left === kept(LEFT)) this.#now = { ...this.#now, ...before };
-      else sessionStorage.removeItem(KEPT);
+      const { left = null, whose, ...before } = JSON.parse(sessionStorage.getItem(KEPT)) ?? {};
+      if (left !== kept(LEFT)) return sessionStorage.removeItem(KEPT);
+      this.#now = { ...this.#now, ...before };
+      this.whose = whose;
     } catch {}
   }
 
@@ -73,20 +76,20 @@ export class Draft {
 
   set text(text) {
     this.#now.text = text;
-    this.#keep();
+    this.keep();
   }
 
   /** It is on its way. */
   add(turn) {
     const others = this.#now.turns.filter(({ id }) => id !== turn.id);
     this.#now.turns = [...others, turn].slice(-MOST_TURNS);
-    this.#keep();
+    this.keep();
   }
 
   /** It has arrived, or is not to. */
   remove({ id }) {
     this.#now.turns = this.#now.turns.filter((turn) => turn.id !== id);
-    this.#keep();
+    this.keep();
   }
 
   /** What was sent in this conversation and may not have arrived, in order. */
@@ -103,13 +106,14 @@ export class Draft {
 
   forget() {
     this.#now = { text: "", turns: [] };
-    this.#keep();
+    this.keep();
   }
 
-  #keep() {
+  /** Keeps it for whoever is here; where nobody is, until whoever is `whose` comes back. */
+  keep(whose) {
     const { text, turns } = this.#now;
     try {
-      if (text || turns.length) sessionStorage.setItem(KEPT, JSON.stringify({ ...this.#now, left: kept(LEFT) }));
+      if (text || turns.length) sessionStorage.setItem(KEPT, JSON.stringify({ ...this.#now, left: kept(LEFT), whose }));
       else sessionStorage.removeItem(KEPT);
     } catch {}
   }

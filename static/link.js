@@ -11,11 +11,14 @@ const problem = document.querySelector(".problem");
 const outcome = document.querySelector(".outcome");
 const somebody = $("somebody");
 
+const NOBODY = "This browser is nobody now: on another device the token was replaced, or everything was erased.";
+
 // Who was here is not any more: what is told of that, by what stands behind the #.
 const GONE = new Map([
   ["left", "This browser is nobody now: nothing you have said can be seen here."],
   ["elsewhere", "Whoever was here has left in another tab. Nothing they wrote or said is kept in this one."],
-  ["nobody", "This browser is nobody now: on another device the token was replaced, or everything was erased."],
+  ["nobody", NOBODY],
+  ["wrote", `${NOBODY} What you wrote is kept in this tab.`],
 ]);
 
 let secret = null;
@@ -55,7 +58,7 @@ async function attempt(work) {
 
 async function become(instead) {
   const { already } = secret ? await api.redeemLink(secret, instead) : await api.redeemCode($("code").value, instead);
-  if (!already) forgetOther();
+  if (!already) await forgetOther();
   // Not to be found by whoever goes back.
   history.replaceState(null, "", location.pathname);
   if (already) return tell("You are this person here already. Open the link on the other device.");
@@ -64,9 +67,23 @@ async function become(instead) {
 }
 
 /** What somebody else has begun is not to be done to this person, and what they have written is not to be seen. */
-function forgetOther() {
+async function forgetOther() {
+  const draft = new Draft();
+  const isTheirs = await isBack(draft.whose);
   leave();
-  new Draft().forget();
+  if (isTheirs) draft.keep();
+  else draft.forget();
+}
+
+/** Whether whoever is here now is who wrote what waits here. */
+async function isBack(whose) {
+  if (!whose) return false;
+  try {
+    return (await api.me()).created_at === whose;
+  } catch (failure) {
+    if (!(failure instanceof api.Failure)) throw failure;
+    return false;
+  }
 }
 
 /** The conversation that goes on is the latest one, wherever it was held. */

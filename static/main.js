@@ -102,7 +102,22 @@ async function goOnHere() {
 
 async function startSession(isRemembered) {
   await settle();
+  if (kept && shown) await meet(shown);
   return api.startSession(isRemembered);
+}
+
+/** Sees who is here before one begins: whoever was here may be nobody any more, and is led to the way back. What they wrote waits there. */
+async function meet(session) {
+  try {
+    kept = await api.me();
+  } catch (failure) {
+    if (failure.status !== 401 || failure.signIn) throw failure;
+    takeBack(session.id);
+    draft.keep(kept.created_at);
+    location.replace(draft.text ? "/link#wrote" : "/link#nobody");
+    // The page goes; nothing begins.
+    await new Promise(() => {});
+  }
 }
 
 /** Goes on with the conversation this browser had last, or begins one. */

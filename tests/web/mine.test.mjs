@@ -432,4 +432,63 @@ describe("the way back", () => {
     assert.equal(await lost.log.getByText("Mine alone.").count(), 0);
     lost.excuse(NOBODY);
   });
+
+  /** Asks the server as this browser would. */
+  const ask = (guest, method, path, data = {}) => guest.context.request.fetch(new URL(`/api/v1/${path}`, server.origin).href, { method, data });
+
+  const codeOf = async (guest) => (await (await ask(guest, "POST", "me/recovery")).json()).recovery_code;
+
+  /** Who has replaced their token, and deleted the conversation that is open in another browser, which is nobody now. */
+  async function replacedElsewhere() {
+    const mine = await somebody("Mine alone.");
+    const lost = await arrive();
+    await ask(lost, "POST", "me/recovery/redeem", { code: await codeOf(mine) });
+    await lost.open();
+    const open = await lost.page.evaluate(() => localStorage.getItem("companion.session"));
+    assert.equal((await ask(mine, "DELETE", `sessions/${open}`)).status(), 204);
+    assert.equal((await ask(mine, "POST", "me/rotate")).status(), 200);
+    lost.begun = [];
+    lost.page.on("request", (request) => request.url().endsWith("/session/start") && lost.begun.push(request.url()));
+    return { mine, lost };
+  }
+
+  const WORDS_KEPT = "This browser is nobody now: on another device the token was replaced, or everything was erased. What you wrote is kept in this tab.";
+
+  test("is shown to whoever writes where the token was replaced elsewhere, and their words wait there for them", async () => {
+    const { mine, lost } = await replacedElsewhere();
+    await lost.input.fill("Words of mine.");
+    await lost.input.press("Enter");
+    await lost.page.getByText(WORDS_KEPT).waitFor();
+    assert.deepEqual(lost.begun, [], "somebody new has taken their place");
+    await enter(lost, await codeOf(mine));
+    await isAtHome(lost);
+    await lost.log.getByText("Mine alone.").waitFor();
+    assert.equal(await lost.input.inputValue(), "Words of mine.");
+    lost.excuse(NOBODY);
+  });
+
+  test("shows what was written there to nobody else who comes back", async () => {
+    const { lost } = await replacedElsewhere();
+    const other = await somebody("Somebody else.");
+    await lost.input.fill("Words of mine.");
+    await lost.input.press("Enter");
+    await lost.page.getByText(WORDS_KEPT).waitFor();
+    await enter(lost, await codeOf(other));
+    await isAtHome(lost);
+    await lost.log.getByText("Somebody else.").waitFor();
+    assert.equal(await lost.input.inputValue(), "");
+    assert.deepEqual(await lost.page.evaluate(() => ({ ...sessionStorage })), {});
+    lost.excuse(NOBODY);
+  });
+
+  test("is shown also to whoever begins another one there, and is offered to somebody new", async () => {
+    const { lost } = await replacedElsewhere();
+    await lost.press("Do not remember this one");
+    await lost.page.getByText("This browser is nobody now: on another device the token was replaced").waitFor();
+    assert.deepEqual(lost.begun, []);
+    await lost.page.getByRole("link", { name: "Go to the conversation" }).click();
+    await isAtHome(lost);
+    await lost.page.getByRole("link", { name: "I have a recovery code" }).waitFor();
+    lost.excuse(NOBODY);
+  });
 });
