@@ -2,6 +2,7 @@
 // does not tell the page that it is closed.
 
 import * as api from "/static/api.js";
+import { deleted } from "/static/interruption.js";
 
 export const UNDO_MS = 10_000;
 
@@ -11,7 +12,11 @@ const pending = new Map();
 /** Deletes now what is to be deleted soon. */
 export const carryOutAll = () => Promise.all([...pending.keys()].map(carryOut));
 
-addEventListener("pagehide", carryOutAll);
+// Whether it could be deleted is not heard any more.
+addEventListener("pagehide", () => {
+  for (const id of pending.keys()) deleted(id);
+  carryOutAll();
+});
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "hidden") carryOutAll();
 });
@@ -44,5 +49,6 @@ async function carryOut(id) {
     // Already gone is what was wanted.
     if (failure.status !== 404) return over(failure);
   }
+  deleted(id);
   over();
 }

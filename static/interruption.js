@@ -5,6 +5,9 @@ const KEPT = "companion.draft";
 const SESSION = "companion.session";
 const ATTEMPT = "companion.attempt";
 const LEFT = "companion.left";
+const DELETED = "companion.deleted";
+// A tab that has slept longer asks the server about what it held.
+const MOST_DELETED = 20;
 // More than anybody writes before looking up; beyond it the oldest are only on the page.
 const MOST_TURNS = 20;
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000, 15_000];
@@ -41,6 +44,7 @@ export const attempted = () => kept(ATTEMPT);
 export function leave() {
   remember(null);
   rememberAttempt(null);
+  keep(DELETED, null);
   keep(LEFT, String(Math.random()));
 }
 
@@ -52,9 +56,26 @@ export function whenLeft(act) {
   addEventListener("pageshow", ({ persisted }) => persisted && kept(LEFT) !== before && act());
 }
 
+const deletedOnes = () => kept(DELETED)?.split(" ") ?? [];
+
+let onDeleted = () => {};
+
+/** This conversation is deleted: the browser's tabs hear it, those that sleep when they are opened again. Its id is kept for them. */
+export function deleted(id) {
+  keep(DELETED, [id, ...deletedOnes()].slice(0, MOST_DELETED).join(" "));
+  onDeleted(id);
+}
+
+/** Does this with the id of one that is deleted, here or in another tab. */
+export function whenDeleted(act) {
+  onDeleted = act;
+  addEventListener("storage", ({ key, newValue }) => key === DELETED && newValue && act(newValue.split(" ")[0]));
+}
+
 /**
  * What is written and what was sent without an answer, as `{ text, turns }`, a turn being `{ session, id, text }`. It is kept
- * for this tab alone and gone with it, or when whoever wrote it has left. Storage may be forbidden; then it lasts as long as the page.
+ * for this tab alone and gone with it, or when whoever wrote it has left; what was sent goes with its conversation. Storage may be
+ * forbidden; then it lasts as long as the page.
  */
 export class Draft {
   #now = { text: "", turns: [] };
@@ -67,6 +88,7 @@ export class Draft {
       if (left !== kept(LEFT)) return sessionStorage.removeItem(KEPT);
       this.#now = { ...this.#now, ...before };
       this.whose = whose;
+      for (const id of deletedOnes()) this.drop(id);
     } catch {}
   }
 
@@ -97,10 +119,16 @@ export class Draft {
     return this.#now.turns.filter((turn) => turn.session === session);
   }
 
+  /** The conversation is deleted, and what was sent in it with it. */
+  drop(session) {
+    this.#now.turns = this.#now.turns.filter((turn) => turn.session !== session);
+    this.keep();
+  }
+
   /** The conversation is gone: what was sent in it is to be written again. */
   takeBack(session) {
     const lost = this.of(session).map(({ text }) => text);
-    this.#now.turns = this.#now.turns.filter((turn) => turn.session !== session);
+    this.drop(session);
     this.text = [...lost, this.text].filter(Boolean).join("\n");
   }
 

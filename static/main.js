@@ -2,7 +2,7 @@
 
 import * as api from "/static/api.js";
 import { Conversation, button, element } from "/static/conversation.js";
-import { Draft, Reach, attempted, leave, remember, remembered, whenLeft } from "/static/interruption.js";
+import { Draft, Reach, attempted, leave, remember, remembered, whenDeleted, whenLeft } from "/static/interruption.js";
 import { Voice } from "/static/voice.js";
 import { mode, retention } from "/static/words.js";
 
@@ -15,6 +15,7 @@ const LOOK_EVERY_MS = 5000;
 // More that was said since the page came is shown anew, as the page was.
 const MOST_LATER = 100;
 const EXPIRED = "The old conversation has expired and is gone. This is a new one";
+const DELETED = "The old conversation is deleted. This is a new one.";
 
 // What this server does with sound, as it says of itself.
 const ABSENT = ["not_configured", "offline"];
@@ -620,6 +621,10 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 whenLeft(() => nobodyHere("elsewhere"));
+whenDeleted((id) => {
+  draft.drop(id);
+  if (id === shown?.id) attempt(() => startAnew(DELETED));
+});
 addEventListener("focus", comeBack);
 document.addEventListener("visibilitychange", comeBack);
 $("earlier").addEventListener("click", () => attempt(showEarlier));

@@ -237,6 +237,39 @@ describe("a conversation in two tabs", () => {
     assert.ok(asked.length <= 2, asked.join("\n"));
   });
 
+  test("that is deleted takes along what was sent in it and has not arrived, in every tab", async () => {
+    await guest.say("Soon to be gone.");
+    const [open, asleep] = [await anotherTab(), await anotherTab()];
+    const tabs = [guest, open, asleep];
+    for (const tab of tabs) {
+      await tab.page.route("**/api/v1/chat", (route) => route.fulfill({ status: 503, json: { error: "unavailable", message: "Not now." } }));
+      await tab.input.fill("Sent, and not arrived.");
+      await tab.input.press("Enter");
+      await tab.page.getByText("What you wrote is still here.").waitFor();
+    }
+    await open.input.fill("Half a thought");
+    // One that hears of nothing until it is opened again.
+    await asleep.page.goto(new URL("/livez", server.origin).href);
+    await guest.page.clock.install();
+    await guest.press("Conversations");
+    await guest.press("Delete: Soon to be gone.");
+    await guest.press("Delete");
+    await guest.log.getByText("Soon to be gone.").waitFor({ state: "detached" });
+    const gone = guest.page.waitForResponse((answer) => answer.request().method() === "DELETE");
+    await guest.page.clock.fastForward(11_000);
+    assert.equal((await gone).status(), 204);
+    await open.log.getByText("The old conversation is deleted. This is a new one.").waitFor();
+    assert.equal(await open.input.inputValue(), "Half a thought");
+    await asleep.open();
+    assert.equal(await asleep.input.inputValue(), "");
+    await guest.page.waitForFunction(() => document.querySelector("#notice").textContent === "");
+    for (const tab of tabs) {
+      assert.ok(!(await tab.page.content()).includes("Sent, and not arrived."));
+      assert.ok(!(await tab.page.evaluate(() => JSON.stringify(sessionStorage))).includes("not arrived"));
+    }
+    guest.excuse(/status of (503|40[14])/);
+  });
+
   test("that was deleted in another tab is followed by a new one, and what is being written stays", async () => {
     await guest.say("Soon to be gone.");
     await guest.input.fill("Half a thought");
