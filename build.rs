@@ -2,9 +2,10 @@
 //!
 //! Pages, stylesheets and modules name other files as `/static/<path>`; here each such name is given its fingerprint.
 //! A fingerprint covers what the browser gets, the names of other files included, so a file is finished only after
-//! everything it refers to. Pages keep plain names: people type them. What a stylesheet imports is put in its place.
+//! everything it refers to. Pages keep plain names: people type them. What a stylesheet imports is put in its place. The
+//! service worker keeps its name as well, and is told what the page consists of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};
@@ -22,6 +23,10 @@ const PREFIX: &str = "/static/";
 
 /// How a stylesheet takes another one in.
 const IMPORT: &str = "@import \"/static/";
+
+/// The page whose files the service worker keeps, and that worker.
+const INDEX: &str = "index.html";
+const WORKER: &str = "sw.js";
 
 /// Where the bytes lie for the compiler, beside the source that names them.
 const STORE: &str = "embedded";
@@ -60,7 +65,9 @@ fn main() -> Result<()> {
     for name in sources.keys() {
         finisher.finish(name)?;
     }
-    let mut finished: Vec<_> = finisher.done.into_values().collect();
+    let mut done = finisher.done;
+    tell_worker(&mut done)?;
+    let mut finished: Vec<_> = done.into_values().collect();
     finished.sort_by(|a, b| a.name.cmp(&b.name));
     let store = out.join(STORE);
     fs::write(out.join("assets.rs"), table(&finished, &cargo_says("CARGO_PKG_VERSION")?, &store)?)?;
@@ -117,6 +124,9 @@ fn is_name_char(c: char) -> bool {
 }
 
 fn kind_of(name: &str) -> Result<(Kind, &'static str)> {
+    if name == WORKER {
+        return Ok((Kind::Page, "text/javascript; charset=utf-8"));
+    }
     Ok(match name.rsplit('.').next() {
         Some("html") => (Kind::Page, "text/html; charset=utf-8"),
         Some("css") => (Kind::Text, "text/css; charset=utf-8"),
@@ -189,6 +199,36 @@ impl Finisher<'_> {
         text.push_str(rest);
         Ok(text.into_bytes())
     }
+}
+
+/// Tells the service worker the files of the page, and what this set of them is called.
+fn tell_worker(done: &mut BTreeMap<String, Finished>) -> Result<()> {
+    let missing = |name| format!("static/{name} is missing");
+    let page = done.get(INDEX).ok_or_else(|| missing(INDEX))?;
+    let files = files_of(page, done)?.into_iter().map(|name| format!("{PREFIX}{name}")).collect::<Vec<_>>();
+    let release = hex_digest(&page.content)[..16].to_owned();
+    let worker = done.get_mut(WORKER).ok_or_else(|| missing(WORKER))?;
+    let text = str::from_utf8(&worker.content)?;
+    let text = text.replace("{release}", &release).replace("{files}", &files.join("\", \""));
+    worker.content = text.into_bytes();
+    Ok(())
+}
+
+/// What a page refers to and what that refers to, by name, but for pictures: those are large, and it can be used without.
+fn files_of(page: &Finished, done: &BTreeMap<String, Finished>) -> Result<BTreeSet<String>> {
+    let by_name: BTreeMap<&str, _> = done.values().map(|file| (file.name.as_str(), file)).collect();
+    let mut found = BTreeSet::new();
+    let mut unread = vec![page];
+    while let Some(file) = unread.pop() {
+        for after in str::from_utf8(&file.content)?.split(PREFIX).skip(1) {
+            let end = after.find(|c| !is_name_char(c)).unwrap_or(after.len());
+            let Some(other) = by_name.get(after[..end].trim_end_matches('.')) else { continue };
+            if other.kind == Kind::Text && found.insert(other.name.clone()) {
+                unread.push(other);
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn hex_digest(content: &[u8]) -> String {

@@ -6,7 +6,7 @@ const SESSION = "companion.session";
 const ATTEMPT = "companion.attempt";
 const LEFT = "companion.left";
 const DELETED = "companion.deleted";
-// A tab that has slept longer asks the server about what it held.
+// A tab that has slept while more were deleted keeps what was sent in the first ones.
 const MOST_DELETED = 20;
 // More than anybody writes before looking up; beyond it the oldest are only on the page.
 const MOST_TURNS = 20;

@@ -17,6 +17,9 @@ const MOST_LATER = 100;
 const EXPIRED = "The old conversation has expired and is gone. This is a new one";
 const DELETED = "The old conversation is deleted. This is a new one.";
 
+// So long the page is left to itself before it is kept for later.
+const BEFORE_KEPT_MS = 2000;
+
 // What this server does with sound, as it says of itself.
 const ABSENT = ["not_configured", "offline"];
 
@@ -620,6 +623,8 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   act();
 });
+// Where it cannot be kept (no TLS, no room), it does not open without its server, and that is all.
+addEventListener("load", () => setTimeout(() => navigator.serviceWorker?.register("/sw.js").catch(() => {}), BEFORE_KEPT_MS));
 whenLeft(() => nobodyHere("elsewhere"));
 whenDeleted((id) => {
   draft.drop(id);

@@ -93,6 +93,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/metrics", READ).route(read().to(metrics::text)))
         .service(at("/", READ).route(read().to(static_files::page)))
         .service(at("/index.html", READ).route(read().to(static_files::page)))
+        .service(at("/sw.js", READ).route(read().to(static_files::worker)))
         .service(at("/sign-in", READ).route(read().to(access::page)))
         .service(at("/link", READ).route(read().to(ways_in::page)))
         .service(at("/static/{name:.*}", READ).route(read().to(static_files::asset)))

@@ -150,7 +150,7 @@ pub struct ExportedSession {
         health::health, health::livez, health::readyz, metrics::text, metrics::json,
         access::sign_in, access::sign_out, access::page, admin::status, admin::memory_status,
         admin::sign_in::sign_in, admin::sign_in::sign_out, admin::sign_in::page, admin::sign_in::sign_in_page,
-        static_files::page, static_files::asset, document, docs,
+        static_files::page, static_files::worker, static_files::asset, document, docs,
     ),
     components(schemas(ErrorBody)),
     modifiers(&Security, &Pages, &CommonErrors, &Heads, &Index, &OptionalBody),

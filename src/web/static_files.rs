@@ -15,7 +15,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 
-use crate::web::assets::{Asset, Assets, INDEX_HTML, Variant};
+use crate::web::assets::{Asset, Assets, INDEX_HTML, SW_JS, Variant};
 use crate::web::coding::negotiate;
 use crate::web::earlier_assets::EarlierAssets;
 use crate::web::error::ApiError;
@@ -29,6 +29,16 @@ use crate::web::openapi::{Binary, ErrorBody};
 )]
 pub async fn page(req: HttpRequest) -> HttpResponse {
     respond(&req, &INDEX_HTML)
+}
+
+/// Serves the service worker, which keeps the page for when the server cannot be reached.
+#[utoipa::path(
+    method(get, head),
+    path = "/sw.js",
+    responses((status = 200, description = "The script", body = String, content_type = "text/javascript")),
+)]
+pub async fn worker(req: HttpRequest) -> HttpResponse {
+    respond(&req, &SW_JS)
 }
 
 /// Serves a fingerprinted file of this release, or of the two before it.

@@ -41,6 +41,21 @@ fn every_file_of_the_page_carries_its_hash_and_is_kept_for_good() {
 }
 
 #[test]
+fn the_service_worker_is_told_every_file_of_the_page_but_its_pictures_and_is_asked_for_each_time() {
+    let app = TestApp::spawn();
+    let worker = app.get("/sw.js").expect(200);
+    assert_eq!(worker.header("content-type"), "text/javascript; charset=utf-8");
+    assert_eq!(worker.header("cache-control"), "no-store");
+    let text = worker.text();
+    let told: BTreeSet<&str> =
+        text.split('"').filter(|name| name.starts_with("/static/") && name.contains('.')).collect();
+    let files = assets(&app);
+    let expected: BTreeSet<&str> =
+        files.iter().map(String::as_str).filter(|name| !name.ends_with(".png")).collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn the_page_is_kept_for_minutes_and_then_asked_for_by_its_tag() {
     let app = TestApp::spawn();
     for path in ["/", "/index.html"] {

@@ -172,6 +172,7 @@ fn a_wrong_method_is_told_the_right_ones() {
         ("/api/v1/me/rotate", "POST"),
         ("/api/v1/me/link/redeem", "POST"),
         ("/link", "GET, HEAD"),
+        ("/sw.js", "GET, HEAD"),
     ] {
         for method in ["PUT", "OPTIONS", "TRACE"] {
             let answer = app.raw(format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));

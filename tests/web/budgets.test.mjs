@@ -61,7 +61,7 @@ function watch() {
 const noticed = (guest) => guest.page.evaluate(() => window.noticed);
 
 async function visit(options = {}) {
-  const guest = await Guest.arrive(browser, server, options);
+  const guest = await Guest.arrive(browser, server, { kept: true, ...options });
   await guest.page.addInitScript(watch);
   await guest.open();
   await guest.page.getByRole("button", { name: "offline", exact: true }).waitFor();
@@ -84,7 +84,7 @@ async function emptyPage() {
 const drawn = (guest) => guest.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 
 test("the first load is at most 60 KiB, and what it needs comes compressed", async () => {
-  const guest = await Guest.arrive(browser, server);
+  const guest = await Guest.arrive(browser, server, { kept: true });
   const network = await guest.context.newCDPSession(guest.page);
   const loaded = { bytes: 0, codings: new Map() };
   await network.send("Network.enable");

@@ -38,8 +38,14 @@ export class EarlierRelease {
       return name;
     };
     for (const asset of assets.keys()) finish(asset);
+    release.finish = finish;
     release.page = change("index.html", release.#rename(page, finish));
     return release;
+  }
+
+  /** Browsers keep it, by a worker as this server has one. */
+  keepsItself(worker) {
+    this.worker = this.#rename(worker, this.finish).replace(/companion-[0-9a-f]{16}/, "companion-earlier");
   }
 
   #rename(text, finish) {
@@ -77,6 +83,7 @@ export class EarlierRelease {
       const etag = `"${createHash("sha256").update(this.page).digest("hex").slice(0, 32)}"`;
       return { content: this.page, head: { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "public, max-age=300", ETag: etag } };
     }
+    if (url === "/sw.js" && this.worker) return { content: this.worker, head: { "Content-Type": "text/javascript", "Cache-Control": "no-store" } };
     const content = this.files.get(url.replace("/static/", ""));
     return content && { content, head: { "Content-Type": kinds[url.split(".").at(-1)], "Cache-Control": "public, max-age=31536000, immutable" } };
   }

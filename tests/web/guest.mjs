@@ -29,11 +29,13 @@ export const launch = (flags = [], room = null) =>
 
 /** Someone at a browser of their own. */
 export class Guest {
-  static async arrive(browser, server, options = {}) {
+  /** `kept` says that the browser may keep the page. Otherwise it does not: tests hold back what a page that was kept would not ask for. */
+  static async arrive(browser, server, { kept = false, ...options } = {}) {
     const arrived = new Guest();
     arrived.server = server;
     arrived.troubles = [];
     arrived.context = await browser.newContext({ locale: "en-GB", ...look, ...options });
+    if (!kept) await arrived.context.addInitScript(() => delete Navigator.prototype.serviceWorker);
     arrived.page = await arrived.context.newPage();
     arrived.page.setDefaultTimeout(WAIT_MS);
     arrived.#watch();
@@ -81,6 +83,15 @@ export class Guest {
       await route.continue();
     });
     return go;
+  }
+
+  /** Waits until the page says so; `question` may ask its server, which `waitForFunction` does not wait for. */
+  async until(question, about) {
+    const end = Date.now() + WAIT_MS;
+    while (!(await this.page.evaluate(question, about))) {
+      assert.ok(Date.now() < end, `never: ${question}`);
+      await this.page.waitForTimeout(50);
+    }
   }
 
   async isAnnounced() {

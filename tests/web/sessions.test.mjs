@@ -284,7 +284,7 @@ for (const [device, options] of [
       await closed;
       guest.page = await guest.context.newPage();
       await guest.page.goto(server.origin);
-      await guest.page.waitForFunction(async () => {
+      await guest.until(async () => {
         const { sessions } = await fetch("/api/v1/sessions").then((answer) => answer.json());
         return sessions.every(({ title }) => title !== "About gardens");
       });
@@ -412,7 +412,7 @@ describe("do not remember this one", () => {
     await guest.page.getByRole("button", { name: "not remembered", exact: true }).waitFor({ state: "hidden" });
     await guest.isAnnounced();
     // The label goes first, the conversation it belonged to right after it.
-    await guest.page.waitForFunction(async () => {
+    await guest.until(async () => {
       const { sessions } = await fetch("/api/v1/sessions").then((answer) => answer.json());
       return sessions.length === 1 && sessions[0].remembered;
     });

@@ -283,10 +283,10 @@ describe("when the language model fails", () => {
     await label.waitFor();
     model.fails = false;
     model.pieces = ["Yes."];
-    await guest.page.waitForFunction(async () => {
+    await guest.until(() => {
       [...document.querySelectorAll("button")].find((button) => button.textContent === "Try again")?.click();
-      return document.querySelector(".assistant .words + .deeds");
-    }, null, { polling: 500 });
+      return document.querySelector(".assistant .words + .deeds") !== null;
+    });
     await label.waitFor({ state: "hidden" });
     assert.deepEqual((await guest.words()).slice(1), ["Are you there?", "Yes."]);
     guest.excuse(/status of 50\d/);
