@@ -5,6 +5,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
+import { isAccessible } from "./accessible.mjs";
 import { Guest, launch } from "./guest.mjs";
 import { Server } from "./server.mjs";
 
@@ -224,6 +225,7 @@ describe("a conversation", () => {
     await guest.page.getByText("The old conversation has expired and is gone.").waitFor();
     await guest.answer(1);
     assert.equal((await guest.words())[1], "Where were we?");
+    await isAccessible(guest.page);
     guest.excuse(/status of 404/);
   });
 

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
+import { isAccessible } from "./accessible.mjs";
 import { Guest, launch } from "./guest.mjs";
 import { Server } from "./server.mjs";
 
@@ -103,6 +104,7 @@ describe("what is remembered", () => {
     await search.fill("xylophone");
     await search.press("Enter");
     await dialog().getByText("Nothing I remember fits this.").waitFor();
+    await isAccessible(guest.page);
     await search.fill("");
     await search.press("Enter");
     await rows().nth(3).waitFor();
@@ -142,6 +144,7 @@ describe("what is remembered", () => {
     await search("herons");
     await more.waitFor();
     assert.equal(await rows().count(), 30);
+    await isAccessible(guest.page);
     await search("tea");
     await more.waitFor({ state: "detached" });
     assert.deepEqual(await texts(), ["I like tea"]);

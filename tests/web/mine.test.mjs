@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
+import { isAccessible } from "./accessible.mjs";
 import { Guest, launch } from "./guest.mjs";
 import { Server } from "./server.mjs";
 
@@ -211,6 +212,7 @@ describe("a copy of everything", () => {
       await failed.waitFor();
       await guest.page.unroute("**/me/export");
     }
+    await isAccessible(guest.page);
     guest.excuse(/status of 503|ERR_CONNECTION_RESET/);
     const coming = guest.page.waitForEvent("download");
     await button.click();

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
+import { isAccessible } from "./accessible.mjs";
 import { Guest, launch } from "./guest.mjs";
 import { Server } from "./server.mjs";
 
@@ -217,6 +218,7 @@ for (const [device, options] of [
       }
       await list().waitFor({ state: "hidden" });
       assert.equal(await undo.count(), 2, "one for each");
+      await isAccessible(guest.page);
       await guest.page.clock.fastForward(11_000);
       await undo.first().waitFor({ state: "detached" });
       await guest.page.waitForFunction(() => document.querySelector("#notice").textContent === "");

@@ -8,16 +8,14 @@
 // own. What goes wrong on purpose is excused by `go`, or by `troubles`, a pattern for it.
 
 import assert from "node:assert/strict";
-import { mkdir, readdir, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
+import { isAccessible } from "./accessible.mjs";
 import { Guest, launch } from "./guest.mjs";
 import { Server } from "./server.mjs";
 import { quietMicrophone } from "./silence.mjs";
-
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 const DEVICES = [
   { name: "phone", options: { hasTouch: true, isMobile: true }, sizes: [{ width: 320, height: 640 }, { width: 390, height: 844 }] },
@@ -28,7 +26,6 @@ const SCHEMES = ["light", "dark"];
 const files = (await readdir(new URL("states/", import.meta.url))).filter((file) => file.endsWith(".mjs")).sort();
 const rooms = await Promise.all(files.map(async (file) => [file.replace(".mjs", ""), (await import(`./states/${file}`)).states]));
 
-const axe = await readFile(AXE, "utf8");
 const servers = new Map();
 let browser;
 let microphone;
@@ -80,10 +77,7 @@ async function isFine(guest, at, isInHand) {
   const moving = await guest.page.evaluate(() => document.getAnimations().map(({ animationName, transitionProperty }) => animationName ?? transitionProperty));
   assert.deepEqual(moving, [], "moves, though no motion is wanted");
   if (!at) return;
-  const options = at === "all" ? {} : { runOnly: ["color-contrast"] };
-  const { violations } = await guest.page.evaluate((options) => window.axe.run(document, options), options);
-  const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html}\n  ${failureSummary}`).join("\n")}`);
-  assert.deepEqual(told, [], told.join("\n"));
+  await isAccessible(guest.page, at === "all" ? {} : { runOnly: ["color-contrast"] });
 }
 
 const paper = (guest) => guest.page.evaluate(() => [document.documentElement, document.body].map((part) => getComputedStyle(part).backgroundColor).join());
@@ -104,7 +98,6 @@ for (const [room, states] of rooms) {
           try {
             await guest.page.goto(server.origin + (path ?? "/"));
             await go(guest);
-            await guest.page.evaluate(axe);
             const papers = new Set();
             for (const size of sizes) {
               await guest.page.setViewportSize(size);

@@ -6,6 +6,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
+import { isAccessible } from "./accessible.mjs";
 import { Guest, launch } from "./guest.mjs";
 import { HEARING, SPEAKING, SPEAKING_SLOWLY, inCommon, understood, wakeWhisper } from "./hearing.mjs";
 import { Line } from "./line.mjs";
@@ -255,6 +256,7 @@ describe("a microphone that cannot be had is named in plain words, and typing go
     await talk().click();
     await guest.page.locator("#notice").filter({ hasText: words }).waitFor();
     await phase("off");
+    await isAccessible(guest.page);
     assert.equal(await guest.log.locator(".user").count(), 0);
     await guest.press("Hands-free");
     await guest.page.locator("#notice").filter({ hasText: words }).waitFor();
@@ -318,6 +320,7 @@ describe("when something fails", () => {
     await phase("tapped");
     await room.say("I would like to talk about my garden.");
     await guest.page.getByText("What you said is still here.").waitFor();
+    await isAccessible(guest.page);
     await rm(broken);
     await guest.press("Try again");
     await isUnderstood("I would like to talk about my garden.");

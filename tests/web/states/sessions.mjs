@@ -86,4 +86,21 @@ export const states = [
       await guest.page.locator("#notice").getByRole("button", { name: "Undo" }).waitFor();
     },
   },
+  {
+    name: "one could not be deleted",
+    troubles: /status of 503/,
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.say("W".repeat(40));
+      await guest.press("Conversations");
+      await list(guest).getByRole("button", { name: /^Delete: W/ }).click();
+      await list(guest).getByRole("button", { name: "Delete", exact: true }).click();
+      await list(guest).waitFor({ state: "hidden" });
+      const told = { status: 503, json: { error: "unavailable", message: "Not now." } };
+      await guest.page.route("**/api/v1/sessions/*", (route) => (route.request().method() === "DELETE" ? route.fulfill(told) : route.continue()));
+      // As whoever puts the page aside, which ends the time to undo it.
+      await guest.page.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide")));
+      await guest.page.locator("#notice").getByText("could not be deleted: Not now.").waitFor();
+    },
+  },
 ];
