@@ -6,6 +6,7 @@ import { Failure } from "/static/api.js";
 const MOST_MESSAGES = 2000;
 const PAGE = 100;
 const AFTER_TYPING_MS = 150;
+const AFTER_WORDS_MS = 150;
 
 let find = null;
 
@@ -55,6 +56,11 @@ class Find {
   // All of the conversation has been searched.
   #isWhole = false;
   #typing;
+  #coming;
+  #watch = new MutationObserver(() => {
+    clearTimeout(this.#coming);
+    this.#coming = setTimeout(() => this.#lookAgain(), AFTER_WORDS_MS);
+  });
 
   constructor(form) {
     const part = (selector) => form.querySelector(selector);
@@ -77,6 +83,7 @@ class Find {
 
   open(host) {
     this.#host = host;
+    this.#watch.observe(host.log, { childList: true, subtree: true, characterData: true });
     this.#form.hidden = false;
     this.#input.focus();
     if (this.#input.value) this.#search();
@@ -92,6 +99,8 @@ class Find {
 
   #close() {
     clearTimeout(this.#typing);
+    clearTimeout(this.#coming);
+    this.#watch.disconnect();
     this.#form.hidden = true;
     this.#clear();
     this.#told.textContent = "";
@@ -142,10 +151,25 @@ class Find {
   /** Marks all places, and keeps to the one that was shown: it is as far from the end as before. */
   #look(words) {
     const fromEnd = this.#found.length - this.#at;
+    this.#mark(words);
+    this.#show(this.#found.length - fromEnd);
+  }
+
+  /** What was said meanwhile is marked, too. Whoever reads elsewhere is left there. */
+  #lookAgain() {
+    const words = this.#input.value.trim();
+    if (words === "") return;
+    const shown = this.#found[this.#at];
+    const isShown = ({ startContainer, startOffset }) => startContainer === shown?.startContainer && startOffset === shown.startOffset;
+    this.#mark(words);
+    const at = this.#found.findIndex(isShown);
+    this.#point(at < 0 ? this.#found.length - 1 : at);
+  }
+
+  #mark(words) {
     this.#clear();
     if (words !== "") this.#found = this.#messages.flatMap(({ firstChild }) => (firstChild ? places(firstChild, words) : []));
     mark("found", this.#found);
-    this.#show(this.#found.length - fromEnd);
   }
 
   #step(by) {
@@ -154,15 +178,20 @@ class Find {
   }
 
   #show(at) {
+    this.#point(at)?.scrollIntoView({ block: "center" });
+  }
+
+  /** Makes this place the one that is told of; returns the words it is in. */
+  #point(at) {
     this.#at = at;
     const range = this.#found[at];
     this.#told.textContent = this.#summary();
     mark("found-now", range ? [range] : []);
-    if (!range) return;
+    if (!range) return null;
     const message = range.startContainer.parentElement;
     this.#host.log.querySelector(".found-here")?.classList.remove("found-here");
     if (!isMarkable) message.classList.add("found-here");
-    message.scrollIntoView({ block: "center" });
+    return message;
   }
 
   #summary() {

@@ -191,6 +191,19 @@ describe("a conversation in two tabs", () => {
     assert.deepEqual(await other.words(), (await guest.words()).slice(1), "the greeting is the first tab's");
   });
 
+  test("marks what is looked for also where it was said in another tab", async () => {
+    await guest.say("The lake was calm.");
+    const other = await anotherTab();
+    await guest.page.keyboard.press("Control+Shift+F");
+    await guest.page.getByRole("searchbox", { name: /Words to find/ }).fill("lake was");
+    await guest.page.locator("#find").getByText("1 of 1").waitFor();
+    await other.say("Then the lake was wild.");
+    await look(guest);
+    await guest.page.locator("#find").getByText("1 of 2").waitFor();
+    const marked = await guest.page.evaluate(() => [...CSS.highlights.get("found")].map(({ startContainer }) => startContainer.data));
+    assert.deepEqual(marked, ["The lake was calm.", "Then the lake was wild."]);
+  });
+
   test("is in order again where both have spoken without seeing the other", async () => {
     const other = await anotherTab();
     await guest.say("One.");
