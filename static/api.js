@@ -5,6 +5,18 @@ const ROOT = "/api/v1";
 // The server gives up on a turn after a minute; a stream silent for longer has lost its connection.
 const SILENCE_MS = 90_000;
 
+/** Gives up what has been silent for too long: `heard` begins that time anew, `end` ends it. */
+function patience() {
+  const lost = new AbortController();
+  let timer;
+  const heard = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => lost.abort(), SILENCE_MS);
+  };
+  heard();
+  return { signal: lost.signal, heard, end: () => clearTimeout(timer) };
+}
+
 /**
  * What was asked for did not happen. Its message is for the person; `status` is 0 if the server was not reached; `signIn`
  * is the page to sign in at, if the server lets in only who has.
@@ -55,10 +67,20 @@ export const me = () => json("/me");
 
 /** Everything kept about this person, as a file. One that breaks off is none. */
 export async function exportMe() {
-  const response = await request("/me/export");
-  return response.blob().catch(() => {
-    throw unreachable();
-  });
+  const { signal, heard, end } = patience();
+  const transform = (chunk, onward) => {
+    heard();
+    onward.enqueue(chunk);
+  };
+  try {
+    const { body } = await request("/me/export", { signal });
+    const told = { headers: { "Content-Type": "application/json" } };
+    return await new Response(body.pipeThrough(new TransformStream({ transform })), told).blob();
+  } catch (error) {
+    throw error instanceof Failure ? error : unreachable();
+  } finally {
+    end();
+  }
 }
 
 export const eraseMe = () => json("/me", { method: "DELETE" });
@@ -119,15 +141,13 @@ export async function sound(sessionId, { text, audio }) {
  * if the turn is to `speak`; returns the whole.
  */
 export async function chat(turn, onPiece, onFile) {
-  const silence = new AbortController();
-  let timer = setTimeout(() => silence.abort(), SILENCE_MS);
+  const { signal, heard, end } = patience();
   try {
     const asked = sent("POST", turn);
     asked.headers.Accept = "text/event-stream";
-    const response = await request("/chat", { ...asked, signal: silence.signal });
+    const response = await request("/chat", { ...asked, signal });
     for await (const { name, data } of events(response.body)) {
-      clearTimeout(timer);
-      timer = setTimeout(() => silence.abort(), SILENCE_MS);
+      heard();
       if (name === "token") onPiece(data.text);
       if (name === "audio") onFile(data.audio_url);
       if (name === "done") return data;
@@ -136,7 +156,7 @@ export async function chat(turn, onPiece, onFile) {
   } catch (error) {
     throw error instanceof Failure ? error : unreachable();
   } finally {
-    clearTimeout(timer);
+    end();
   }
   // The stream ended without a last word.
   throw unreachable();

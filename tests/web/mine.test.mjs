@@ -214,6 +214,15 @@ describe("a copy of everything", () => {
     }
     await isAccessible(guest.page);
     guest.excuse(/status of 503|ERR_CONNECTION_RESET/);
+    await guest.page.clock.install();
+    await guest.page.route("**/me/export", () => {
+      // Nothing comes.
+    });
+    await button.click();
+    await dialog(guest).getByText("Exporting…").waitFor();
+    await guest.page.clock.fastForward(91_000);
+    await failed.waitFor();
+    await guest.page.unroute("**/me/export");
     const coming = guest.page.waitForEvent("download");
     await button.click();
     const download = await coming;
