@@ -12,6 +12,8 @@ const PAGE = 50;
 const MOST_TRIES = 5;
 // Whoever goes to and fro between tabs does not have the server asked more often.
 const LOOK_EVERY_MS = 5000;
+// What is told of how long things are kept is asked anew after that.
+const TOLD_FOR_MS = 300_000;
 // More that was said since the page came is shown anew, as the page was.
 const MOST_LATER = 100;
 const EXPIRED = "The old conversation has expired and is gone. This is a new one";
@@ -41,6 +43,7 @@ let llm = null;
 // The conversation on the page. A reply still under way holds its own, so that it cannot speak into another one.
 let shown = null;
 let kept = null;
+let keptAt = 0;
 // So often another one was asked for. The answer about one that was asked for before comes too late.
 let asked = 0;
 let isUnderWay = false;
@@ -113,7 +116,7 @@ async function startSession(isRemembered) {
 /** Sees who is here before one begins: whoever was here may be nobody any more, and is led to the way back. What they wrote waits there. */
 async function meet(session) {
   try {
-    kept = await api.me();
+    await ask();
   } catch (failure) {
     if (failure.status !== 401 || failure.signIn) throw failure;
     takeBack(session.id);
@@ -266,10 +269,18 @@ async function showPage(session, limit) {
   return true;
 }
 
+/** Asks who is here, and how long things are kept. */
+async function ask() {
+  kept = await api.me();
+  keptAt = performance.now();
+}
+
+const isOld = () => !kept || performance.now() - keptAt > TOLD_FOR_MS;
+
 /** Tells how long things are kept. Not being able to tell is no reason to stop a conversation. */
 async function announce() {
   try {
-    kept ??= await api.me();
+    if (isOld()) await ask();
     $("retention").textContent = retention(kept, shown);
     // Whoever was first seen within the last hour may have been somebody here before. Its place is there from the start: nothing jumps.
     $("been-here").classList.toggle("known", kept.created_at !== kept.last_seen_at);
@@ -317,6 +328,7 @@ async function catchUp() {
   try {
     const { checkpoints } = await api.session(session.id, { limit: 1 });
     if (checkpoints !== session.seen && isStillAtRest(session)) await showLater(session, checkpoints);
+    if (isOld()) await announce();
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
     if (failure.status === 0) reach.lost();
