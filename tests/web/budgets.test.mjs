@@ -12,9 +12,12 @@ import { Server } from "./server.mjs";
 const FIRST_LOAD_BYTES = 60 * 1024;
 const FIRST_PAINT_MS = 200;
 const IDLE_MS = 100;
-// On a machine that does so much else that even an empty page is late: so many times as late as that one.
-const TIMES_EMPTY = 4;
+// So much of the first paint is an empty page's, on a machine with nothing else to do. Where even that one is later, the budget is
+// as much larger: what the page adds to it stays the same part.
+const EMPTY_MS = FIRST_PAINT_MS / 3;
 const LOADS = 9;
+// While none of them was quick enough there are more: a machine that does much else leaves few alone.
+const MOST_LOADS = 27;
 const LONG = 500;
 
 let browser;
@@ -103,7 +106,8 @@ test("the first load is at most 60 KiB, and what it needs comes compressed", asy
 /** Something is seen within 200 ms, and the page rests within 100 ms of being loaded. */
 async function isQuick(visit) {
   const [paints, blanks, rests, tasks] = [[], [], [], []];
-  for (let n = 0; n < LOADS; n += 1) {
+  const budget = () => FIRST_PAINT_MS * Math.max(1, least(blanks) / EMPTY_MS);
+  for (let n = 0; n < LOADS || (n < MOST_LOADS && least(paints) > budget()); n += 1) {
     blanks.push(await emptyPage());
     const guest = await visit();
     await drawn(guest);
@@ -115,8 +119,7 @@ async function isQuick(visit) {
     await guest.leave();
   }
   console.log(`first paint: ${paints.map(Math.round)} ms, of an empty page ${blanks.map(Math.round)} ms; at rest after ${rests.map(Math.round)} ms; last long task ${tasks.map(Math.round)} ms after loading`);
-  const painted = least(paints);
-  assert.ok(painted <= FIRST_PAINT_MS || painted <= TIMES_EMPTY * least(blanks), `painted after ${paints} ms, an empty page after ${blanks} ms`);
+  assert.ok(least(paints) <= budget(), `painted after ${paints} ms, an empty page after ${blanks} ms: the budget was ${Math.round(budget())} ms`);
   assert.ok(least(rests) <= IDLE_MS, `at rest after ${rests} ms`);
   assert.ok(least(tasks) <= IDLE_MS, `busy until ${tasks} ms after it was loaded`);
 }
