@@ -194,11 +194,15 @@ describe("a conversation in two tabs", () => {
   test("marks what is looked for also where it was said in another tab", async () => {
     await guest.say("The lake was calm.");
     const other = await anotherTab();
+    // One that is not in front is drawn seldom, and waited for.
+    await guest.page.bringToFront();
     await guest.page.keyboard.press("Control+Shift+F");
     await guest.page.getByRole("searchbox", { name: /Words to find/ }).fill("lake was");
     await guest.page.locator("#find").getByText("1 of 1").waitFor();
     await other.say("Then the lake was wild.");
+    await guest.page.clock.install();
     await look(guest);
+    await guest.page.clock.fastForward(5000);
     await guest.page.locator("#find").getByText("1 of 2").waitFor();
     const marked = await guest.page.evaluate(() => [...CSS.highlights.get("found")].map(({ startContainer }) => startContainer.data));
     assert.deepEqual(marked, ["The lake was calm.", "Then the lake was wild."]);
@@ -255,6 +259,8 @@ describe("a conversation in two tabs", () => {
     const [open, asleep] = [await anotherTab(), await anotherTab()];
     const tabs = [guest, open, asleep];
     for (const tab of tabs) {
+      // One that is not in front is drawn seldom, and waited for.
+      await tab.page.bringToFront();
       await tab.page.route("**/api/v1/chat", (route) => route.fulfill({ status: 503, json: { error: "unavailable", message: "Not now." } }));
       await tab.input.fill("Sent, and not arrived.");
       await tab.input.press("Enter");
@@ -263,6 +269,7 @@ describe("a conversation in two tabs", () => {
     await open.input.fill("Half a thought");
     // One that hears of nothing until it is opened again.
     await asleep.page.goto(new URL("/livez", server.origin).href);
+    await guest.page.bringToFront();
     await guest.page.clock.install();
     await guest.press("Conversations");
     await guest.press("Delete: Soon to be gone.");
