@@ -1,5 +1,7 @@
 //! Any text, spoken for somebody who is in a conversation.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
@@ -34,12 +36,13 @@ impl App {
         Ok(found.ok_or(AppError::SessionNotFound)?.person)
     }
 
-    /// Begins to speak `text`; what it costs counts among the person's turns while it goes on. Dropping the sound stops it.
+    /// Begins to speak `text` to this client; what it costs counts among the person's turns while it goes on. Dropping the sound stops it.
     ///
     /// # Errors
     /// An invalid text, an unknown session, too many turns, nobody who speaks.
     pub async fn speak_aloud(
         &self,
+        client: Option<IpAddr>,
         session: SessionId,
         text: String,
     ) -> Result<(AudioFormat, Sound), AppError> {
@@ -53,7 +56,7 @@ impl App {
         let nobody = || SpeechError::unavailable("nobody was set up to speak");
         let speaks = self.synthesizer.as_ref().ok_or_else(nobody)?;
         let place = self.turns.place(person)?;
-        let mut sound = speaks.speak(text.trim().to_owned());
+        let mut sound = speaks.speak(text.trim().to_owned(), client);
         let mut begin = Vec::new();
         while AudioFormat::of(&begin).is_none() && begin.len() < ENOUGH_TO_TELL {
             let Some(piece) = sound.next().await else { break };

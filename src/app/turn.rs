@@ -41,6 +41,7 @@
 //! holds no place of `MAX_TURNS`: a full one is told when its turn has come), 32 events wait for a slow reader, the model sees the turns that are not
 //! summed up, at least the last 20.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,8 @@ const FINISH_ALONE: Duration = Duration::from_secs(10);
 /// What a client asks for.
 #[derive(Clone)]
 pub struct TurnRequest {
+    /// Who asks, as limits name clients.
+    pub client: Option<IpAddr>,
     /// In which conversation.
     pub session: SessionId,
     /// What the person said; empty where that is in the recording.
@@ -102,17 +105,33 @@ pub struct TurnRequest {
 impl TurnRequest {
     /// A turn that was written; nobody watches the reply or wants to hear it.
     #[must_use]
-    pub const fn written(session: SessionId, message: String) -> Self {
+    pub const fn written(client: Option<IpAddr>, session: SessionId, message: String) -> Self {
         let (pace, voice) = (Pace::Whole, Voice::Silent);
-        Self { session, message, recording: None, token: None, turn: None, pace, voice, interrupt: None }
+        Self {
+            client,
+            session,
+            message,
+            recording: None,
+            token: None,
+            turn: None,
+            pace,
+            voice,
+            interrupt: None,
+        }
     }
 
     /// A turn that was recorded, to be answered in this voice.
     #[must_use]
-    pub const fn recorded(session: SessionId, recording: Recording, voice: Voice) -> Self {
+    pub const fn recorded(
+        client: Option<IpAddr>,
+        session: SessionId,
+        recording: Recording,
+        voice: Voice,
+    ) -> Self {
         let pace = if matches!(voice, Voice::Live) { Pace::Live } else { Pace::Whole };
         let recording = Some(recording);
         Self {
+            client,
             session,
             message: String::new(),
             recording,

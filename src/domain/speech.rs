@@ -1,5 +1,6 @@
 //! Hearing and speaking: whoever turns a recording into words, and words into sound.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -47,11 +48,11 @@ impl SpeechError {
 
 /// Turns recordings into words.
 pub trait Transcriber: Send + Sync {
-    /// What this person said; empty when nothing was. Dropping the future stops the work.
+    /// What is said in what this client sent; empty when nothing is. Dropping the future stops the work.
     fn transcribe(
         &self,
         recording: Recording,
-        person: i64,
+        client: Option<IpAddr>,
     ) -> BoxFuture<'static, Result<String, SpeechError>>;
 
     /// How the service is, from what is already known; never waits.
@@ -63,8 +64,8 @@ pub type AudioStream = BoxStream<'static, Result<Bytes, SpeechError>>;
 
 /// Turns words into sound.
 pub trait Synthesizer: Send + Sync {
-    /// Speaks `text`. Dropping the stream stops the work.
-    fn speak(&self, text: String) -> AudioStream;
+    /// Speaks `text` to this client. Dropping the stream stops the work.
+    fn speak(&self, text: String, client: Option<IpAddr>) -> AudioStream;
 
     /// How the service is, from what is already known; never waits.
     fn state(&self) -> ServiceState;

@@ -21,6 +21,7 @@ use crate::web::metrics::count_stages;
 use crate::web::middleware::request_id::RequestId;
 use crate::web::openapi::ErrorBody;
 use crate::web::person::PresentedToken;
+use crate::web::proxies::client_of;
 use crate::web::server_timing;
 use crate::web::voice::round;
 
@@ -130,7 +131,7 @@ pub async fn chat(
         turn: turn_id,
         pace,
         voice,
-        ..TurnRequest::written(session_id, message)
+        ..TurnRequest::written(client_of(&request), session_id, message)
     };
     let mut events = app.into_inner().begin_turn(turn).await?;
     if !streamed {

@@ -23,6 +23,7 @@ use crate::web::metrics::count_stages;
 use crate::web::middleware::body_budget::{done_with_body, with_place};
 use crate::web::openapi::{Binary, ErrorBody};
 use crate::web::person::PresentedToken;
+use crate::web::proxies::client_of;
 use crate::web::server_timing;
 
 /// The form of `POST /voice/process`.
@@ -139,7 +140,7 @@ pub async fn process(
     let bytes = with_place(&request, form.bytes("audio")?);
     let session = session_id(&form.text("session_id")?)?;
     let turn_id = form.text_if_given("turn_id")?.map(|id| turn_id(&id)).transpose()?;
-    let turn = TurnRequest::recorded(session, recording(bytes)?, Voice::Whole);
+    let turn = TurnRequest::recorded(client_of(&request), session, recording(bytes)?, Voice::Whole);
     let validation_ms = millis(began);
     let turn = TurnRequest { token: presented.token, turn: turn_id, ..turn };
     let mut events = app.into_inner().begin_turn(turn).await?;
@@ -266,7 +267,7 @@ pub async fn stream_tts(
     let text = form.text("text")?;
     let session = session_id(&form.text("session_id")?)?;
     done_with_body(&request);
-    let (format, sound) = app.speak_aloud(session, text).await?;
+    let (format, sound) = app.speak_aloud(client_of(&request), session, text).await?;
     // The status has been told by then: only the connection's end can tell the client.
     let sound = sound.inspect_err(
         |why| tracing::warn!(event = "speech_failed", cause = %why, "A text was not spoken to its end"),

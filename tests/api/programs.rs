@@ -16,6 +16,8 @@ const DECODES: &str = "ffmpeg -nostdin -loglevel error -i \"$1\" -f null - && ec
 /// Until the test says that it works.
 const HANGS: &str = "[ -e \"$HERE/works\" ] || exec sleep 1000";
 const PATIENCE: Duration = Duration::from_secs(1);
+const ONE: &str = "192.0.2.1";
+const OTHER: &str = "192.0.2.2";
 
 fn service(app: &TestApp, name: &str) -> Value {
     app.get("/api/v1/health").expect(200).json()["services"][name].clone()
@@ -30,7 +32,12 @@ fn is_open(app: &TestApp, name: &str) -> bool {
     Scrape::of(app).value(&circuit) > 0.0
 }
 
+fn behind_a_proxy(config: &mut ServerConfig) {
+    config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+}
+
 fn impatient(config: &mut ServerConfig) {
+    behind_a_proxy(config);
     (config.speech.hearing_timeout, config.speech.speaking_timeout) = (PATIENCE, PATIENCE);
     config.outside.breaker.threshold = 2;
     config.outside.breaker.recovery = 3 * PATIENCE;
@@ -51,16 +58,18 @@ fn a_damaged_recording_is_its_senders_affair_and_hearing_is_not_down() {
 #[test]
 fn hearing_that_makes_nothing_of_anybodys_recordings_shows_in_health() {
     let programs = Programs::new();
-    let app = programs.server(&format!("[ -e \"$HERE/works\" ] || exit 1; {HEARS}"), ESPEAK);
-    let (one, other) = (app.start_session(), app.start_session());
-    for _ in 0..4 {
-        app.speak_to(&one, &recording("wav")).refused(400, "validation_error");
+    let hears = format!("[ -e \"$HERE/works\" ] || exit 1; {HEARS}");
+    let app = programs.server_with(&hears, ESPEAK, behind_a_proxy);
+    for _ in 0..5 {
+        // As one who has made somebody of themselves each time.
+        app.speak_from(ONE, &app.start_session(), &recording("wav")).refused(400, "validation_error");
     }
     assert_eq!(service(&app, "stt"), "connected", "they may all be broken");
-    app.speak_to(&other, &recording("wav")).refused(400, "validation_error");
+    let talk = app.start_session();
+    app.speak_from(OTHER, &talk, &recording("wav")).refused(400, "validation_error");
     assert_eq!(service(&app, "stt"), "disconnected");
     std::fs::write(programs.path("works"), "").unwrap();
-    app.speak_to(&one, &recording("wav")).expect(200);
+    app.speak_from(ONE, &talk, &recording("wav")).expect(200);
     assert_eq!(service(&app, "stt"), "connected");
 }
 
@@ -69,8 +78,8 @@ fn hearing_that_hangs_is_not_waited_for_again_and_again() {
     let programs = Programs::new();
     let app = programs.server_with(&format!("{HANGS}; {HEARS}"), ESPEAK, impatient);
     let talk = app.start_session();
-    for _ in 0..2 {
-        app.speak_to(&talk, &recording("wav")).refused(504, "upstream_timeout");
+    for client in [ONE, OTHER] {
+        app.speak_from(client, &talk, &recording("wav")).refused(504, "upstream_timeout");
     }
     let began = Instant::now();
     let refused = app.speak_to(&talk, &recording("wav")).refused(503, "service_unavailable");
@@ -84,27 +93,51 @@ fn hearing_that_hangs_is_not_waited_for_again_and_again() {
 }
 
 #[test]
+fn whose_recordings_kill_what_hears_turns_hearing_off_for_nobody() {
+    let kills = "case \"$1\" in *.ogg) kill -9 $$;; esac";
+    let app = Programs::new().server_with(&format!("{kills}; {HEARS}"), ESPEAK, |config| {
+        impatient(config);
+        config.speech.hearing_timeout = 60 * PATIENCE;
+    });
+    let talk = app.start_session();
+    for _ in 0..6 {
+        app.speak_from(ONE, &app.start_session(), &recording("ogg")).refused(503, "service_unavailable");
+    }
+    assert!(!is_open(&app, "stt") && service(&app, "stt") == "connected");
+    app.speak_from(OTHER, &talk, &recording("wav")).expect(200);
+    app.speak_from(ONE, &talk, &recording("ogg")).refused(503, "service_unavailable");
+    app.speak_from(OTHER, &talk, &recording("ogg")).refused(503, "service_unavailable");
+    assert!(
+        is_open(&app, "stt") && service(&app, "stt") == "disconnected",
+        "it dies of what others send, too"
+    );
+}
+
+#[test]
 fn a_voice_that_hangs_is_not_waited_for_again_and_again() {
     let programs = Programs::new();
     let app = programs.server_with(HEARS, &format!("{HANGS}; {ESPEAK}"), impatient);
     let talk = app.start_session();
     let body = json!({"session_id": talk.session, "message": "hello", "speak": true});
-    let say = || app.chat(&body).expect(200).json()["degraded"].clone();
-    assert_eq!((say(), say()), (json!(["speech"]), json!(["speech"])));
+    let say = |client| {
+        app.post("/api/v1/chat", &[("x-forwarded-for", client)], &body).expect(200).json()["degraded"].clone()
+    };
+    assert_eq!((say(ONE), say(OTHER)), (json!(["speech"]), json!(["speech"])));
     let began = Instant::now();
-    assert_eq!(say(), json!(["speech"]));
+    assert_eq!(say(ONE), json!(["speech"]));
     assert!(began.elapsed() < PATIENCE, "at once: {:?}", began.elapsed());
     assert!(is_open(&app, "tts") && service(&app, "tts") == "disconnected");
     assert_eq!((calls(&app, "tts", "timed_out"), calls(&app, "tts", "circuit_open")), (2.0, 1.0));
     std::fs::write(programs.path("works"), "").unwrap();
-    wait_for("it is tried again", || say() == json!([]));
+    wait_for("it is tried again", || say(ONE) == json!([]));
     assert!(!is_open(&app, "tts") && service(&app, "tts") == "connected");
 }
 
 /// Sends a recording and does not wait for what becomes of it.
-fn begin_speaking(app: &TestApp, talk: &Talk, sound: &[u8]) -> Wire {
+fn begin_speaking(app: &TestApp, address: &str, talk: &Talk, sound: &[u8]) -> Wire {
     let body = form(&[("audio", Some("a"), sound), ("session_id", None, talk.session.as_bytes())]);
-    let head = format!("Host: x\r\nContent-Type: {FORM}\r\nContent-Length: {}", body.len());
+    let head = format!("Host: x\r\nX-Forwarded-For: {address}\r\nContent-Type: {FORM}");
+    let head = format!("{head}\r\nContent-Length: {}", body.len());
     let mut wire = app.wire();
     wire.send(format!("POST {PROCESS} HTTP/1.1\r\n{head}\r\n\r\n"));
     wire.send(&body);
@@ -115,17 +148,17 @@ fn begin_speaking(app: &TestApp, talk: &Talk, sound: &[u8]) -> Wire {
 fn whose_recordings_hang_leaves_others_a_place() {
     let programs = Programs::new();
     let hangs = "case \"$1\" in *.ogg) echo x >> \"$HERE/hangs\"; exec sleep 1000;; esac";
-    let app = programs.server(&format!("{hangs}; {HEARS}"), ESPEAK);
-    let talk = app.start_session();
-    let hanging =
-        [(); 6].map(|()| begin_speaking(&app, &app.start_session_of(&talk.token), &recording("ogg")));
+    let app = programs.server_with(&format!("{hangs}; {HEARS}"), ESPEAK, behind_a_proxy);
+    // As many people as they like.
+    let hanging = [(); 6].map(|()| begin_speaking(&app, ONE, &app.start_session(), &recording("ogg")));
     let hang = || programs.noted("hangs").lines().count();
     wait_for("they hang", || hang() >= 2);
     std::thread::park_timeout(Duration::from_millis(500));
     let began = Instant::now();
-    app.speak_to(&app.start_session(), &recording("wav")).expect(200);
+    app.speak_from(OTHER, &app.start_session(), &recording("wav")).expect(200);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     assert_eq!(hang(), 2);
     drop(hanging);
-    wait_for("there is a place again", || app.speak_to(&talk, &recording("wav")).status == 200);
+    let talk = app.start_session();
+    wait_for("there is a place again", || app.speak_from(ONE, &talk, &recording("wav")).status == 200);
 }

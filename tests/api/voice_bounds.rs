@@ -199,12 +199,18 @@ fn what_is_spoken_and_not_read_has_an_end_and_the_next_one_is_spoken_when_it_is(
 fn of_many_recordings_four_are_heard_at_once_and_the_next_ones_after_them() {
     let programs = Programs::new();
     let waits = "echo begun >> \"$HERE/begun\"; while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done; echo hello";
-    let app = programs.server(waits, "exit 1");
+    let app = programs.server_with(waits, "exit 1", |config| {
+        config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    });
     let begun = || programs.noted("begun").lines().count();
     std::thread::scope(|scope| {
         let app = &app;
         let asked: Vec<_> = (0..7)
-            .map(|_| scope.spawn(|| app.speak_to(&app.start_session(), &recording("ogg")).status))
+            .map(|number| {
+                // One client has two places.
+                let client = format!("192.0.2.{number}");
+                scope.spawn(move || app.speak_from(&client, &app.start_session(), &recording("ogg")).status)
+            })
             .collect();
         wait_for("all have come", || Scrape::of(app).value("companion_inflight_turns") == 7.0);
         wait_for("some are heard", || begun() >= 4);

@@ -1,9 +1,13 @@
 //! How a program of the operator's fares: its circuit, how its runs ended, what health and metrics say of it.
 //!
-//! Bound: of the recordings that it could make nothing of, those in a row are counted, and one of their persons is known.
+//! What goes wrong with what one client sends may be that client's doing: it counts against the program once something has gone
+//! wrong with what another one sends, too, and nothing well in between.
+//!
+//! Bound: of what went wrong, and of what it could make nothing of, what is in a row is counted, and one of the clients known.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::places::AT_ONCE;
@@ -21,23 +25,41 @@ pub struct ProgramHealth {
     name: &'static str,
     breaker: Arc<Breaker>,
     counts: Counts,
-    failures: AtomicU32,
-    refused: Mutex<Refused>,
+    is_missing: AtomicBool,
+    ill: Mutex<Ill>,
     running: AtomicUsize,
 }
 
-/// The recordings in a row that it could make nothing of.
+/// What went ill since something went well.
 #[derive(Default)]
-struct Refused {
-    in_a_row: u32,
-    first: Option<i64>,
+struct Ill {
+    /// Its failures.
+    failed: InARow,
+    /// The recordings that it could make nothing of.
+    refused: InARow,
+}
+
+#[derive(Default)]
+struct InARow {
+    times: u32,
+    first: Option<IpAddr>,
     of_several: bool,
 }
 
-impl Refused {
-    /// One person's recordings may all be broken; those of several tell of the program.
+impl InARow {
+    /// One more with what this client has sent, or whoever's it is; how many more tell of the program now.
+    fn add(&mut self, client: Option<IpAddr>) -> u32 {
+        self.times = self.times.saturating_add(1);
+        if self.of_several {
+            return 1;
+        }
+        self.of_several = client.is_none_or(|client| *self.first.get_or_insert(client) != client);
+        if self.of_several { self.times } else { 0 }
+    }
+
+    /// One client's may all be broken; those of several tell of the program.
     const fn tells_of_the_program(&self) -> bool {
-        self.of_several && self.in_a_row >= FAILURES
+        self.of_several && self.times >= FAILURES
     }
 }
 
@@ -49,22 +71,23 @@ impl ProgramHealth {
             name,
             breaker: Arc::new(Breaker::new(breaker)),
             counts: Counts::default(),
-            failures: AtomicU32::new(0),
-            refused: Mutex::default(),
+            is_missing: AtomicBool::new(false),
+            ill: Mutex::default(),
             running: AtomicUsize::new(0),
         })
     }
 
     pub(super) fn state(&self) -> ServiceState {
-        let refuses = self.refused.lock().unwrap_or_else(PoisonError::into_inner).tells_of_the_program();
-        let fails = self.failures.load(Ordering::Relaxed) >= FAILURES;
+        let ill = self.ill();
+        let is_ill = ill.failed.tells_of_the_program() || ill.refused.tells_of_the_program();
         let is_open = self.breaker.circuit(Instant::now()).0 == Circuit::Open;
-        if fails || refuses || is_open { ServiceState::Disconnected } else { ServiceState::Connected }
+        let is_down = is_ill || is_open || self.is_missing.load(Ordering::Relaxed);
+        if is_down { ServiceState::Disconnected } else { ServiceState::Connected }
     }
 
     /// There is no such program, or it may not be run: that is known at once.
     pub(super) fn is_missing(&self) {
-        self.failures.fetch_max(FAILURES, Ordering::Relaxed);
+        self.is_missing.store(true, Ordering::Relaxed);
     }
 
     /// Somebody has waited in vain for a place to run it.
@@ -80,11 +103,15 @@ impl ProgramHealth {
         }
     }
 
-    /// Begins a run, unless it is left alone.
-    pub(super) fn begin(self: &Arc<Self>) -> Result<Run, SpeechError> {
+    /// Begins a run for this client, unless it is left alone.
+    pub(super) fn begin(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Run, SpeechError> {
         let call = self.breaker.begin(Instant::now()).map_err(|rest| self.left_alone(rest))?;
         self.running.fetch_add(1, Ordering::Relaxed);
-        Ok(Run { health: self.clone(), call, told: false })
+        Ok(Run { health: self.clone(), client, call, told: false })
+    }
+
+    fn ill(&self) -> MutexGuard<'_, Ill> {
+        self.ill.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn left_alone(&self, retry_after: Duration) -> SpeechError {
@@ -112,6 +139,7 @@ impl Upstream for ProgramHealth {
 /// One run, of which it is told once how it ended.
 pub(super) struct Run {
     health: Arc<ProgramHealth>,
+    client: Option<IpAddr>,
     call: Call,
     told: bool,
 }
@@ -121,31 +149,40 @@ impl Run {
     pub(super) fn succeeded(&mut self) {
         if self.end(CallEnd::Answered) {
             self.call.succeeded(Instant::now());
-            self.health.failures.store(0, Ordering::Relaxed);
-            *self.health.refused.lock().unwrap_or_else(PoisonError::into_inner) = Refused::default();
+            self.health.is_missing.store(false, Ordering::Relaxed);
+            *self.health.ill() = Ill::default();
         }
     }
 
-    /// It has not, and that is its fault.
+    /// It has not, over what it was given.
     pub(super) fn failed(&mut self, how: CallEnd) {
+        self.fails(how, self.client);
+    }
+
+    /// It has not, and would not have with anything.
+    pub(super) fn failed_anyhow(&mut self, how: CallEnd) {
+        self.fails(how, None);
+    }
+
+    fn fails(&mut self, how: CallEnd, client: Option<IpAddr>) {
         if self.end(how) {
-            self.call.failed(Instant::now(), None);
-            self.health.failures.fetch_add(1, Ordering::Relaxed);
+            let more = self.health.ill().failed.add(client);
+            (0..more).for_each(|_| self.call.failed(Instant::now(), None));
         }
     }
 
-    /// It says itself that it can make nothing of this person's recording: it is there.
-    pub(super) fn refused(&mut self, person: i64) {
+    /// It says itself that it can make nothing of the recording: it is there.
+    pub(super) fn refused(&mut self) {
         if !self.end(CallEnd::Refused) {
             return;
         }
         if self.call.is_trial() {
             self.call.succeeded(Instant::now());
         }
-        self.health.failures.store(0, Ordering::Relaxed);
-        let mut refused = self.health.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.in_a_row = refused.in_a_row.saturating_add(1);
-        refused.of_several |= *refused.first.get_or_insert(person) != person;
+        self.health.is_missing.store(false, Ordering::Relaxed);
+        let mut ill = self.health.ill();
+        ill.failed = InARow::default();
+        ill.refused.add(self.client);
     }
 
     /// It was given too little time to say anything about it.

@@ -5,6 +5,7 @@
 //! Bounds: 256 KiB of a transcript, 32 MiB of sound; 64 MiB of sound wait for their readers, all together, then the programs wait.
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,11 +45,11 @@ impl Transcriber for CommandTranscriber {
     fn transcribe(
         &self,
         recording: Recording,
-        person: i64,
+        client: Option<IpAddr>,
     ) -> BoxFuture<'static, Result<String, SpeechError>> {
         let (program, dir) = (self.program.clone(), self.dir.clone());
         async move {
-            let leave = program.leave(Some(person)).await?;
+            let leave = program.leave(client).await?;
             let file = tokio::task::spawn_blocking(move || PrivateFile::write(&dir, &recording)).await;
             let unavailable = |why: String| SpeechError::unavailable(why);
             let file = file.map_err(|error| unavailable(error.to_string()))?;
@@ -108,11 +109,11 @@ impl CommandSynthesizer {
 }
 
 impl Synthesizer for CommandSynthesizer {
-    fn speak(&self, text: String) -> AudioStream {
+    fn speak(&self, text: String, client: Option<IpAddr>) -> AudioStream {
         let (program, unread) = (self.program.clone(), self.unread.clone());
         let read = async move {
             let (tell, told) = mpsc::channel(UNREAD_PIECES);
-            drop(tokio::spawn(read_while_listened_to(program, text, unread, tell)));
+            drop(tokio::spawn(read_while_listened_to(program, (text, client), unread, tell)));
             stream::unfold(told, async |mut told| {
                 let piece: Piece = told.recv().await?;
                 Some((piece.map(|(piece, _)| piece), told))
@@ -129,7 +130,7 @@ impl Synthesizer for CommandSynthesizer {
 /// The program is killed when nobody listens any more.
 async fn read_while_listened_to(
     program: Program,
-    text: String,
+    text: (String, Option<IpAddr>),
     unread: Arc<Semaphore>,
     tell: mpsc::Sender<Piece>,
 ) {
@@ -146,11 +147,11 @@ async fn read_while_listened_to(
 
 async fn read(
     program: Program,
-    text: String,
+    (text, client): (String, Option<IpAddr>),
     unread: Arc<Semaphore>,
     tell: &mpsc::Sender<Piece>,
 ) -> Result<(), SpeechError> {
-    let leave = program.leave(None).await?;
+    let leave = program.leave(client).await?;
     let mut running = program.start(leave, None, text.into(), MOST_SOUND)?;
     while let Some(piece) = running.piece().await? {
         let kibibytes = u32::try_from(piece.len().div_ceil(1024)).unwrap_or(u32::MAX);
@@ -183,7 +184,7 @@ mod tests {
         let speaks = CommandSynthesizer { program, unread: Arc::new(Semaphore::new(20)) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut sound = speaks.speak("hello".to_owned());
+            let mut sound = speaks.speak("hello".to_owned(), None);
             sound.next().await.unwrap().unwrap();
             tokio::time::sleep(2 * longest).await;
             while sound.next().await.is_some_and(|piece| piece.is_ok()) {}

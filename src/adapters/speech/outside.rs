@@ -4,6 +4,7 @@
 //! Bounds: a longer text is spoken in passages of 4096 characters, one after the other; `TTS_TIMEOUT_SECONDS` for each; 32 MiB
 //! of sound. Dropping the sound closes the connection.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -43,7 +44,7 @@ struct ElevenLabsBody<'a> {
 }
 
 impl Synthesizer for ElevenLabs {
-    fn speak(&self, text: String) -> AudioStream {
+    fn speak(&self, text: String, _: Option<IpAddr>) -> AudioStream {
         // MP3 at 128 kbit/s is what every plan of theirs gives.
         let path = format!("v1/text-to-speech/{}/stream?output_format=mp3_44100_128", self.voice);
         let (model_id, voice_settings) = (&self.model, self.settings.as_ref());
@@ -67,7 +68,7 @@ pub(super) struct OpenAiSpeech {
 }
 
 impl Synthesizer for OpenAiSpeech {
-    fn speak(&self, text: String) -> AudioStream {
+    fn speak(&self, text: String, _: Option<IpAddr>) -> AudioStream {
         let ask = |text: &str| {
             let body =
                 json!({"model": self.model, "input": text, "voice": self.voice, "response_format": "mp3"});

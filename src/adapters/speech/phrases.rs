@@ -5,6 +5,7 @@
 //! reply when it is too old or there is too much.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -45,10 +46,10 @@ impl CachedPhrases {
 }
 
 impl Synthesizer for CachedPhrases {
-    fn speak(&self, text: String) -> AudioStream {
+    fn speak(&self, text: String, client: Option<IpAddr>) -> AudioStream {
         let text = text.trim().to_owned();
         if !self.phrases.contains(&text) {
-            return self.speaks.speak(text);
+            return self.speaks.speak(text, client);
         }
         let (speaks, dir, id) = (self.speaks.clone(), self.dir.clone(), self.id(&text));
         let kept_or_made = async move {
@@ -56,7 +57,7 @@ impl Synthesizer for CachedPhrases {
             let kept = tokio::task::spawn_blocking(move || audio_store::kept_phrase(&look, id)).await;
             let made = match kept {
                 Ok(Ok(Some(sound))) => return Ok(stream::iter([Ok(sound)]).boxed()),
-                Ok(Ok(None) | Err(_)) | Err(_) => keeping(speaks.speak(text), dir, id),
+                Ok(Ok(None) | Err(_)) | Err(_) => keeping(speaks.speak(text, client), dir, id),
             };
             Ok::<_, SpeechError>(made)
         };

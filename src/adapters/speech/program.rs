@@ -2,14 +2,15 @@
 //! has started when it takes too long, writes too much, or nobody waits for it any more.
 //!
 //! An exit status of its own is how a program says that a recording is broken: that is told as such, and is no failure of the
-//! program's, unless it says so of everybody's. That it cannot be started, is killed, hangs or writes too much is one, and too many of
-//! those open its circuit: it is not run for a while.
+//! program's, unless it says so of everybody's. That it cannot be started is one, and that it is killed, hangs or writes too much
+//! over what several clients gave it; too many of those open its circuit: it is not run for a while.
 //!
-//! Bounds: 4 at once of one kind, of one person's recordings 2, others wait within their time. What it writes to its error output
+//! Bounds: 4 at once of one kind, for one client 2, others wait within their time. What it writes to its error output
 //! is not looked at: it may repeat what somebody said.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +47,6 @@ pub(super) struct Leave {
     _place: Place,
     began: Instant,
     until: Instant,
-    person: Option<i64>,
 }
 
 /// One run of it.
@@ -55,6 +55,8 @@ pub(super) struct Running {
     leave: Leave,
     child: Child,
     group: Group,
+    /// What it was given is a recording, which it may refuse.
+    hears: bool,
     output: ChildStdout,
     /// Writes what the program is to read; `None` once that is done.
     feeding: Option<BoxFuture<'static, ()>>,
@@ -94,19 +96,19 @@ impl Program {
         self.health.state()
     }
 
-    /// Waits for a place; refuses at once while it is left alone. `person` has said what it is to hear.
-    pub(super) async fn leave(&self, person: Option<i64>) -> Result<Leave, SpeechError> {
+    /// Waits for a place; refuses at once while it is left alone. It works for `client`.
+    pub(super) async fn leave(&self, client: Option<IpAddr>) -> Result<Leave, SpeechError> {
         self.health.check()?;
         let until = Instant::now() + self.longest;
-        let Ok(place) = tokio::time::timeout_at(until, self.places.take(person)).await else {
+        let Ok(place) = tokio::time::timeout_at(until, self.places.take(client)).await else {
             self.health.found_no_place();
             return Err(SpeechError::TimedOut);
         };
         let place = place.ok_or_else(|| SpeechError::unavailable("it is stopping"))?;
-        Ok(Leave { run: self.health.begin()?, _place: place, began: Instant::now(), until, person })
+        Ok(Leave { run: self.health.begin(client)?, _place: place, began: Instant::now(), until })
     }
 
-    /// Starts it with one more argument, if there is one, and with `input` to read; it may write `most` bytes.
+    /// Starts it with one more argument, the file of a recording, if there is one, and with `input` to read; it may write `most` bytes.
     pub(super) fn start(
         &self,
         mut leave: Leave,
@@ -124,20 +126,20 @@ impl Program {
         let mut child = command.spawn().map_err(|error| self.not_started(&mut leave, &error))?;
         let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
         let (Some(mut stdin), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            leave.run.failed(CallEnd::Unreachable);
+            leave.run.failed_anyhow(CallEnd::Unreachable);
             return Err(self.unavailable("it cannot be talked to"));
         };
         let feeding: BoxFuture<'static, ()> = Box::pin(async move {
             // One that does not want to read all of it may still have done its work.
             drop(stdin.write_all(&input).await);
         });
-        let (program, feeding) = (self.clone(), Some(feeding));
-        Ok(Running { program, leave, child, group, output, feeding, most, read: 0, held_up: false })
+        let (program, feeding, hears) = (self.clone(), Some(feeding), argument.is_some());
+        Ok(Running { program, leave, child, group, hears, output, feeding, most, read: 0, held_up: false })
     }
 
     /// What is gone, or may not be run, does not come back by trying five times.
     fn not_started(&self, leave: &mut Leave, error: &std::io::Error) -> SpeechError {
-        leave.run.failed(CallEnd::Unreachable);
+        leave.run.failed_anyhow(CallEnd::Unreachable);
         if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) {
             self.health.is_missing();
         }
@@ -204,13 +206,14 @@ impl Running {
 
     /// With a status of its own, one that hears tells that there is nothing to be heard in this recording.
     fn ended_ill(&mut self, status: ExitStatus) -> SpeechError {
-        match self.leave.person.filter(|_| is_its_own(status)) {
-            Some(person) => {
-                self.leave.run.refused(person);
-                SpeechError::Unreadable(format!("{}: {status}", self.program.line.program))
-            }
-            None => self.failed(CallEnd::Unreachable, &status.to_string()),
+        if self.hears && is_its_own(status) {
+            self.leave.run.refused();
+            return SpeechError::Unreadable(format!("{}: {status}", self.program.line.program));
         }
+        if matches!(status.code(), Some(126 | 127)) {
+            self.leave.run.failed_anyhow(CallEnd::Unreachable);
+        }
+        self.failed(CallEnd::Unreachable, &status.to_string())
     }
 
     /// What it has written is not taken: the time that it waits is not its own.

@@ -2,6 +2,7 @@
 //!
 //! Bounds: a recording is held twice while it is sent; an answer of 1 MiB; `STT_TIMEOUT` in all.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -45,7 +46,11 @@ impl Transcript {
 }
 
 impl Transcriber for Transcription {
-    fn transcribe(&self, recording: Recording, _: i64) -> BoxFuture<'static, Result<String, SpeechError>> {
+    fn transcribe(
+        &self,
+        recording: Recording,
+        _: Option<IpAddr>,
+    ) -> BoxFuture<'static, Result<String, SpeechError>> {
         let (upstream, ask) = (self.upstream.clone(), ask(&self.model, &recording));
         async move {
             // It says nothing until it is answered.

@@ -1,5 +1,6 @@
 //! What a turn finds in its session: the answer that was kept when it was sent before, or the conversation it goes on with.
 
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 
 use tokio::sync::watch;
@@ -81,7 +82,8 @@ pub(super) async fn replay(app: &Arc<App>, reader: &Reader, request: &TurnReques
     let reply = TurnReply { is_again: true, ..TurnReply::of(request.session, before, Timings::default()) };
     match request.voice {
         Voice::Live => {
-            app.turns.spawn(speak_again(app.clone(), reader.clone(), reply, request.interrupt.clone()));
+            let to = (reader.clone(), request.client);
+            app.turns.spawn(speak_again(app.clone(), to, reply, request.interrupt.clone()));
         }
         Voice::Whole | Voice::Sentences => reader.tell(TurnEvent::Done(with_its_file(reply))).await,
         Voice::Silent => reader.tell(TurnEvent::Done(reply)).await,
@@ -99,11 +101,11 @@ fn with_its_file(mut reply: TurnReply) -> TurnReply {
 /// Sound that was sent as it was made is kept nowhere: it is made anew, as far as nobody interrupts.
 async fn speak_again(
     app: Arc<App>,
-    reader: Reader,
+    (reader, client): (Reader, Option<IpAddr>),
     mut reply: TurnReply,
     interrupt: Option<watch::Receiver<Option<Interruption>>>,
 ) {
-    let speaker = Speaker::new(&app, &reader, Voice::Live, (reply.session, 0));
+    let speaker = Speaker::new(&app, &reader, Voice::Live, (reply.session, 0, client));
     let spoken = speaker.spoken();
     tokio::select! {
         biased;

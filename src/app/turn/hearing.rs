@@ -49,7 +49,7 @@ impl Work {
         let said = if lasts.is_some_and(|lasts| lasts < SHORTEST) {
             String::new()
         } else {
-            app.ears()?.transcribe(recording, self.person).await.inspect_err(note)?
+            app.ears()?.transcribe(recording, self.request.client).await.inspect_err(note)?
         };
         timings.stt_ms = millis(self.began);
         if said.is_empty() {

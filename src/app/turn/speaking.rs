@@ -4,6 +4,7 @@
 //!
 //! Bounds: all sentences of a reply may wait to be spoken, for the model does not wait for the voice; 16 MiB of sound a reply, beyond which it is not spoken on.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -47,8 +48,8 @@ pub enum Voice {
 
 impl Work {
     pub(super) fn speaker(&self) -> Speaker {
-        let (session, voice) = (self.request.session, self.request.voice);
-        let speaker = Speaker::new(&self.app, &self.reader, voice, (session, self.person));
+        let of = (self.request.session, self.person, self.request.client);
+        let speaker = Speaker::new(&self.app, &self.reader, self.request.voice, of);
         Speaker { began: self.began, spoken: self.spoken.clone(), ..speaker }
     }
 
@@ -67,6 +68,7 @@ pub(super) struct Speaker {
     voice: Voice,
     session: SessionId,
     person: i64,
+    client: Option<IpAddr>,
     began: Instant,
     /// What was spoken so far, for those who interrupt.
     spoken: Arc<Mutex<Vec<Spoken>>>,
@@ -95,12 +97,12 @@ enum Mute {
 }
 
 impl Speaker {
-    /// Speaks in this way, in this conversation of this person, and tells that to the `reader`.
+    /// Speaks in this way, in this conversation of this person, to this client, and tells that to the `reader`.
     pub(super) fn new(
         app: &Arc<App>,
         reader: &Reader,
         voice: Voice,
-        (session, person): (SessionId, i64),
+        (session, person, client): (SessionId, i64, Option<IpAddr>),
     ) -> Self {
         Self {
             app: app.clone(),
@@ -108,6 +110,7 @@ impl Speaker {
             voice,
             session,
             person,
+            client,
             began: Instant::now(),
             spoken: Arc::default(),
             files: app.passing.of_turn(),
@@ -195,7 +198,7 @@ impl Speaker {
 
     fn sound(&self, text: &str) -> Result<AudioStream, Mute> {
         let speaks = self.app.synthesizer.as_ref().ok_or(Mute::Nobody)?;
-        Ok(speaks.speak(text.trim().to_owned()))
+        Ok(speaks.speak(text.trim().to_owned(), self.client))
     }
 
     async fn speak_part(&mut self, text: String) -> Result<(), Mute> {

@@ -222,7 +222,7 @@ impl Conversation {
         if let Some(rates) = rates {
             rates.count_turn(*client).map_err(|retry_after| ApiError::RateLimited { retry_after })?;
         }
-        let request = TurnRequest::recorded(*session, whole.recording, Voice::Live);
+        let request = TurnRequest::recorded(Some(*client), *session, whole.recording, Voice::Live);
         Ok(TurnRequest { token: token.clone(), turn: whole.turn, ..request })
     }
 

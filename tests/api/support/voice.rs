@@ -167,6 +167,12 @@ impl TestApp {
         self.send_form(PROCESS, &fields)
     }
 
+    /// The same, from this address; the test's own has to be that of a trusted proxy.
+    pub fn speak_from(&self, address: &str, talk: &Talk, recording: &[u8]) -> Answer {
+        let fields = [("audio", Some("blob"), recording), ("session_id", None, talk.session.as_bytes())];
+        self.ask("POST", PROCESS, &[("content-type", FORM), ("x-forwarded-for", address)], &form(&fields))
+    }
+
     /// The files of the audio directory.
     pub fn audio_files(&self) -> Vec<PathBuf> {
         super::files_below(&self.data_dir().join("audio"))
