@@ -35,7 +35,7 @@ pub enum AppError {
     /// The disk is low or full; what grows the store has to wait.
     #[error("the disk is full")]
     DiskFull,
-    /// The same where words of self-harm were said.
+    /// The same where words of self-harm were said, or may have been: nobody could hear them.
     #[error("the disk is full")]
     NoRoomForCare {
         /// Where to find help: that has to be told all the same.

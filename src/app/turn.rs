@@ -13,6 +13,7 @@
 //! | what was said cannot be made into a vector within half a second | memories are found by their words alone: `degraded: ["memory"]` |
 //! | Qdrant is set up and does not answer | it goes on with those that the embedded index finds: `degraded: ["memory"]` |
 //! | hearing is down, or nobody was set up to hear | fatal: 503, nothing is kept |
+//! | the disk is too full to give a recording to a program that hears | fatal: 507 that tells where help is, nothing is kept |
 //! | a recording cannot be understood | fatal: 400, nothing is kept |
 //! | nothing is said in a recording | a gentle answer, then an empty one; nothing is kept |
 //! | speech is down, or nobody was set up to speak | the reply comes as text, `degraded: ["speech"]` |

@@ -33,6 +33,9 @@ pub enum SpeechError {
     /// It did not answer in time.
     #[error("the speech service did not answer in time")]
     TimedOut,
+    /// The disk has no room for what has to be written down meanwhile.
+    #[error("there is no room on the disk for it")]
+    NoRoom,
     /// It cannot make anything of this recording.
     #[error("the recording cannot be understood: {0}")]
     Unreadable(String),

@@ -246,6 +246,43 @@ fn a_person_is_erased_with_no_byte_free() {
     assert!(!database.windows(8).any(|window| window == b"quincunx"));
 }
 
+/// Half a second of silence.
+fn recording() -> Vec<u8> {
+    let length = 8000_u32.to_le_bytes();
+    let mut wav = [&b"RIFF"[..], &8036_u32.to_le_bytes(), b"WAVEfmt ", &16_u32.to_le_bytes()].concat();
+    // PCM, one channel, 8000 samples a second, of 16 bits.
+    wav.extend([1, 0, 1, 0, 0x40, 0x1f, 0, 0, 0x80, 0x3e, 0, 0, 2, 0, 16, 0]);
+    [&wav, &b"data"[..], &length, &[0; 8000]].concat()
+}
+
+/// Says something by a recording: the status and the answer.
+fn speak(server: &Server, talk: &Talk) -> (u16, serde_json::Value) {
+    let field = |name: &str| format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"");
+    let session = format!("{}\r\n\r\n{}\r\n", field("session_id"), talk.session);
+    let audio = format!("{}; filename=\"a.wav\"\r\n\r\n", field("audio"));
+    let body = [session.as_bytes(), audio.as_bytes(), &recording(), b"\r\n--x--\r\n"].concat();
+    let asked = crate::support::agent().post(format!("{}/api/v1/voice/process", server.url));
+    let mut answer = asked.header("content-type", "multipart/form-data; boundary=x").send(body).unwrap();
+    (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+}
+
+#[test]
+fn a_recording_that_cannot_be_written_down_for_who_hears_is_507_and_tells_where_help_is() {
+    let mounted = Mounted::small_disk("64m");
+    let house = House::at(mounted.path().join("data")).with("STT_COMMAND", "/bin/sh -c 'echo hello'");
+    let server = house.start();
+    let talk = server.start_session();
+    let filler = fill(mounted.path());
+    let (status, told) = speak(&server, &talk);
+    assert_eq!((status, &told["error"]), (507, &"insufficient_storage".into()), "{told}");
+    assert!(told["message"].to_string().contains("findahelpline.com"), "{told}");
+    give_back(&filler);
+    let (status, told) = speak(&server, &talk);
+    assert_eq!(status, 200, "{told}");
+    server.stop();
+    house.assert_sound();
+}
+
 #[test]
 fn a_server_starts_on_a_full_disk_and_all_heals() {
     let mounted = Mounted::small_disk("64m");

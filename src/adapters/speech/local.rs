@@ -52,8 +52,7 @@ impl Transcriber for CommandTranscriber {
             let leave = program.leave(client).await?;
             let file = tokio::task::spawn_blocking(move || PrivateFile::write(&dir, &recording)).await;
             let unavailable = |why: String| SpeechError::unavailable(why);
-            let file = file.map_err(|error| unavailable(error.to_string()))?;
-            let file = file.map_err(|error| unavailable(error.to_string()))?;
+            let file = file.map_err(|error| unavailable(error.to_string()))?.map_err(not_written)?;
             let path = Some(file.0.as_os_str());
             let mut running = program.start(leave, path, Bytes::new(), MOST_TRANSCRIPT)?;
             let mut text = Vec::new();
@@ -69,6 +68,10 @@ impl Transcriber for CommandTranscriber {
     fn state(&self) -> ServiceState {
         self.program.state()
     }
+}
+
+fn not_written(error: DiskError) -> SpeechError {
+    if error.is_full() { SpeechError::NoRoom } else { SpeechError::unavailable(error.to_string()) }
 }
 
 /// A recording as a file that only we may read; gone when dropped. What a killed server leaves is removed by the next start.

@@ -49,7 +49,11 @@ impl Work {
         let said = if lasts.is_some_and(|lasts| lasts < SHORTEST) {
             String::new()
         } else {
-            app.ears()?.transcribe(recording, self.request.client).await.inspect_err(note)?
+            app.ears()?
+                .transcribe(recording, self.request.client)
+                .await
+                .inspect_err(note)
+                .map_err(|error| self.not_heard(error))?
         };
         timings.stt_ms = millis(self.began);
         if said.is_empty() {
@@ -60,6 +64,14 @@ impl Work {
         self.reader.tell(TurnEvent::Heard(said.clone())).await;
         self.request.message = said;
         Ok(true)
+    }
+
+    /// What cannot be written down for who hears is refused as what cannot be kept. Nobody knows whether it was words of self-harm.
+    fn not_heard(&self, error: SpeechError) -> AppError {
+        match error {
+            SpeechError::NoRoom => AppError::NoRoomForCare { help: self.app.persona.crisis.help.clone() },
+            error => error.into(),
+        }
     }
 
     /// The answer to silence, spoken as the reply would be.

@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 
-use super::{ErrorReport, invalid};
+use super::{ErrorReport, NO_ROOM, invalid, no_room};
 use crate::domain::chat::ChatError;
 use crate::domain::speech::SpeechError;
 
@@ -42,6 +42,7 @@ pub(super) fn report_speech(error: &SpeechError) -> (StatusCode, ErrorReport) {
             StatusCode::GATEWAY_TIMEOUT,
             ErrorReport::new("upstream_timeout", "Speech took too long; please try again").because(error),
         ),
+        SpeechError::NoRoom => no_room(NO_ROOM),
         SpeechError::Unreadable(_) => (StatusCode::BAD_REQUEST, invalid("audio", NOT_HEARD)),
     }
 }
