@@ -113,6 +113,25 @@ fn who_joins_a_turn_in_which_nothing_was_said_is_answered_as_silence_is() {
 }
 
 #[test]
+fn who_leaves_with_their_last_word_has_it_heard_and_kept() {
+    let app = Programs::new().server(HEARS, ESPEAK);
+    let talk = app.start_session();
+    let mut socket = app.socket(&talk);
+    socket.say(&json!({"type": "start_listening", "turn_id": TURN}));
+    socket.web.send(Message::binary(recording("wav"))).unwrap();
+    // Both in one piece.
+    socket.web.write(Message::text(json!({"type": "stop_listening"}).to_string())).unwrap();
+    socket.web.write(Message::Close(None)).unwrap();
+    socket.web.flush().unwrap();
+    assert_eq!(socket.closed(), None, "it has left");
+    wait_for("it is kept", || app.count("checkpoints") == 1);
+    let mut again = app.socket(&talk);
+    again.speak(b"", Some(TURN));
+    assert_eq!(again.answer().transcription.as_deref(), Some("I feel calm today"));
+    assert_eq!(app.model.begun(), 1);
+}
+
+#[test]
 fn a_named_recording_that_waits_is_answered_and_kept_for_who_left() {
     let app = Programs::new().server(HEARS, ESPEAK);
     let talk = app.start_session();

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix_ws::AggregatedMessage;
+use futures_util::FutureExt;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -211,7 +212,15 @@ impl Conversation {
         self.unheard = true;
         let (interrupt, interrupted) = oneshot::channel();
         let answering = Answering { around: self.around.clone(), sender: self.sender.clone() };
-        let task = tokio::task::spawn_local(answer(answering, request, interrupted));
+        let mut answer = Box::pin(answer(answering, request, interrupted));
+        // A turn with an id is on its way from here on, also when its client leaves in this moment.
+        let ended = answer.as_mut().now_or_never();
+        let task = tokio::task::spawn_local(async move {
+            match ended {
+                Some(ended) => ended,
+                None => answer.await,
+            }
+        });
         self.running = Some(Running { task, interrupt: Some(interrupt) });
         Ok(())
     }
