@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 
-use actix_http::{HttpMessage, Payload, Request, Response};
+use actix_http::{HttpMessage, Payload, Request, RequestHead, Response};
 use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
 use futures_util::future::{self, Either, LocalBoxFuture};
@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 /// A request on its way to its answer.
 pub(super) type Answering<B> = LocalBoxFuture<'static, Result<Response<B>, HttpResponse>>;
 
-/// Found in the extensions of the empty request that takes the place of the one that is being answered.
+/// Found in the extensions of the request that takes the place of the one that is being answered, with a head like its.
 struct Begun<B>(Answering<B>);
 
 /// The same request, and what tells that somebody wants to read its body.
@@ -42,6 +42,7 @@ pub(super) fn watched(mut request: Request) -> (Request, oneshot::Receiver<()>) 
 /// # Errors
 /// That answer.
 pub(super) async fn until_wanted<B: MessageBody + 'static>(
+    head: RequestHead,
     answering: Answering<B>,
     wanted: oneshot::Receiver<()>,
 ) -> Result<Request, HttpResponse> {
@@ -50,7 +51,8 @@ pub(super) async fn until_wanted<B: MessageBody + 'static>(
         // Nobody will ever want it.
         Either::Right((Err(_), answering)) => answering.await,
         Either::Right((Ok(()), answering)) => {
-            let request = Request::new();
+            let mut request = Request::new();
+            *request.head_mut() = head;
             request.extensions_mut().insert(Begun(answering));
             return Ok(request);
         }
@@ -58,7 +60,10 @@ pub(super) async fn until_wanted<B: MessageBody + 'static>(
     Err(answered.map_or_else(|error| error, |answer| answer.map_into_boxed_body().into()))
 }
 
-/// The answer that was begun before, if it was.
+/// The answer that was begun before, if it was: for a request that expects nothing there is nothing to look for.
 pub(super) fn begun<B: 'static>(request: &Request) -> Option<Answering<B>> {
+    if !request.head().expect() {
+        return None;
+    }
     request.extensions_mut().remove::<Begun<B>>().map(|Begun(answering)| answering)
 }

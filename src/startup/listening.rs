@@ -88,7 +88,8 @@ where
             });
         let asked = apply_fn_factory(application(), |request: Request, service: &_| {
             let (request, wanted) = expecting::watched(request);
-            expecting::until_wanted(answer::<_, B>(request, service).boxed_local(), wanted)
+            let head = request.head().clone();
+            expecting::until_wanted(head, answer::<_, B>(request, service).boxed_local(), wanted)
         });
         let stopping = stopping.clone();
         let http = HttpService::build()
