@@ -119,6 +119,16 @@ pub fn count_turn(connection: &Connection, key: i64, day: i64, most: u32) -> rus
     Ok(counted > 0)
 }
 
+/// True when `most` turns of a person were counted on `day`.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn has_had_turns(connection: &Connection, key: i64, day: i64, most: u32) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM persons WHERE id = ?1 AND turns_day = ?2 AND turns_on_day >= ?3")?
+        .exists(params![key, day, most])
+}
+
 /// Takes back a turn that was counted on `day`.
 ///
 /// # Errors

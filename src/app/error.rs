@@ -55,6 +55,8 @@ pub enum AppError {
     DailyTurnsUsed {
         /// In how many seconds the next day begins.
         retry_after: u64,
+        /// Where to find help, where nobody has heard what was said.
+        help: Option<String>,
     },
     /// The server is starting, stopping or upgrading its database.
     #[error("not available: {0}")]

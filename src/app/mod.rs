@@ -20,6 +20,7 @@ pub mod error;
 pub mod export;
 mod first_words;
 pub mod health;
+mod heard_beyond;
 pub mod house;
 pub mod inventory;
 mod learning;
@@ -66,6 +67,7 @@ pub struct App {
     pub(crate) recent: recent_turns::RecentTurns,
     pub(crate) passing: passing_audio::PassingAudio,
     pub(crate) audio_bytes: audio::AudioBytes,
+    pub(crate) heard_beyond: heard_beyond::HeardBeyond,
     pub(crate) silences: silences::Silences,
     pub(crate) probe: health::Probe,
     pub(crate) learns_from: learning::Persons,
@@ -139,6 +141,7 @@ impl App {
             first_words: first_words::FirstWords::default(),
             passing: passing_audio::PassingAudio::default(),
             audio_bytes: audio::AudioBytes::default(),
+            heard_beyond: heard_beyond::HeardBeyond::default(),
             silences: silences::Silences::default(),
             probe: health::Probe::default(),
             learns_from: learning::Persons::default(),

@@ -25,6 +25,7 @@
 //! | the person interrupts while a recording is heard | it is heard to its end, what they said is kept without an answer; nothing, when nothing was said |
 //! | the disk is low or full | fatal: 507, nothing is kept; words of self-harm are told where to find help with it |
 //! | the person has had the day's turns | refused: 429, the model is not asked; not where words of self-harm are heard |
+//! | a recording comes after that, and 10 were refused so on that day | refused unheard: 429 that tells where help is |
 //! | as many turns of the person run as may | refused: 429, the model is not asked |
 //! | the session is deleted meanwhile | fatal: 404, nothing is kept |
 //! | the client goes away, no turn id | cancelled: the model's work is dropped, nothing is kept |

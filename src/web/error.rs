@@ -188,7 +188,8 @@ const LONGEST_WAIT: f64 = 3600.0;
 impl ApiError {
     /// In how many seconds it is worth trying again, where that is known.
     fn retry_after(&self, status: StatusCode) -> Option<u64> {
-        if let Self::RateLimited { retry_after } | Self::App(AppError::DailyTurnsUsed { retry_after }) = self
+        if let Self::RateLimited { retry_after } | Self::App(AppError::DailyTurnsUsed { retry_after, .. }) =
+            self
         {
             return Some(*retry_after);
         }
@@ -259,6 +260,7 @@ pub fn report(error: &ApiError) -> (StatusCode, ErrorReport) {
     }
 }
 
+const NO_MORE_TODAY: &str = "That was all for today; please come back tomorrow (UTC)";
 const NO_ROOM: &str = "There is no room to keep this now; please try again later";
 
 fn no_room(message: impl Into<String>) -> (StatusCode, ErrorReport) {
@@ -305,8 +307,9 @@ fn report_app(error: &AppError) -> (StatusCode, ErrorReport) {
         AppError::TooManyTurns => {
             rate_limited("The companion is still answering you elsewhere; please wait for that")
         }
-        AppError::DailyTurnsUsed { .. } => {
-            rate_limited("That was all for today; please come back tomorrow (UTC)")
+        AppError::DailyTurnsUsed { help: None, .. } => rate_limited(NO_MORE_TODAY),
+        AppError::DailyTurnsUsed { help: Some(help), .. } => {
+            rate_limited(format!("{NO_MORE_TODAY}. {}", help.trim()))
         }
         AppError::Unavailable(why) => (
             StatusCode::SERVICE_UNAVAILABLE,

@@ -157,6 +157,36 @@ fn words_of_self_harm_are_answered_also_after_the_turns_of_the_day_and_are_none_
 }
 
 #[test]
+fn after_the_turns_of_the_day_ten_recordings_are_heard_and_further_ones_are_told_where_help_is() {
+    let programs = Programs::new();
+    let hears = "cat \"$1\" > /dev/null; echo x >> \"$HERE/runs\"; cat \"$HERE/said\"";
+    let one_a_day = |config: &mut ServerConfig| config.limits.daily_turns_per_person = NonZeroU32::new(1);
+    let app = programs.server_with(hears, ESPEAK, one_a_day);
+    let talk = app.start_session();
+    let speak = |said: &str| {
+        std::fs::write(programs.path("said"), said).unwrap();
+        app.speak_to(&talk, &recording("wav"))
+    };
+    let heard = || programs.noted("runs").lines().count();
+    app.say(&talk, "one").expect(200);
+    speak("I want to die").expect(200);
+    for _ in 0..10 {
+        let refused = speak("and another one").refused(429, "rate_limited");
+        assert!(!refused.text().contains("findahelpline.com"), "{}", refused.text());
+    }
+    assert_eq!(heard(), 11);
+    let refused = speak("I want to die").refused(429, "rate_limited");
+    assert!(refused.text().contains("findahelpline.com"), "{}", refused.text());
+    assert_eq!(refused.header("retry-after"), (UNTIL_MIDNIGHT.as_secs() + 1).to_string());
+    assert_eq!(heard(), 11);
+    app.speak_to(&app.start_session(), &recording("wav")).expect(200);
+    app.clock.advance(UNTIL_MIDNIGHT);
+    speak("I had a strange dream").expect(200);
+    speak("and another one").refused(429, "rate_limited");
+    assert_eq!(app.said(&talk), ["one", "I want to die", "I had a strange dream"]);
+}
+
+#[test]
 fn a_recording_is_counted_once_it_is_known_what_is_said_in_it() {
     let programs = Programs::new();
     let one_a_day = |config: &mut ServerConfig| config.limits.daily_turns_per_person = NonZeroU32::new(1);

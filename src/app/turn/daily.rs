@@ -2,7 +2,8 @@
 //!
 //! A turn counts once it is given to the model, also when its client leaves before the end: it has cost something by then. One
 //! that the model failed does not, nor does one that is sent again, nor one whose client leaves while it is counted, nor one that
-//! care is due to, which is not refused either. A recording is heard first: before, nobody knows what is said in it.
+//! care is due to, which is not refused either. A recording is heard first: before, nobody knows what is said in it. Beyond the turns of
+//! the day only some are.
 
 use std::sync::Arc;
 
@@ -32,6 +33,24 @@ impl Drop for Counted {
 }
 
 impl Work {
+    /// Looks before a recording is heard whether it is one beyond the turns of the day, and counts it among those; without a
+    /// word of what is said, whoever is not heard any more is told where to find help.
+    pub(super) async fn is_beyond_the_day(&self) -> Result<bool, AppError> {
+        let Some(most) = self.app.limits.daily_turns_per_person else { return Ok(false) };
+        let (person, day) = (self.person, self.said_at.day_number());
+        let look = move |db: &rusqlite::Connection| person_store::has_had_turns(db, person, day, most.get());
+        let is_beyond = self.app.database.read("look at the turns of the day", look).await?;
+        if is_beyond && !self.app.heard_beyond.count(person, day) {
+            return Err(day_used(self.said_at, Some(self.app.persona.crisis.help.clone())));
+        }
+        Ok(is_beyond)
+    }
+
+    /// A recording beyond the turns of the day that was not refused is none of those that are.
+    pub(super) fn is_answered_all_the_same(&self) {
+        self.app.heard_beyond.uncount(self.person, self.said_at.day_number());
+    }
+
     /// Looks whether there is room for the turn, and counts it among those of the day; what is said in it is known.
     pub(super) async fn admit(&mut self) -> Result<(), AppError> {
         self.app.room_to_grow().map_err(|error| self.refusal(error))?;
@@ -79,8 +98,7 @@ impl App {
             counted.stands();
             return Ok(());
         }
-        let left = at.until_next_day();
-        Err(AppError::DailyTurnsUsed { retry_after: left.as_secs() + u64::from(left.subsec_nanos() > 0) })
+        Err(day_used(at, None))
     }
 
     /// Takes a turn back that began `at` and was counted.
@@ -94,4 +112,9 @@ impl App {
             tracing::warn!(error = %error, "A turn that failed could not be taken back from those of the day");
         }
     }
+}
+
+fn day_used(at: Timestamp, help: Option<String>) -> AppError {
+    let left = at.until_next_day();
+    AppError::DailyTurnsUsed { retry_after: left.as_secs() + u64::from(left.subsec_nanos() > 0), help }
 }

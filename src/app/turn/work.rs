@@ -127,9 +127,13 @@ impl Work {
     ) -> Result<Ended, AppError> {
         let mut is_said = true;
         if let Some(recording) = self.request.recording.take() {
+            let is_beyond = self.is_beyond_the_day().await?;
             is_said = self.hear(recording, timings).await?;
             if is_said {
                 self.admit().await?;
+                if is_beyond {
+                    self.is_answered_all_the_same();
+                }
             }
         }
         tokio::select! {
