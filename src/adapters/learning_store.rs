@@ -89,7 +89,7 @@ fn of_person_in_order() -> String {
 }
 
 fn of_session_in_order() -> String {
-    format!("SELECT {TURN} {WAITING} WHERE c.session_id = ?1 ORDER BY l.checkpoint_id")
+    format!("SELECT {TURN} {WAITING} WHERE c.session_id = ?1 ORDER BY l.checkpoint_id LIMIT ?2")
 }
 
 /// The rows of what waits of a person.
@@ -146,12 +146,12 @@ pub fn waiting(connection: &Connection) -> rusqlite::Result<u64> {
     connection.prepare_cached("SELECT count(*) FROM to_learn")?.query_row([], |row| row.get(0))
 }
 
-/// The turns of a session that wait.
+/// The first turns of a session that wait, up to `limit`.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn waiting_in(connection: &Connection, session: i64) -> rusqlite::Result<Vec<ToLearn>> {
-    connection.prepare_cached(&of_session_in_order())?.query_map([session], to_learn)?.collect()
+pub fn waiting_in(connection: &Connection, session: i64, limit: usize) -> rusqlite::Result<Vec<ToLearn>> {
+    connection.prepare_cached(&of_session_in_order())?.query_map(params![session, limit], to_learn)?.collect()
 }
 
 /// True when this very turn is still to be learned from: neither forgotten nor deleted, and no other one in its place.

@@ -8,7 +8,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::memory::MemoryId;
 use crate::domain::memory::unwanted::{about_of, is_meant, words_to_look_for};
 
-/// So many memories are changed with one statement.
+/// So many memories are changed with one statement: what it may have to undo is held in memory.
 const AT_ONCE: usize = 200;
 
 /// Forgets one memory of a person. True when it was there.
@@ -39,14 +39,22 @@ pub fn forget_some_of_session(connection: &Connection, session: i64) -> rusqlite
     Ok(connection.prepare_cached(sql)?.execute(params![session, AT_ONCE])? as u64)
 }
 
-/// Has the memories of a session stay without it.
+/// Has a portion of the memories of a session, of up to `limit`, stay without it; returns how many that were.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn outlive_session(connection: &Connection, session: i64) -> rusqlite::Result<()> {
+pub fn outlive_session(connection: &Connection, session: i64, limit: usize) -> rusqlite::Result<u64> {
     let sql = "UPDATE memories SET session_id = NULL WHERE id IN
         (SELECT id FROM memories WHERE session_id = ?1 LIMIT ?2)";
-    in_portions(connection, sql, session).map(drop)
+    Ok(connection.prepare_cached(sql)?.execute(params![session, limit.min(AT_ONCE)])? as u64)
+}
+
+/// True when there are memories of a session.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn has_memories(connection: &Connection, session: i64) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM memories WHERE session_id = ?1 LIMIT 1")?.exists([session])
 }
 
 /// Forgets every memory of a person that is meant by `text`, whether or not it is still true; returns how many there were.
@@ -93,19 +101,6 @@ fn likely(connection: &Connection, person: i64, text: &str) -> rusqlite::Result<
     Ok(found)
 }
 
-/// Changes so many memories with one statement: what it may have to undo is held in memory.
-fn in_portions(connection: &Connection, sql: &str, of: i64) -> rusqlite::Result<u64> {
-    let mut portion = connection.prepare_cached(sql)?;
-    let mut all = 0;
-    loop {
-        let some = portion.execute(params![of, AT_ONCE])?;
-        all += some as u64;
-        if some < AT_ONCE {
-            return Ok(all);
-        }
-    }
-}
-
 /// Forgets up to `limit` memories that were neither added nor changed since `cutoff`; returns how many.
 ///
 /// # Errors
@@ -137,9 +132,9 @@ mod tests {
             let sql = "SELECT count(*), count(session_id) FROM memories";
             db.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap()
         };
-        outlive_session(&db, 1).unwrap();
-        assert_eq!(of_sessions(), (1200, 600));
         let portions = |forget: &dyn Fn() -> rusqlite::Result<u64>| [(); 4].map(|()| forget().unwrap());
+        assert_eq!(portions(&|| outlive_session(&db, 1, usize::MAX >> 1)), [200, 200, 200, 0]);
+        assert_eq!(of_sessions(), (1200, 600));
         assert_eq!(portions(&|| forget_some_of_session(&db, 2)), [200, 200, 200, 0]);
         assert_eq!(of_sessions(), (600, 0));
         assert_eq!(portions(&|| forget_some(&db, 1)), [200, 200, 200, 0]);

@@ -208,7 +208,7 @@ pub fn erase(connection: &Connection, key: i64) -> rusqlite::Result<Deleted> {
     Ok(deleted)
 }
 
-/// Deletes up to so many turns and sessions of a person, taken together, or else 200 of their memories, or at last themselves, takes them off the
+/// Deletes up to so many turns and sessions of a person, taken together with the memories that these leave, or else 200 of their memories, or at last themselves, takes them off the
 /// totals, and adds what went to `deleted`. True when the person is gone.
 ///
 /// # Errors
@@ -220,7 +220,9 @@ pub fn erase_some(
     deleted: &mut Deleted,
 ) -> rusqlite::Result<bool> {
     let mut went = Deleted::default();
-    let taken = |went: &Deleted| usize::try_from(went.checkpoints + went.sessions).unwrap_or(usize::MAX);
+    let taken = |went: &Deleted| {
+        usize::try_from(went.checkpoints + went.sessions + went.outlived).unwrap_or(usize::MAX)
+    };
     for session in session_store::keys_of(connection, key, limit)? {
         session_deleting::delete_some(
             connection,

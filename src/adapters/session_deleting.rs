@@ -1,4 +1,4 @@
-//! SQL for sessions that go: whole, or a long one in portions, the oldest turns first.
+//! SQL for sessions that go: whole, or a long one in portions, the oldest turns first and its memories from it last.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -15,6 +15,8 @@ pub struct Deleted {
     pub checkpoints: u64,
     /// Memories.
     pub memories: u64,
+    /// Memories that stay without their session.
+    pub outlived: u64,
     /// Audio replies whose files are now to be removed.
     pub audio: Vec<(AudioId, AudioFormat)>,
 }
@@ -31,11 +33,12 @@ impl Deleted {
         self.sessions += other.sessions;
         self.checkpoints += other.checkpoints;
         self.memories += other.memories;
+        self.outlived += other.outlived;
         self.audio.extend(other.audio);
     }
 }
 
-/// Deletes one session with all that hangs on it and adds what went to `deleted`.
+/// Deletes one session, which has no memories any more, with all that hangs on it and adds what went to `deleted`.
 fn delete(connection: &Connection, session: i64, deleted: &mut Deleted) -> rusqlite::Result<()> {
     let checkpoints =
         connection.prepare_cached("DELETE FROM checkpoints WHERE session_id = ?1")?.execute([session])?;
@@ -44,15 +47,14 @@ fn delete(connection: &Connection, session: i64, deleted: &mut Deleted) -> rusql
     for file in audio.query_map([session], session_store::audio_file)? {
         deleted.audio.push(file?);
     }
-    memory_forgetting::outlive_session(connection, session)?;
     let sessions = connection.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([session])?;
     deleted.sessions += sessions as u64;
     deleted.checkpoints += checkpoints as u64;
     Ok(())
 }
 
-/// Deletes a session of up to `limit` turns whole, or the `limit` oldest turns of a longer one, and adds what went to `deleted`. True when
-/// the session is gone.
+/// Deletes a session of up to `limit` turns and memories whole, or the `limit` oldest turns of a longer one, or takes so many memories from
+/// it, and adds what went to `deleted`. True when the session is gone.
 ///
 /// # Errors
 /// What `SQLite` says.
@@ -75,6 +77,11 @@ pub fn delete_some(
         if went == limit {
             return Ok(false);
         }
+    }
+    let outlived = memory_forgetting::outlive_session(connection, session, limit)?;
+    deleted.outlived += outlived;
+    if memory_forgetting::has_memories(connection, session)? {
+        return Ok(false);
     }
     delete(connection, session, deleted)?;
     Ok(true)
@@ -171,16 +178,43 @@ mod tests {
         assert!(delete_some(&db, 1, 5, &mut Deleted::default()).unwrap(), "one that is gone is gone");
     }
 
+    fn remember(db: &Connection, session: u32, memories: u32) {
+        let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
+            INSERT INTO memories (public_id, person_id, session_id, text, said_at, created_at, changed_at)
+            SELECT randomblob(16), 1, ?1, 'tea', i, i, i FROM n";
+        db.execute(sql, [session, memories]).unwrap();
+    }
+
+    #[test]
+    fn its_memories_stay_without_it_a_portion_at_a_time() {
+        let (_root, db) = with_turns(&[3]);
+        remember(&db, 1, 12);
+        let mut deleted = Deleted::default();
+        let mut portion = || {
+            let before = db.total_changes();
+            let is_gone = delete_some(&db, 1, 5, &mut deleted).unwrap();
+            (is_gone, db.total_changes() - before)
+        };
+        assert_eq!((portion(), portion()), ((false, 5), (false, 5)));
+        let (is_gone, changes) = portion();
+        assert!(is_gone && changes < 12, "{changes}");
+        assert_eq!((deleted.sessions, deleted.outlived, deleted.memories), (1, 12, 0));
+        let left = "SELECT count(*) FROM memories WHERE session_id IS NULL";
+        assert_eq!(db.query_row(left, [], |row| row.get::<_, u64>(0)).unwrap(), 12);
+    }
+
     #[test]
     fn a_person_goes_in_portions_too() {
         let (_root, db) = with_turns(&[12, 3, 0, 1]);
+        remember(&db, 2, 12);
+        remember(&db, 3, 1);
         let (mut deleted, mut portions) = (Deleted::default(), 1);
         while !person_store::erase_some(&db, 1, 5, &mut deleted).unwrap() {
             portions += 1;
             assert!(portions < 20, "there is no end to it");
         }
-        assert!(portions >= 5, "{portions}");
-        assert_eq!((deleted.sessions, deleted.checkpoints), (4, 16));
+        assert!(portions >= 8, "{portions}");
+        assert_eq!((deleted.sessions, deleted.checkpoints, deleted.memories), (4, 16, 13));
         assert_eq!(totals(&db).unwrap(), Totals::default());
         let people: u64 = db.query_row("SELECT count(*) FROM persons", [], |row| row.get(0)).unwrap();
         assert_eq!(people, 0);

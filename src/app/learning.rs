@@ -37,6 +37,8 @@ use persons::{MOST_AT_ONCE, Taken};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// So many turns are learned from in one transaction, each with searches of what is known.
+const TURNS_AT_ONCE: usize = 20;
 /// So often a model may answer with something else.
 const MOST_WRONG: u32 = 3;
 /// So long a model that is down is waited for.
@@ -228,15 +230,17 @@ fn keep(
     Ok(counts)
 }
 
-/// Learns, by rules, from what still waits in a session that is about to go, in the caller's transaction.
-pub(crate) fn learn_session(
+/// Learns, by rules, from the first turns that still wait in a session that is about to go, in the caller's transaction; true when these
+/// were the last.
+pub(crate) fn learn_some_of_session(
     db: &Connection,
     session: i64,
     most: u32,
     now: Timestamp,
-) -> rusqlite::Result<()> {
-    let waiting = learning_store::waiting_in(db, session)?;
-    waiting.iter().try_for_each(|turn| keep(db, turn, &by_rules(turn), most, now).map(drop))
+) -> rusqlite::Result<bool> {
+    let waiting = learning_store::waiting_in(db, session, TURNS_AT_ONCE)?;
+    waiting.iter().try_for_each(|turn| keep(db, turn, &by_rules(turn), most, now).map(drop))?;
+    Ok(waiting.len() < TURNS_AT_ONCE)
 }
 
 /// What a person who is remembered wants to be done with a turn that was just kept.
@@ -269,4 +273,34 @@ pub(crate) fn heed(db: &Connection, session: SessionId, heard: &Heard) -> rusqli
         };
     }
     Ok(forgotten)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::sqlite::empty_for_testing;
+
+    #[test]
+    fn what_waits_in_a_session_that_goes_is_learned_from_in_portions_to_the_last_turn() {
+        let (_root, db) = empty_for_testing();
+        let waiting = "
+            INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
+                VALUES (1, zeroblob(16), zeroblob(32), 1, 1);
+            INSERT INTO sessions (id, public_id, person_id, created_at, last_active_at)
+                VALUES (1, zeroblob(16), 1, 1, 1);
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 45)
+                INSERT INTO checkpoints (id, session_id, public_id, said, answered, said_at, answered_at)
+                SELECT i, 1, randomblob(16), iif(i < 45, 'I like tea', 'I live in Porto'), '', i, i FROM n;
+            INSERT INTO to_learn (checkpoint_id) SELECT id FROM checkpoints";
+        db.execute_batch(waiting).unwrap();
+        let learn = || {
+            let is_last = learn_some_of_session(&db, 1, 100, Timestamp::from_millis(100)).unwrap();
+            (is_last, learning_store::waiting(&db).unwrap())
+        };
+        assert_eq!([learn(), learn(), learn()], [(false, 25), (false, 5), (true, 0)]);
+        let mut known = db.prepare("SELECT text FROM memories ORDER BY id").unwrap();
+        let known: Vec<String> =
+            known.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        assert_eq!(known, ["I like tea", "I live in Porto"]);
+    }
 }

@@ -390,6 +390,30 @@ fn a_deleted_conversation_takes_what_was_learned_in_it_unless_that_is_kept() {
 }
 
 #[test]
+fn a_long_conversation_leaves_all_that_was_learned_in_it_and_all_that_waits_to_be() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    app.say(&talk, "hello").expect(200);
+    let db = app.db();
+    // More than is changed, and than is learned from, in one transaction; the server does not know that turns wait.
+    let long = "
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450)
+            INSERT INTO memories (public_id, person_id, session_id, text, said_at, created_at, changed_at, superseded_at)
+            SELECT randomblob(16), s.person_id, s.id, 'boat ' || i, i, i, i, i FROM n, sessions s;
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 45)
+            INSERT INTO checkpoints (session_id, public_id, said, answered, said_at, answered_at)
+            SELECT s.id, randomblob(16), iif(i < 45, 'hm', 'I live in Porto'), '', i, i FROM n, sessions s;
+        INSERT INTO to_learn (checkpoint_id) SELECT id FROM checkpoints WHERE said <> 'hello';
+        UPDATE sessions SET checkpoints = 46; UPDATE totals SET checkpoints = 46";
+    db.execute_batch(long).unwrap();
+    app.delete(&talk, "?keep_memories=true").expect(204);
+    app.session(&talk, "").refused(404, "session_not_found");
+    assert_eq!((app.count("memories"), app.count("checkpoints"), app.count("to_learn")), (451, 0, 0));
+    let left = "SELECT count(*) FROM memories WHERE text LIKE '%Porto' AND session_id IS NULL";
+    assert_eq!(db.query_row(left, [], |row| row.get::<_, u64>(0)).unwrap(), 1);
+}
+
+#[test]
 fn what_is_said_again_or_corrected_by_hand_does_not_go_with_that_conversation() {
     let app = TestApp::spawn();
     let first = app.start_session();

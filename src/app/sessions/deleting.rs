@@ -89,15 +89,15 @@ fn delete_portion(
     (most, now): (u32, Timestamp),
 ) -> rusqlite::Result<(Deleted, bool)> {
     let mut deleted = Deleted::default();
-    if keep_memories {
-        learning::learn_session(db, session, most, now)?;
+    let is_learned = if keep_memories {
+        learning::learn_some_of_session(db, session, most, now)?
     } else {
         // First of all: what is learned meanwhile would change what is known from elsewhere.
         learning_store::forget_session(db, session)?;
         deleted.memories = memory_forgetting::forget_some_of_session(db, session)?;
-    }
-    let is_gone =
-        deleted.memories == 0 && session_deleting::delete_some(db, session, ROWS_AT_ONCE, &mut deleted)?;
+        deleted.memories == 0
+    };
+    let is_gone = is_learned && session_deleting::delete_some(db, session, ROWS_AT_ONCE, &mut deleted)?;
     if !is_gone {
         session_deleting::note_begun(db, session, keep_memories)?;
     }
