@@ -52,7 +52,8 @@ impl Transcriber for CommandTranscriber {
             let leave = program.leave(client).await?;
             let file = tokio::task::spawn_blocking(move || PrivateFile::write(&dir, &recording)).await;
             let unavailable = |why: String| SpeechError::unavailable(why);
-            let file = file.map_err(|error| unavailable(error.to_string()))?.map_err(not_written)?;
+            let file =
+                file.map_err(|error| unavailable(error.to_string()))?.map_err(|error| not_written(&error))?;
             let path = Some(file.0.as_os_str());
             let mut running = program.start(leave, path, Bytes::new(), MOST_TRANSCRIPT)?;
             let mut text = Vec::new();
@@ -70,7 +71,7 @@ impl Transcriber for CommandTranscriber {
     }
 }
 
-fn not_written(error: DiskError) -> SpeechError {
+fn not_written(error: &DiskError) -> SpeechError {
     if error.is_full() { SpeechError::NoRoom } else { SpeechError::unavailable(error.to_string()) }
 }
 

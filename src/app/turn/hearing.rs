@@ -68,10 +68,10 @@ impl Work {
 
     /// What cannot be written down for who hears is refused as what cannot be kept. Nobody knows whether it was words of self-harm.
     fn not_heard(&self, error: SpeechError) -> AppError {
-        match error {
-            SpeechError::NoRoom => AppError::NoRoomForCare { help: self.app.persona.crisis.help.clone() },
-            error => error.into(),
+        if matches!(error, SpeechError::NoRoom) {
+            return AppError::NoRoomForCare { help: self.app.persona.crisis.help.clone() };
         }
+        error.into()
     }
 
     /// The answer to silence, spoken as the reply would be.
