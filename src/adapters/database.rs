@@ -391,4 +391,46 @@ mod tests {
         write().await.unwrap().unwrap();
         database.close().await;
     }
+
+    #[tokio::test]
+    async fn what_waits_is_flushed_together_but_not_more_than_64_writes() {
+        let (_root, database) = started();
+        let make = |db: &Connection| db.execute_batch("CREATE TABLE written (number INTEGER)");
+        database.write("make", make).await.unwrap();
+        let (hold, begun, work) = lasting();
+        let first = database.clone();
+        let first = tokio::spawn(async move { first.write("last", work).await });
+        tokio::task::yield_now().await;
+        let _ = begun.recv();
+        // Each tells how many of those before it are on disk already.
+        let write = |_| {
+            let database = database.clone();
+            tokio::spawn(async move {
+                let write = |db: &Connection| {
+                    db.execute_batch("INSERT INTO written VALUES (1)")?;
+                    let path = std::path::Path::new(db.path().unwrap_or_default());
+                    let other = sqlite::open_current(path, Access::ReadOnly).unwrap();
+                    other.query_row("SELECT count(*) FROM written", [], |row| row.get::<_, usize>(0))
+                };
+                database.write("write", write).await.unwrap()
+            })
+        };
+        let waiting: Vec<_> = (0..3 * WRITES_PER_FLUSH).map(write).collect();
+        let room = || lock(&database.shared.writes).as_ref().unwrap().capacity();
+        while room() > WAITING_WRITES - 3 * WRITES_PER_FLUSH {
+            tokio::task::yield_now().await;
+        }
+        drop(hold);
+        first.await.unwrap().unwrap();
+        let mut flushed = Vec::new();
+        for task in waiting {
+            flushed.push(task.await.unwrap());
+        }
+        flushed.sort_unstable();
+        let of_each: Vec<_> =
+            flushed.chunk_by(|a, b| a == b).map(|together| (together[0], together.len())).collect();
+        // The first one is of the first flush.
+        assert_eq!(of_each, [(0, 63), (63, 64), (127, 64), (191, 1)]);
+        database.close().await;
+    }
 }

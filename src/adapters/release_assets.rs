@@ -318,4 +318,17 @@ mod tests {
         assert!(keep(&dir, RELEASES[0], impossible.into_iter()).is_err());
         assert_eq!(fs::read_dir(place(&dir)).unwrap().count(), 0);
     }
+
+    #[test]
+    fn of_a_release_into_which_much_was_put_so_many_files_are_served() {
+        let (_root, dir) = house(0);
+        start(&dir, RELEASES[0]);
+        start(&dir, RELEASES[1]);
+        let earlier_one = place(&dir).join(RELEASES[0]);
+        for number in 0..MOST_FILES {
+            fs::write(earlier_one.join(format!("{number}.js")), "").unwrap();
+        }
+        let served = earlier(&dir, RELEASES[1]).unwrap();
+        assert_eq!(served.iter().map(Vec::len).collect::<Vec<_>>(), [MOST_FILES]);
+    }
 }

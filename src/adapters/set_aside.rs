@@ -367,7 +367,9 @@ mod tests {
         put(&dir, "companion.db", "old");
         let elsewhere = r#"{"set_aside": "..", "files": ["companion.db"]}"#;
         let strange = r#"{"set_aside": "20261124T000000Z", "files": ["locks"]}"#;
-        for text in ["", "{", "[]", elsewhere, strange] {
+        let long = r#"{"set_aside": "20261124T000000Z", "files": ["companion.db"]}"#;
+        let long = format!("{}{long}", " ".repeat(usize::try_from(LARGEST_MARKER).unwrap()));
+        for text in ["", "{", "[]", elsewhere, strange, &long] {
             put(&dir, "restore.pending", text);
             for told in [undo(&dir).unwrap_err(), refuse_pending(&dir).unwrap_err()] {
                 assert!(told.to_string().contains("is damaged: move it away"), "{told}");

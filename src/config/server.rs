@@ -501,4 +501,13 @@ mod tests {
         assert_eq!(same(&ours.storage.database), plain.storage.database);
         assert_eq!(ServerConfig { storage: plain.storage.clone(), ..ours }, plain);
     }
+
+    #[test]
+    fn a_token_has_no_more_characters_than_anybody_needs() {
+        for name in ["ACCESS_TOKEN", "ADMIN_TOKEN", "METRICS_TOKEN"] {
+            load(None, &[(name, "x".repeat(512).as_str())], &[]).unwrap();
+            let told = load(None, &[(name, "x".repeat(513).as_str())], &[]).unwrap_err();
+            assert!(told.contains(name) && told.contains("1 to 512 letters"), "{told}");
+        }
+    }
 }

@@ -342,4 +342,13 @@ mod tests {
         assert_eq!(told(vec![long(2), long(100_000)]), 4);
         assert_eq!(told(Vec::new()), 2);
     }
+
+    #[test]
+    fn so_much_is_told_of_the_summary_and_of_the_memories() {
+        let memories = vec!["ä".repeat(1000); 30];
+        let prompt = Prompt { memories, summary: Some(Arc::from("ü".repeat(10_000))), ..prompt() };
+        let told = messages(&prompt);
+        let told = ["ä", "ü"].map(|sign| told[0].content.matches(sign).count());
+        assert_eq!(told, [MOST_MEMORIES * MOST_MEMORY_CHARS, MOST_SUMMARY_CHARS]);
+    }
 }

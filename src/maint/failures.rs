@@ -45,3 +45,21 @@ impl Job<'_> {
         self.errors.push(item(what, error));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_are_listed_and_the_rest_is_counted() {
+        let listed = |failures: usize| {
+            let mut all = Failures::default();
+            (0..failures)
+                .for_each(|number| all.push(ItemError { item: number.to_string(), error: "no".to_owned() }));
+            all.into_list()
+        };
+        assert_eq!(listed(LISTED).len(), LISTED);
+        let more = listed(LISTED + 7);
+        assert_eq!((more.len(), more.last().unwrap().item.as_str()), (LISTED + 1, "7 more"));
+    }
+}

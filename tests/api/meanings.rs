@@ -128,6 +128,28 @@ fn a_service_that_hangs_is_waited_for_once_and_then_not_at_all() {
 }
 
 #[test]
+fn so_many_texts_are_sent_at_once_and_so_much_of_each() {
+    let outside = service();
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    for number in 0..17 {
+        add(&app, &talk, &format!("Tea number {number}"));
+    }
+    let embedding = of_model(&outside, "meanings");
+    let app = app.restart_with(|config| config.embedding = Some(embedding));
+    wait_for_vectors(&app, 17);
+    let inputs = || {
+        let asked = outside.requests("/v1/embeddings");
+        asked.iter().map(|asked| asked.json()["input"].as_array().unwrap().clone()).collect::<Vec<_>>()
+    };
+    let lengths: Vec<_> = inputs().iter().map(Vec::len).collect();
+    assert_eq!(lengths, [16, 1]);
+    app.tell(&talk, &"tea and ".repeat(500)).expect(200);
+    let asked = inputs().last().unwrap()[0].as_str().unwrap().to_owned();
+    assert_eq!(asked.chars().count(), 2000);
+}
+
+#[test]
 fn a_vector_goes_with_what_it_tells_of() {
     let outside = service();
     let app = meaning(&outside, |_| {});

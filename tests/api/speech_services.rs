@@ -154,6 +154,15 @@ fn hearing_that_answers_nonsense_is_as_good_as_down() {
 }
 
 #[test]
+fn a_transcript_that_nobody_can_have_said_is_not_read_to_its_end() {
+    let outside = Outside::new(Vec::new());
+    let app = hears(&outside, &"x".repeat(1 << 20));
+    app.speak_to(&app.start_session(), &recording("ogg")).refused(503, "service_unavailable");
+    outside.usually(whole(200, &[], &json!({"text": "I feel calm"})));
+    app.speak_to(&app.start_session(), &recording("ogg")).expect(200);
+}
+
+#[test]
 fn hearing_that_hangs_is_given_up_in_time() {
     let outside = Outside::new(vec![Part::UntilGone]);
     let app = TestApp::spawn_with(|config| {

@@ -196,6 +196,20 @@ fn what_is_spoken_and_not_read_has_an_end_and_the_next_one_is_spoken_when_it_is(
 }
 
 #[test]
+fn of_a_text_that_is_spoken_without_end_so_much_is_heard() {
+    let programs = Programs::new();
+    let without_end = format!("{}; exec cat /dev/zero", at_length(&programs, 1));
+    let app = programs.server(HEARS, &without_end);
+    let mut wire = app.begin_aloud(&app.start_session(), "all+of+it");
+    assert_eq!(wire.head().status, 200);
+    // The pieces are chunks with their lengths.
+    let heard = wire.rest();
+    assert!((31 * KIB * KIB..33 * KIB * KIB).contains(&heard.len()), "{} bytes", heard.len());
+    assert!(!heard.ends_with(b"0\r\n\r\n"), "it was broken off");
+    app.say(&app.start_session(), "hello").expect(200);
+}
+
+#[test]
 fn of_many_recordings_four_are_heard_at_once_and_the_next_ones_after_them() {
     let programs = Programs::new();
     let waits = "echo begun >> \"$HERE/begun\"; while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done; echo hello";

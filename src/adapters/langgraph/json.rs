@@ -254,4 +254,14 @@ mod tests {
         assert_eq!(checkpoint(br#"{"channel_values":{"messages":["#).unwrap_err(), Unreadable::CutOff);
         assert_eq!(node("[".repeat(100).as_bytes()).unwrap_err(), Unreadable::Damaged);
     }
+
+    #[test]
+    fn more_messages_or_deeper_ones_than_anybody_has_are_refused() {
+        let list = |items: usize| format!("[{}0]", "0,".repeat(items - 1));
+        assert_eq!(messages(list(MAX_MESSAGES).as_bytes()).unwrap().len(), MAX_MESSAGES);
+        assert_eq!(messages(list(MAX_MESSAGES + 1).as_bytes()).unwrap_err(), Unreadable::TooMany);
+        let nested = |depth: u32| [b"[".repeat(depth as usize), b"]".repeat(depth as usize)].concat();
+        assert!(node(&nested(MAX_DEPTH)).is_ok());
+        assert_eq!(node(&nested(MAX_DEPTH + 1)).unwrap_err(), Unreadable::Damaged);
+    }
 }

@@ -269,4 +269,12 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn so_much_is_told_of_what_is_known_and_was_said() {
+        let long = |sign: &str| sign.repeat(5000);
+        let told = request(&vec![long("ä"); 40], Some(&long("ö")), &long("ü"));
+        let told = ["ä", "ö", "ü"].map(|sign| told[1].content.matches(sign).count());
+        assert_eq!(told, [MOST_KNOWN * MOST_FACT_CHARS, MOST_BEFORE_CHARS, MOST_SAID_CHARS]);
+    }
 }
