@@ -395,16 +395,16 @@ fn a_long_conversation_leaves_all_that_was_learned_in_it_and_all_that_waits_to_b
     let talk = app.start_session();
     app.say(&talk, "hello").expect(200);
     let db = app.db();
-    // More than is changed, and than is learned from, in one transaction; the server does not know that turns wait.
+    // More than is changed, and than is learned from, in a few transactions; the server does not know that turns wait.
     let long = "
         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450)
             INSERT INTO memories (public_id, person_id, session_id, text, said_at, created_at, changed_at, superseded_at)
             SELECT randomblob(16), s.person_id, s.id, 'boat ' || i, i, i, i, i FROM n, sessions s;
-        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 45)
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 90)
             INSERT INTO checkpoints (session_id, public_id, said, answered, said_at, answered_at)
-            SELECT s.id, randomblob(16), iif(i < 45, 'hm', 'I live in Porto'), '', i, i FROM n, sessions s;
+            SELECT s.id, randomblob(16), iif(i < 90, 'hm', 'I live in Porto'), '', i, i FROM n, sessions s;
         INSERT INTO to_learn (checkpoint_id) SELECT id FROM checkpoints WHERE said <> 'hello';
-        UPDATE sessions SET checkpoints = 46; UPDATE totals SET checkpoints = 46";
+        UPDATE sessions SET checkpoints = 91; UPDATE totals SET checkpoints = 91";
     db.execute_batch(long).unwrap();
     app.delete(&talk, "?keep_memories=true").expect(204);
     app.session(&talk, "").refused(404, "session_not_found");

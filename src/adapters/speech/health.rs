@@ -160,7 +160,7 @@ impl Run {
     }
 
     /// It has not, and would not have with anything.
-    pub(super) fn failed_anyhow(&mut self, how: CallEnd) {
+    pub(super) fn failed_by_itself(&mut self, how: CallEnd) {
         self.fails(how, None);
     }
 

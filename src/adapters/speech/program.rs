@@ -126,7 +126,7 @@ impl Program {
         let mut child = command.spawn().map_err(|error| self.not_started(&mut leave, &error))?;
         let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
         let (Some(mut stdin), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            leave.run.failed_anyhow(CallEnd::Unreachable);
+            leave.run.failed_by_itself(CallEnd::Unreachable);
             return Err(self.unavailable("it cannot be talked to"));
         };
         let feeding: BoxFuture<'static, ()> = Box::pin(async move {
@@ -139,7 +139,7 @@ impl Program {
 
     /// What is gone, or may not be run, does not come back by trying five times.
     fn not_started(&self, leave: &mut Leave, error: &std::io::Error) -> SpeechError {
-        leave.run.failed_anyhow(CallEnd::Unreachable);
+        leave.run.failed_by_itself(CallEnd::Unreachable);
         if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) {
             self.health.is_missing();
         }
@@ -211,7 +211,7 @@ impl Running {
             return SpeechError::Unreadable(format!("{}: {status}", self.program.line.program));
         }
         if matches!(status.code(), Some(126 | 127)) {
-            self.leave.run.failed_anyhow(CallEnd::Unreachable);
+            self.leave.run.failed_by_itself(CallEnd::Unreachable);
         }
         self.failed(CallEnd::Unreachable, &status.to_string())
     }
