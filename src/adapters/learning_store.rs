@@ -355,7 +355,8 @@ mod tests {
         let (_root, db) = empty();
         for sql in [of_person_in_order(), of_session_in_order(), of_person(), of_session()] {
             let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let steps = plan.query_map([1], |row| row.get::<_, String>(3)).unwrap();
+            let bound = rusqlite::params_from_iter(vec![1; plan.parameter_count()]);
+            let steps = plan.query_map(bound, |row| row.get::<_, String>(3)).unwrap();
             let steps: Vec<_> = steps.map(Result::unwrap).collect();
             let (first, others) = steps.split_first().unwrap();
             let by_row = |step: &String| step.starts_with("SEARCH") && step.contains("rowid=?");
