@@ -39,6 +39,7 @@ mod session_lines;
 pub mod sessions;
 pub mod sign_ins;
 mod silences;
+mod sound_room;
 mod summaries;
 pub mod turn;
 pub mod upkeep;
@@ -66,6 +67,7 @@ pub struct App {
     pub(crate) first_words: first_words::FirstWords,
     pub(crate) recent: recent_turns::RecentTurns,
     pub(crate) passing: passing_audio::PassingAudio,
+    pub(crate) sound_room: sound_room::SoundRoom,
     pub(crate) audio_bytes: audio::AudioBytes,
     pub(crate) heard_beyond: heard_beyond::HeardBeyond,
     pub(crate) silences: silences::Silences,
@@ -140,6 +142,7 @@ impl App {
             recent: recent_turns::RecentTurns::default(),
             first_words: first_words::FirstWords::default(),
             passing: passing_audio::PassingAudio::default(),
+            sound_room: sound_room::SoundRoom::default(),
             audio_bytes: audio::AudioBytes::default(),
             heard_beyond: heard_beyond::HeardBeyond::default(),
             silences: silences::Silences::default(),

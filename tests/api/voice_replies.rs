@@ -86,6 +86,45 @@ fn a_reply_whose_sound_is_too_long_comes_as_text_and_the_next_one_is_spoken() {
 }
 
 #[test]
+fn where_there_is_no_room_for_more_sound_a_reply_comes_as_text() {
+    let programs = Programs::new();
+    let until_told = "while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done";
+    let long = format!("*long*) cat \"$HERE/long.wav\"; {until_told};;");
+    let speaks = format!("said=$(cat); case \"$said\" in {long} *) exec espeak-ng --stdout \"$said\";; esac");
+    let app = programs.server("exit 1", &speaks);
+    let minute = coded(&spoken("On and on."), &["-af", "apad=whole_dur=60", "-f", "wav"]);
+    assert!(minute.len() > 2 << 20);
+    std::fs::write(programs.path("long.wav"), minute).unwrap();
+    let first = app.start_session();
+    let talks = [app.start_session_of(&first.token), app.start_session_of(&first.token), first];
+    std::thread::scope(|scope| {
+        let (tell, told) = std::sync::mpsc::channel();
+        for talk in &talks {
+            let (tell, app) = (tell.clone(), &app);
+            scope.spawn(move || tell.send(app.chat(&spoken_turn(talk, "a long one")).expect(200).json()));
+        }
+        let mut reply = None;
+        wait_for("one finds no room", || {
+            reply = told.try_recv().ok();
+            reply.is_some()
+        });
+        let reply = reply.unwrap();
+        assert_eq!(
+            (&reply["text"], &reply["degraded"]),
+            (&json!("You said: a long one"), &json!(["speech"]))
+        );
+        assert_eq!((&reply["audio_url"], app.audio_files().len()), (&Value::Null, 0));
+        let short = app.chat(&spoken_turn(&app.start_session(), "hello")).expect(200).json();
+        assert_eq!(short["degraded"], json!([]), "what is short has its room");
+        std::fs::write(programs.path("go"), "").unwrap();
+        let others = [told.recv().unwrap(), told.recv().unwrap()];
+        assert!(others.iter().all(|reply| reply["degraded"] == json!([])), "{others:?}");
+    });
+    let again = app.chat(&spoken_turn(&talks[0], "a long one")).expect(200).json();
+    assert_eq!(again["degraded"], json!([]), "there is room again");
+}
+
+#[test]
 fn a_turn_that_fails_leaves_no_sound() {
     let app = server();
     let talk = app.start_session();

@@ -1,12 +1,14 @@
-//! What becomes of a reply's sound: how it went, and the file that has all of it.
+//! What becomes of a reply's sound: how it went, why it went no further, and the file that has all of it.
 
 use std::path::PathBuf;
 
 use super::events::Timings;
 use crate::adapters::audio_store;
+use crate::app::AppError;
 use crate::app::passing_audio::OfTurn;
 use crate::domain::audio::{AudioFormat, AudioId};
 use crate::domain::session::SessionId;
+use crate::domain::speech::SpeechError;
 
 /// What became of a reply's sound.
 #[derive(Default)]
@@ -30,6 +32,23 @@ impl Sounded {
             degraded.push("speech");
         }
     }
+}
+
+/// Why a reply is not spoken on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Mute {
+    #[error(transparent)]
+    Speech(#[from] SpeechError),
+    #[error("nobody was set up to speak")]
+    Nobody,
+    #[error("the sound is in none of the known formats")]
+    Format,
+    #[error("the sound is too long")]
+    TooLong,
+    #[error("there is no room for more sound")]
+    NoRoom,
+    #[error("the sound could not be kept: {0}")]
+    Keeping(#[from] AppError),
 }
 
 /// A file that is there and that no turn refers to yet; gone when dropped, unless that has changed.

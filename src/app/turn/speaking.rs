@@ -2,7 +2,8 @@
 //!
 //! Speech that fails leaves the turn as it is, in text.
 //!
-//! Bounds: all sentences of a reply may wait to be spoken, for the model does not wait for the voice; 16 MiB of sound a reply, beyond which it is not spoken on.
+//! Bounds: all sentences of a reply may wait to be spoken, for the model does not wait for the voice; 16 MiB of sound a reply, beyond which it is
+//! not spoken on; nor is it where there is no room for the sound of all (see `app::sound_room`).
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,15 +16,16 @@ use tokio::sync::mpsc;
 use super::events::TurnEvent;
 use super::millis;
 use super::reader::Reader;
-use super::sounded::{Sounded, WholeFile};
+use super::sounded::{Mute, Sounded, WholeFile};
 use super::work::Work;
 use crate::app::passing_audio::OfTurn;
+use crate::app::sound_room::HeldRoom;
 use crate::app::{App, AppError};
 use crate::domain::audio::{self, AudioFormat, AudioId};
 use crate::domain::heard::Spoken;
 use crate::domain::sentences::{Sentences, is_speakable};
 use crate::domain::session::SessionId;
-use crate::domain::speech::{AudioStream, SpeechError};
+use crate::domain::speech::AudioStream;
 
 /// No reply has more: it has 32 KiB and its last event, and a sentence at least one byte.
 pub(super) const WAITING_SENTENCES: usize = 96 * 1024;
@@ -78,22 +80,9 @@ pub(super) struct Speaker {
     parts: Vec<Bytes>,
     format: Option<AudioFormat>,
     bytes: usize,
+    /// For what is in memory of it.
+    room: HeldRoom,
     index: u32,
-}
-
-/// Why a reply is not spoken on.
-#[derive(Debug, thiserror::Error)]
-enum Mute {
-    #[error(transparent)]
-    Speech(#[from] SpeechError),
-    #[error("nobody was set up to speak")]
-    Nobody,
-    #[error("the sound is in none of the known formats")]
-    Format,
-    #[error("the sound is too long")]
-    TooLong,
-    #[error("the sound could not be kept: {0}")]
-    Keeping(#[from] AppError),
 }
 
 impl Speaker {
@@ -118,6 +107,7 @@ impl Speaker {
             parts: Vec::new(),
             format: None,
             bytes: 0,
+            room: HeldRoom::default(),
             index: 0,
         }
     }
@@ -231,7 +221,7 @@ impl Speaker {
         let mut so_far = Vec::new();
         while AudioFormat::of(&so_far).is_none() && so_far.len() < ENOUGH_TO_TELL {
             let Some(piece) = sound.next().await else { break };
-            so_far.extend_from_slice(&piece?);
+            self.take(&mut so_far, &piece?).await?;
         }
         let format = AudioFormat::of(&so_far).ok_or(Mute::Format)?;
         if format == AudioFormat::Wav {
@@ -239,18 +229,19 @@ impl Speaker {
             self.begin_live(&text, format).await;
             self.send_pieces(&whole).await;
             self.lasts(format, &whole);
+            self.room = HeldRoom::default();
             return Ok(());
         }
         self.begin_live(&text, format).await;
         self.send_pieces(&Bytes::from(so_far.clone())).await;
         while let Some(piece) = sound.next().await {
             let piece = piece?;
-            so_far.extend_from_slice(&piece);
-            self.check_length(so_far.len())?;
+            self.take(&mut so_far, &piece).await?;
             self.send_pieces(&piece).await;
         }
         self.bytes += so_far.len();
         self.lasts(format, &so_far);
+        self.room = HeldRoom::default();
         Ok(())
     }
 
@@ -277,8 +268,7 @@ impl Speaker {
         mut so_far: Vec<u8>,
     ) -> Result<(AudioFormat, Bytes), Mute> {
         while let Some(piece) = sound.next().await {
-            so_far.extend_from_slice(&piece?);
-            self.check_length(so_far.len())?;
+            self.take(&mut so_far, &piece?).await?;
         }
         let format = AudioFormat::of(&so_far).ok_or(Mute::Format)?;
         let sound = Bytes::from(so_far);
@@ -287,8 +277,18 @@ impl Speaker {
         Ok((format, sound))
     }
 
-    fn check_length(&self, this: usize) -> Result<(), Mute> {
-        if self.bytes + this > MOST_SOUND { Err(Mute::TooLong) } else { Ok(()) }
+    /// Adds a piece, once there is room for it.
+    async fn take(&mut self, so_far: &mut Vec<u8>, piece: &[u8]) -> Result<(), Mute> {
+        let length = so_far.len() + piece.len();
+        if self.bytes + length > MOST_SOUND {
+            return Err(Mute::TooLong);
+        }
+        // What was spoken live is not kept.
+        let before = if self.voice == Voice::Live { 0 } else { self.bytes };
+        let made = self.app.sound_room.make(&mut self.room, before + length, self.person).await;
+        made.ok_or(Mute::NoRoom)?;
+        so_far.extend_from_slice(piece);
+        Ok(())
     }
 
     fn add_part(&mut self, format: AudioFormat, sound: Bytes) {
@@ -323,8 +323,10 @@ impl Speaker {
 
     /// Keeps the whole as one file, where it has to be and can be one.
     async fn finish(mut self) -> (Sounded, OfTurn) {
-        let whole = self.format.and_then(|format| Some((format, audio::joined(format, &self.parts)?)));
-        if let Some((format, sound)) = whole.filter(|_| !self.sounded.failed) {
+        let (parts, format) = (std::mem::take(&mut self.parts), self.format.filter(|_| !self.sounded.failed));
+        let whole = format.and_then(|format| Some((format, audio::joined(format, &parts)?)));
+        drop(parts);
+        if let Some((format, sound)) = whole {
             let (saving, id, bytes) = (Instant::now(), AudioId::random(), sound.len() as u64);
             match self.app.save_audio(id, format, sound).await {
                 Ok(path) => {
