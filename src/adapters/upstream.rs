@@ -275,10 +275,12 @@ struct Ending {
 }
 
 impl Ending {
-    /// The answer has begun: a trial has succeeded.
+    /// A piece of the answer has come: a trial has succeeded.
     fn begins(&mut self) {
+        let now = Instant::now();
+        self.call.heard(now);
         if self.call.is_trial() {
-            self.call.succeeded(Instant::now());
+            self.call.succeeded(now);
         }
         self.seen.called(true);
     }
@@ -318,7 +320,9 @@ impl Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         if !self.whole {
-            self.end(CallEnd::Left);
+            if self.end(CallEnd::Left) {
+                self.call.left(Instant::now());
+            }
         } else if self.end(CallEnd::Answered) {
             self.call.succeeded(Instant::now());
         }

@@ -231,6 +231,43 @@ fn who_fails_too_often_is_left_alone_then_tried_once_and_healed_by_a_success() {
 }
 
 #[test]
+fn answers_that_are_interrupted_heal_as_whole_ones_do() {
+    let outside = Outside::new(refusal(500, &[], "x"));
+    let upstream = upstream(&outside.url, |setup| setup.breaker.recovery = Duration::from_millis(300));
+    let circuit = || upstream.clone().report().circuit;
+    let fails = || async { drop(answer(&upstream, Repeat::Never).await.unwrap_err()) };
+    let interrupted = || async {
+        outside.next(vec![events_begin(), chunk("a"), Part::UntilGone]);
+        let mut reply = upstream.send(&ask(), Repeat::Never).await.unwrap();
+        assert_eq!(reply.piece().await.unwrap().unwrap(), "a");
+    };
+    runtime().block_on(async {
+        for _ in 0..3 {
+            fails().await;
+            fails().await;
+            interrupted().await;
+            assert_eq!(circuit(), Circuit::Closed, "two in a row are not three");
+        }
+        for _ in 0..3 {
+            fails().await;
+        }
+        assert_eq!(circuit(), Circuit::Open);
+        wait_for("it has rested", || circuit() == Circuit::HalfOpen);
+        outside.next(vec![Part::UntilGone]);
+        let asked = outside.requests("/v1/thing").len();
+        let request = ask();
+        tokio::select! {
+            _ = upstream.send(&request, Repeat::Never) => panic!("it says nothing"),
+            () = async { while outside.requests("/v1/thing").len() == asked { tokio::task::yield_now().await } } => {}
+        }
+        assert_eq!(circuit(), Circuit::HalfOpen, "nothing is known");
+        interrupted().await;
+        assert_eq!(circuit(), Circuit::Closed);
+    });
+    assert_eq!((ended(&upstream, CallEnd::Left), ended(&upstream, CallEnd::CircuitOpen)), (5, 0));
+}
+
+#[test]
 fn broken_answers_are_told_apart() {
     let outside = Outside::new(fine());
     let upstream = upstream(&outside.url, |setup| setup.breaker.threshold = 100);

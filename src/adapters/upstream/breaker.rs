@@ -1,6 +1,7 @@
 //! The circuit breaker of one upstream: who fails too often is left alone for a while, then tried with one call.
 //!
-//! It opens after so many failures in a row, or when of the last calls of a minute more than half failed. A success heals.
+//! It opens after so many failures in a row, or when of the last calls of a minute more than half failed. A success heals, and so
+//! does an answer that its caller has left while it came.
 //! Bounds: 64 calls are remembered.
 
 use std::collections::VecDeque;
@@ -15,6 +16,8 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(60);
 const FEWEST_FOR_A_RATE: usize = 20;
 /// An upstream that asks for a longer rest is tried again by then.
 const LONGEST_REST: Duration = Duration::from_secs(300);
+/// Whoever has said nothing for so long may have fallen silent for good.
+const JUST_NOW: Duration = Duration::from_secs(2);
 
 /// When the circuit opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,8 @@ struct State {
 pub(in crate::adapters) struct Call {
     breaker: Arc<Breaker>,
     is_trial: bool,
+    /// When the last piece of the answer came.
+    heard_at: Option<Instant>,
 }
 
 impl Breaker {
@@ -66,7 +71,7 @@ impl Breaker {
             Some(_) => true,
         };
         state.trial_runs |= is_trial;
-        Ok(Call { breaker: self.clone(), is_trial })
+        Ok(Call { breaker: self.clone(), is_trial, heard_at: None })
     }
 
     /// Whether the upstream is asked, and if not, when it will be.
@@ -87,6 +92,18 @@ impl Call {
     /// True when all depends on this one.
     pub(in crate::adapters) const fn is_trial(&self) -> bool {
         self.is_trial
+    }
+
+    /// A piece of the answer has come.
+    pub(in crate::adapters) fn heard(&mut self, now: Instant) {
+        self.heard_at = Some(now);
+    }
+
+    /// Its caller has left. An upstream that was answering just then answers; of another one nothing is known.
+    pub(in crate::adapters) fn left(&mut self, now: Instant) {
+        if self.heard_at.is_some_and(|at| now.saturating_duration_since(at) < JUST_NOW) {
+            self.succeeded(now);
+        }
     }
 
     /// The upstream answers.
@@ -205,6 +222,30 @@ mod tests {
         trial.succeeded(later);
         trial.failed(later, None);
         assert_eq!(breaker.circuit(later), (Circuit::Closed, None));
+    }
+
+    #[test]
+    fn one_that_was_left_while_it_answered_is_a_success_and_one_that_had_fallen_silent_is_nothing() {
+        let (breaker, now) = breaker();
+        let leave = |heard: Option<Instant>, now| {
+            let mut call = breaker.begin(now).ok().unwrap();
+            heard.into_iter().for_each(|at| call.heard(at));
+            call.left(now);
+        };
+        for heard in [None, now.checked_sub(JUST_NOW)] {
+            (0..2).for_each(|_| fail(&breaker, now));
+            leave(Some(now), now);
+            (0..2).for_each(|_| fail(&breaker, now));
+            assert_eq!(breaker.circuit(now).0, Circuit::Closed);
+            leave(heard, now);
+            fail(&breaker, now);
+            assert_eq!(breaker.circuit(now).0, Circuit::Open);
+            let later = now + 30 * SECOND;
+            leave(heard, later);
+            assert_eq!(breaker.circuit(later).0, Circuit::HalfOpen, "the next one is a trial as well");
+            leave(Some(later), later);
+            assert_eq!(breaker.circuit(later).0, Circuit::Closed);
+        }
     }
 
     #[test]
