@@ -16,7 +16,8 @@ use crate::domain::chat::ServiceState;
 use crate::domain::speech::SpeechError;
 use crate::domain::upstream::{CallEnd, Circuit, Upstream, UpstreamReport};
 
-/// After so many failures in a row health says so; at once where there is no such program.
+/// After so many failures in a row health says so, until the circuit of one that rests would let it be tried again: who is told that
+/// nobody hears does not try. At once where there is no such program.
 const FAILURES: u32 = 5;
 
 /// How one program fares.
@@ -25,8 +26,9 @@ pub struct ProgramHealth {
     name: &'static str,
     breaker: Arc<Breaker>,
     counts: Counts,
-    is_missing: AtomicBool,
     ill: Mutex<Ill>,
+    rests: Duration,
+    missing: AtomicBool,
     running: AtomicUsize,
 }
 
@@ -37,6 +39,29 @@ struct Ill {
     failed: InARow,
     /// The recordings that it could make nothing of.
     refused: InARow,
+    /// When the last of all these was.
+    last: Option<Instant>,
+}
+
+impl Ill {
+    /// How many more failures tell of the program now.
+    fn fails(&mut self, client: Option<IpAddr>) -> u32 {
+        self.last = Some(Instant::now());
+        self.failed.add(client)
+    }
+
+    /// It has said so: it is there, and fails no more.
+    fn refuses(&mut self, client: Option<IpAddr>) {
+        self.last = Some(Instant::now());
+        self.failed = InARow::default();
+        self.refused.add(client);
+    }
+
+    /// Until it has rested after the last of them.
+    fn is_ill(&self, now: Instant, rests: Duration) -> bool {
+        let tells = self.failed.tells_of_the_program() || self.refused.tells_of_the_program();
+        tells && self.last.is_some_and(|at| now < at + rests)
+    }
 }
 
 #[derive(Default)]
@@ -71,23 +96,39 @@ impl ProgramHealth {
             name,
             breaker: Arc::new(Breaker::new(breaker)),
             counts: Counts::default(),
-            is_missing: AtomicBool::new(false),
             ill: Mutex::default(),
+            rests: breaker.recovery,
+            missing: AtomicBool::new(false),
             running: AtomicUsize::new(0),
         })
     }
 
     pub(super) fn state(&self) -> ServiceState {
-        let ill = self.ill();
-        let is_ill = ill.failed.tells_of_the_program() || ill.refused.tells_of_the_program();
-        let is_open = self.breaker.circuit(Instant::now()).0 == Circuit::Open;
-        let is_down = is_ill || is_open || self.is_missing.load(Ordering::Relaxed);
+        self.state_at(Instant::now())
+    }
+
+    fn state_at(&self, now: Instant) -> ServiceState {
+        let is_ill = self.ill().is_ill(now, self.rests);
+        let is_open = self.breaker.circuit(now).0 == Circuit::Open;
+        let is_down = self.is_missing() || is_ill || is_open;
         if is_down { ServiceState::Disconnected } else { ServiceState::Connected }
     }
 
-    /// There is no such program, or it may not be run: that is known at once.
-    pub(super) fn is_missing(&self) {
-        self.is_missing.store(true, Ordering::Relaxed);
+    /// When it was looked for last, there was no such program.
+    pub(super) fn is_missing(&self) -> bool {
+        self.missing.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is such a program now: that is known at once.
+    pub(super) fn is_there(&self, it_is: bool) {
+        self.missing.store(!it_is, Ordering::Relaxed);
+    }
+
+    /// It has just failed to be run, and would again.
+    pub(super) fn cannot_be_run(&self) {
+        let mut ill = self.ill();
+        ill.last = Some(Instant::now());
+        ill.failed = InARow { times: FAILURES, first: None, of_several: true };
     }
 
     /// Somebody has waited in vain for a place to run it.
@@ -145,11 +186,15 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// It has written something.
+    pub(super) fn wrote(&mut self) {
+        self.call.heard(Instant::now());
+    }
+
     /// It has done its work.
     pub(super) fn succeeded(&mut self) {
         if self.end(CallEnd::Answered) {
             self.call.succeeded(Instant::now());
-            self.health.is_missing.store(false, Ordering::Relaxed);
             *self.health.ill() = Ill::default();
         }
     }
@@ -166,7 +211,7 @@ impl Run {
 
     fn fails(&mut self, how: CallEnd, client: Option<IpAddr>) {
         if self.end(how) {
-            let more = self.health.ill().failed.add(client);
+            let more = self.health.ill().fails(client);
             (0..more).for_each(|_| self.call.failed(Instant::now(), None));
         }
     }
@@ -179,10 +224,7 @@ impl Run {
         if self.call.is_trial() {
             self.call.succeeded(Instant::now());
         }
-        self.health.is_missing.store(false, Ordering::Relaxed);
-        let mut ill = self.health.ill();
-        ill.failed = InARow::default();
-        ill.refused.add(self.client);
+        self.health.ill().refuses(self.client);
     }
 
     /// It was given too little time to say anything about it.
@@ -202,7 +244,34 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.end(CallEnd::Left);
+        if self.end(CallEnd::Left) {
+            self.call.left(Instant::now());
+        }
         self.health.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_fails_is_down_until_it_may_be_tried_again() {
+        let rests = Duration::from_secs(30);
+        let health = ProgramHealth::new("stt", BreakerSettings { threshold: 100, recovery: rests });
+        let run = |client: u8| health.begin(Some([192, 0, 2, client].into())).ok().unwrap();
+        let runs: [fn(&mut Run); 2] = [|run| run.failed(CallEnd::Unreachable), Run::refused];
+        for ends in runs {
+            (0..5).for_each(|client| ends(&mut run(client)));
+            let now = Instant::now();
+            assert_eq!(health.state_at(now), ServiceState::Disconnected);
+            assert_eq!(health.state_at(now + rests), ServiceState::Connected, "somebody may try");
+            ends(&mut run(1));
+            assert_eq!(health.state(), ServiceState::Disconnected, "in vain");
+            run(1).succeeded();
+            assert_eq!(health.state(), ServiceState::Connected);
+        }
+        health.is_there(false);
+        assert_eq!(health.state_at(Instant::now() + rests), ServiceState::Disconnected);
     }
 }

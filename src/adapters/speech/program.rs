@@ -81,8 +81,8 @@ impl Drop for Group {
 impl Program {
     /// One that is not there may come yet; until then health says so, and the log.
     pub(super) fn new(line: &CommandLine, longest: Duration, health: Arc<ProgramHealth>) -> Self {
-        if !line.is_there() {
-            health.is_missing();
+        health.is_there(line.is_there());
+        if health.is_missing() {
             tracing::warn!(
                 event = "program_missing",
                 program = line.program,
@@ -93,6 +93,9 @@ impl Program {
     }
 
     pub(super) fn state(&self) -> ServiceState {
+        if self.health.is_missing() {
+            self.health.is_there(self.line.is_there());
+        }
         self.health.state()
     }
 
@@ -141,7 +144,8 @@ impl Program {
     fn not_started(&self, leave: &mut Leave, error: &std::io::Error) -> SpeechError {
         leave.run.failed_by_itself(CallEnd::Unreachable);
         if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) {
-            self.health.is_missing();
+            self.health.cannot_be_run();
+            self.health.is_there(self.line.is_there());
         }
         self.unavailable(&error.to_string())
     }
@@ -161,6 +165,7 @@ impl Running {
         if piece.is_empty() {
             return self.end().await.map(|()| None);
         }
+        self.leave.run.wrote();
         self.read += piece.len();
         if self.read > self.most {
             let why = format!("it wrote more than {} bytes", self.most);

@@ -11,6 +11,8 @@ use super::{Ask, Repeat, Upstream};
 const KEPT: Duration = Duration::from_secs(30);
 /// One that was in vain, for so long: recovery is to be seen soon.
 const KEPT_IN_VAIN: Duration = Duration::from_secs(5);
+/// What a call has shown to be lacking may have been set up since: who is told that it is not there does not try.
+const LACKED_FOR: Duration = Duration::from_secs(300);
 /// The longest look.
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -21,8 +23,8 @@ pub(super) struct Probe(Arc<Mutex<Seen>>);
 #[derive(Default)]
 struct Seen {
     last: Option<(Instant, bool)>,
-    /// A call has shown that what it is for is not done there, whatever a look shows.
-    lacks: bool,
+    /// When a call has shown that what it is for is not done there, whatever a look shows.
+    lacked: Option<Instant>,
     looking: bool,
 }
 
@@ -33,8 +35,13 @@ impl Probe {
 
     /// False also while nothing is known yet.
     pub(super) fn answers(&self) -> bool {
+        self.answers_at(Instant::now())
+    }
+
+    fn answers_at(&self, now: Instant) -> bool {
         let seen = self.lock();
-        !seen.lacks && seen.last.is_some_and(|(_, answers)| answers)
+        let lacks = seen.lacked.is_some_and(|at| now < at + LACKED_FOR);
+        !lacks && seen.last.is_some_and(|(_, answers)| answers)
     }
 
     /// Notes what a look has shown just now.
@@ -46,15 +53,16 @@ impl Probe {
     pub(super) fn called(&self, answers: bool) {
         let mut seen = self.lock();
         seen.last = Some((Instant::now(), answers));
-        seen.lacks &= !answers;
+        seen.lacked = seen.lacked.filter(|_| !answers);
     }
 
-    /// Notes that a call was answered by somebody who does not do what it is for: so it stays until another call is answered
-    /// otherwise.
+    /// Notes that a call was answered by somebody who does not do what it is for: so it stays for a while, or until another call is
+    /// answered otherwise.
     pub(super) fn lacks_it(&self) {
         let mut seen = self.lock();
-        seen.last = Some((Instant::now(), false));
-        seen.lacks = true;
+        let now = Instant::now();
+        seen.last = Some((now, false));
+        seen.lacked = Some(now);
     }
 
     /// True for whoever is to look now.
@@ -93,5 +101,25 @@ impl Upstream {
             let answered = upstream.attempt(&Ask::get(path), Instant::now() + LONGEST, Repeat::Safe).await;
             looking.0.note(answered.map_or_else(|error| error.shows_it_answers(), |_| true));
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_lacking_is_so_for_a_while_or_until_a_call_is_answered() {
+        let probe = Probe::new();
+        probe.lacks_it();
+        probe.note(true);
+        let now = Instant::now();
+        assert!(!probe.answers_at(now), "whatever a look shows");
+        assert!(probe.answers_at(now + LACKED_FOR));
+        probe.called(false);
+        probe.note(true);
+        assert!(!probe.answers_at(now));
+        probe.called(true);
+        assert!(probe.answers_at(now));
     }
 }
