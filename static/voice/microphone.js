@@ -2,8 +2,8 @@
 
 import { FRAME_MS } from "/static/voice/activity.js";
 
-// A recording that begins when speech is noticed still holds its first sounds: also those that came while the page began to
-// speak, when its echo is not known yet.
+// A recording that begins when speech is noticed still holds its first sounds. 300 ms would do for those that nothing is in the way
+// of; but the page's echo is known half a second after it began to speak (`echo.js`), and until then speech is noticed that late.
 const PRE_ROLL_S = 0.5;
 
 const WANTED = { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
