@@ -2,6 +2,12 @@
 
 import { BrowserVoice } from "/static/voice/browser-voice.js";
 import { Player } from "/static/voice/player.js";
+import { Sentences } from "/static/voice/sentences.js";
+
+function sentencesOf(text) {
+  const sentences = new Sentences();
+  return [...sentences.add(text), ...sentences.end()];
+}
 
 export class Mouth {
   #player;
@@ -88,15 +94,15 @@ export class Mouth {
     this.#player.add(bytes);
   }
 
-  /** The next sentence lies in this file. Files are fetched at once and played in their order. */
-  file(url) {
+  /** The next sentence, or all of `whole`, lies in this file. Files are fetched at once and played in their order. */
+  file(url, whole = "") {
     const answer = this.#answer;
     const fetched = fetch(url).then((file) => (file.ok ? file.arrayBuffer() : null)).catch(() => null);
     this.#files = this.#files.then(async () => {
       const bytes = await fetched;
       if (!bytes || answer !== this.#answer) return;
       this.#said = this.#text.length;
-      this.#player.sentence("");
+      this.#player.sentence("", sentencesOf(whole));
       this.#player.add(new Uint8Array(bytes));
     });
   }
@@ -107,7 +113,7 @@ export class Mouth {
     this.#files = this.#files.then(async () => {
       const pieces = (await asked)?.body.getReader();
       if (!pieces) return;
-      if (answer === this.#answer) this.#player.sentence("");
+      if (answer === this.#answer) this.#player.sentence("", sentencesOf(this.#text));
       for (;;) {
         const { value, done } = await pieces.read();
         if (done || answer !== this.#answer) return pieces.cancel();

@@ -45,6 +45,7 @@ export class Player {
   #busy = false;
   #look = null;
   #current = null;
+  #pointed = null;
 
   /** `onSentence` gets the text of the sentence that plays and how many milliseconds ago it began; `onSilent` hears that all has been played. */
   constructor(sound, { onSentence, onSilent }) {
@@ -82,10 +83,8 @@ export class Player {
     const now = this.#now();
     const part = this.#parts.findLast(({ at }) => at <= now);
     if (!part) return { text: null, share: 0 };
-    const parts = this.#parts.filter(({ sentence }) => sentence === part.sentence);
-    const lasts = parts.reduce((sum, each) => sum + each.lasts, 0);
-    const heard = parts.reduce((sum, { at, lasts: all }) => sum + Math.min(Math.max(now - at, 0), all), 0);
-    return { text: part.sentence.text, share: heard / lasts };
+    const { text, scheduled } = part.sentence;
+    return { text, share: this.#heardOf(part.sentence, now) / scheduled };
   }
 
   /** An answer begins; its sentences follow. */
@@ -96,13 +95,13 @@ export class Player {
     this.#look = setInterval(() => this.#go(), LOOK_MS);
   }
 
-  /** The next sentence; its sound follows. */
-  sentence(text) {
+  /** The next sentence; its sound follows. Several that lie in one sound are given `within` it: they are told as its time passes. */
+  sentence(text, within = []) {
     if (this.#ended) return;
     const last = this.#waiting.at(-1);
     if (last) last.whole = true;
     if (this.#waiting.length < MOST_SENTENCES) {
-      this.#waiting.push({ text, pieces: [], size: 0, tried: 0, scheduled: 0, whole: false });
+      this.#waiting.push({ text, within, pieces: [], size: 0, tried: 0, decoded: 0, scheduled: 0, whole: false });
     }
     this.#go();
   }
@@ -145,6 +144,7 @@ export class Player {
     clearInterval(this.#look);
     this.#look = null;
     this.#current = null;
+    this.#pointed = null;
   }
 
   #now() {
@@ -174,10 +174,27 @@ export class Player {
   }
 
   #point(sentence, now) {
-    if (sentence === this.#current) return;
+    const text = this.#textAt(sentence, now);
+    if (sentence === this.#current && text === this.#pointed) return;
     this.#current = sentence;
+    this.#pointed = text;
     const { at } = this.#parts.find((part) => part.sentence === sentence);
-    this.#onSentence(sentence.text, 1000 * (now - at));
+    this.#onSentence(text, 1000 * (now - at));
+  }
+
+  /** For how many seconds it was heard. */
+  #heardOf(sentence, now) {
+    const parts = this.#parts.filter((part) => part.sentence === sentence);
+    return parts.reduce((sum, { at, lasts }) => sum + Math.min(Math.max(now - at, 0), lasts), 0);
+  }
+
+  /** What of it is being said: of several sentences the one that its share of the text has come to, once its length is known. */
+  #textAt(sentence, now) {
+    const { text, within, whole, scheduled, size, decoded } = sentence;
+    if (!whole || within.length === 0) return within[0] ?? text;
+    const share = this.#heardOf(sentence, now) / ((scheduled * size) / decoded);
+    let left = share * within.reduce((sum, { length }) => sum + length, 0);
+    return within.find(({ length }) => (left -= length) < 0) ?? within.at(-1);
   }
 
   /** Decodes what will be needed soon, not more: decoded sound is large. */
@@ -192,6 +209,7 @@ export class Player {
     // It may have been stopped meanwhile.
     if (this.#waiting[0] !== sentence) return this.#go();
     if (decoded) this.#schedule(sentence, decoded, whole);
+    sentence.decoded = size;
     if (whole) this.#drop(sentence);
     this.#go();
   }

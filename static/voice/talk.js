@@ -248,7 +248,7 @@ export class Talk {
       turn.words.end();
       return this.#host.settled(turn.session);
     }
-    if (url) this.#mouth.file(url);
+    if (url) this.#mouth.file(url, text);
     else turn.isMute = true;
     this.#complete();
   }

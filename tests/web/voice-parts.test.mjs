@@ -1,10 +1,11 @@
 // The parts of the voice that need no browser: who speaks, what is echo, where sentences end.
 
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { afterEach, beforeEach, describe, mock, test } from "node:test";
 
 import { load } from "./pure.mjs";
 
+const { Player } = await load("voice/player.js");
 const { Activity, FRAME_MS } = await load("voice/activity.js");
 const { Echo } = await load("voice/echo.js");
 const { Sentences } = await load("voice/sentences.js");
@@ -202,5 +203,61 @@ describe("sentences", () => {
   test("end in other scripts, after quotes, and without a full stop", () => {
     assert.deepEqual(cut("你好。我很好！", " «Oui.» “Yes.” And so on"), ["你好。", "我很好！", "«Oui.»", "“Yes.”", "And so on"]);
     assert.deepEqual(cut("…", " - "), []);
+  });
+});
+
+describe("an answer that lies in one sound", () => {
+  const SAID = ["It is a short one.", "Then a sentence that is longer by far.", "And an end."];
+  // As many seconds for each letter.
+  const LASTS = SAID.join("").length / 10;
+
+  /** A player in whose sound 100 bytes last a second; `plays` lets its time pass, up to then. */
+  function player() {
+    const sound = {
+      currentTime: 0,
+      createGain: () => ({ connect() {}, gain: {} }),
+      createBufferSource: () => ({ connect() {}, start() {}, stop() {} }),
+      decodeAudioData: async ({ byteLength }) => ({ duration: byteLength / 100 }),
+    };
+    const told = [];
+    const made = new Player(sound, { onSentence: (text) => told.push(text), onSilent: () => told.push("silence") });
+    made.begin();
+    const plays = async (until) => {
+      sound.currentTime = until;
+      mock.timers.tick(50);
+      await new Promise((resolve) => setImmediate(resolve));
+      mock.timers.tick(50);
+    };
+    return { made, told, plays };
+  }
+
+  beforeEach(() => mock.timers.enable({ apis: ["setInterval"] }));
+  afterEach(() => mock.timers.reset());
+
+  test("is told sentence by sentence, each at its share of the time", async () => {
+    const { made, told, plays } = player();
+    made.sentence("", SAID);
+    made.add(new Uint8Array(100 * LASTS));
+    made.end();
+    await plays(0);
+    for (const [until, sentences] of [[0.1, 1], [1.7, 1], [1.9, 2], [5.5, 2], [5.7, 3], [6.6, 3]]) {
+      await plays(until);
+      assert.deepEqual(told, SAID.slice(0, sentences), `${until} s`);
+    }
+    await plays(LASTS + 0.1);
+    assert.deepEqual(told, [...SAID, "silence"]);
+  });
+
+  test("is told by no share while nobody knows how much there is to come", async () => {
+    const { made, told, plays } = player();
+    made.sentence("", SAID);
+    made.add(new Uint8Array(200));
+    await plays(0);
+    await plays(1.9);
+    assert.deepEqual(told, SAID.slice(0, 1));
+    made.add(new Uint8Array(100 * LASTS - 200));
+    made.end();
+    await plays(1.95);
+    assert.deepEqual(told, SAID.slice(0, 2));
   });
 });
