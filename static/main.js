@@ -14,6 +14,8 @@ const MOST_TRIES = 5;
 const LOOK_EVERY_MS = 5000;
 // What is told of how long things are kept is asked anew after that.
 const TOLD_FOR_MS = 300_000;
+// A server that does not hear just now is asked again so soon; at first it may only not have looked yet.
+const HEARS_AGAIN_MS = [1000, 5000];
 // More that was said since the page came is shown anew, as the page was.
 const MOST_LATER = 100;
 const EXPIRED = "The old conversation has expired and is gone. This is a new one";
@@ -52,6 +54,8 @@ let isAwaited = false;
 // When it was last looked what was said elsewhere, and when it is to be next.
 let looked = 0;
 let looking;
+let hearing;
+let unheard = 0;
 
 /** Says a word, in place of the one before. What is lasting stays: whoever put it there takes it away. */
 function say(text = "", ...more) {
@@ -362,7 +366,9 @@ async function showMode() {
   const health = await api.health().catch(() => null);
   if (health) {
     serverSpeaks = !ABSENT.includes(health.services.tts);
-    voice.offer({ hears: !ABSENT.includes(health.services.stt) });
+    voice.offer({ hears: health.services.stt === "connected" });
+    if (health.services.stt === "disconnected") hearLater();
+    else unheard = 0;
   }
   llm = health?.services.llm;
   const special = mode(llm);
@@ -371,6 +377,14 @@ async function showMode() {
   $("mode").textContent = special.label;
   $("mode").title = special.why;
   $("mode-why").textContent = special.why;
+}
+
+/** It hears nobody just now: nothing is offered that would not work, until it does again. */
+function hearLater() {
+  clearTimeout(hearing);
+  const wait = HEARS_AGAIN_MS[Math.min(unheard, 1)];
+  unheard += 1;
+  hearing = setTimeout(() => (document.visibilityState === "visible" ? showMode() : hearLater()), wait);
 }
 
 function startOver() {

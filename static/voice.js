@@ -27,6 +27,7 @@ export class Voice {
   #talk = null;
   #loading = null;
   #aloud = keptAloud();
+  #hears = false;
 
   constructor(controls, host, load) {
     this.#controls = controls;
@@ -44,10 +45,10 @@ export class Voice {
     this.#show();
   }
 
-  /** What this server can: without ears there is nothing to talk to. */
+  /** What this server can now: without ears there is nothing to talk to. Whoever is talking can end that. */
   offer({ hears }) {
-    this.#controls.talk.hidden = !hears;
-    this.#controls.handsFree.hidden = !hears;
+    this.#hears = hears;
+    this.#show();
   }
 
   /** Somebody speaks or is listened to, or something is being said. */
@@ -161,6 +162,7 @@ export class Voice {
 
   #show() {
     const { handsFree, aloud, talk } = this.#controls;
+    talk.hidden = handsFree.hidden = !this.#hears && !this.active;
     handsFree.setAttribute("aria-pressed", String(this.#talk?.handsFree ?? false));
     aloud.setAttribute("aria-pressed", String(this.#aloud));
     talk.classList.toggle("on", this.#talk?.records ?? false);

@@ -307,6 +307,21 @@ describe("a microphone that cannot be had is named in plain words, and typing go
     assert.equal(await talk().isVisible(), false);
     assert.equal(await guest.page.getByRole("button", { name: "Hands-free" }).isVisible(), false);
   });
+
+  test("or cannot hear just now, until it can", async () => {
+    const hears = join(room.dir, "not-there-yet.sh");
+    server = await Server.start({ STT_COMMAND: hears });
+    guest = await Guest.arrive(browser, server);
+    await guest.page.clock.install();
+    await guest.open();
+    await guest.page.getByRole("button", { name: "offline", exact: true }).waitFor();
+    assert.equal(await talk().isVisible(), false);
+    await writeFile(hears, "#!/bin/sh\n", { mode: 0o755 });
+    await guest.page.clock.fastForward(5000);
+    await talk().waitFor();
+    assert.ok(await guest.page.getByRole("button", { name: "Hands-free" }).isVisible());
+    await rm(hears);
+  });
 });
 
 describe("when something fails", () => {
