@@ -201,8 +201,12 @@ function turnTo(id) {
 
 /** Sends what was sent before the page was loaded anew once more, by its id: the same words may have been said twice. */
 async function goOn(session) {
-  for (const { id, text } of draft.of(session.id)) {
+  for (const { id, text, isSpoken } of draft.of(session.id)) {
     if (session !== shown) return;
+    if (isSpoken) {
+      await goOnSpoken(session, id);
+      continue;
+    }
     const { checkpoints } = session;
     const turn = { id, text, tries: 0, said: conversation.say("user", text) };
     if ((await deliver(session, turn)) !== checkpoints) continue;
@@ -210,6 +214,29 @@ async function goOn(session) {
     turn.said.remove();
     turn.reply.discard();
   }
+}
+
+/** Waits for the answer to what was said aloud before the page was loaded anew. */
+async function goOnSpoken(session, id) {
+  const { checkpoints, seen } = session;
+  const [words, reply] = [conversation.listen(), conversation.reply()];
+  setBusy(session, true);
+  const { join } = await loaded(import("/static/voice/joined.js"));
+  const answer = await join(session.id, id);
+  draft.remove({ id });
+  setBusy(session, false);
+  if (session !== shown) return;
+  if (answer) {
+    words.hear(answer.said, true);
+    reply.finish(answer.text);
+    if ((await announceAfterTurn(session)) !== checkpoints) return;
+  }
+  // It stands above, or there is none; or it cannot be had this way.
+  words.discard();
+  reply.discard();
+  if (answer) return;
+  await catchUp();
+  if (session === shown && session.seen === seen) say("What you said last was not answered. Please say it again.");
 }
 
 /** False when another one was wanted before it had begun. */
@@ -624,6 +651,8 @@ const voice = new Voice(
     session: () => shown,
     serverSpeaks: () => serverSpeaks,
     busy: setBusy,
+    awaits: (session, id) => draft.add({ session: session.id, id, isSpoken: true }),
+    has: (id) => draft.remove({ id }),
     settled: announceAfterTurn,
     failed: recoverSpoken,
     note: say,

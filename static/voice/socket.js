@@ -10,7 +10,8 @@ const PAUSES_MS = [250, 1000, 3000];
 // A connection that takes longer to open is as good as none.
 const OPENS_WITHIN_MS = 5000;
 
-function address(session) {
+/** Where a conversation's socket is. */
+export function address(session) {
   const url = new URL("/api/v1/voice/ws", location.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   url.searchParams.set("session_id", session);
@@ -54,7 +55,7 @@ export class VoiceSocket {
   }
 
   /**
-   * A recording begins; returns where its pieces go, its end, how it is tried again, how it is taken into another conversation,
+   * A recording begins; returns the name of its turn, where its pieces go, its end, how it is tried again, how it is taken into another conversation,
    * and how it is dropped. While another turn is not answered it is kept here.
    */
   start(whose) {
@@ -65,6 +66,7 @@ export class VoiceSocket {
     this.#waiting.push(turn);
     if (!this.#turn) this.#goOn();
     return {
+      id: turn.id,
       piece: (piece) => this.#add(turn, piece),
       end: () => this.#end(turn),
       drop: () => this.#drop(turn),

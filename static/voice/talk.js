@@ -12,8 +12,8 @@ const isMute = (degraded) => degraded?.includes("speech") ?? false;
 
 /**
  * Talks in the page's conversation. `parts` are the elements of the `panel` and the `pace`. `host` is the page: `session()` is the conversation on it, shown by `conversation`;
- * `serverSpeaks()`; `busy(session, is)` that an answer is awaited; `settled(session)` hears that a turn is over; `failed(session, failure, retry)` that it could not be taken; `note(text)` says a word to the
- * person; `changed()`.
+ * `serverSpeaks()`; `busy(session, is)` that an answer is awaited, `awaits(session, id)` by which name, until `has(id)`: it is there, or given up; `settled(session)`
+ * hears that a turn is over; `failed(session, failure, retry)` that it could not be taken; `note(text)` says a word to the person; `changed()`.
  */
 export class Talk {
   #host;
@@ -209,6 +209,7 @@ export class Talk {
     if (!turn) return;
     turn.endedAt = performance.now();
     turn.isTooLong = isTooLong;
+    this.#host.awaits(turn.session, turn.recording.id);
     if (turn === this.#turn) this.#await(turn);
     else this.#show();
   }
@@ -263,6 +264,7 @@ export class Talk {
     turn.isMute = isMute(degraded);
     if (turn === this.#turn && text.startsWith(turn.text)) this.#mouth.text(text.slice(turn.text.length));
     turn.text = text;
+    this.#host.has(turn.recording.id);
     turn.reply?.finish(text, facts);
     if (text === "") turn.reply?.discard();
     if (turn === this.#turn) this.#host.busy(turn.session, false);
@@ -301,6 +303,7 @@ export class Talk {
   }
 
   #fail(turn, failure) {
+    this.#host.has(turn.recording.id);
     turn.reply?.discard();
     turn.words.end("(what you said)");
     if (turn !== this.#turn) return;
@@ -326,6 +329,7 @@ export class Talk {
     this.#await(turn);
     if (isHere) turn.recording.retry();
     else turn.recording = turn.recording.into(this.#connection(turn.session));
+    this.#host.awaits(session, turn.recording.id);
   }
 
   /** Ends the turn under way, whatever it has come to. */
@@ -333,7 +337,11 @@ export class Talk {
     const turn = this.#turn;
     if (!turn) return;
     this.#turn = null;
-    for (const { words } of this.#waiting.splice(0)) words.discard();
+    if (turn.words) this.#host.has(turn.recording.id);
+    for (const { words, recording } of this.#waiting.splice(0)) {
+      this.#host.has(recording.id);
+      words.discard();
+    }
     const { playedMs, heard } = this.#heardOf(turn);
     this.#mouth.stop();
     turn.reply?.point(null);

@@ -7,6 +7,7 @@ import { Connection, settles } from "./connection.mjs";
 import { load } from "./pure.mjs";
 
 const { VoiceSocket } = await load("voice/socket.js");
+const { join } = await load("voice/joined.js");
 
 const piece = new Blob(["some sound"]);
 const END = { type: "audio_end", interrupted: true };
@@ -298,6 +299,47 @@ describe("without a connection", () => {
       mock.timers.tick(1);
       await settles();
       assert.equal(posted.length, 1);
+    } finally {
+      mock.timers.reset();
+    }
+  });
+});
+
+describe("what was said before the page was loaded anew", () => {
+  /** The next connection is there, and says this. */
+  async function says(...messages) {
+    Connection.all.at(-1).open();
+    Connection.all.at(-1).says({ type: "connected" }, ...messages);
+    await settles();
+  }
+
+  test("is asked for by its name, and there with its answer, whose sound is not waited for", async () => {
+    const joined = join("the-session", "the-turn");
+    await says({ type: "transcription", text: "I feel calm", final: true }, { type: "response_delta", text: "Good." });
+    assert.deepEqual(await joined, { said: "I feel calm", text: "Good." });
+    const [{ sent, readyState }] = Connection.all;
+    assert.deepEqual(sent, [{ type: "start_listening", turn_id: "the-turn" }, { type: "stop_listening" }]);
+    assert.equal(readyState, 3);
+  });
+
+  test("has no answer where the server knows nothing of it", async () => {
+    const joined = join("the-session", "the-turn");
+    await says({ type: "error", code: "validation_error", message: "audio: must not be empty" });
+    assert.equal(await joined, null);
+  });
+
+  test("is asked for again when the connection is lost, in four tries", async () => {
+    mock.timers.enable({ apis: ["setTimeout"] });
+    try {
+      const joined = join("the-session", "the-turn");
+      for (let tries = 1; tries <= 4; tries += 1) {
+        assert.equal(Connection.all.length, tries);
+        Connection.all.at(-1).close();
+        await settles();
+        mock.timers.tick(3000);
+        await settles();
+      }
+      assert.equal(await joined, null);
     } finally {
       mock.timers.reset();
     }

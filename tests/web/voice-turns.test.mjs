@@ -63,6 +63,7 @@ const END = { type: "audio_end", interrupted: false };
 let log;
 let shown;
 let failures;
+let awaited;
 let talk;
 
 /** A message that stands in the log until it is removed; `isWaiting` while dots take the place of words. */
@@ -91,12 +92,15 @@ beforeEach(() => {
   Connection.replace();
   log = [];
   failures = [];
+  awaited = [];
   shown = { id: "the-session", busy: false };
   const host = {
     conversation: { listen: () => message("person"), reply: () => message("companion") },
     session: () => shown,
     serverSpeaks: () => true,
     busy: (session, is) => (session.busy = is),
+    awaits: (session, id) => awaited.push([session.id, id]),
+    has: (id) => (awaited = awaited.filter(([, other]) => other !== id)),
     settled: () => {},
     failed: (session, { code }, retry) => failures.push({ code, retry }),
     note: () => {},
@@ -346,6 +350,26 @@ describe("whoever closes the page", () => {
     newest().says(HEARD);
     talk.away();
     assert.deepEqual(told(), []);
+    assert.deepEqual(awaited, [["the-session", newest().sent[0].turn_id]], "by its name");
+  });
+
+  test("awaits nothing that has an answer, was interrupted, is still being said, or has failed", async () => {
+    await said();
+    newest().says(HEARD, { type: "response", text: "One." });
+    assert.deepEqual(awaited, []);
+    newest().says(END);
+    await said();
+    assert.equal(awaited.length, 1);
+    talk.stop();
+    assert.deepEqual(awaited, []);
+    newest().says({ ...END, interrupted: true });
+    const end = await speaks();
+    assert.deepEqual(awaited, []);
+    await end();
+    newest().says({ type: "error", code: "service_unavailable", message: "Not now." });
+    assert.deepEqual(awaited, []);
+    failures[0].retry();
+    assert.equal(awaited.length, 1);
   });
 });
 

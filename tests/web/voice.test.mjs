@@ -412,6 +412,43 @@ describe("when something fails", () => {
     assert.match((await kept())[1][1], cut);
   });
 
+  /** Somebody has said something, and loads the page anew while that is thought about; returns what lets the answer come. */
+  async function loadsAnew() {
+    model = await Model.start();
+    let answers;
+    model.holds = new Promise((resolve) => (answers = resolve));
+    await arrive({ STT_COMMAND: "echo I feel calm today", ...model.settings });
+    await talk().click();
+    await phase("tapped");
+    await talk().click();
+    await guest.log.locator(".user .words", { hasText: "I feel calm today" }).waitFor();
+    await guest.page.reload();
+    await guest.log.locator(".assistant.waiting").waitFor();
+    return answers;
+  }
+
+  test("who loads the page anew while what they said is thought about finds it there with its answer, once", async () => {
+    const answers = await loadsAnew();
+    answers();
+    await guest.answer(0);
+    const said = await guest.words();
+    assert.deepEqual([said.length, said], [2, (await kept()).map(([, text]) => text)]);
+    await guest.page.waitForFunction(() => !sessionStorage.length);
+    await guest.page.reload();
+    await guest.answer(0);
+    assert.deepEqual(await guest.words(), said);
+  });
+
+  test("who loads the page anew while what they said is thought about is told when there is no answer", async () => {
+    const answers = await loadsAnew();
+    model.fails = true;
+    model.listener.closeAllConnections();
+    await guest.page.getByText("What you said last was not answered. Please say it again.").waitFor();
+    assert.deepEqual(await guest.words(), []);
+    assert.equal(await guest.page.evaluate(() => sessionStorage.length), 0);
+    answers();
+  });
+
   test("behind a proxy that knows no sockets, what is said goes as a form, and the answer is heard", async () => {
     server = await Server.start({ STT_COMMAND: HEARING, TTS_COMMAND: SPEAKING });
     const proxy = await Proxy.to(server);
