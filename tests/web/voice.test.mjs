@@ -420,7 +420,7 @@ describe("when something fails", () => {
     await arrive({ STT_COMMAND: "echo I feel calm today", ...model.settings });
     await talk().click();
     await phase("tapped");
-    await talk().click();
+    await room.say("I feel calm today.");
     await guest.log.locator(".user .words", { hasText: "I feel calm today" }).waitFor();
     await guest.page.reload();
     await guest.log.locator(".assistant.waiting").waitFor();
