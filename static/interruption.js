@@ -75,8 +75,7 @@ export function whenDeleted(act) {
 /**
  * What is written and what was sent without an answer, as `{ text, turns }`, a turn being `{ session, id, text }`, and `isSpoken` instead
  * of a text where its sound was sent. It is kept for this tab alone and gone with it, or when whoever wrote it has left; what was sent
- * goes with its conversation. Storage may be
- * forbidden; then it lasts as long as the page.
+ * goes with its conversation. Storage may be forbidden; then it lasts as long as the page.
  */
 export class Draft {
   #now = { text: "", turns: [] };

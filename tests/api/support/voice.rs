@@ -1,6 +1,6 @@
 //! Programs that hear and speak, recordings in every format, and forms to send them in.
 
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock};
@@ -87,11 +87,14 @@ impl Programs {
     pub fn script(&self, name: &str, script: &str) -> CommandLine {
         let path = self.path(name);
         let text = format!("#!/bin/sh\nHERE='{}'\n{script}\n", self.dir.path().display());
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
-        // Read by the shell, not run: what another test starts at this moment may still have it open to be written, and the
-        // kernel runs no such file.
-        CommandLine { program: "/bin/sh".to_owned(), arguments: vec![path.display().to_string()] }
+        // Not written by this process: what another test starts at that moment would have it open, too, and the kernel runs no
+        // file that somebody can write.
+        let mut install = Command::new("install");
+        let mut install =
+            install.args(["-m", "700", "/dev/stdin"]).arg(&path).stdin(Stdio::piped()).spawn().unwrap();
+        install.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(install.wait().unwrap().success());
+        program(&path)
     }
 
     /// A server that hears and speaks through these scripts.
