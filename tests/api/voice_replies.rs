@@ -91,7 +91,14 @@ fn where_there_is_no_room_for_more_sound_a_reply_comes_as_text() {
     let until_told = "while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done";
     let long = format!("*long*) cat \"$HERE/long.wav\"; {until_told};;");
     let speaks = format!("said=$(cat); case \"$said\" in {long} *) exec espeak-ng --stdout \"$said\";; esac");
-    let app = programs.server("exit 1", &speaks);
+    // One client has two of the four places where a program speaks: each of them is another.
+    let app = programs.server_with("exit 1", &speaks, |config| {
+        config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    });
+    let chat = |client: usize, body: &Value| {
+        let address = format!("192.0.2.{client}");
+        app.post("/api/v1/chat", &[("x-forwarded-for", address.as_str())], body).expect(200).json()
+    };
     let minute = coded(&spoken("On and on."), &["-af", "apad=whole_dur=60", "-f", "wav"]);
     assert!(minute.len() > 2 << 20);
     std::fs::write(programs.path("long.wav"), minute).unwrap();
@@ -99,9 +106,9 @@ fn where_there_is_no_room_for_more_sound_a_reply_comes_as_text() {
     let talks = [app.start_session_of(&first.token), app.start_session_of(&first.token), first];
     std::thread::scope(|scope| {
         let (tell, told) = std::sync::mpsc::channel();
-        for talk in &talks {
-            let (tell, app) = (tell.clone(), &app);
-            scope.spawn(move || tell.send(app.chat(&spoken_turn(talk, "a long one")).expect(200).json()));
+        for (client, talk) in talks.iter().enumerate() {
+            let (tell, chat) = (tell.clone(), &chat);
+            scope.spawn(move || tell.send(chat(client, &spoken_turn(talk, "a long one"))));
         }
         let mut reply = None;
         wait_for("one finds no room", || {
@@ -114,7 +121,7 @@ fn where_there_is_no_room_for_more_sound_a_reply_comes_as_text() {
             (&json!("You said: a long one"), &json!(["speech"]))
         );
         assert_eq!((&reply["audio_url"], app.audio_files().len()), (&Value::Null, 0));
-        let short = app.chat(&spoken_turn(&app.start_session(), "hello")).expect(200).json();
+        let short = chat(4, &spoken_turn(&app.start_session(), "hello"));
         assert_eq!(short["degraded"], json!([]), "what is short has its room");
         std::fs::write(programs.path("go"), "").unwrap();
         let others = [told.recv().unwrap(), told.recv().unwrap()];
