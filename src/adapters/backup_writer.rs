@@ -12,10 +12,11 @@ use rustix::io::Errno;
 
 use crate::adapters::backup_codec::{self, Packed};
 use crate::adapters::backup_store::{self, Manifest};
-use crate::adapters::data_dir::{DataDir, DataDirError, TEMPORARY_PREFIX};
+use crate::adapters::data_dir::{DataDir, DataDirError};
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::installation::{self, Claim};
 use crate::adapters::leftovers::remove_leftovers;
+use crate::adapters::scratch::{self, Scratch};
 use crate::adapters::snapshot::{self, Contents, Depth, SnapshotError};
 use crate::domain::clock::Timestamp;
 
@@ -124,47 +125,15 @@ pub struct Backup {
     pub times: StageTimes,
 }
 
-/// A temporary file that goes away with this value, unless it was given another name.
-pub(crate) struct Scratch(pub PathBuf);
-
-impl Scratch {
-    /// A new, empty one in `dir`, mode 0600.
-    pub(crate) fn new(dir: &Path) -> Result<Self, DiskError> {
-        let scratch = Self(DataDir::temporary_in(dir));
-        drop(disk::create_private(&scratch.0)?);
-        Ok(scratch)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // A database that could not be closed in order leaves its sidecars.
-        for part in ["", "-wal", "-shm"] {
-            let mut path = self.0.clone().into_os_string();
-            path.push(part);
-            if let Err(error) = disk::remove_if_there(Path::new(&path)) {
-                tracing::warn!(error = %error, "A temporary file could not be removed");
-            }
-        }
-    }
-}
-
 /// Where the copy is made and proven: beside the backups; where these are encrypted, in the data directory, which holds
 /// the same words anyway. Nobody else writes there while the backup lock is held.
 fn place_of_copy(dir: &DataDir, into: &Path) -> Result<PathBuf, DiskError> {
     if dir.backup_recipient().is_none() {
         return Ok(into.to_owned());
     }
-    let place = own_place(dir);
+    let place = scratch::own_place(dir);
     dir.owner().create_dir(&place)?;
-    remove_leftovers(&place)?;
     Ok(place)
-}
-
-/// A directory in the data directory for a copy that is to lie nowhere else; still to be made.
-#[must_use]
-pub fn own_place(dir: &DataDir) -> PathBuf {
-    dir.root().join(format!("{TEMPORARY_PREFIX}backup"))
 }
 
 /// Makes `into` the directory of this installation's backups; one that is another's only by `force`. The caller holds
@@ -192,6 +161,7 @@ pub fn prove(
     stop: impl FnMut() -> bool + Clone + Send + 'static,
 ) -> Result<Proven, BackupError> {
     remove_leftovers(into)?;
+    scratch::clear_own_place(dir)?;
     backup_store::remove_lone_manifests(into)?;
     let size = database_size(dir);
     let place = place_of_copy(dir, into)?;
@@ -267,6 +237,10 @@ pub fn stream(
 
 fn of_pipe(error: BackupError) -> BackupError {
     let BackupError::Disk(error) = error else { return error };
+    // Not the system's, which has a number: who writes has given up, for the work has to stop and nobody reads.
+    if error.source.kind() == io::ErrorKind::TimedOut && error.source.raw_os_error().is_none() {
+        return BackupError::Stopped;
+    }
     DiskError { operation: "write to", path: PathBuf::from("stdout"), ..error }.into()
 }
 

@@ -44,6 +44,7 @@ pub mod release_assets;
 pub mod reserve;
 pub mod run_store;
 pub mod sample_store;
+pub mod scratch;
 pub mod session_deleting;
 pub mod session_store;
 pub mod set_aside;

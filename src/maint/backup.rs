@@ -1,6 +1,6 @@
 //! `backup-db`: one proven backup, then the old ones by the keep rules.
 
-use std::io::Write;
+use std::fs::File;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::adapters::backup_store::{self, BackupFile};
 use crate::adapters::backup_writer::{self, Backup, BackupError, Proven, Stage, StageTimes};
+use crate::adapters::scratch;
 use crate::adapters::set_aside;
 use crate::adapters::snapshot;
 use crate::adapters::sqlite::During;
@@ -18,9 +19,11 @@ use crate::domain::maintenance::BACKUP_DB;
 use crate::domain::retention::check_clock;
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
 
+mod patient_pipe;
 pub(crate) mod place;
 mod shelf;
 
+use patient_pipe::PatientPipe;
 use shelf::Shelf;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -39,19 +42,19 @@ pub struct Keep {
 }
 
 /// Where the backup goes.
-pub enum Destination<'a> {
+pub enum Destination {
     /// Into a directory; `None`: `BACKUP_DIR`.
     Directory(Option<PathBuf>),
     /// Into a pipe; nothing is rotated.
-    Pipe(Box<dyn Write + 'a>),
+    Pipe(File),
 }
 
 /// What the command line asks for.
-pub struct Options<'a> {
+pub struct Options {
     /// Which old ones stay.
     pub keep: Keep,
     /// `--output-dir` or `--stdout`.
-    pub destination: Destination<'a>,
+    pub destination: Destination,
 }
 
 /// A backup that stays, and why.
@@ -99,13 +102,13 @@ pub struct Counts {
 }
 
 /// Runs the job.
-pub fn run(run: &Run<'_>, options: Options<'_>) -> Report<Counts> {
+pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
     run.recorded(Needs { job: BACKUP_DB, schema: Schema::CurrentOrOlder, reserve: false }, |job, counts| {
         back_up(job, options, counts)
     })
 }
 
-fn back_up(job: &mut Job<'_>, options: Options<'_>, counts: &mut Counts) -> Result<(), MaintError> {
+fn back_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<(), MaintError> {
     let rules = rules(job, options.keep);
     let into = match options.destination {
         Destination::Directory(asked) => asked.unwrap_or_else(|| job.dir.backups().to_owned()),
@@ -218,18 +221,14 @@ fn rules(job: &Job<'_>, keep: Keep) -> KeepRules {
 
 /// A backup for a pipe goes nowhere else: its copy lies in the data directory, and no backup is rotated. Whoever makes
 /// no others has databases set aside all the same.
-fn into_pipe(
-    job: &Job<'_>,
-    pipe: Box<dyn Write + '_>,
-    rules: KeepRules,
-    counts: &mut Counts,
-) -> Result<(), MaintError> {
-    let place = backup_writer::own_place(&job.dir);
+fn into_pipe(job: &Job<'_>, pipe: File, rules: KeepRules, counts: &mut Counts) -> Result<(), MaintError> {
+    let place = scratch::own_place(&job.dir);
     if job.run.dry_run {
         backup_writer::try_place(&job.dir, &place)?;
     } else {
         job.dir.owner().create_dir(&place)?;
         let proven = prove(job, &place)?;
+        let pipe = PatientPipe::new(pipe, job.run.stop.clone());
         let backup = observed(job, |observe| backup_writer::stream(proven, job.now, pipe, observe))?;
         take_up(counts, &backup);
     }

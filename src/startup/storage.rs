@@ -12,7 +12,7 @@ use crate::adapters::installation::{self, Claim};
 use crate::adapters::leftovers::remove_leftovers;
 use crate::adapters::release_assets::{self, Keeping};
 use crate::adapters::sqlite::{self, Access, DbError};
-use crate::adapters::{erasure_ledger, import_owners, reserve};
+use crate::adapters::{erasure_ledger, import_owners, reserve, scratch};
 use crate::domain::clock::Clock;
 use crate::startup::StartupError;
 use crate::web::assets;
@@ -46,7 +46,13 @@ pub(super) fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
         }
     }
     // Whoever holds the lock is writing there now and cleans up after itself.
-    if let Ok(_lock) = dir.lock("backup-db")
+    let lock = dir.lock("backup-db").ok();
+    if lock.is_some() {
+        for leftover in scratch::clear_own_place(dir)? {
+            tracing::info!(path = %leftover.display(), "Removed the copy that an interrupted backup had left");
+        }
+    }
+    if lock.is_some()
         && dir.backups().is_dir()
         && matches!(installation::claim(dir, dir.backups()), Ok(Claim::Ours | Claim::Nobodys))
     {

@@ -102,7 +102,9 @@ fn damage(house: &House) -> Vec<String> {
     )
     .unwrap();
     let backups = house.dir.join("backups");
-    for dir in [&house.dir, &audio(house), &backups] {
+    let copies = house.dir.join(".companion-tmp-backup");
+    std::fs::create_dir_all(&copies).unwrap();
+    for dir in [&house.dir, &audio(house), &backups, &copies] {
         seed::file(&dir.join(".companion-tmp-1"), 10, 2 * HOUR);
     }
     seed::manifest(&backups.join("companion-20200101T000000Z-2.json"), 2 * HOUR);
@@ -111,6 +113,7 @@ fn damage(house: &House) -> Vec<String> {
     set_mode(&house.dir, 0o750);
     let mut expected = vec![
         "leftovers: .companion-tmp-1".to_owned(),
+        "leftovers: .companion-tmp-backup/.companion-tmp-1".to_owned(),
         "leftovers: audio/.companion-tmp-1".to_owned(),
         "leftovers: backups/.companion-tmp-1".to_owned(),
         "permissions: data directory".to_owned(),

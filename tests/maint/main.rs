@@ -22,6 +22,7 @@ mod links;
 mod memories;
 mod network_disks;
 mod owners;
+mod pipes;
 mod planted_links;
 mod progress;
 mod qdrant;

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::num::NonZeroU32;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -184,7 +185,8 @@ impl Setting<'_> {
                 !stdout.is_terminal(),
                 "--stdout writes a binary file: send it into a pipe or a file"
             );
-            backup::Destination::Pipe(Box::new(stdout.lock()))
+            let pipe = stdout.as_fd().try_clone_to_owned().context("cannot write to stdout")?;
+            backup::Destination::Pipe(pipe.into())
         } else {
             backup::Destination::Directory(asked.output_dir.clone())
         };

@@ -10,7 +10,7 @@ use crate::adapters::data_dir::{DataDir, Lock, TEMPORARY_PREFIX};
 use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::private_files::{self, Exposed};
 use crate::adapters::reserve::{self, RESERVE_BYTES};
-use crate::adapters::{audio_store, import_owners, installation, release_assets, set_aside};
+use crate::adapters::{audio_store, import_owners, installation, release_assets, scratch, set_aside};
 use crate::domain::backup::BackupName;
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::{BACKUP_DB, CLEANUP_AUDIO, CLEANUP_SESSIONS, DOCTOR, VERIFY_BACKUPS};
@@ -77,6 +77,7 @@ fn is_real_dir(path: &Path) -> bool {
 pub fn leftovers(visit: &mut Visit<'_>) -> Result<(), MaintError> {
     let places = [visit.dir.root(), database_dir(visit), visit.dir.audio(), visit.dir.backups()];
     let mut places: BTreeSet<PathBuf> = places.into_iter().map(Path::to_owned).collect();
+    places.insert(scratch::own_place(&visit.dir));
     if !backups::are_ours(visit) {
         places.remove(visit.dir.backups());
     }

@@ -1,6 +1,7 @@
 //! A house with its maintenance tool as a process, and what tests need to look at what it leaves on disk.
 
 use std::collections::BTreeSet;
+use std::io::{PipeReader, PipeWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -216,6 +217,16 @@ impl Ran {
         );
         self
     }
+}
+
+/// A pipe that takes no more until somebody reads from it.
+pub fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let flags = rustix::fs::fcntl_getfl(&writer).unwrap();
+    rustix::fs::fcntl_setfl(&writer, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
+    while writer.write(&[b'\n'; 4096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&writer, flags).unwrap();
+    (reader, writer)
 }
 
 /// Waits until `so`, at most 20 s.

@@ -1,0 +1,82 @@
+//! Pipes that nobody reads: a log's, a backup's.
+
+use std::path::PathBuf;
+use std::process::Child;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{House, full_pipe, names, seed, wait_for};
+
+fn house() -> House {
+    let house = House::built();
+    seed::sessions(&mut house.db(), 3, 2, seed::now());
+    house
+}
+
+/// What lies where copies are made that go into a pipe.
+fn copies(house: &House) -> Vec<PathBuf> {
+    names(&house.dir.join(".companion-tmp-backup"), "")
+}
+
+/// A backup into a pipe, whose copy is there and stays, for nobody reads.
+fn unread_backup<T>(house: &House, arguments: &[&str], during: impl FnOnce(Child) -> T) -> T {
+    let (_unread, full) = full_pipe();
+    let mut command = house.maint_command(&[&["backup-db", "--stdout"], arguments].concat());
+    let child = command.stdout(full).spawn().unwrap();
+    wait_for("the copy is made", || copies(house).len() == 1);
+    during(child)
+}
+
+fn killed_backup(house: &House) {
+    unread_backup(house, &[], |mut child| {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    });
+    assert_eq!(copies(house).len(), 1, "a copy of everything");
+}
+
+#[test]
+fn the_copy_that_a_killed_backup_left_goes_with_the_next_one() {
+    let house = house();
+    for next in [&["backup-db"][..], &["backup-db", "--stdout", "--quiet"]] {
+        killed_backup(&house);
+        assert!(house.maint_command(next).output().unwrap().status.success());
+        house.assert_no_temporary_files();
+    }
+}
+
+#[test]
+fn the_copy_that_a_killed_backup_left_goes_when_the_server_starts() {
+    let house = house();
+    killed_backup(&house);
+    let server = house.start();
+    assert!(copies(&house).is_empty());
+    server.stop();
+}
+
+#[test]
+fn a_backup_that_nobody_reads_ends_when_its_time_is_up() {
+    let house = house();
+    let told = unread_backup(&house, &["--max-runtime", "1s"], ended);
+    assert!(told.contains("--max-runtime 1s"), "{told}");
+    house.assert_no_temporary_files();
+}
+
+#[test]
+fn a_backup_that_nobody_reads_ends_when_it_is_told_to() {
+    let house = house();
+    let told = unread_backup(&house, &[], |child| {
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        ended(child)
+    });
+    assert!(told.contains("stopped"), "{told}");
+    house.assert_no_temporary_files();
+}
+
+/// Waits for the end of a run that does not succeed, and returns what it said on stderr.
+fn ended(mut child: Child) -> String {
+    wait_for("the backup has ended", || child.try_wait().unwrap().is_some());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8(output.stderr).unwrap()
+}
