@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use tokio::sync::oneshot;
 
+use crate::adapters::backup_disk::BackupDisk;
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
 use crate::adapters::database::Database;
 #[cfg(feature = "local-embeddings")]
@@ -108,10 +109,12 @@ impl Application {
     /// # Errors
     /// See [`StartupError`]; each is one clear line.
     pub fn build(config: &ServerConfig, substitutes: Substitutes) -> Result<Self, StartupError> {
-        let data_dir = DataDir::create_or_open(&config.storage)?;
+        let data_dir = DataDir::create_or_open_without_backups(&config.storage)?;
         let lock = data_dir.lock("server")?;
         set_aside::refuse_pending(&data_dir)?;
         storage::clean_up(&data_dir)?;
+        let backup_disk = BackupDisk::default();
+        storage::clean_up_backups(&data_dir, &backup_disk);
         let prepare = storage::open_despite_full_disk(&data_dir, &substitutes.clock)?;
         storage::forget_again(&data_dir)?;
         let import = storage::import_command(&data_dir);
@@ -122,6 +125,7 @@ impl Application {
             clock: substitutes.clock,
             database: started.database.clone(),
             data_dir: data_dir.clone(),
+            backup_disk,
             model: substitutes.model.unwrap_or(outside.model),
             embedder: outside.embedder,
             small_model: outside.small_model,

@@ -29,6 +29,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "adapters::outbox_store",
             "adapters::person_store",
             "adapters::audio_store",
+            "adapters::backup_disk",
             "adapters::backup_record",
             "adapters::backup_store",
             "adapters::erasure_ledger",

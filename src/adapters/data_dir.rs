@@ -5,66 +5,18 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use age::x25519::Recipient;
-use rustix::fs::{Gid, OFlags, Uid};
-use rustix::io::Errno;
+use rustix::fs::OFlags;
 
 use crate::adapters::acting::Acting;
 pub use crate::adapters::data_dir_error::DataDirError;
 use crate::adapters::database_link;
 pub use crate::adapters::disk::TEMPORARY_PREFIX;
-use crate::adapters::disk::{self, DiskError, Naming};
+use crate::adapters::disk::{self, Naming};
 use crate::adapters::erasure_ledger;
 use crate::adapters::langgraph;
+pub use crate::adapters::owner::Owner;
 use crate::adapters::sqlite::APPLICATION_ID;
 use crate::config::StorageConfig;
-
-/// Who owns the data directory; files we make are given to them.
-#[derive(Debug, Clone, Copy)]
-pub struct Owner {
-    uid: u32,
-    gid: u32,
-}
-
-impl Owner {
-    /// Gives the file or directory to the owner, when root made it. What is a link by then is not followed.
-    ///
-    /// # Errors
-    /// When the change of owner is refused.
-    pub fn adopt(self, path: &Path) -> Result<(), DiskError> {
-        if self.is_us() { Ok(()) } else { disk::give_to(path, self.ids()) }
-    }
-
-    /// The same for a file that is open: whatever its name leads to by now.
-    ///
-    /// # Errors
-    /// When the change of owner is refused.
-    pub fn adopt_open(self, file: &File) -> Result<(), Errno> {
-        if self.is_us() {
-            return Ok(());
-        }
-        rustix::fs::fchown(file, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
-    }
-
-    /// What we make is theirs then: nothing has to be given away, which a backup's disk may refuse even to root (NFS, FUSE).
-    fn is_us(self) -> bool {
-        rustix::process::geteuid().as_raw() == self.uid
-    }
-
-    /// User and group, as numbers.
-    #[must_use]
-    pub fn ids(self) -> (u32, u32) {
-        (self.uid, self.gid)
-    }
-
-    /// Makes a directory (0700) that belongs to the owner, if there is none. It has its name only once it is theirs.
-    ///
-    /// # Errors
-    /// When it cannot be made or given away, or something else has its name.
-    pub fn create_dir(self, path: &Path) -> Result<(), DiskError> {
-        let heir = (!self.is_us()).then_some((self.uid, self.gid));
-        disk::create_private_dir(path, heir)
-    }
-}
 
 /// A data directory that is there, is ours to use, and is on a local disk.
 #[derive(Debug, Clone)]
@@ -75,11 +27,21 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Opens it, making what is missing: what the server does.
+    /// Opens it, making what is missing.
     ///
     /// # Errors
     /// See [`DataDirError`].
     pub fn create_or_open(config: &StorageConfig) -> Result<Self, DataDirError> {
+        let dir = Self::create_or_open_without_backups(config)?;
+        dir.make_place_of_backups();
+        Ok(dir)
+    }
+
+    /// The same, not looking at where backups lie: what the server does.
+    ///
+    /// # Errors
+    /// See [`DataDirError`].
+    pub fn create_or_open_without_backups(config: &StorageConfig) -> Result<Self, DataDirError> {
         if config.data_dir.exists() && !config.data_dir.is_dir() {
             return Err(DataDirError::NotADirectory(config.data_dir.clone()));
         }
@@ -89,14 +51,18 @@ impl DataDir {
         for path in [&dir.config.audio_dir, &dir.locks()] {
             dir.owner.create_dir(path)?;
         }
-        if let Err(error) = dir.owner.create_dir(&dir.config.backup_dir) {
-            // Its disk may not be there: only what wants backups has to wait for that.
-            tracing::warn!(error = %error, "There is no directory for backups, and it cannot be made");
-        }
         if let Some(parent) = dir.config.database.parent() {
             dir.owner.create_dir(parent)?;
         }
         Ok(dir)
+    }
+
+    /// Makes the directory of backups, if there is none. Its disk may not be there: only what wants backups has to wait for
+    /// that, so it is told and no more.
+    pub fn make_place_of_backups(&self) {
+        if let Err(error) = self.owner.create_dir(self.backups()) {
+            tracing::warn!(error = %error, "There is no directory for backups, and it cannot be made");
+        }
     }
 
     /// Opens an existing one and goes on with the rights of its owner, who may be another than root: what maintenance does.

@@ -22,24 +22,45 @@ use crate::domain::person::PersonId;
 /// The name of the ledger in the data directory, and of its copy beside backups.
 pub const NAME: &str = "erasures";
 
-/// Adds people to the ledger and flushes it. When they asked for it, call it before they are erased: from then on nothing
-/// brings them back. The copy beside the backups follows if it can be written; otherwise the next backup completes it.
+/// Adds people to the ledger and flushes it, and then to the copy beside the backups. When they asked for it, call it before
+/// they are erased: from then on nothing brings them back.
 ///
 /// # Errors
 /// When the ledger cannot be written; then it is as it was, and nothing may be erased yet.
 pub fn append(dir: &DataDir, people: &[PersonId], at: Timestamp) -> Result<(), DiskError> {
-    let lines: String = people.iter().map(|person| format!("{person} {at}\n")).collect();
-    erasure_lines::append(&dir.erasures(), &lines, dir.owner())?;
+    enter(dir, people, at)?;
+    enter_beside_backups(dir, people, at);
+    Ok(())
+}
+
+/// The same without the copy.
+///
+/// # Errors
+/// As of [`append`].
+pub fn enter(dir: &DataDir, people: &[PersonId], at: Timestamp) -> Result<(), DiskError> {
+    erasure_lines::append(&dir.erasures(), &lines(people, at), dir.owner())
+}
+
+/// Adds people to the copy beside the backups, if it can be written; otherwise that is told, and the next backup completes it.
+pub fn enter_beside_backups(dir: &DataDir, people: &[PersonId], at: Timestamp) {
     let backups = dir.backups();
     let copied = match installation::claim(dir, backups) {
-        Ok(Claim::Ours) => erasure_lines::append(&backups.join(NAME), &lines, dir.owner()),
+        Ok(Claim::Ours) => erasure_lines::append(&backups.join(NAME), &lines(people, at), dir.owner()),
         Ok(_) => Ok(()),
         Err(error) => Err(error),
     };
     if let Err(error) = copied {
-        tracing::warn!(error = %error, "The list of erased people beside the backups waits for the next backup");
+        tell_waiting(&error);
     }
-    Ok(())
+}
+
+/// Tells that the copy beside the backups is not complete.
+pub fn tell_waiting(why: &dyn std::fmt::Display) {
+    tracing::warn!(error = %why, "The list of erased people beside the backups waits for the next backup");
+}
+
+fn lines(people: &[PersonId], at: Timestamp) -> String {
+    people.iter().map(|person| format!("{person} {at}\n")).collect()
 }
 
 /// Completes the copy beside the backups in `place`.

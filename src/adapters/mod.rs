@@ -3,6 +3,7 @@
 pub mod acting;
 pub mod audio_store;
 pub mod backup_codec;
+pub mod backup_disk;
 pub mod backup_record;
 pub mod backup_store;
 pub mod backup_writer;
@@ -35,6 +36,7 @@ pub mod memory_store;
 pub mod metrics_file;
 pub mod offline;
 pub mod outbox_store;
+mod owner;
 pub mod person_store;
 pub mod ping;
 pub mod private_files;

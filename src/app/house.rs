@@ -180,6 +180,10 @@ impl App {
         let (dir, now, retention) = (self.data_dir.clone(), self.clock.now(), self.retention.clone());
         let disk = move || disk_use(&dir, now, &retention);
         let disk = tokio::task::spawn_blocking(disk).await.unwrap_or_default();
+        let dir = self.data_dir.clone();
+        let beside = self.backup_disk.look(move || backups_use(&dir)).await;
+        let (backups, backups_free) = beside.unwrap_or_default();
+        let disk = DiskUse { backups, backups_free, ..disk };
         House { disk, rows, ..House::default() }
     }
 
@@ -242,16 +246,21 @@ fn rows(db: &Connection) -> rusqlite::Result<Rows> {
 
 fn disk_use(dir: &DataDir, now: Timestamp, retention: &RetentionConfig) -> DiskUse {
     let audio = audio_store::list(dir.audio()).ok();
-    let backups = backup_store::list(dir.backups()).ok();
     DiskUse {
         free: disk::free_bytes(dir.database_place()).ok(),
-        backups_free: disk::free_bytes_apart(dir.backups(), dir.database()).ok().flatten(),
         database: Some(disk::allocated_bytes(dir.database())),
         log: Some(disk::allocated_bytes(&log_of(dir.database()))),
         audio: audio.as_ref().map(|files| files.iter().map(|file| file.bytes).sum()),
         next_audio_files: audio.map(|files| inventory::next_audio(files, now, retention).0),
-        backups: backups.map(|backups| backups.iter().map(|backup| backup.manifest.bytes).sum()),
+        ..DiskUse::default()
     }
+}
+
+/// Bytes of the backups, and those that are free beside them.
+fn backups_use(dir: &DataDir) -> (Option<u64>, Option<u64>) {
+    let backups = backup_store::list(dir.backups()).ok();
+    let bytes = backups.map(|backups| backups.iter().map(|backup| backup.manifest.bytes).sum());
+    (bytes, disk::free_bytes_apart(dir.backups(), dir.database()).ok().flatten())
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 //!
 //! Bounds: what the next cleanup would take is counted for 2 s at most, and counts for a minute, also when it was not done in time.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::Mutex;
 
+use crate::adapters::disk::DiskError;
 use crate::adapters::inventory::{Inventory, NextCleanup};
 use crate::app::{App, AppError};
 
@@ -35,7 +37,13 @@ impl App {
             let failed = inventory.add_files(&dir, now, &retention);
             failed.into_iter().next().map_or(Ok(inventory), Err)
         };
-        Ok(self.blocking(add_files).await??)
+        let added = self.backup_disk.look(add_files).await;
+        Ok(added.unwrap_or_else(|| Err(self.no_answer()))?)
+    }
+
+    fn no_answer(&self) -> DiskError {
+        let source = ErrorKind::TimedOut.into();
+        DiskError { operation: "look at", path: self.data_dir.backups().to_owned(), source }
     }
 
     /// What the next cleanup would take of the database; `None` when it could not be counted in time.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::adapters::backup_disk::BackupDisk;
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::database::Database;
 use crate::config::{LimitsConfig, RetentionConfig, SummaryConfig};
@@ -59,6 +60,7 @@ pub struct App {
     pub(crate) summary: SummaryConfig,
     pub(crate) summaries: summaries::Summaries,
     pub(crate) upstreams: Vec<Arc<dyn Upstream>>,
+    pub(crate) backup_disk: BackupDisk,
     pub(crate) workflow: Duration,
     pub(crate) persona: Arc<Persona>,
     pub(crate) retention: RetentionConfig,
@@ -88,6 +90,8 @@ pub struct Parts {
     pub database: Database,
     /// The data directory.
     pub data_dir: DataDir,
+    /// The disk of the backups.
+    pub backup_disk: BackupDisk,
     /// Who answers.
     pub model: Arc<dyn ChatModel>,
     /// Who hears; `None`: nobody.
@@ -127,6 +131,7 @@ impl App {
             clock: parts.clock,
             database: parts.database,
             data_dir: parts.data_dir,
+            backup_disk: parts.backup_disk,
             model: parts.model,
             transcriber: parts.transcriber,
             synthesizer: parts.synthesizer,

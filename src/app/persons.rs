@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::adapters::backup_store::{self, BackupFile};
 use crate::adapters::disk::DiskError;
 use crate::adapters::installation::{self, Claim};
 use crate::adapters::session_deleting::Deleted;
-use crate::adapters::{audio_store, backup_record, backup_store, erasure_ledger, person_store};
+use crate::adapters::{audio_store, backup_record, erasure_ledger, person_store};
 use crate::adapters::{reserve, set_aside, ways_in_store};
 use crate::app::sessions::ROWS_AT_ONCE;
 use crate::app::{App, AppError};
@@ -130,13 +131,19 @@ impl App {
     async fn enter_in_ledger(&self, person: Person, at: Timestamp) -> Result<(), AppError> {
         let dir = self.data_dir.clone();
         let entered = self.blocking(move || {
-            let enter = || erasure_ledger::append(&dir, &[person.id], at);
+            let enter = || erasure_ledger::enter(&dir, &[person.id], at);
             match enter() {
                 Err(error) if error.is_full() => reserve::release(&dir).and_then(|_| enter()),
                 other => other,
             }
         });
-        Ok(entered.await??)
+        entered.await??;
+        let dir = self.data_dir.clone();
+        let beside = move || erasure_ledger::enter_beside_backups(&dir, &[person.id], at);
+        if self.backup_disk.look(beside).await.is_none() {
+            erasure_ledger::tell_waiting(&"their disk does not answer");
+        }
+        Ok(())
     }
 
     /// When the last copy of the database as it was until `at` goes. Ordinary backups go by the rules of the last
@@ -146,15 +153,12 @@ impl App {
         let written = self.database.read("read where backups went", backup_record::places).await?;
         let rules = self.retention.keep_rules();
         let dir = self.data_dir.clone();
-        let held = self.blocking(move || -> Result<_, DiskError> {
-            // Nobody of ours is in another installation's.
-            let place = dir.backups();
-            let ours = place.is_dir() && installation::claim(&dir, place)? != Claim::Anothers;
-            let backups = if ours { backup_store::list(place)? } else { Vec::new() };
-            let unknown = !backups.is_empty() && !written.iter().any(|known| known.into == place);
-            Ok((backups, set_aside::list(&dir)?, written, unknown))
-        });
-        let (backups, aside, written, unknown) = held.await??;
+        let aside = self.blocking(move || set_aside::list(&dir)).await??;
+        let backups = self.backups_of_ours().await?;
+        let is_known = written.iter().any(|known| known.into == self.data_dir.backups());
+        // On a disk that does not answer there may be some.
+        let unknown = !is_known && backups.as_ref().is_none_or(|backups| !backups.is_empty());
+        let backups = backups.unwrap_or_default();
         let names: Vec<_> = backups.iter().map(|backup| backup.name).collect();
         let by_settings = rules.longest_days(&names, at);
         let known = written.iter().map(|place| after(at, place.kept_at_most_days.unwrap_or(by_settings)));
@@ -163,6 +167,18 @@ impl App {
         let aside = aside.into_iter().map(|(_, taken)| taken.later_by(DAY * rules.newest.get()));
         let own_time = guarded.chain(aside).map(|until| until.later_by(DAY));
         Ok(own_time.chain(known).chain(unknown).max())
+    }
+
+    /// The backups where they go by the settings, as far as they are this installation's; `None` when their disk does not answer.
+    async fn backups_of_ours(&self) -> Result<Option<Vec<BackupFile>>, DiskError> {
+        let dir = self.data_dir.clone();
+        let look = move || {
+            let place = dir.backups();
+            // Nobody of ours is in another installation's.
+            let ours = place.is_dir() && installation::claim(&dir, place)? != Claim::Anothers;
+            if ours { backup_store::list(place) } else { Ok(Vec::new()) }
+        };
+        self.backup_disk.look(look).await.transpose()
     }
 
     /// Removes the files of deleted rows, and the deleted words from the database's log; then the reserve can be whole again.

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
@@ -32,6 +33,9 @@ struct Arguments {
     #[arg(long)]
     port: Option<String>,
 }
+
+/// For what still writes to the disk when all is said.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -74,7 +78,7 @@ fn run(config: &ServerConfig) -> anyhow::Result<()> {
         .context("cannot listen for SIGXFSZ")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
-    runtime.block_on(async {
+    let ran = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
         let mut again_terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
@@ -93,7 +97,10 @@ fn run(config: &ServerConfig) -> anyhow::Result<()> {
             tokio::select! { _ = again_terminate.recv() => (), _ = again_interrupt.recv() => () }
         };
         Ok(application.run_until_stopped(stop, cut).await?)
-    })
+    });
+    // The database is closed; a thread that waits for a disk that hangs would never end.
+    runtime.shutdown_timeout(LAST_WAIT);
+    ran
 }
 
 /// A line that nobody can be told is no reason not to serve.

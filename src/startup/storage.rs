@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use crate::adapters::backup_disk::BackupDisk;
 use crate::adapters::backup_writer::{self, BackupError};
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::database::Prepare;
@@ -46,22 +47,45 @@ pub(super) fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
         }
     }
     // Whoever holds the lock is writing there now and cleans up after itself.
-    let lock = dir.lock("backup-db").ok();
-    if lock.is_some() {
+    if let Ok(_lock) = dir.lock("backup-db") {
         for leftover in scratch::clear_own_place(dir)? {
             tracing::info!(path = %leftover.display(), "Removed the copy that an interrupted backup had left");
         }
-    }
-    if lock.is_some()
-        && dir.backups().is_dir()
-        && matches!(installation::claim(dir, dir.backups()), Ok(Claim::Ours | Claim::Nobodys))
-    {
-        remove_leftovers(dir.backups())?;
     }
     if let Err(error) = reserve::restore(dir) {
         tracing::warn!(error = %error, "There is no room for the reserve; cleanup may not work on a full disk");
     }
     Ok(())
+}
+
+/// Makes the directory of backups and removes what an interrupted one has left there. A disk that hangs is told, and not
+/// waited for.
+pub(super) fn clean_up_backups(dir: &DataDir, disk: &BackupDisk) {
+    let place = dir.clone();
+    let looked = disk.look_first(move || {
+        place.make_place_of_backups();
+        place.backups().is_dir()
+            && matches!(installation::claim(&place, place.backups()), Ok(Claim::Ours | Claim::Nobodys))
+    });
+    let place = dir.clone();
+    // The lock only now: whoever hangs would keep it from backups that go elsewhere.
+    let cleared = looked
+        .and_then(|is_ours| if is_ours { disk.look_first(move || clear_backups(&place)) } else { Some(()) });
+    if cleared.is_none() {
+        tracing::warn!(
+            event = "backup_disk_hangs",
+            path = %dir.backups().display(),
+            "The disk of the backups does not answer; the server starts without it"
+        );
+    }
+}
+
+fn clear_backups(dir: &DataDir) {
+    // Whoever holds the lock is writing there now and cleans up after itself.
+    let Ok(_lock) = dir.lock("backup-db") else { return };
+    if let Err(error) = remove_leftovers(dir.backups()) {
+        tracing::warn!(error = %error, "What an interrupted backup had left could not be removed");
+    }
 }
 
 /// What a page that was cached before an upgrade may still ask for; `None`, which is told, when it cannot be looked for.
@@ -173,6 +197,7 @@ fn upgrade(connection: &mut Connection, dir: &DataDir, clock: &dyn Clock, found:
 
 fn back_up(dir: &DataDir, into: &Path, clock: &dyn Clock) -> Result<std::path::PathBuf, BackupError> {
     let _lock = dir.lock("backup-db")?;
+    dir.owner().create_dir(into)?;
     backup_writer::claim(dir, into, false)?;
     let go_on = &mut |_, _, _| std::ops::ControlFlow::Continue(());
     let proven = backup_writer::prove(dir, into, go_on, || false)?;

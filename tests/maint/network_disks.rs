@@ -1,6 +1,7 @@
 //! Network file systems: nothing of ours runs on one, and backups can lie on one.
 
-use crate::support::{House, Mounted, names, seed};
+use crate::erasures::forget;
+use crate::support::{House, Mounted, names, seed, wait_for};
 
 const REFUSED: &str = "is on a network file system (FUSE)";
 
@@ -57,4 +58,44 @@ fn backups_can_lie_on_a_network_file_system() {
     let sessions: i64 = house.db().query_row("SELECT count(*) FROM sessions", [], |row| row.get(0)).unwrap();
     assert_eq!(sessions, 3);
     assert_eq!(names(&there, "").iter().filter(|path| path.to_string_lossy().contains("-tmp-")).count(), 0);
+}
+
+#[test]
+fn a_disk_of_backups_that_hangs_keeps_nobody_from_being_erased_and_the_server_from_stopping() {
+    let place = tempfile::tempdir().unwrap();
+    let Some(disk) = Mounted::network_disk(place.path()) else { return };
+    let there = disk.path().join("backups");
+    let house = House::new().with("BACKUP_DIR", there.to_str().unwrap());
+    let mut server = house.start();
+    let gone = [server.start_session(), server.start_session()];
+    // Who stays.
+    seed::sessions(&mut house.db(), 5, 2, seed::now());
+    house.maint(&["backup-db"]).expect(0);
+    disk.hang();
+    for talk in &gone {
+        let told = forget(&server, talk);
+        assert!(told["backups_until"].is_string(), "{told}");
+    }
+    assert_eq!(std::fs::read_to_string(house.dir.join("erasures")).unwrap().lines().count(), 2);
+    assert_eq!(server.terminate(), 0);
+    assert!(server.log().contains("waits for the next backup"), "{}", server.log());
+    disk.go_on();
+    house.maint(&["backup-db"]).expect(0);
+    let beside = || std::fs::read_to_string(there.join("erasures")).unwrap_or_default().lines().count();
+    wait_for("both are entered beside the backups", || beside() == 2);
+}
+
+#[test]
+fn a_disk_of_backups_that_hangs_does_not_keep_the_server_from_starting() {
+    let place = tempfile::tempdir().unwrap();
+    let Some(disk) = Mounted::network_disk(place.path()) else { return };
+    let there = disk.path().join("backups");
+    let house = House::new().with("BACKUP_DIR", there.to_str().unwrap());
+    disk.hang();
+    let mut server = house.start();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "hello").0, 200);
+    forget(&server, &talk);
+    assert_eq!(server.terminate(), 0);
+    assert!(server.log().contains("backup_disk_hangs"), "{}", server.log());
 }

@@ -1,16 +1,22 @@
 //! File systems of their own: small disks, read-only directories, files that nobody can unlink.
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use tempfile::TempDir;
+
+use crate::support::wait_for;
 
 /// A file system of its own, mounted for one test. Needs root, which containers and CI have; without it the test says
 /// so and fails, because nothing is skipped silently.
 pub struct Mounted {
     place: PathBuf,
     _temporary: Option<TempDir>,
+    /// Who answers for it, where it lies behind FUSE.
+    daemon: Option<Child>,
 }
 
 impl Mounted {
@@ -25,7 +31,7 @@ impl Mounted {
     /// The same in place of a directory.
     pub fn small_disk_at(place: &Path, size: &str) -> Self {
         mount(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs", place.to_str().unwrap()]);
-        Self { place: place.to_owned(), _temporary: None }
+        Self { place: place.to_owned(), _temporary: None, daemon: None }
     }
 
     /// The directory over itself, read-only.
@@ -33,14 +39,14 @@ impl Mounted {
         let name = place.to_str().unwrap();
         mount(&["--bind", name, name]);
         mount(&["-o", "remount,bind,ro", name]);
-        Self { place: place.to_owned(), _temporary: None }
+        Self { place: place.to_owned(), _temporary: None, daemon: None }
     }
 
     /// A file over itself: nobody can unlink it while it is mounted.
     pub fn pinned(file: &Path) -> Self {
         let name = file.to_str().unwrap();
         mount(&["--bind", name, name]);
-        Self { place: file.to_owned(), _temporary: None }
+        Self { place: file.to_owned(), _temporary: None, daemon: None }
     }
 
     /// A directory behind FUSE in place of another, which to the kernel is a network file system: no lock of `SQLite`'s is trusted
@@ -54,9 +60,33 @@ impl Mounted {
             return None;
         }
         let behind = TempDir::new().unwrap();
-        let done = Command::new("bindfs").arg("--chown-deny").arg(behind.path()).arg(place).status().unwrap();
-        assert!(done.success(), "this test mounts a file system; run the tests as root");
-        Some(Self { place: place.to_owned(), _temporary: Some(behind) })
+        let before = std::fs::metadata(place).unwrap().dev();
+        let daemon = Command::new("bindfs").args(["-f", "--chown-deny"]).arg(behind.path()).arg(place).spawn().unwrap();
+        let mut mounted = Self { place: place.to_owned(), _temporary: Some(behind), daemon: Some(daemon) };
+        wait_for("the disk is mounted (run the tests as root)", || {
+            let ended = mounted.daemon.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "this test mounts a file system; run the tests as root");
+            std::fs::metadata(place).is_ok_and(|meta| meta.dev() != before)
+        });
+        Some(mounted)
+    }
+
+    /// From now on a disk behind FUSE answers nobody: whoever looks there waits.
+    pub fn hang(&self) {
+        let pid = self.signal(Signal::STOP).unwrap();
+        let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+        rustix::process::waitid(WaitId::Pid(pid), stopped).unwrap();
+    }
+
+    /// It answers again, also those who wait.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) -> Option<Pid> {
+        let pid = Pid::from_child(self.daemon.as_ref()?);
+        rustix::process::kill_process(pid, signal).unwrap();
+        Some(pid)
     }
 
     pub fn path(&self) -> &Path {
@@ -66,7 +96,12 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
+        self.go_on();
         let _ = Command::new("umount").arg("-l").arg(&self.place).status();
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
     }
 }
 
