@@ -50,7 +50,10 @@ fn main() -> ExitCode {
         LogFormat::Console => logs::Format::Console,
         LogFormat::Json => logs::Format::Json,
     };
-    logs::init(config.log.level, format);
+    let lines = match logs::init_apart(config.log.level, format) {
+        Ok(lines) => lines,
+        Err(error) => return tell(&format!("cannot start the log: {error}"), 1),
+    };
     if !on_one_thread {
         tracing::warn!("EMBEDDING_MODEL_DIR: the model may use more than one thread");
     }
@@ -60,10 +63,13 @@ fn main() -> ExitCode {
             "These names in the .env file mean nothing here and are ignored"
         );
     }
-    match run(&config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => tell(&told_once(error.as_ref()), 1),
+    let ran = run(&config);
+    if let Err(error) = &ran {
+        // After all that was logged, and not waiting for who does not read that.
+        lines.add(format!("companion: {}\n", told_once(error.as_ref())).as_bytes());
     }
+    lines.flush();
+    ran.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
 }
 
 /// The one line that says why there is no server; where it cannot be written, the exit code has to do.

@@ -2,6 +2,7 @@
 
 pub mod causes;
 pub mod exposition;
+pub mod log_lines;
 pub mod logs;
 pub mod metrics;
 pub mod sparing;

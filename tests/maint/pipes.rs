@@ -1,5 +1,6 @@
 //! Pipes that nobody reads: a log's, a backup's.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::Child;
 
@@ -79,4 +80,32 @@ fn ended(mut child: Child) -> String {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_server_whose_log_nobody_reads_serves_and_stops() {
+    let house = House::new();
+    let (_unread, full) = full_pipe();
+    let mut server = house.listen_unread(full.into()).unwrap();
+    server.wait_until_ready();
+    let talk = server.start_session();
+    assert_eq!(server.say(&talk, "hello").0, 200);
+    assert_eq!(server.terminate(), 0);
+}
+
+#[test]
+fn a_log_that_is_read_late_is_whole() {
+    let house = House::new();
+    let (late, full) = full_pipe();
+    let mut server = house.listen_unread(full.into()).unwrap();
+    server.wait_until_ready();
+    server.start_session();
+    let reading =
+        std::thread::spawn(move || BufReader::new(late).lines().map(Result::unwrap).collect::<Vec<_>>());
+    assert_eq!(server.terminate(), 0);
+    drop(server);
+    let log = reading.join().unwrap();
+    for event in ["server_started", "session_started", "server_stopped"] {
+        assert!(log.iter().any(|line| line.contains(event)), "{event}: {log:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! The server as a process, and people who talk with it.
 
 use std::io::{BufRead, BufReader};
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -25,8 +25,22 @@ impl House {
 
     /// A server that listens, ready or not.
     pub fn listen(&self) -> Result<Server, String> {
+        let mut server = self.listen_unread(Stdio::piped())?;
+        // Always read: a full pipe leaves lines out.
+        let stderr = BufReader::new(server.child.stderr.take().unwrap());
+        let kept = server.log.clone();
+        server.reading = Some(std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                *kept.lock().unwrap() += &(line + "\n");
+            }
+        }));
+        Ok(server)
+    }
+
+    /// The same with a log that goes elsewhere.
+    pub fn listen_unread(&self, log: Stdio) -> Result<Server, String> {
         let mut command = self.command(env!("CARGO_BIN_EXE_companion"));
-        command.env("PORT", "0").env("RATE_LIMIT_ENABLED", "false");
+        command.env("PORT", "0").env("RATE_LIMIT_ENABLED", "false").stderr(log);
         let mut child = command.spawn().unwrap();
         let mut first = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -35,16 +49,7 @@ impl House {
             let output = child.wait_with_output().unwrap();
             return Err(format!("{:?} {}", output.status.code(), String::from_utf8_lossy(&output.stderr)));
         };
-        // Always read: a full pipe must not stop the server.
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let log = Arc::new(Mutex::new(String::new()));
-        let kept = log.clone();
-        let reading = std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                *kept.lock().unwrap() += &(line + "\n");
-            }
-        });
-        Ok(Server { child, url: url.to_owned(), log, reading: Some(reading) })
+        Ok(Server { child, url: url.to_owned(), log: Arc::default(), reading: None })
     }
 }
 
