@@ -5,7 +5,7 @@ use crate::config::problems::Problems;
 use crate::config::qdrant::{self, QdrantConfig};
 use crate::config::raw::Flags;
 use crate::config::read::Reader;
-use crate::config::{LogConfig, RetentionConfig, StorageConfig};
+use crate::config::{LogConfig, RetentionConfig, StorageConfig, storage};
 
 /// Everything `companion-maint` is set to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl MaintConfig {
     pub fn load(flags: Flags) -> Result<Self, Problems> {
         let mut reader = Reader::new(flags);
         let config = Self {
-            storage: reader.storage(),
+            storage: storage::read(&mut reader),
             retention: reader.retention(),
             qdrant: qdrant::read(&mut reader),
             log: reader.log(),

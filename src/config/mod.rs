@@ -2,7 +2,7 @@
 //! problems are told together.
 
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use age::x25519::Recipient;
@@ -23,6 +23,7 @@ mod read;
 mod server;
 mod settings;
 mod speech;
+mod storage;
 
 pub use embedding::{EmbeddingConfig, MODEL_FILES};
 pub use maint::MaintConfig;
@@ -49,12 +50,6 @@ pub struct StorageConfig {
     pub backup_recipient: Option<Recipient>,
     /// Below this many free bytes, what grows the store stops.
     pub min_free_disk_bytes: u64,
-}
-
-/// Of a file that is named without a directory, the same name in `.`: where it lies has a name, too.
-fn file_here(path: PathBuf) -> PathBuf {
-    let alone = path.parent().is_some_and(|around| around.as_os_str().is_empty());
-    if alone { Path::new(".").join(path) } else { path }
 }
 
 /// How long things are kept.

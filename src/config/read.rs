@@ -13,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::config::problems::{Origin, Problems};
 use crate::config::raw::{Flags, Given};
-use crate::config::{CommandLine, LogConfig, LogFormat, RetentionConfig, StorageConfig, file_here};
+use crate::config::{CommandLine, LogConfig, LogFormat, RetentionConfig};
 use crate::domain::address::BaseUrl;
 use crate::domain::retention::RetentionDays;
 use crate::domain::secret::{ApiKey, Secret};
@@ -42,7 +42,7 @@ impl Reader {
         self.given.ignored.clone()
     }
 
-    fn value(&self, name: &str) -> Option<(String, Origin)> {
+    pub fn value(&self, name: &str) -> Option<(String, Origin)> {
         self.given.values.get(name).cloned()
     }
 
@@ -71,7 +71,7 @@ impl Reader {
         self.value(name).map_or_else(|| default.to_owned(), |(value, _)| value)
     }
 
-    fn path(&self, name: &str, default: PathBuf) -> PathBuf {
+    pub fn path(&self, name: &str, default: PathBuf) -> PathBuf {
         self.value(name).map_or(default, |(value, _)| PathBuf::from(value))
     }
 
@@ -217,7 +217,7 @@ impl Reader {
     }
 
     /// A public key; one that cannot be read is not repeated, because it may be the secret one.
-    fn recipient(&mut self, name: &str) -> Option<Recipient> {
+    pub fn recipient(&mut self, name: &str) -> Option<Recipient> {
         let (value, origin) = self.value(name)?;
         let read = value.parse().ok();
         if read.is_none() {
@@ -260,18 +260,6 @@ impl Reader {
         let must = format!("must be 1 to {MOST_SECRET} letters, digits and signs of ASCII, without spaces");
         self.problems.add_value(given_as, "(not shown)", &origin, &must);
         None
-    }
-
-    pub fn storage(&mut self) -> StorageConfig {
-        let data_dir = self.path("DATA_DIR", PathBuf::from("data"));
-        StorageConfig {
-            database: file_here(self.path("SHORT_TERM_MEMORY_DB_PATH", data_dir.join("companion.db"))),
-            audio_dir: self.path("AUDIO_DIR", data_dir.join("audio")),
-            backup_dir: self.path("BACKUP_DIR", data_dir.join("backups")),
-            backup_recipient: self.recipient("BACKUP_AGE_RECIPIENT"),
-            min_free_disk_bytes: self.number("MIN_FREE_DISK_BYTES", 100 * 1024 * 1024, 0..=u64::MAX),
-            data_dir,
-        }
     }
 
     pub fn retention(&mut self) -> RetentionConfig {

@@ -12,7 +12,7 @@ use crate::config::problems::Problems;
 use crate::config::raw::{Flags, Given};
 use crate::config::read::Reader;
 use crate::config::{
-    EmbeddingConfig, LogConfig, RetentionConfig, SpeechConfig, StorageConfig, embedding, speech,
+    EmbeddingConfig, LogConfig, RetentionConfig, SpeechConfig, StorageConfig, embedding, speech, storage,
 };
 use crate::domain::chat::Persona;
 use crate::domain::secret::Secret;
@@ -130,7 +130,7 @@ impl ServerConfig {
     }
 
     fn read(mut reader: Reader) -> Result<Self, Problems> {
-        let storage = reader.storage();
+        let storage = storage::read(&mut reader);
         let retention = reader.retention();
         let limits = limits(&mut reader);
         let access = AccessConfig {

@@ -21,7 +21,7 @@ impl Released {
 impl Drop for Released {
     fn drop(&mut self) {
         if let Err(error) = reserve::restore(&self.dir) {
-            tracing::warn!(error = %error, "There is no room for the reserve yet; the next cleanup tries again");
+            tracing::warn!(error = %error, "The reserve cannot be made yet; the next cleanup tries again");
         }
     }
 }

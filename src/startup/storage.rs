@@ -53,7 +53,7 @@ pub(super) fn clean_up(dir: &DataDir) -> Result<(), StartupError> {
         }
     }
     if let Err(error) = reserve::restore(dir) {
-        tracing::warn!(error = %error, "There is no room for the reserve; cleanup may not work on a full disk");
+        tracing::warn!(error = %error, "The reserve cannot be made; cleanup may not work on a full disk");
     }
     Ok(())
 }

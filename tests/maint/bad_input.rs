@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{House, seed};
+use crate::support::{House, names, seed};
 
 #[test]
 fn a_retention_that_is_none_is_exit_2() {
@@ -215,4 +215,45 @@ fn an_unwritable_data_directory_is_one_clear_line() {
         assert!(told.starts_with("Some(1)") && told.contains(why), "{told}");
         assert_eq!(told.trim().lines().count(), 1, "{told}");
     }
+}
+
+#[test]
+fn a_database_is_not_looked_for_under_the_name_of_another_file_of_ours() {
+    let house = House::built();
+    house.maint(&["backup-db"]).expect(0);
+    let mut ours = house.files();
+    ours.retain(|path| {
+        !names(&house.dir, "").iter().any(|of_db| path == of_db && of_db.starts_with(house.database()))
+    });
+    ours.retain(|path| !path.starts_with(house.dir.join("backups")));
+    ours.extend(
+        ["reserve", "locks/server.lock", "backups/.companion-installation"].map(|name| house.dir.join(name)),
+    );
+    ours.retain(|path| !path.to_string_lossy().contains("companion.db"));
+    assert!(ours.len() > 5, "{ours:?}");
+    for path in ours {
+        let before = std::fs::read(&path).unwrap();
+        let named = House::at(house.dir.clone()).with("SHORT_TERM_MEMORY_DB_PATH", path.to_str().unwrap());
+        named.maint(&["status"]).expect(2).tells("SHORT_TERM_MEMORY_DB_PATH").tells("another file of ours");
+        assert!(std::fs::read(&path).unwrap() == before, "{}", path.display());
+    }
+    let named = House::at(house.dir.clone())
+        .with("SHORT_TERM_MEMORY_DB_PATH", house.dir.join("reserve").to_str().unwrap());
+    assert!(named.try_start().err().unwrap().starts_with("Some(2)"));
+}
+
+#[test]
+fn what_has_the_name_of_the_reserve_and_is_none_stays() {
+    let house = House::built();
+    seed::sessions(&mut house.db(), 3, 1, seed::now() - 9 * seed::DAY);
+    let reserve = house.dir.join("reserve");
+    std::fs::write(&reserve, "SQLite format 3\0 and all that was said").unwrap();
+    let kept = std::fs::read(&reserve).unwrap();
+    let mut server = house.start();
+    assert_eq!(server.terminate(), 0);
+    assert!(server.log().contains("another file has the name of the reserve"), "{}", server.log());
+    house.maint(&["cleanup-sessions", "--force"]).expect(0);
+    let left = house.maint(&["doctor", "--repair"]).expect(3).report;
+    assert_eq!(left["findings"][0]["check"], "reserve", "{left}");
+    assert_eq!(std::fs::read(&reserve).unwrap(), kept);
 }

@@ -275,6 +275,15 @@ pub fn strangers_set_aside(visit: &mut Visit<'_>) -> Result<(), MaintError> {
 
 pub fn reserve(visit: &mut Visit<'_>) -> Result<(), MaintError> {
     let paths = visit.dir.reserves();
+    if let Some(anothers) = paths.iter().find(|path| reserve::is_anothers(path)) {
+        let found = "another file has the name of the reserve; nothing is kept back".to_owned();
+        visit.finding(
+            &shown(visit, anothers),
+            found,
+            "move it away; the next start or cleanup makes the reserve",
+        );
+        return Ok(());
+    }
     let wrong = || paths.iter().find_map(|path| wrong_reserve(path));
     if wrong().is_none() {
         return Ok(());
