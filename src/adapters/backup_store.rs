@@ -181,24 +181,38 @@ pub fn read_manifest(path: &Path) -> Option<Manifest> {
 /// Gives a finished, flushed file and its manifest their names in `dir`; a second one in the same second gets `-2`.
 ///
 /// # Errors
-/// When the names cannot be given; then neither is there.
+/// When the names cannot be given, or the disk does not say that it has them; then neither is there.
 pub fn publish(
     dir: &Path,
     temporary: &Path,
-    (at, encrypted): (Timestamp, bool),
+    when: (Timestamp, bool),
     manifest: &Manifest,
     owner: Owner,
+) -> Result<PathBuf, DiskError> {
+    publish_on(dir, temporary, when, (manifest, owner), disk::flush_dir)
+}
+
+fn publish_on(
+    dir: &Path,
+    temporary: &Path,
+    (at, encrypted): (Timestamp, bool),
+    (manifest, owner): (&Manifest, Owner),
+    flush: impl FnOnce(&Path) -> Result<(), DiskError>,
 ) -> Result<PathBuf, DiskError> {
     let name = next_name(dir, at, encrypted)?;
     let path = dir.join(name.to_string());
     let beside = dir.join(name.manifest());
     owner.adopt(temporary)?;
     small_file::create(&beside, &text_of(manifest, &beside)?, owner)?;
-    if let Err(error) = disk::publish(temporary, &path) {
-        disk::remove_if_there(&beside)?;
-        return Err(error);
-    }
+    disk::name(temporary, &path).map_err(|error| taken_back(&[&beside], error))?;
+    flush(dir).map_err(|error| taken_back(&[&path, &beside], error))?;
     Ok(path)
+}
+
+/// Removes what was made, in this order, because of an error: a backup without its manifest is worse than both.
+fn taken_back(made: &[&Path], error: DiskError) -> DiskError {
+    let removed = made.iter().try_for_each(|path| disk::remove_if_there(path).map(drop));
+    removed.err().unwrap_or(error)
 }
 
 /// The name that one more backup in `dir` would get.
@@ -246,10 +260,16 @@ pub fn guard(backup: &BackupFile, until: Timestamp, owner: Owner) -> Result<(), 
 pub fn remove(backup: &BackupFile) -> Result<(), DiskError> {
     disk::remove_if_there(&backup.path)?;
     let other = BackupName { encrypted: !backup.name.encrypted, ..backup.name };
-    if !backup.path.with_file_name(other.to_string()).exists() {
+    if is_gone(&backup.path.with_file_name(other.to_string())) {
         disk::remove_if_there(&backup.path.with_file_name(backup.name.manifest()))?;
     }
     Ok(())
+}
+
+/// True when nothing has this name. A link that leads to a disk that is away has it; and what cannot be looked at may be there.
+#[must_use]
+pub fn is_gone(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Removes manifests of ours whose backup was never published or is gone. Call it only while holding the backup lock.
@@ -263,11 +283,40 @@ pub fn remove_lone_manifests(dir: &Path) -> Result<(), DiskError> {
         let Some(stem) = name.strip_suffix(".json") else { continue };
         let backups = [format!("{stem}.db.zst"), format!("{stem}.db.zst.age")];
         let ours = backups.iter().any(|backup| BackupName::parse(backup).is_some());
-        let lone = ours && !backups.iter().any(|backup| dir.join(backup).exists());
+        let lone = ours && backups.iter().all(|backup| is_gone(&dir.join(backup)));
         // Another program's file may have such a name, too.
         if lone && read_manifest(&path).is_some() {
             disk::remove_if_there(&path)?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::data_dir::DataDir;
+    use crate::config::ServerConfig;
+
+    #[test]
+    fn a_backup_that_is_not_surely_on_disk_is_not_there_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = DataDir::create_or_open(&ServerConfig::for_testing(root.path()).unwrap().storage).unwrap();
+        let place = dir.backups();
+        let packed = Packed { bytes: 5, sha256: String::new(), encrypted: false };
+        let at = Timestamp::from_millis(1_800_000_000_000);
+        let contents =
+            Contents { schema_version: 1, bytes: 1, persons: 0, sessions: 0, checkpoints: 0, memories: 0 };
+        let manifest = Manifest::new(at, contents, &packed);
+        let published = |flush: fn(&Path) -> Result<(), DiskError>| {
+            let temporary = DataDir::temporary_in(place);
+            fs::write(&temporary, "whole").unwrap();
+            publish_on(place, &temporary, (at, false), (&manifest, dir.owner()), flush)
+        };
+        let broken = |path: &Path| Err(io::Error::from(io::ErrorKind::Other)).naming("flush directory", path);
+        assert!(published(broken).is_err());
+        assert_eq!(fs::read_dir(place).unwrap().count(), 0);
+        assert!(published(|_| Ok(())).is_ok());
+        assert_eq!(list(place).unwrap().len(), 1);
+    }
 }

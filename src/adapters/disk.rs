@@ -114,7 +114,7 @@ pub fn create_private(path: &Path) -> Result<File, DiskError> {
 /// # Errors
 /// When it cannot be made or given away, or something else has its name.
 pub fn create_private_dir(path: &Path, heir: Option<(u32, u32)>) -> Result<(), DiskError> {
-    if path.is_dir() {
+    if is_dir(path).naming("create directory", path)? {
         return Ok(());
     }
     let around = path.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -131,6 +131,20 @@ pub fn create_private_dir(path: &Path, heir: Option<(u32, u32)>) -> Result<(), D
         return if path.is_dir() { Ok(()) } else { made };
     }
     made
+}
+
+/// Whether there is a directory. One that may not be looked for, or whose disk says no, is not taken for one that is not there.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn is_dir(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Ok(meta) => Ok(meta.is_dir()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Every temporary file of ours begins with this, in whatever directory it is made.
@@ -202,8 +216,16 @@ pub fn flush_dir(path: &Path) -> Result<(), DiskError> {
 /// # Errors
 /// `AlreadyExists` when the name is taken; otherwise what the file system says.
 pub fn publish(temporary: &Path, name: &Path) -> Result<(), DiskError> {
-    name_once(temporary, name).naming("rename to", name)?;
+    self::name(temporary, name)?;
     name.parent().map_or(Ok(()), flush_dir)
+}
+
+/// The same, with the name not flushed yet.
+///
+/// # Errors
+/// As of [`publish`].
+pub fn name(temporary: &Path, name: &Path) -> Result<(), DiskError> {
+    name_once(temporary, name).naming("rename to", name)
 }
 
 fn name_once(temporary: &Path, name: &Path) -> Result<(), Errno> {
@@ -218,7 +240,10 @@ fn name_once(temporary: &Path, name: &Path) -> Result<(), Errno> {
 /// directory, and what has no links, is looked at first.
 fn name_once_by_link(temporary: &Path, name: &Path) -> Result<(), Errno> {
     match rustix::fs::link(temporary, name) {
-        Ok(()) => rustix::fs::unlink(temporary),
+        Ok(()) => rustix::fs::unlink(temporary).inspect_err(|_| {
+            // What went wrong first is told.
+            let _ = rustix::fs::unlink(name);
+        }),
         Err(Errno::EXIST) => Err(Errno::EXIST),
         Err(_) if name.symlink_metadata().is_ok() => Err(Errno::EXIST),
         Err(_) => rustix::fs::rename(temporary, name),

@@ -206,3 +206,19 @@ fn a_backup_from_the_future_stays_and_does_not_stop_the_rotation() {
     let days = report["kept_at_most_days"].as_u64().unwrap();
     assert!((333..=334).contains(&days), "an erasure is promised by the last that remembers: {days}");
 }
+
+#[test]
+fn the_manifest_of_a_backup_on_a_disk_that_is_away_stays() {
+    let house = house();
+    house.maint(&["backup-db"]).expect(0);
+    let backup = house.backups().remove(0);
+    let manifest = std::path::PathBuf::from(backup.to_string_lossy().replace(".db.zst", ".json"));
+    std::fs::remove_file(&backup).unwrap();
+    std::os::unix::fs::symlink("/media/away/companion.db.zst", &backup).unwrap();
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 60 * 60);
+    std::fs::File::options().write(true).open(&manifest).unwrap().set_modified(long_ago).unwrap();
+    house.maint(&["doctor", "--repair"]);
+    assert!(manifest.exists(), "doctor");
+    house.maint(&["backup-db"]).expect(0);
+    assert!(manifest.exists(), "backup-db");
+}

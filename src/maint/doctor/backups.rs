@@ -61,7 +61,10 @@ pub fn lone_manifests(visit: &mut Visit<'_>) -> Result<(), MaintError> {
             return false;
         };
         let backup = format!("{stem}{BACKUP}");
-        let lone = entry.written_at < settled && !all.iter().any(|other| other.name.starts_with(&backup));
+        let gone =
+            |ending: &str| backup_store::is_gone(&entry.path.with_file_name(format!("{backup}{ending}")));
+        let unlisted = !all.iter().any(|other| other.name.starts_with(&backup));
+        let lone = entry.written_at < settled && unlisted && gone("") && gone(".age");
         // Another program's file may have such a name, too.
         lone && backup_store::read_manifest(&entry.path).is_some()
     };
