@@ -2,12 +2,13 @@
 //! `companion-maint status` and `GET /api/v1/admin/status`.
 
 use std::convert::Infallible;
+use std::path::Path;
 
 use rusqlite::Connection;
 use serde::Serialize;
 
 use crate::adapters::data_dir::DataDir;
-use crate::adapters::disk::{self, DiskError};
+use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::expiry_store::{self, Cutoffs};
 use crate::adapters::installation::{self, Claim};
 use crate::adapters::session_store::{self, Totals};
@@ -149,9 +150,9 @@ impl Inventory {
     ) -> Vec<DiskError> {
         let mut failed = Vec::new();
         let claim = looked(installation::claim(dir, dir.backups()).map(Some), &mut failed);
-        let ours = dir.backups().is_dir() && matches!(claim, Some(Claim::Ours | Claim::Nobodys));
+        let ours = matches!(claim, Some(Claim::Ours | Claim::Nobodys)) && is_dir(dir.backups(), &mut failed);
         let backups = if ours { looked(backup_store::list(dir.backups()), &mut failed) } else { Vec::new() };
-        let audio = if dir.audio().is_dir() {
+        let audio = if is_dir(dir.audio(), &mut failed) {
             looked(audio_store::list(dir.audio()), &mut failed)
         } else {
             Vec::new()
@@ -184,6 +185,10 @@ fn looked<T: Default>(found: Result<T, DiskError>, failed: &mut Vec<DiskError>) 
         failed.push(error);
         T::default()
     })
+}
+
+fn is_dir(path: &Path, failed: &mut Vec<DiskError>) -> bool {
+    looked(disk::is_dir(path).naming("look at", path), failed)
 }
 
 impl NextCleanup {

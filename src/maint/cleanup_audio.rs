@@ -8,6 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use serde::Serialize;
 
 use crate::adapters::audio_store::{self, AudioFile, Leftover};
+use crate::adapters::disk::Naming;
 use crate::adapters::expiry_store;
 use crate::adapters::sqlite::During;
 use crate::domain::audio::AudioId;
@@ -63,7 +64,7 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
     let budget = options.max_total_bytes.unwrap_or(job.run.config.retention.audio_max_total_bytes);
     let cutoff = job.now.earlier_by(max_age);
     let settled = job.now.earlier_by(GRACE);
-    if !job.dir.audio().exists() {
+    if !job.dir.audio().try_exists().naming("look at", job.dir.audio())? {
         return Err(MaintError::NoAudioDir(job.dir.audio().to_owned()));
     }
     let mut files = audio_store::list(job.dir.audio())?;

@@ -18,7 +18,7 @@ use crate::adapters::backup_codec::{self, Identities, UnpackError};
 use crate::adapters::backup_store::{self, BackupFile, Listing};
 use crate::adapters::backup_writer::{BackupError, ensure_room};
 use crate::adapters::data_dir::DataDir;
-use crate::adapters::disk::{DiskError, Naming};
+use crate::adapters::disk::{self, DiskError, Naming};
 use crate::adapters::snapshot::SnapshotError;
 use crate::adapters::sqlite::{self, Access, During};
 use crate::adapters::{erasure_ledger, expiry_store, session_store};
@@ -99,7 +99,8 @@ pub fn run(run: &Run<'_>, options: &Options) -> Report<Counts> {
 fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Result<(), MaintError> {
     let identities = options.identity.as_deref().map(Identities::read).transpose()?.unwrap_or_default();
     let place = job.dir.backups().to_owned();
-    let listing = if place.is_dir() { backup_store::look_through(&place)? } else { Listing::default() };
+    let there = disk::is_dir(&place).naming("look at", &place)?;
+    let listing = if there { backup_store::look_through(&place)? } else { Listing::default() };
     counts.backups = (listing.backups.len() + listing.without_manifest.len()) as u64;
     if counts.backups == 0 {
         return Err(MaintError::NoBackup(place));
@@ -117,7 +118,7 @@ fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Re
                 newest = newest.or(Some(backup));
             }
             // The keep rules may have taken it meanwhile.
-            Err(_) if !backup.path.exists() => counts.backups -= 1,
+            Err(_) if backup_store::is_gone(&backup.path) => counts.backups -= 1,
             Err(
                 MaintError::Unpack(UnpackError::Stopped)
                 | MaintError::Copy(SnapshotError::Stopped)
@@ -148,7 +149,7 @@ fn look_through(job: &mut Job<'_>, options: &Options, counts: &mut Counts) -> Re
 /// A backup without a readable manifest would be found by no restore of `latest`, so it counts as one that does not verify,
 /// unless it has gone since.
 fn bare(job: &mut Job<'_>, path: &Path, counts: &mut Counts) {
-    if !path.exists() || backup_store::at(path).is_some() {
+    if backup_store::is_gone(path) || backup_store::at(path).is_some() {
         counts.backups -= 1;
         return;
     }

@@ -304,3 +304,39 @@ fn a_data_directory_that_root_restores_into_is_the_service_users() {
         assert_eq!(new.maint(&restore).expect(0).report["data_dir_made_for"], serde_json::Value::Null);
     }
 }
+
+#[test]
+fn what_may_not_be_looked_at_is_not_said_to_be_missing() {
+    if !is_root() {
+        return;
+    }
+    let served = Served::new();
+    let (far, closed) = (served.place.path().join("far"), served.place.path().join("far/closed"));
+    fs::create_dir_all(&closed).unwrap();
+    let named = |name: &str| closed.join(name).to_str().unwrap().to_owned();
+    let house = House::at(served.house.dir.clone())
+        .with("BACKUP_DIR", &named("backups"))
+        .with("AUDIO_DIR", &named("audio"));
+    assert!(Command::new("chown").args(["-R", "12345:12345"]).arg(&far).status().unwrap().success());
+    fs::create_dir(named("audio")).unwrap();
+    assert!(Command::new("chown").args(["-R", "12345:12345"]).arg(&far).status().unwrap().success());
+    house.maint(&["backup-db"]).expect(0);
+    fs::set_permissions(&far, fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(Command::new("chown").arg("0:0").arg(&far).status().unwrap().success());
+    for command in [
+        &["backup-db"][..],
+        &["backup-db", "--dry-run"],
+        &["verify-backups"],
+        &["list-backups"],
+        &["cleanup-audio"],
+        &["status"],
+        &["restore-db", "latest", "--dry-run"],
+        &["restore-db", "companion-20260101T000000Z.db.zst", "--dry-run"],
+    ] {
+        let ran = house.maint(command);
+        assert!(ran.stdout.contains("Permission denied"), "{command:?}: {}", ran.stdout);
+        for wrong in ["there is no", "not mounted", "neither here"] {
+            assert!(!ran.stdout.contains(wrong), "{command:?}: {}", ran.stdout);
+        }
+    }
+}

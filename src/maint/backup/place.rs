@@ -1,11 +1,12 @@
 //! Whether the directory of backups is still the one that the last backup went to, and this installation's.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
 use crate::adapters::backup_writer::BackupError;
 use crate::adapters::data_dir::DataDir;
+use crate::adapters::disk::{self, Naming};
 use crate::adapters::installation::{self, Claim};
 use crate::adapters::sqlite::During;
 use crate::adapters::{backup_record, backup_store};
@@ -38,11 +39,12 @@ pub(super) fn is_taken_over(job: &Job<'_>, into: &Path) -> Result<bool, MaintErr
 /// # Errors
 /// When the record of runs cannot be read, or the directory.
 pub(crate) fn has_vanished(dir: &DataDir, db: &Connection, into: &Path) -> Result<bool, MaintError> {
-    if !installation::path(dir).exists() || installation::marker(into).exists() {
+    let is_there = |path: PathBuf| path.try_exists().naming("look at", &path);
+    if !is_there(installation::path(dir))? || is_there(installation::marker(into))? {
         return Ok(false);
     }
     let places = backup_record::places(db).during("read where backups went")?;
     let last = places.into_iter().find(|place| !place.into.as_os_str().is_empty());
-    let empty = !into.is_dir() || backup_store::list(into)?.is_empty();
+    let empty = !disk::is_dir(into).naming("look at", into)? || backup_store::list(into)?.is_empty();
     Ok(empty && last.is_some_and(|place| place.into == into))
 }

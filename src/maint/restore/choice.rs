@@ -1,11 +1,13 @@
 //! Which backup is meant: a path, a name in `BACKUP_DIR`, or `latest`.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf, absolute};
 
 use crate::adapters::acting::{Rights, as_operator};
 use crate::adapters::backup_codec::{self, Expected};
 use crate::adapters::backup_store::{self, BackupFile, Manifest};
+use crate::adapters::disk::{self, Naming};
 use crate::domain::backup::is_from_the_future;
 use crate::maint::{MaintError, Run};
 
@@ -43,7 +45,13 @@ pub(super) fn choose(run: &Run<'_>, asked: &str) -> Result<Chosen, MaintError> {
     let given = PathBuf::from(asked);
     let path = if as_operator(|| given.exists()) { given } else { backups.join(asked) };
     let rights = rights(run, &path);
-    if !rights.lend(|| path.is_file()) {
+    let is_file = match rights.lend(|| fs::metadata(&path)) {
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Err(error).naming("look at", &path).map_err(Into::into);
+        }
+        found => found.is_ok_and(|meta| meta.is_file()),
+    };
+    if !is_file {
         return Err(MaintError::NoSuchBackup(PathBuf::from(asked), backups.clone()));
     }
     if let Some(backup) = rights.lend(|| backup_store::at(&path)) {
@@ -79,7 +87,8 @@ fn rights(run: &Run<'_>, path: &Path) -> Rights {
 
 /// The newest backup. One from the future among others may be older than they are: whoever restores has to choose.
 fn newest(run: &Run<'_>, backups: &Path) -> Result<BackupFile, MaintError> {
-    let mut all = if backups.is_dir() { backup_store::list(backups)? } else { Vec::new() }.into_iter();
+    let there = disk::is_dir(backups).naming("look at", backups)?;
+    let mut all = if there { backup_store::list(backups)? } else { Vec::new() }.into_iter();
     let newest = all.next().ok_or_else(|| MaintError::NoBackup(backups.to_owned()))?;
     let now = run.clock.now();
     let ahead = is_from_the_future(newest.name, now);
