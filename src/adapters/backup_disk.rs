@@ -50,7 +50,7 @@ impl BackupDisk {
         let looked = async {
             let turn = self.turn.clone().acquire_owned().await.ok()?;
             let (tell, told) = oneshot::channel();
-            self.begin(turn, move || drop(tell.send(work())))?;
+            self.begin(turn, work, move |found| drop(tell.send(found)))?;
             told.await.ok()
         };
         tokio::time::timeout(LONGEST, looked).await.ok().flatten()
@@ -60,7 +60,7 @@ impl BackupDisk {
     pub fn look_first<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let turn = self.turn.clone().try_acquire_owned().ok()?;
         let (tell, told) = sync_channel(1);
-        self.begin(turn, move || drop(tell.send(work())))?;
+        self.begin(turn, work, move |found| drop(tell.send(found)))?;
         told.recv_timeout(LONGEST).ok()
     }
 
@@ -70,13 +70,20 @@ impl BackupDisk {
     }
 
     /// `None` when there is no thread to be had.
-    fn begin(&self, turn: OwnedSemaphorePermit, work: impl FnOnce() + Send + 'static) -> Option<()> {
+    fn begin<T: 'static>(
+        &self,
+        turn: OwnedSemaphorePermit,
+        work: impl FnOnce() -> T + Send + 'static,
+        tell: impl FnOnce(T) + Send + 'static,
+    ) -> Option<()> {
         *self.began.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let looking = Looking { began: self.began.clone(), _turn: turn };
         let thread = thread::Builder::new().name("backup disk".to_owned());
         let begun = thread.spawn(move || {
-            work();
+            let found = work();
+            // Who hears of it may look again at once.
             drop(looking);
+            tell(found);
         });
         begun.ok().map(drop)
     }
@@ -85,6 +92,14 @@ impl BackupDisk {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_look_after_the_other_finds_something() {
+        let disk = BackupDisk::default();
+        for number in 0..1000 {
+            assert_eq!(disk.look_first(move || number), Some(number));
+        }
+    }
 
     /// With paused time whoever waits for a thread has waited for as long as they would.
     #[tokio::test(start_paused = true)]
