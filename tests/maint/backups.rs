@@ -215,8 +215,10 @@ fn the_manifest_of_a_backup_on_a_disk_that_is_away_stays() {
     let manifest = std::path::PathBuf::from(backup.to_string_lossy().replace(".db.zst", ".json"));
     std::fs::remove_file(&backup).unwrap();
     std::os::unix::fs::symlink("/media/away/companion.db.zst", &backup).unwrap();
-    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 60 * 60);
-    std::fs::File::options().write(true).open(&manifest).unwrap().set_modified(long_ago).unwrap();
+    let written = std::fs::File::options().write(true).open(&manifest).unwrap();
+    let long_ago =
+        written.metadata().unwrap().modified().unwrap() - std::time::Duration::from_secs(2 * 60 * 60);
+    written.set_modified(long_ago).unwrap();
     house.maint(&["doctor", "--repair"]);
     assert!(manifest.exists(), "doctor");
     house.maint(&["backup-db"]).expect(0);
