@@ -61,7 +61,12 @@ impl Mounted {
         }
         let behind = TempDir::new().unwrap();
         let before = std::fs::metadata(place).unwrap().dev();
-        let daemon = Command::new("bindfs").args(["-f", "--chown-deny"]).arg(behind.path()).arg(place).spawn().unwrap();
+        let daemon = Command::new("bindfs")
+            .args(["-f", "--chown-deny"])
+            .arg(behind.path())
+            .arg(place)
+            .spawn()
+            .unwrap();
         let mut mounted = Self { place: place.to_owned(), _temporary: Some(behind), daemon: Some(daemon) };
         wait_for("the disk is mounted (run the tests as root)", || {
             let ended = mounted.daemon.as_mut().unwrap().try_wait().unwrap();
