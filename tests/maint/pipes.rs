@@ -1,6 +1,6 @@
 //! Pipes that nobody reads: a log's, a backup's.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, PipeReader, Read};
 use std::path::PathBuf;
 use std::process::Child;
 
@@ -19,20 +19,19 @@ fn copies(house: &House) -> Vec<PathBuf> {
     names(&house.dir.join(".companion-tmp-backup"), "")
 }
 
-/// A backup into a pipe, whose copy is there and stays, for nobody reads.
-fn unread_backup<T>(house: &House, arguments: &[&str], during: impl FnOnce(Child) -> T) -> T {
-    let (_unread, full) = full_pipe();
+/// A backup into a pipe that nobody reads: its copy is there and stays.
+fn unread_backup(house: &House, arguments: &[&str]) -> (PipeReader, Child) {
+    let (unread, full) = full_pipe();
     let mut command = house.maint_command(&[&["backup-db", "--stdout"], arguments].concat());
     let child = command.stdout(full).spawn().unwrap();
     wait_for("the copy is made", || copies(house).len() == 1);
-    during(child)
+    (unread, child)
 }
 
 fn killed_backup(house: &House) {
-    unread_backup(house, &[], |mut child| {
-        child.kill().unwrap();
-        child.wait().unwrap();
-    });
+    let (_unread, mut child) = unread_backup(house, &[]);
+    child.kill().unwrap();
+    child.wait().unwrap();
     assert_eq!(copies(house).len(), 1, "a copy of everything");
 }
 
@@ -58,7 +57,8 @@ fn the_copy_that_a_killed_backup_left_goes_when_the_server_starts() {
 #[test]
 fn a_backup_that_nobody_reads_ends_when_its_time_is_up() {
     let house = house();
-    let told = unread_backup(&house, &["--max-runtime", "1s"], ended);
+    let (_unread, child) = unread_backup(&house, &["--max-runtime", "1s"]);
+    let told = ended(child);
     assert!(told.contains("--max-runtime 1s"), "{told}");
     house.assert_no_temporary_files();
 }
@@ -66,10 +66,13 @@ fn a_backup_that_nobody_reads_ends_when_its_time_is_up() {
 #[test]
 fn a_backup_that_nobody_reads_ends_when_it_is_told_to() {
     let house = house();
-    let told = unread_backup(&house, &[], |child| {
-        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-        ended(child)
-    });
+    let (mut reader, child) = unread_backup(&house, &[]);
+    // Room for its beginning, and not for all of it: once that is taken it waits for the reader.
+    let all = rustix::io::ioctl_fionread(&reader).unwrap();
+    reader.read_exact(&mut [0; 4096]).unwrap();
+    wait_for("it has begun to write", || rustix::io::ioctl_fionread(&reader).unwrap() > all - 4096);
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let told = ended(child);
     assert!(told.contains("stopped"), "{told}");
     house.assert_no_temporary_files();
 }
