@@ -125,6 +125,7 @@ describe("an answer", () => {
     assert.equal((await file).status(), 200);
     await guest.page.locator('#voice[data-phase="aloud"]').waitFor();
     await guest.page.keyboard.press("Escape");
+    await guest.page.locator('#voice[data-phase="off"]').waitFor({ state: "attached" });
     await guest.page.route("**/voice/audio/*", (route) => route.fulfill({ status: 404, json: { error: "audio_not_found", message: "gone" } }));
     const made = guest.page.waitForRequest(/voice\/stream-tts$/);
     await guest.page.keyboard.press("Control+Shift+E");
