@@ -173,8 +173,8 @@ impl App {
         }
     }
 
-    /// Forgets all memories of a person. Once begun it goes on to the end, whether or not anyone waits for it, but after a kill: then it is to be
-    /// asked for again.
+    /// Forgets all memories of a person. Once begun it goes on to the end, whether or not anyone waits for it, but after a kill:
+    /// then it is to be asked for again.
     ///
     /// # Errors
     /// What the database or the disk says; then it is safe to ask again.

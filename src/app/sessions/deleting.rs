@@ -14,8 +14,8 @@ use crate::domain::person::Person;
 use crate::domain::session::SessionId;
 
 impl App {
-    /// Deletes a session with its checkpoints and audio, and with what was learned in it unless that is kept. Once begun it goes on to the end, whether or not anyone waits
-    /// for it: after a kill, at the next start.
+    /// Deletes a session with its checkpoints and audio, and with what was learned in it unless that is kept. Once begun it goes
+    /// on to the end, whether or not anyone waits for it: after a kill, at the next start.
     ///
     /// # Errors
     /// [`AppError::SessionNotFound`] when it is not this person's.
