@@ -20,6 +20,7 @@ use crate::table::Row;
 mod cleanup;
 mod edge;
 mod few;
+mod flushes;
 mod house;
 mod http;
 mod load;

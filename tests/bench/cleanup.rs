@@ -1,5 +1,5 @@
 //! Half of a large database expires: how long cleanup takes and how small the file gets, against `DELETE` and `VACUUM`
-//! in the shell, and what people who talk meanwhile notice of it.
+//! in the shell, and what people who talk meanwhile notice of it, beside what the disk itself takes.
 //!
 //! The shell deletes the same rows with its own defaults (foreign keys off, so it checks nothing) and nobody else there.
 
@@ -9,6 +9,7 @@ use anyhow::{Result, ensure};
 use companion::domain::clock::{Clock, SystemClock};
 
 use crate::Bench;
+use crate::flushes::Flushes;
 use crate::house::{House, Ran};
 use crate::load::{Load, Sample, between, rest};
 use crate::seed::{self, DAY, HOUR, Shape};
@@ -29,6 +30,8 @@ struct Measured {
     peak_bytes: u64,
     quiet: Vec<f64>,
     disturbed: Vec<f64>,
+    quiet_disk: Vec<f64>,
+    disturbed_disk: Vec<f64>,
 }
 
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
@@ -96,25 +99,26 @@ fn with_people(bench: &Bench, house: &House, sessions: u32, measured: &mut Measu
     let server = copy.start()?;
     let quiet = Duration::from_millis(bench.size(10_000, 500));
     let load = Load::begin(server.address, TURNS_PER_SECOND)?;
+    let flushes = Flushes::begin(&bench.path("cleanup-flushes"))?;
     rest(quiet);
     let ran = clean_up(&copy, sessions)?;
     rest(quiet / 2);
-    let samples = load.end()?;
-    sort(&samples, &ran, measured);
+    sort(&flushes.end()?, &ran, &mut measured.quiet_disk, &mut measured.disturbed_disk);
+    sort(&load.end()?, &ran, &mut measured.quiet, &mut measured.disturbed);
     measured.talking_seconds.push(ran.took().as_secs_f64());
     measured.peak_bytes = measured.peak_bytes.max(ran.peak_bytes);
     server.stop()?;
     copy.remove()
 }
 
-/// The turns of the first second warm the server up and count nowhere.
-fn sort(samples: &[Sample], ran: &Ran, measured: &mut Measured) {
-    let first = samples.iter().map(|turn| turn.due).min().unwrap_or(ran.began);
+/// The first second warms the server up and counts nowhere.
+fn sort(samples: &[Sample], ran: &Ran, quiet: &mut Vec<f64>, disturbed: &mut Vec<f64>) {
+    let first = samples.iter().map(|sample| sample.due).min().unwrap_or(ran.began);
     let last = ran.ended + Duration::from_secs(60);
     let warm = (first + Duration::from_secs(1)).min(ran.began);
-    measured.quiet.extend(between(samples, warm, before(ran.began)));
-    measured.quiet.extend(between(samples, ran.ended + MARGIN, last));
-    measured.disturbed.extend(between(samples, before(ran.began), ran.ended));
+    quiet.extend(between(samples, warm, before(ran.began)));
+    quiet.extend(between(samples, ran.ended + MARGIN, last));
+    disturbed.extend(between(samples, before(ran.began), ran.ended));
 }
 
 /// A turn that is due just before the cleanup may be held up by it.
@@ -146,6 +150,18 @@ fn rows(sessions: u32, measured: &Measured) -> Vec<Row> {
             most(&measured.disturbed),
             Some(most(&measured.quiet)),
             Reach::AtMost(Figure::millis(100.0)),
+        ),
+        Row::new(
+            "a bare flush of 4 KiB during it, p99",
+            p99(&measured.disturbed_disk),
+            Some(p99(&measured.quiet_disk)),
+            Reach::Told,
+        ),
+        Row::new(
+            "the longest such flush (against the longest without)",
+            most(&measured.disturbed_disk),
+            Some(most(&measured.quiet_disk)),
+            Reach::Told,
         ),
     ]
 }
