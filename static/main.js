@@ -195,8 +195,9 @@ async function resume(id) {
 
 /** Turns to this one. Where it is open already it stays, whatever else was asked for meanwhile. */
 function turnTo(id) {
-  if (id === shown?.id) asked += 1;
-  else attempt(() => resume(id));
+  if (id !== shown?.id) return attempt(() => resume(id));
+  asked += 1;
+  isUnderWay = false;
 }
 
 /** Sends what was sent before the page was loaded anew once more, by its id: the same words may have been said twice. */

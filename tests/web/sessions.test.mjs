@@ -253,6 +253,14 @@ describe("in the list", () => {
     await (await begun).finished();
     await guest.say("And on");
     assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), ["About rivers", "And on"]);
+    // What is said in it elsewhere is shown as before.
+    const { id } = (await kept())["About rivers"];
+    await guest.page.evaluate(async (id) => {
+      const body = JSON.stringify({ session_id: id, message: "And elsewhere" });
+      await fetch("/api/v1/chat", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+      dispatchEvent(new Event("focus"));
+    }, id);
+    await guest.log.locator(".user").getByText("And elsewhere").waitFor();
   });
 
   test("the one chosen last is shown, though the one before it comes later", async () => {
