@@ -2,7 +2,7 @@
 // test says.
 
 import assert from "node:assert/strict";
-import { beforeEach, describe, mock, test } from "node:test";
+import { afterEach, beforeEach, describe, mock, test } from "node:test";
 
 import { load } from "./pure.mjs";
 
@@ -12,7 +12,8 @@ const { Ears } = await load("voice/ears.js", {
     export class NoMicrophone extends Error {}
     export async function open(sound, playing, onLevels) {
       globalThis.hears = (level) => onLevels(level, -Infinity);
-      return { lateMs: 500, cancelsEcho: true, close() {} };
+      globalThis.isOpen = true;
+      return { lateMs: 500, cancelsEcho: true, close: () => { globalThis.isOpen = false; } };
     }`,
   "voice/recorder.js": "export class Recording { send() {} async finish() {} discard() {} }",
 });
@@ -29,6 +30,8 @@ let ears;
 let told;
 
 beforeEach(() => {
+  // Nobody waits for a microphone to be closed at the end.
+  mock.timers.enable({ apis: ["setTimeout"] });
   told = [];
   const tell = (what) => (...more) => told.push([what, ...more].join(" "));
   const names = ["level", "maybe", "nothing", "pressed", "ending", "givesUp", "trouble", "changed"];
@@ -39,6 +42,8 @@ beforeEach(() => {
   };
   ears = new Ears({}, { sounding: false, busy: false, isUncancelled: false }, on);
 });
+
+afterEach(() => mock.timers.reset());
 
 /** So loud it is for so many seconds. */
 async function sounds(level, seconds) {
@@ -68,6 +73,52 @@ describe("a button that is held", () => {
     ears.release();
     await settles();
     assert.deepEqual(told, ["pressed", "begins false", "ending false", "sent"]);
+  });
+});
+
+describe("after a tap", () => {
+  beforeEach(async () => {
+    await ears.press();
+    now += 100;
+    ears.release();
+  });
+
+  test("nothing said for 8 s is dropped, and the next tap listens anew", async () => {
+    await sounds(ROOM, 7.9);
+    assert.deepEqual(told, ["pressed", "begins false"]);
+    await sounds(ROOM, 0.1);
+    assert.deepEqual(told, ["pressed", "begins false", "givesUp"]);
+    await ears.press();
+    assert.deepEqual(told.slice(3), ["pressed", "begins false"]);
+  });
+
+  test("what is begun within 8 s is sent", async () => {
+    await sounds(ROOM, 7.8);
+    await sounds(VOICE, 1);
+    await sounds(ROOM, 1);
+    assert.deepEqual(told.slice(2), ["ending false", "sent"]);
+  });
+});
+
+describe("a microphone that is not in use", () => {
+  const speaks = async () => {
+    await ears.press();
+    now += 1000;
+    ears.release();
+    await settles();
+  };
+
+  test("is closed after 20 s, and opened for the next words", async () => {
+    await speaks();
+    mock.timers.tick(19_000);
+    await speaks();
+    mock.timers.tick(19_999);
+    assert.ok(isOpen, "the time begins anew with each use");
+    mock.timers.tick(1);
+    assert.ok(!isOpen);
+    await speaks();
+    assert.ok(isOpen);
+    assert.equal(told.filter((what) => what === "sent").length, 3);
   });
 });
 

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, mock, test } from "node:test";
 
 import { load } from "./pure.mjs";
 
+const { BrowserVoice } = await load("voice/browser-voice.js");
 const { Player } = await load("voice/player.js");
 const { Activity, FRAME_MS } = await load("voice/activity.js");
 const { Echo } = await load("voice/echo.js");
@@ -206,30 +207,30 @@ describe("sentences", () => {
   });
 });
 
+/** A player in whose sound 100 bytes last a second; `plays` lets its time pass, up to then. */
+function player() {
+  const sound = {
+    currentTime: 0,
+    createGain: () => ({ connect() {}, gain: {} }),
+    createBufferSource: () => ({ connect() {}, start() {}, stop() {} }),
+    decodeAudioData: async ({ byteLength }) => ({ duration: byteLength / 100 }),
+  };
+  const told = [];
+  const made = new Player(sound, { onSentence: (text) => told.push(text), onSilent: () => told.push("silence") });
+  made.begin();
+  const plays = async (until) => {
+    sound.currentTime = until;
+    mock.timers.tick(50);
+    await new Promise((resolve) => setImmediate(resolve));
+    mock.timers.tick(50);
+  };
+  return { made, told, plays };
+}
+
 describe("an answer that lies in one sound", () => {
   const SAID = ["It is a short one.", "Then a sentence that is longer by far.", "And an end."];
   // As many seconds for each letter.
   const LASTS = SAID.join("").length / 10;
-
-  /** A player in whose sound 100 bytes last a second; `plays` lets its time pass, up to then. */
-  function player() {
-    const sound = {
-      currentTime: 0,
-      createGain: () => ({ connect() {}, gain: {} }),
-      createBufferSource: () => ({ connect() {}, start() {}, stop() {} }),
-      decodeAudioData: async ({ byteLength }) => ({ duration: byteLength / 100 }),
-    };
-    const told = [];
-    const made = new Player(sound, { onSentence: (text) => told.push(text), onSilent: () => told.push("silence") });
-    made.begin();
-    const plays = async (until) => {
-      sound.currentTime = until;
-      mock.timers.tick(50);
-      await new Promise((resolve) => setImmediate(resolve));
-      mock.timers.tick(50);
-    };
-    return { made, told, plays };
-  }
 
   beforeEach(() => mock.timers.enable({ apis: ["setInterval"] }));
   afterEach(() => mock.timers.reset());
@@ -259,5 +260,70 @@ describe("an answer that lies in one sound", () => {
     made.end();
     await plays(1.95);
     assert.deepEqual(told, SAID.slice(0, 2));
+  });
+});
+
+describe("an answer of which too much waits to be played", () => {
+  beforeEach(() => mock.timers.enable({ apis: ["setInterval"] }));
+  afterEach(() => mock.timers.reset());
+
+  test("is heard to its 256th sentence, and on from what comes when there is room again", async () => {
+    const { made, told, plays } = player();
+    const comes = (text) => {
+      made.sentence(text);
+      made.add(new Uint8Array(100));
+    };
+    const numbers = Array.from({ length: 256 }, (_, n) => `${n}`);
+    for (const text of [...numbers, "one too many"]) comes(text);
+    for (let second = 0; second < 200; second += 1) await plays(second + 0.5);
+    comes("the next one");
+    made.end();
+    for (let second = 200; second < 260; second += 1) await plays(second + 0.5);
+    assert.deepEqual(told, [...numbers, "the next one", "silence"]);
+  });
+
+  test("is heard as far as 32 MiB go, and on from what comes when there is room again", async () => {
+    const { made, told, plays } = player();
+    const most = 32 << 20;
+    const lasts = most / 100;
+    made.sentence("all there is room for");
+    made.add(new Uint8Array(most));
+    made.sentence("one too many");
+    made.add(new Uint8Array(1));
+    for (const second of [0, lasts - 1]) await plays(second + 0.5);
+    made.sentence("the next one");
+    made.add(new Uint8Array(100));
+    made.end();
+    for (const second of [lasts, lasts + 1, lasts + 2]) await plays(second + 0.5);
+    assert.deepEqual(told, ["all there is room for", "the next one", "silence"]);
+  });
+});
+
+describe("an answer that the browser reads", () => {
+  const read = [];
+  globalThis.SpeechSynthesisUtterance = class {
+    constructor(text) {
+      this.text = text;
+    }
+  };
+  globalThis.navigator ??= { language: "en-GB" };
+  globalThis.speechSynthesis = { speak: (reading) => read.push(reading), cancel() {} };
+
+  test("is read as far as 256 sentences wait, and on from what comes when there is room again", () => {
+    const told = [];
+    const voice = new BrowserVoice({ onSentence: (text) => told.push(text), onSilent: () => told.push("silence"), onMute: assert.fail });
+    const reads = () => {
+      const reading = read.shift();
+      reading.onstart();
+      reading.onend();
+    };
+    const numbers = Array.from({ length: 256 }, (_, n) => `This is ${n}, no more.`);
+    voice.begin();
+    voice.add(`${[...numbers, "One too many."].join(" ")} `);
+    for (let times = 0; times < 200; times += 1) reads();
+    voice.add("The next one.");
+    voice.end();
+    while (read.length > 0) reads();
+    assert.deepEqual(told, [...numbers, "The next one.", "silence"]);
   });
 });

@@ -345,3 +345,15 @@ describe("what was said before the page was loaded anew", () => {
     }
   });
 });
+
+test("a recording is full beyond 8 MiB, and the next one is not", async () => {
+  const recording = await spoken("first", { ends: false });
+  recording.piece(new Blob([new Uint8Array((8 << 20) - piece.size)]));
+  assert.deepEqual(heard, []);
+  recording.piece(piece);
+  assert.deepEqual(heard, [["full"]]);
+  recording.end();
+  socket.forget("first");
+  await spoken("second");
+  assert.deepEqual(heard, [["full"]]);
+});
