@@ -1,7 +1,7 @@
-//! Recordings that are heard although their person has had the turns of the day: only what is said in one tells whether it is refused
-//! or care is due to it.
+//! Recordings that are heard although their person has had the turns of the day, or the disk is low: only what is said in one tells
+//! whether it is refused or care is due to it.
 //!
-//! Bounds: 10 recordings of one person in a day, but for those that care was due to; 4096 people, of whom the one that was not heard
+//! Bounds: 10 recordings of one person in a day, but for those that were answered; 4096 people, of whom the one that was not heard
 //! for longest begins anew.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,10 +1,12 @@
 //! A disk with little room: what grows the store waits, everything else goes on.
 
+use std::time::Duration;
+
 use companion::config::Hearing;
 use serde_json::json;
 
 use crate::support::voice::{Programs, recording};
-use crate::support::{TestApp, wait_for};
+use crate::support::{Talk, TestApp, wait_for};
 
 const TURN: &str = "11111111-1111-4111-8111-111111111111";
 
@@ -76,4 +78,32 @@ fn so_are_those_that_are_spoken() {
     let told = socket.until("error");
     assert_eq!(told["code"], "insufficient_storage");
     assert!(told["message"].as_str().unwrap().contains("findahelpline.com"), "{told}");
+}
+
+#[test]
+fn ten_recordings_of_a_person_are_heard_in_a_day_and_further_ones_are_told_where_help_is() {
+    let programs = Programs::new();
+    let app = TestApp::spawn();
+    let (talk, other) = (app.start_session(), app.start_session());
+    let hears = "cat \"$1\" > /dev/null; echo x >> \"$HERE/runs\"; echo 'I feel calm today'";
+    let hears = programs.script("hears", hears);
+    let app = app.restart_with(|config| {
+        config.speech.hearing = Some(Hearing::Command(hears));
+        config.storage.min_free_disk_bytes = u64::MAX;
+    });
+    let heard = || programs.noted("runs").lines().count();
+    let is_told_of_help = |talk: &Talk| {
+        let refused = app.speak_to(talk, &recording("wav")).refused(507, "insufficient_storage");
+        refused.text().contains("findahelpline.com")
+    };
+    for _ in 0..10 {
+        assert!(!is_told_of_help(&talk));
+    }
+    assert_eq!(heard(), 10);
+    assert!(is_told_of_help(&talk), "nobody knows what is said in it");
+    assert_eq!(heard(), 10);
+    assert!(!is_told_of_help(&other), "others have theirs");
+    app.clock.advance(Duration::from_secs(24 * 3600));
+    assert!(!is_told_of_help(&talk));
+    assert_eq!(heard(), 12);
 }

@@ -3,7 +3,7 @@
 //! A turn counts once it is given to the model, also when its client leaves before the end: it has cost something by then. One
 //! that the model failed does not, nor does one that is sent again, nor one whose client leaves while it is counted, nor one that
 //! care is due to, which is not refused either. A recording is heard first: before, nobody knows what is said in it. Beyond the turns of
-//! the day only some are.
+//! the day, and while the disk is low, only some are.
 
 use std::sync::Arc;
 
@@ -33,20 +33,31 @@ impl Drop for Counted {
 }
 
 impl Work {
-    /// Looks before a recording is heard whether it is one beyond the turns of the day, and counts it among those; without a
-    /// word of what is said, whoever is not heard any more is told where to find help.
-    pub(super) async fn is_beyond_the_day(&self) -> Result<bool, AppError> {
-        let Some(most) = self.app.limits.daily_turns_per_person else { return Ok(false) };
-        let (person, day) = (self.person, self.said_at.day_number());
-        let look = move |db: &rusqlite::Connection| person_store::has_had_turns(db, person, day, most.get());
-        let is_beyond = self.app.database.read("look at the turns of the day", look).await?;
-        if is_beyond && !self.app.heard_beyond.count(person, day) {
-            return Err(day_used(self.said_at, Some(self.app.persona.crisis.help.clone())));
+    /// Looks before a recording is heard whether it is refused unless care is due to what is said in it, and counts it among those:
+    /// the disk is low, or it is one beyond the turns of the day. Without a word of what is said, whoever is not heard any more is
+    /// told where to find help.
+    pub(super) async fn is_heard_beyond(&self) -> Result<bool, AppError> {
+        let is_low = self.app.room_to_grow().is_err();
+        let is_beyond = is_low || self.has_had_the_day().await?;
+        if is_beyond && !self.app.heard_beyond.count(self.person, self.said_at.day_number()) {
+            let help = self.app.persona.crisis.help.clone();
+            return Err(if is_low {
+                AppError::NoRoomForCare { help }
+            } else {
+                day_used(self.said_at, Some(help))
+            });
         }
         Ok(is_beyond)
     }
 
-    /// A recording beyond the turns of the day that was not refused is none of those that are.
+    async fn has_had_the_day(&self) -> Result<bool, AppError> {
+        let Some(most) = self.app.limits.daily_turns_per_person else { return Ok(false) };
+        let (person, day) = (self.person, self.said_at.day_number());
+        let look = move |db: &rusqlite::Connection| person_store::has_had_turns(db, person, day, most.get());
+        Ok(self.app.database.read("look at the turns of the day", look).await?)
+    }
+
+    /// A recording heard beyond those that was not refused is none of those that are.
     pub(super) fn is_answered_all_the_same(&self) {
         self.app.heard_beyond.uncount(self.person, self.said_at.day_number());
     }

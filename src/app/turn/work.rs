@@ -127,7 +127,7 @@ impl Work {
     ) -> Result<Ended, AppError> {
         let mut is_said = true;
         if let Some(recording) = self.request.recording.take() {
-            let is_beyond = self.is_beyond_the_day().await?;
+            let is_beyond = self.is_heard_beyond().await?;
             is_said = self.hear(recording, timings).await?;
             if is_said {
                 self.admit().await?;
