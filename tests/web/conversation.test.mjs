@@ -166,6 +166,27 @@ describe("a conversation", () => {
     assert.deepEqual(await guest.words(), ["Are you there?", answer]);
   });
 
+  test("what has failed five times is tried again by hand alone", async () => {
+    await guest.open();
+    const ids = [];
+    await guest.page.route("**/api/v1/chat", (route) => {
+      ids.push(route.request().postDataJSON().turn_id);
+      return ids.length > 5 ? route.continue() : route.abort();
+    });
+    const failed = guest.page.waitForEvent("requestfailed", () => ids.length === 5);
+    const isReached = guest.page.waitForResponse((response) => ids.length === 5 && response.url().endsWith("/health"));
+    await guest.input.fill("Are you there?");
+    await guest.input.press("Enter");
+    await failed;
+    await isReached;
+    await guest.page.locator("#adrift").waitFor({ state: "hidden" });
+    await guest.press("Try again");
+    await guest.answer(1);
+    assert.equal(ids.length, 6);
+    assert.equal(new Set(ids).size, 1, "it is the same turn");
+    guest.excuse(/ERR_FAILED/);
+  });
+
   test("a reply that was cut off is taken up again, and kept once", async () => {
     await guest.open();
     const ids = [];

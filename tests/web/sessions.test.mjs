@@ -31,6 +31,16 @@ async function kept() {
   return Object.fromEntries(sessions.filter(({ checkpoints }) => checkpoints > 0).map((session) => [session.title, session]));
 }
 
+/** Has the server have another page behind each page there is at these addresses; `made` makes it, of its number, its length and the first page. */
+const answersMore = (addresses, made) =>
+  guest.page.route(addresses, async (route) => {
+    const url = new URL(route.request().url());
+    const [page, limit] = ["cursor", "limit"].map((name) => Number(url.searchParams.get(name)));
+    url.searchParams.delete("cursor");
+    const first = await (await route.fetch({ url: url.href })).json();
+    await route.fulfill({ json: { ...first, ...(page > 0 && made(page, limit, first)), next_cursor: `${page + 1}` } });
+  });
+
 /** Says something in a conversation of its own, of which there are two then. */
 async function talkTwice() {
   await guest.open();
@@ -481,4 +491,34 @@ describe("words in a conversation", () => {
     }
     assert.equal(all.size, 1, "the same places");
   });
+
+  test("are looked for in the latest 2000 messages of a longer conversation, and it says so", async () => {
+    guest = await Guest.arrive(browser, server);
+    await guest.open();
+    await guest.say("The heron came last.");
+    await answersMore(/\/api\/v1\/sessions\/[^/?]+\?/, (page, limit, { messages: [one] }) => ({
+      messages: Array.from({ length: limit }, (_, n) => ({ ...one, text: `Number ${n} of page ${page}.` })),
+    }));
+    await guest.page.reload();
+    await guest.log.getByText("The heron came last.").first().waitFor();
+    await guest.page.keyboard.press("Control+Shift+F");
+    await guest.page.keyboard.insertText("number 7 of page 20.");
+    await guest.page.locator("#find").getByText("1 of 1 in the last 2002 messages").waitFor();
+    await guest.page.getByRole("searchbox", { name: /Words to find/ }).fill("number 7 of page 21.");
+    await guest.page.locator("#find").getByText("Not found in the last 2002 messages").waitFor();
+  });
+});
+
+test("of more than 2000 titles the latest are searched, and it says so", async () => {
+  guest = await Guest.arrive(browser, server);
+  await guest.open();
+  await guest.say("About gardens");
+  await answersMore(/\/api\/v1\/sessions\?/, (page, limit, { sessions: [one] }) => ({
+    sessions: Array.from({ length: limit }, (_, n) => ({ ...one, id: `${page}-${n}`, title: `Number ${n} of page ${page}.` })),
+  }));
+  await guest.press("Conversations");
+  await list().getByRole("searchbox").fill("number 7 of page 20.");
+  await list().getByText("1 found in 2001 titles, the latest.").waitFor();
+  await list().getByRole("searchbox").fill("number 7 of page 21.");
+  await list().getByText("0 found in 2001 titles, the latest.").waitFor();
 });

@@ -240,6 +240,20 @@ describe("a conversation in two tabs", () => {
     assert.ok(left > 700);
   });
 
+  test("shows the last page anew where more than a hundred turns were taken in the other", async () => {
+    await talk(await session(), 101);
+    await guest.page.clock.install();
+    await look(guest);
+    await guest.page.clock.fastForward(5000);
+    await guest.log.locator(".user").getByText("Elsewhere, number 101.").waitFor();
+    assert.equal((await said(guest)).length, 50);
+    await guest.page.getByRole("button", { name: "Show earlier" }).waitFor();
+    await talk(await session(), 1);
+    await look(guest);
+    await guest.page.clock.fastForward(5000);
+    await guest.page.waitForFunction(() => document.querySelectorAll("#log .user").length === 51);
+  });
+
   test("shows once what the server could not confirm, and is not asked about more often than every few seconds", async () => {
     await guest.page.route("**/api/v1/sessions/*", (route) => route.abort());
     const answer = await guest.say("Only once.");
