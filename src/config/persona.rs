@@ -115,7 +115,10 @@ mod tests {
             with(&format!("{}x'", german.replace(".de", ".tlh"))).contains("crisis_in.tlh is never said")
         );
         assert!(told(&[0xFF, 0xFE]).contains("cannot be read"));
-        assert!(told(&vec![b'#'; 300_000]).contains("larger than"));
+        let sized = |bytes: usize| [BUILT_IN.as_bytes(), &vec![b'#'; bytes - BUILT_IN.len()]].concat();
+        assert!(told(&sized((256 << 10) + 1)).contains("larger than"));
+        std::fs::write(&path, sized(256 << 10)).unwrap();
+        assert!(load(Some(&path)).is_ok());
         assert!(load(Some(Path::new("/dev/zero"))).unwrap_err().to_string().contains("larger than"));
         assert!(load(Some(Path::new("/no/such"))).is_err());
     }

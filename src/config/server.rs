@@ -253,6 +253,14 @@ mod tests {
     }
 
     #[test]
+    fn a_file_has_1_mib_and_no_more() {
+        let sized = |bytes: usize| format!("PORT=1\n{}", "#".repeat(bytes - "PORT=1\n".len()));
+        assert_eq!(load(Some(&sized(1 << 20)), &[], &[]).unwrap().port, 1);
+        let told = load(Some(&sized((1 << 20) + 1)), &[], &[]).unwrap_err();
+        assert!(told.contains("larger than 1 MiB"), "{told}");
+    }
+
+    #[test]
     fn every_problem_is_told_at_once_with_what_would_be_right() {
         let told = load(
             Some("SESION_RETENTION_DAYS=7\n"),

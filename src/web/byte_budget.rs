@@ -201,6 +201,17 @@ mod tests {
         assert!(waiting.await.is_ok());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_in_vain_is_told_in_time() {
+        let budget = ByteBudget::new(4 * MIB, 4 * MIB);
+        let held = at_once(&budget, 1, 4 * MIB).unwrap();
+        let began = tokio::time::Instant::now();
+        assert_eq!(budget.reserve(client(2), 4 * MIB).await.err(), Some(NoPlace));
+        assert_eq!(began.elapsed(), LONGEST_WAIT);
+        drop(held);
+        assert!(at_once(&budget, 2, 4 * MIB).is_some(), "who waits no more is in nobody's way");
+    }
+
     #[tokio::test]
     async fn clients_who_hold_nothing_are_forgotten() {
         let budget = ByteBudget::new(4 * MIB, MIB);

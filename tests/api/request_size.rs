@@ -145,6 +145,19 @@ fn a_body_that_goes_on_after_an_upgrade_has_a_place_for_all_it_may_become() {
 }
 
 #[test]
+fn so_has_a_body_that_does_not_tell_its_length() {
+    let app = TestApp::spawn_with(|config| config.limits.max_request_bytes = 1 << 20);
+    let mut wire = app.wire();
+    wire.send(head("/api/v1/chat", "Transfer-Encoding: chunked"));
+    wire.send("1\r\n{\r\n");
+    let held = || Scrape::of(&app).value("companion_inflight_body_bytes{size=\"large\"}");
+    wait_for("it is in the budget", || held() == 1_048_576.0);
+    wire.send("0\r\n\r\n");
+    wire.answer().refused(400, "validation_error");
+    wait_for("it has gone", || held() == 0.0);
+}
+
+#[test]
 fn a_connection_is_used_again_after_a_body_that_was_read() {
     let app = TestApp::spawn();
     let talk = app.start_session();

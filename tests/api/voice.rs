@@ -8,7 +8,7 @@ use companion::config::{Hearing, Speaking};
 use serde_json::{Value, json};
 
 use crate::support::voice::{
-    ESPEAK, PROCESS, Programs, coded, form, program, recording, recordings, seconds, spoken,
+    ALOUD, ESPEAK, PROCESS, Programs, coded, form, program, recording, recordings, seconds, spoken,
 };
 use crate::support::{TestApp, wait_for};
 
@@ -153,6 +153,20 @@ fn a_form_that_is_none_is_refused() {
     }
     app.ask("POST", PROCESS, &[("content-type", "multipart/form-data")], &whole)
         .refused(400, "validation_error");
+}
+
+#[test]
+fn a_form_has_16_fields_and_no_more() {
+    let app = Programs::new().server(HEARS, ESPEAK);
+    let (talk, sound) = (app.start_session(), recording("mp3"));
+    for (others, status) in [(14, 200), (15, 400), (14, 200)] {
+        let mut fields = vec![("other", None, &b"x"[..]); others];
+        fields.extend([("session_id", None, talk.session.as_bytes()), ("audio", Some("a.mp3"), &sound[..])]);
+        assert_eq!(app.send_form(PROCESS, &fields).status, status, "{others} others");
+        let pairs = format!("{}session_id={}&text=hello", "other=x&".repeat(others), talk.session);
+        let kind = [("content-type", "application/x-www-form-urlencoded")];
+        assert_eq!(app.ask("POST", ALOUD, &kind, pairs.as_bytes()).status, status, "{others} others");
+    }
 }
 
 #[test]

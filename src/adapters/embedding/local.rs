@@ -256,3 +256,26 @@ fn unreadable(path: &Path, source: io::Error) -> ModelDirError {
 fn unusable(path: &Path, why: &str) -> ModelDirError {
     ModelDirError::Unusable { path: path.to_owned(), why: why.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_wait_for_the_model_and_who_asks_is_served_first() {
+        let line = Line::default();
+        let stand = |haste: Haste| line.stand(format!("{haste:?}"), haste);
+        let mut aside: Vec<_> = (0..WAITING_ASIDE).map(|_| stand(Haste::Aside).unwrap()).collect();
+        let mut asked: Vec<_> = (0..WAITING_ASKED).map(|_| stand(Haste::Asked).unwrap()).collect();
+        for (haste, waiting) in [(Haste::Aside, &mut aside), (Haste::Asked, &mut asked)] {
+            assert!(matches!(stand(haste), Err(EmbedError::Unavailable(_))), "{haste:?}");
+            waiting.pop();
+            waiting.push(stand(haste).unwrap());
+            assert!(stand(haste).is_err(), "only the place of who waits no more was free");
+        }
+        let served = || line.next().unwrap().text;
+        assert!((0..WAITING_ASKED).all(|_| served() == "Asked"));
+        assert!((0..WAITING_ASIDE).all(|_| served() == "Aside"));
+        assert!(stand(Haste::Asked).is_ok() && stand(Haste::Aside).is_ok());
+    }
+}

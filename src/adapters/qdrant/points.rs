@@ -193,6 +193,32 @@ mod tests {
     use crate::domain::memory::words::terms;
 
     #[test]
+    fn a_request_carries_a_hundred_points_and_no_more() {
+        let id = PublicId::from_bytes([1; 16]);
+        let point = || Point::new((id, id, Timestamp::from_millis(5)), &terms("tea"), &[], None);
+        for (points, requests) in [(100, vec![100]), (101, vec![100, 1]), (0, vec![])] {
+            let carried = parts((0..points).map(|_| point()).collect());
+            assert_eq!(carried.map(|part| part.len()).collect::<Vec<_>>(), requests);
+        }
+    }
+
+    #[test]
+    fn so_many_candidates_are_asked_for_by_words_and_by_meaning() {
+        for (limit, by_words) in [(1, 200), (20, 200), (21, 210), (100, 1000), (101, 1000)] {
+            let asked = Asked {
+                person: PublicId::from_bytes([1; 16]),
+                terms: terms("tea"),
+                dense: Some(vec![1.0]),
+                limit,
+                now: Timestamp::from_millis(5),
+            };
+            let asked_for = questions("memories", &asked).query_points;
+            let limits: Vec<_> = asked_for.iter().filter_map(|question| question.limit).collect();
+            assert_eq!(limits, [by_words, by_words, 1000], "{limit} wanted");
+        }
+    }
+
+    #[test]
     fn a_change_waits_until_it_is_carried_out_and_only_then_counts() {
         let id = PublicId::from_bytes([1; 16]);
         let point = Point::new((id, id, Timestamp::from_millis(5)), &terms("tea"), &[], None);

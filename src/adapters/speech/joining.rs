@@ -121,4 +121,13 @@ mod tests {
         }
         assert_eq!(begun.load(Ordering::Relaxed), 6);
     }
+
+    #[test]
+    fn so_much_of_a_sound_is_taken_and_no_more() {
+        let sound = || stream::iter([3, 4].map(|bytes| Ok(Bytes::from(vec![0; bytes])))).boxed();
+        for (most, taken) in [(7, Some(7)), (6, None), (7, Some(7))] {
+            let whole = collected(sound(), most).now_or_never().unwrap();
+            assert_eq!(whole.ok().map(|whole| whole.len()), taken);
+        }
+    }
 }

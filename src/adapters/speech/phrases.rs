@@ -97,3 +97,41 @@ async fn keep(dir: DataDir, id: PhraseId, sound: Bytes) {
         tracing::warn!(error = %error, "A spoken phrase could not be kept");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ServerConfig;
+
+    /// Says everything with a sound of so many bytes.
+    struct Speaks(usize);
+
+    impl Synthesizer for Speaks {
+        fn speak(&self, _: String, _: Option<IpAddr>) -> AudioStream {
+            let mut sound = b"RIFF\0\0\0\0WAVE".to_vec();
+            sound.resize(self.0, 0);
+            stream::iter([Ok(sound.into())]).boxed()
+        }
+
+        fn state(&self) -> ServiceState {
+            ServiceState::Connected
+        }
+    }
+
+    #[tokio::test]
+    async fn a_phrase_of_4_mib_is_kept_and_a_longer_one_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let mut config = ServerConfig::for_testing(&root.path().join("data")).unwrap();
+        config.storage.min_free_disk_bytes = 0;
+        let dir = DataDir::create_or_open(&config.storage).unwrap();
+        for (voice, bytes, kept) in
+            [("one", MOST_BYTES, 1), ("two", MOST_BYTES + 1, 1), ("three", MOST_BYTES, 2)]
+        {
+            let phrases = CachedPhrases::new(Arc::new(Speaks(bytes)), voice, &config.persona, &dir);
+            let heard: Vec<_> =
+                phrases.speak(config.persona.honesty.clone(), None).try_collect().await.unwrap();
+            assert_eq!(heard.concat().len(), bytes, "all of it is heard");
+            assert_eq!(std::fs::read_dir(dir.audio()).unwrap().count(), kept, "{bytes} bytes");
+        }
+    }
+}

@@ -264,6 +264,14 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_has_300_characters_and_no_more() {
+        let long = |chars: usize| format!("{:x<chars$}", "I like ");
+        for (chars, statements) in [(MOST_CHARS, 1), (MOST_CHARS + 1, 0), (MOST_CHARS, 1)] {
+            assert_eq!(told(&long(chars)).len(), statements, "{chars} characters");
+        }
+    }
+
+    #[test]
     fn what_is_no_such_statement_is_not_kept() {
         for said in [
             "",
