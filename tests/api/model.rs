@@ -120,9 +120,11 @@ fn a_model_that_fails_is_told_and_nothing_is_kept() {
         outside.next(refusal(status, &[], "some_code"));
         app.say(&talk, "hello").refused(503, "service_unavailable");
     }
-    outside.next(refusal(429, &[("Retry-After", "17")], "rate_limit_exceeded"));
-    let refused = app.say(&talk, "hello").refused(503, "service_unavailable");
-    assert_eq!(refused.header("retry-after"), "17");
+    for (asked, told) in [("17", "17"), ("3600", "3600"), ("3601", "3600"), ("18", "18")] {
+        outside.next(refusal(429, &[("Retry-After", asked)], "rate_limit_exceeded"));
+        let refused = app.say(&talk, "hello").refused(503, "service_unavailable");
+        assert_eq!(refused.header("retry-after"), told);
+    }
     outside.usually(refusal(500, &[], "x"));
     app.say(&talk, "hello").refused(503, "service_unavailable");
     let told = streamed(&app, &talk, "hello");
@@ -435,4 +437,21 @@ fn long_thoughts_take_nothing_from_the_answer() {
     let outside = Outside::new(says(&["<think>", &thoughts, "</think>", "I am ", "here."]));
     let app = asking(&outside);
     assert_eq!(app.say(&app.start_session(), "hello").expect(200).json()["text"], "I am here.");
+}
+
+#[test]
+fn a_model_that_only_thinks_is_given_up_and_one_that_answers_after_long_thoughts_is_not() {
+    let outside = Outside::new(says(&["well"]));
+    let app = asking(&outside);
+    let talk = app.start_session();
+    // 4 KiB in each event.
+    let thinks = |events: usize| {
+        let thoughts = (0..events).map(|_| word(&"y".repeat(4096)));
+        [vec![events_begin(), word("<think>")], thoughts.collect()].concat()
+    };
+    outside.next([thinks(65), vec![Part::UntilGone]].concat());
+    app.say(&talk, "hello").refused(503, "service_unavailable");
+    wait_for("it is dropped", || outside.gone().len() == 1);
+    outside.next([thinks(63), vec![word("</think>"), word("I am here.")], finished()].concat());
+    assert_eq!(app.say(&talk, "hello").expect(200).json()["text"], "I am here.");
 }
