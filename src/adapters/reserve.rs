@@ -1,12 +1,13 @@
 //! The reserve: 32 MiB kept back on each disk that is written to, so that cleanup can still delete when nothing else can be
 //! written. (With no byte free `SQLite` cannot even delete a row: the change has to be written to its log first.)
 
-use std::fs::OpenOptions;
-use std::io::{self, ErrorKind, Read};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, OFlags};
+use rustix::io::Errno;
 
 use crate::adapters::data_dir::DataDir;
 use crate::adapters::disk::{self, DiskError, Naming};
@@ -31,12 +32,22 @@ fn restore_at(path: &Path, dir: &DataDir) -> Result<(), DiskError> {
     refuse_anothers(path)?;
     disk::remove_if_there(path)?;
     let file = disk::create_private(path)?;
-    let filled = rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, RESERVE_BYTES);
-    let made = filled.naming("reserve 32 MiB in", path).and_then(|()| dir.owner().adopt(path));
+    let made = fill(&file).naming("reserve 32 MiB in", path).and_then(|()| dir.owner().adopt(path));
     if made.is_err() {
         disk::remove_if_there(path)?;
     }
     made
+}
+
+/// Takes the space. Where that cannot be had by asking for it, on ext3 for one, it is written.
+fn fill(mut file: &File) -> io::Result<()> {
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, RESERVE_BYTES) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => (),
+        done => return done.map_err(Into::into),
+    }
+    let block = vec![0; 1 << 20];
+    (0..RESERVE_BYTES >> 20).try_for_each(|_| file.write_all(&block))?;
+    file.sync_all()
 }
 
 /// Gives the reserve back to the file systems. True when there was one where the database lies.

@@ -1,6 +1,7 @@
 //! A file system with no byte free: conversations are refused, cleanup still frees space, all heals by itself.
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 
 use crate::support::seed::{self, DAY};
 use crate::support::{House, Mounted, Server, Talk};
@@ -34,6 +35,17 @@ fn talk_until_full(server: &Server, talk: &Talk) -> usize {
         }
     }
     panic!("the disk is full and yet 45 long turns were kept");
+}
+
+#[test]
+fn a_disk_that_sets_no_space_aside_has_a_reserve_all_the_same() {
+    let Some(disk) = Mounted::old_disk("128M") else { return };
+    let house = House::at(disk.path().join("data"));
+    let server = house.start();
+    let meta = house.dir.join("reserve").metadata().unwrap();
+    assert!(meta.blocks() * 512 >= 32 << 20, "{} blocks", meta.blocks());
+    server.stop();
+    assert_eq!(house.maint(&["doctor"]).expect(0).report["findings"], serde_json::json!([]));
 }
 
 #[test]

@@ -53,10 +53,7 @@ impl Mounted {
     /// there, no rename there says that it must not replace, and nothing can be given to somebody else. `None`, and told, where the machine has no FUSE.
     pub fn network_disk(place: &Path) -> Option<Self> {
         if std::fs::File::open("/dev/fuse").is_err() {
-            // Past the harness, which keeps what a test prints to itself.
-            let mut told = std::io::stderr();
-            told.write_all(b"NOT RUN: this machine has no FUSE, so it cannot play a network file system\n")
-                .unwrap();
+            tell("NOT RUN: this machine has no FUSE, so it cannot play a network file system");
             return None;
         }
         let behind = TempDir::new().unwrap();
@@ -74,6 +71,23 @@ impl Mounted {
             std::fs::metadata(place).is_ok_and(|meta| meta.dev() != before)
         });
         Some(mounted)
+    }
+
+    /// A disk of this size that sets no space aside when it is asked to (ext3). `None`, and told, where the machine has no loop
+    /// devices.
+    pub fn old_disk(size: &str) -> Option<Self> {
+        if std::fs::File::open("/dev/loop-control").is_err() {
+            tell("NOT RUN: this machine has no loop devices, so it cannot play an older disk");
+            return None;
+        }
+        let temporary = TempDir::new().unwrap();
+        let (image, place) = (temporary.path().join("image"), temporary.path().join("disk"));
+        std::fs::create_dir(&place).unwrap();
+        for (program, arguments) in [("truncate", ["-s", size].as_slice()), ("mkfs.ext3", &["-q"])] {
+            assert!(Command::new(program).args(arguments).arg(&image).status().unwrap().success());
+        }
+        mount(&["-o", "loop", image.to_str().unwrap(), place.to_str().unwrap()]);
+        Some(Self { place, _temporary: Some(temporary), daemon: None })
     }
 
     /// From now on a disk behind FUSE answers nobody: whoever looks there waits.
@@ -108,6 +122,11 @@ impl Drop for Mounted {
             let _ = daemon.wait();
         }
     }
+}
+
+/// Past the harness, which keeps what a test prints to itself.
+fn tell(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 fn mount(arguments: &[&str]) {
