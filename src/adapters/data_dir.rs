@@ -119,7 +119,10 @@ impl DataDir {
         let path = &config.data_dir;
         let meta = match fs::metadata(path).naming("look at", path) {
             Ok(meta) => meta,
-            Err(error) if error.is_missing() => return Err(DataDirError::Missing(path.clone())),
+            Err(error) if error.is_missing() => {
+                disk::refuse_dangling(path)?;
+                return Err(DataDirError::Missing(path.clone()));
+            }
             Err(error) => return Err(error.into()),
         };
         if !meta.is_dir() {

@@ -7,10 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::adapters::data_dir::Owner;
 use crate::adapters::data_dir_error::DataDirError;
-use crate::adapters::disk::Naming;
-
-/// As many links as the kernel follows.
-const MOST_LINKS: usize = 40;
+use crate::adapters::disk::{self, Naming};
 
 /// The real file behind `database`; `None` when that is no link. While a restore is `pending` the file may be gone for a
 /// moment, or be the one that is to be put back: then where it is to be.
@@ -22,7 +19,7 @@ pub(super) fn follow(database: &Path, owner: Owner, pending: bool) -> Result<Opt
     if fs::read_link(database).is_err() {
         return Ok(None);
     }
-    let end = end_of(database.to_owned());
+    let end = disk::end_of_links(database.to_owned());
     let refused = |target: &Path, why: String| {
         Err(DataDirError::Link { link: database.to_owned(), target: target.to_owned(), why })
     };
@@ -47,16 +44,6 @@ pub(super) fn follow(database: &Path, owner: Owner, pending: bool) -> Result<Opt
             refused(&real, why)
         }
     }
-}
-
-/// Where a chain of links ends, whether there is something or not.
-fn end_of(link: PathBuf) -> PathBuf {
-    let mut end = link;
-    for _ in 0..MOST_LINKS {
-        let Ok(target) = fs::read_link(&end) else { break };
-        end = end.parent().unwrap_or(Path::new(".")).join(target);
-    }
-    end
 }
 
 /// The file or its directory, when it belongs to another user than `owner`, and to whom.

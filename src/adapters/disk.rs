@@ -117,6 +117,7 @@ pub fn create_private_dir(path: &Path, heir: Option<(u32, u32)>) -> Result<(), D
     if is_dir(path).naming("create directory", path)? {
         return Ok(());
     }
+    refuse_dangling(path)?;
     let around = path.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !around.exists() {
         fs::create_dir_all(around).naming("create directory", path)?;
@@ -131,6 +132,33 @@ pub fn create_private_dir(path: &Path, heir: Option<(u32, u32)>) -> Result<(), D
         return if path.is_dir() { Ok(()) } else { made };
     }
     made
+}
+
+/// Refuses a link to what is not there, in the place of `path` or on the way to it: nobody makes anything there, for the disk it
+/// leads to may come back.
+///
+/// # Errors
+/// When there is one.
+pub(super) fn refuse_dangling(path: &Path) -> Result<(), DiskError> {
+    let leads_nowhere = |place: &&Path| place.is_symlink() && matches!(place.try_exists(), Ok(false));
+    let Some(link) = path.ancestors().find(leads_nowhere) else { return Ok(()) };
+    let end = end_of_links(link.to_owned());
+    let told =
+        format!("it is a link to {}, which is not there: mount its disk, or mend the link", end.display());
+    Err(io::Error::new(io::ErrorKind::NotFound, told)).naming("use", link)
+}
+
+/// As many links as the kernel follows.
+const MOST_LINKS: usize = 40;
+
+/// Where a chain of links ends, whether there is something or not.
+pub(super) fn end_of_links(link: PathBuf) -> PathBuf {
+    let mut end = link;
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = fs::read_link(&end) else { break };
+        end = end.parent().unwrap_or(Path::new(".")).join(target);
+    }
+    end
 }
 
 /// Whether there is a directory. One that may not be looked for, or whose disk says no, is not taken for one that is not there.

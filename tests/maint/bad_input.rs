@@ -257,3 +257,24 @@ fn what_has_the_name_of_the_reserve_and_is_none_stays() {
     assert_eq!(left["findings"][0]["check"], "reserve", "{left}");
     assert_eq!(std::fs::read(&reserve).unwrap(), kept);
 }
+
+#[test]
+fn a_link_to_a_disk_that_is_not_mounted_is_told_as_such() {
+    for (link, data) in
+        [("data", "data"), ("disk", "disk/data"), ("data/audio", "data"), ("data/locks", "data")]
+    {
+        let place = tempfile::tempdir().unwrap();
+        let (link, target) = (place.path().join(link), place.path().join("not-mounted"));
+        let house = House::at(place.path().join(data));
+        std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let why = format!("{}: it is a link to {}, which is not there", link.display(), target.display());
+        let told = house.try_start().err().unwrap();
+        assert!(told.starts_with("Some(1)") && told.contains(&why), "{told}");
+        assert_eq!(told.trim().lines().count(), 1, "{told}");
+        if !house.dir.exists() {
+            house.maint(&["status"]).expect(1).tells(&why);
+        }
+        assert!(!target.exists(), "{why}, and yet it was made");
+    }
+}
