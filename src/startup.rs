@@ -27,6 +27,7 @@ mod outside;
 mod serving;
 mod storage;
 
+pub use crate::adapters::disk::keep_owners_rights;
 pub use outside::{Substitutes, is_on_one_thread};
 
 /// Why the server does not start, or did not end well.

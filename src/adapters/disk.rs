@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{OFlags, RenameFlags, renameat_with};
+use rustix::fs::{Mode, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 /// What went wrong with a file or directory.
@@ -53,6 +53,14 @@ impl<T, E: Into<io::Error>> Naming<T> for Result<T, E> {
 pub fn free_bytes(path: &Path) -> Result<u64, DiskError> {
     let stat = rustix::fs::statvfs(path).naming("measure the free space of", path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Whatever the process's mask (`umask`) takes away from others, it takes nothing from the owner of what is made: that could not
+/// be opened again. For the beginning of a program, before it has threads: the mask can only be read by setting it.
+pub fn keep_owners_rights() {
+    let of_owner = Mode::RWXU;
+    let mask = rustix::process::umask(of_owner);
+    rustix::process::umask(mask - of_owner);
 }
 
 /// Bytes the file takes on disk; 0 when there is none.

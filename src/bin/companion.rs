@@ -38,6 +38,7 @@ struct Arguments {
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
+    startup::keep_owners_rights();
     let arguments = Arguments::parse();
     let given = [("DATA_DIR", arguments.data_dir), ("HOST", arguments.host), ("PORT", arguments.port)];
     let overrides = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();

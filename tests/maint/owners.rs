@@ -85,6 +85,32 @@ pub fn everything(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+fn a_mask_that_takes_from_everybody_takes_nothing_from_the_owner() {
+    let house = House::new();
+    let masked = |program: &str| {
+        let mut shell = house.command("sh");
+        shell.args(["-c", "umask 0777; exec \"$0\" \"$@\"", program]);
+        shell
+    };
+    let mut server = masked(env!("CARGO_BIN_EXE_companion")).env("PORT", "0").spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let url = first.trim().strip_prefix("Listening on ").unwrap();
+    wait_for("it is ready", || agent().get(format!("{url}/readyz")).call().unwrap().status() == 200);
+    rustix::process::kill_process(rustix::process::Pid::from_child(&server), rustix::process::Signal::TERM)
+        .unwrap();
+    assert!(server.wait().unwrap().success());
+    let backup = masked(env!("CARGO_BIN_EXE_companion-maint")).args(["backup-db", "--json"]).output();
+    Ran::from(backup.unwrap()).expect(0);
+    assert_eq!(house.backups().len(), 1);
+    for path in everything(&house.dir) {
+        let meta = fs::symlink_metadata(&path).unwrap();
+        let of_owner = if meta.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(meta.permissions().mode() & 0o777, of_owner, "{}", path.display());
+    }
+}
+
+#[test]
 fn page_files_that_are_somebody_elses_are_told_once_and_are_in_nobodys_way() {
     if !is_root() {
         return;

@@ -14,6 +14,7 @@ use args::{
     ReindexMemories, RestoreDb, VerifyBackups,
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use companion::adapters::disk;
 use companion::config::{Flags, LogFormat, MaintConfig, Problems};
 use companion::domain::clock::SystemClock;
 use companion::maint::stop::Stop;
@@ -49,6 +50,7 @@ struct Setting<'a> {
 }
 
 fn main() -> ExitCode {
+    disk::keep_owners_rights();
     let understood = Arguments::command()
         .try_get_matches()
         .and_then(|matches| Arguments::from_arg_matches(&matches).map(|arguments| (matches, arguments)));
