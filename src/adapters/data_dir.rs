@@ -260,29 +260,41 @@ impl DataDir {
     pub fn lock(&self, name: &str) -> Result<Lock, DataDirError> {
         let dir = self.locks();
         self.owner.create_dir(&dir)?;
-        let mut files = vec![self.lock_file(&dir.join(format!("{name}.lock")), (name, self.root()))?];
-        for (path, at) in self.locks_of_database(name) {
-            files.push(self.lock_file(&path, (name, at))?);
+        let own = self.lock_file(&dir.join(format!("{name}.lock")), name, || self.place_of_own(name))?;
+        let mut files = vec![own];
+        let place_of_others = || {
+            format!("{}, where this database lies, with another DATA_DIR", self.database_place().display())
+        };
+        for path in self.locks_of_database(name) {
+            files.push(self.lock_file(&path, name, place_of_others)?);
         }
         Ok(Lock { _files: files })
     }
 
-    /// The locks that keep other data directories from the database, and whose place each is. A database that lies elsewhere
-    /// has one beside it; and where that is somebody's data directory, theirs counts. One that lies in ours may be named by
-    /// others, who have then left a lock beside it.
-    fn locks_of_database(&self, name: &str) -> Vec<(PathBuf, &Path)> {
+    /// Where whoever holds our own lock runs. It counts for those of other data directories, too, whose database lies in ours.
+    fn place_of_own(&self, name: &str) -> String {
+        let root = self.root();
+        let others =
+            if beside(root, name).exists() { ", or with another DATA_DIR on a database in it" } else { "" };
+        format!("{}{others}", root.display())
+    }
+
+    /// The locks that keep other data directories from the database. A database that lies elsewhere has one beside it; and where
+    /// that is somebody's data directory, theirs counts. One that lies in ours may be named by others, who have then left a lock
+    /// beside it.
+    fn locks_of_database(&self, name: &str) -> Vec<PathBuf> {
         let home = self.database_place();
-        let beside = home.join(format!(".companion-{name}.lock"));
+        let beside = beside(home, name);
         if matches!((fs::canonicalize(home), fs::canonicalize(self.root())), (Ok(a), Ok(b)) if a == b) {
-            return if beside.exists() { vec![(beside, home)] } else { Vec::new() };
+            return if beside.exists() { vec![beside] } else { Vec::new() };
         }
         let of_home = home.join("locks");
         let theirs = of_home.join("server.lock").exists().then(|| of_home.join(format!("{name}.lock")));
-        theirs.into_iter().chain([beside]).map(|path| (path, home)).collect()
+        theirs.into_iter().chain([beside]).collect()
     }
 
-    /// Locks one file for a job of this `name`; whoever holds it is told to be `at` something.
-    fn lock_file(&self, path: &Path, (name, at): (&str, &Path)) -> Result<File, DataDirError> {
+    /// Locks one file for a job of this `name`; `place` tells where whoever holds it runs.
+    fn lock_file(&self, path: &Path, name: &str, place: impl Fn() -> String) -> Result<File, DataDirError> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path);
@@ -291,7 +303,7 @@ impl DataDir {
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => {
-                Err(DataDirError::Locked { what: format!("a {name}"), path: at.to_owned() })
+                Err(DataDirError::Locked { what: format!("a {name}"), place: place() })
             }
             Err(TryLockError::Error(error)) => Err(error).naming("lock", path).map_err(Into::into),
         }
@@ -302,6 +314,11 @@ impl DataDir {
     pub fn locks(&self) -> PathBuf {
         self.root().join("locks")
     }
+}
+
+/// The lock beside a database in `home` that other data directories have as well.
+fn beside(home: &Path, name: &str) -> PathBuf {
+    home.join(format!(".companion-{name}.lock"))
 }
 
 fn refuse_network(path: &Path) -> Result<(), DataDirError> {

@@ -41,12 +41,12 @@ pub enum DataDirError {
         kind: &'static str,
     },
     /// Someone else holds the lock.
-    #[error("{what} is already running on {path}", path = path.display())]
+    #[error("{what} is already running on {place}")]
     Locked {
         /// Who holds it.
         what: String,
-        /// The data directory, or where the database lies that another data directory has as well.
-        path: PathBuf,
+        /// The data directory, or where the database lies that another data directory has as well, which is told.
+        place: String,
     },
     /// The database is being replaced, or was when that was interrupted.
     #[error("a restore is under way on {path}, or was interrupted: wait for it, or run `companion-maint restore-db` again, or `companion-maint doctor --repair` to go back to the database from before it", path = .0.display())]

@@ -83,8 +83,8 @@ impl Carrying {
     ) -> Result<bool, MaintError> {
         let lock = match dir.lock(CARRYING) {
             Ok(lock) => Some(lock),
-            Err(DataDirError::Locked { path, .. }) if anew == Anew::Whatever => {
-                return Err(MaintError::ServerRuns(path));
+            Err(DataDirError::Locked { place, .. }) if anew == Anew::Whatever => {
+                return Err(MaintError::ServerRuns(place));
             }
             Err(DataDirError::Locked { .. }) => None,
             Err(error) => return Err(error.into()),

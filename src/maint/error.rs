@@ -58,8 +58,8 @@ pub enum MaintError {
     #[error("there is no {file}, neither here nor in {dir}; `companion-maint list-backups` shows what there is", file = .0.display(), dir = .1.display())]
     NoSuchBackup(PathBuf, PathBuf),
     /// A restore needs the house to itself.
-    #[error("refused: the server is running on {path}: stop it first", path = .0.display())]
-    ServerRuns(PathBuf),
+    #[error("refused: the server is running on {0}: stop it first")]
+    ServerRuns(String),
     /// The copy of the index of memories cannot be used.
     #[error(transparent)]
     Qdrant(#[from] CopyError),

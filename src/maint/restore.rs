@@ -160,7 +160,7 @@ impl Fence {
     pub(crate) fn around(run: &Run<'_>, dir: &DataDir, but: &str) -> Result<Self, MaintError> {
         let mut locks = Vec::new();
         match dir.lock("server") {
-            Err(DataDirError::Locked { path, .. }) => return Err(MaintError::ServerRuns(path)),
+            Err(DataDirError::Locked { place, .. }) => return Err(MaintError::ServerRuns(place)),
             server => locks.push(server?),
         }
         for job in JOBS.into_iter().filter(|job| *job != but) {

@@ -11,7 +11,8 @@ fn the_second_server_refuses_with_one_clear_line() {
     let _first = house.start();
     let told = house.try_start().err().unwrap();
     assert!(told.starts_with("Some(1)"), "{told}");
-    assert!(told.contains("already running on"), "{told}");
+    let line = format!("a server is already running on {}\n", house.dir.display());
+    assert!(told.contains(&line), "{told}");
     assert_eq!(told.trim().lines().count(), 1, "{told}");
 }
 
@@ -151,9 +152,10 @@ fn data_directories_cannot_share_one_database() {
     let house = House::built();
     let naming_it = || House::new().with("SHORT_TERM_MEMORY_DB_PATH", house.database().to_str().unwrap());
     let (other, again) = (naming_it(), naming_it());
-    // Not on its own data directory, where nobody runs, but where the database lies.
-    let place = house.dir.display();
-    let assert_refused = |house: &House| {
+    // Where the database lies, and that who is there may have another data directory: nobody runs on their own.
+    let at_anothers = format!("{}, where this database lies, with another DATA_DIR", house.dir.display());
+    let at_home = format!("{}, or with another DATA_DIR on a database in it", house.dir.display());
+    let assert_refused = |house: &House, place: &str| {
         let told = house.try_start().err().unwrap();
         let line = format!("a server is already running on {place}\n");
         assert!(told.starts_with("Some(1)") && told.contains(&line), "{told}");
@@ -161,11 +163,11 @@ fn data_directories_cannot_share_one_database() {
         house.maint(&["restore-db", "latest", "--yes"]).expect(4).tells(&told);
     };
     let first = other.start();
-    assert_refused(&again);
-    assert_refused(&house);
+    assert_refused(&again, &at_anothers);
+    assert_refused(&house, &at_home);
     first.stop();
     let first = house.start();
-    assert_refused(&other);
+    assert_refused(&other, &at_anothers);
     first.stop();
     again.start().stop();
 }
