@@ -185,3 +185,21 @@ fn who_takes_nothing_for_ten_seconds_has_gone_away() {
     assert!((9..15).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     assert_eq!(app.said(&talk), ["hello"], "nothing of the other is kept");
 }
+
+#[test]
+fn sound_that_is_told_again_is_each_persons_own() {
+    let app = Programs::new().server(HEARS, SPEAKS_FOR_LONG);
+    let told_again = || {
+        let talk = app.start_session();
+        app.chat(&json!({"session_id": talk.session, "message": "hello", "turn_id": TURN})).expect(200);
+        let mut socket = app.socket(&talk);
+        socket.speak(b"", Some(TURN));
+        socket
+    };
+    // They have as much of it as one person may, and take no more.
+    let mut others = [told_again(), told_again()];
+    others.iter_mut().for_each(|other| drop(other.until("audio_start")));
+    let answer = told_again().answer();
+    assert_eq!(answer.response.unwrap()["degraded"], json!([]));
+    assert!(answer.sentences[0].1.len() > 2 << 20, "{} bytes", answer.sentences[0].1.len());
+}

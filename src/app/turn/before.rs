@@ -16,7 +16,14 @@ use crate::app::{App, AppError};
 use crate::domain::chat::Pace;
 use crate::domain::heard::Interruption;
 use crate::domain::sentences::is_speakable;
-use crate::domain::session::Checkpoint;
+use crate::domain::session::{Checkpoint, TurnId};
+
+/// What was kept for a turn that was sent before.
+pub(super) struct Before {
+    kept: Checkpoint,
+    /// The row of the person whose it is.
+    person: i64,
+}
 
 impl App {
     /// What was kept for this turn, if it was sent before. If not, the conversation is there to be added to.
@@ -24,7 +31,7 @@ impl App {
         &self,
         request: &TurnRequest,
         taken: &mut Taken,
-    ) -> Result<Option<Checkpoint>, AppError> {
+    ) -> Result<Option<Before>, AppError> {
         if let Some(conversation) = &taken.conversation {
             return match (request.turn, &conversation.turn_ids) {
                 (None, _) => Ok(None),
@@ -35,8 +42,7 @@ impl App {
         let (id, turn, most) = (request.session, request.turn, self.history_turns());
         let look = move |db: &rusqlite::Connection| {
             let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
-            let before = turn.map(|turn| session_store::find_turn(db, stored.key, turn)).transpose()?;
-            Ok(Some((before.flatten(), conversation_of(db, &stored, most)?)))
+            Ok(Some((kept_in(db, &stored, turn)?, conversation_of(db, &stored, most)?)))
         };
         let found = self.database.read("read a conversation", look).await?;
         let (before, conversation) = found.ok_or(AppError::SessionNotFound)?;
@@ -45,15 +51,24 @@ impl App {
     }
 
     /// What was kept for this turn, if it was sent before.
-    pub(super) async fn kept_before(&self, request: &TurnRequest) -> Result<Option<Checkpoint>, AppError> {
+    pub(super) async fn kept_before(&self, request: &TurnRequest) -> Result<Option<Before>, AppError> {
         let (id, turn) = (request.session, request.turn);
         let look = move |db: &rusqlite::Connection| {
             let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
-            Ok(Some(turn.map(|turn| session_store::find_turn(db, stored.key, turn)).transpose()?.flatten()))
+            kept_in(db, &stored, turn).map(Some)
         };
         let found = self.database.read("look for a turn", look).await?;
         found.ok_or(AppError::SessionNotFound)
     }
+}
+
+fn kept_in(
+    db: &rusqlite::Connection,
+    stored: &StoredSession,
+    turn: Option<TurnId>,
+) -> rusqlite::Result<Option<Before>> {
+    let kept = turn.map(|turn| session_store::find_turn(db, stored.key, turn)).transpose()?.flatten();
+    Ok(kept.map(|kept| Before { kept, person: stored.person }))
 }
 
 fn conversation_of(
@@ -71,7 +86,8 @@ fn conversation_of(
 }
 
 /// Tells once more what was kept.
-pub(super) async fn replay(app: &Arc<App>, reader: &Reader, request: &TurnRequest, before: Checkpoint) {
+pub(super) async fn replay(app: &Arc<App>, reader: &Reader, request: &TurnRequest, before: Before) {
+    let Before { kept: before, person } = before;
     // Three events fit the channel; a client that has gone away needs none.
     if request.recording.is_some() {
         reader.tell(TurnEvent::Heard(before.said.clone())).await;
@@ -82,7 +98,7 @@ pub(super) async fn replay(app: &Arc<App>, reader: &Reader, request: &TurnReques
     let reply = TurnReply { is_again: true, ..TurnReply::of(request.session, before, Timings::default()) };
     match request.voice {
         Voice::Live => {
-            let to = (reader.clone(), request.client);
+            let to = (reader.clone(), person, request.client);
             app.turns.spawn(speak_again(app.clone(), to, reply, request.interrupt.clone()));
         }
         Voice::Whole | Voice::Sentences => reader.tell(TurnEvent::Done(with_its_file(reply))).await,
@@ -101,11 +117,11 @@ fn with_its_file(mut reply: TurnReply) -> TurnReply {
 /// Sound that was sent as it was made is kept nowhere: it is made anew, as far as nobody interrupts.
 async fn speak_again(
     app: Arc<App>,
-    (reader, client): (Reader, Option<IpAddr>),
+    (reader, person, client): (Reader, i64, Option<IpAddr>),
     mut reply: TurnReply,
     interrupt: Option<watch::Receiver<Option<Interruption>>>,
 ) {
-    let speaker = Speaker::new(&app, &reader, Voice::Live, (reply.session, 0, client));
+    let speaker = Speaker::new(&app, &reader, Voice::Live, (reply.session, person, client));
     let spoken = speaker.spoken();
     tokio::select! {
         biased;
