@@ -6,7 +6,7 @@ use companion::config::ServerConfig;
 use serde_json::{Value, json};
 
 use crate::support::scrape::Scrape;
-use crate::support::voice::{ESPEAK, FORM, PROCESS, Programs, form, recording};
+use crate::support::voice::{ESPEAK, FORM, PROCESS, Programs, coded, form, recording, spoken};
 use crate::support::wire::Wire;
 use crate::support::{Talk, TestApp, wait_for};
 
@@ -16,6 +16,7 @@ const DECODES: &str = "ffmpeg -nostdin -loglevel error -i \"$1\" -f null - && ec
 /// Until the test says that it works.
 const HANGS: &str = "[ -e \"$HERE/works\" ] || exec sleep 1000";
 const PATIENCE: Duration = Duration::from_secs(1);
+const RUNNING_VOICES: &str = "companion_upstream_connections{upstream=\"tts\"}";
 const ONE: &str = "192.0.2.1";
 const OTHER: &str = "192.0.2.2";
 
@@ -131,6 +132,45 @@ fn a_voice_that_hangs_is_not_waited_for_again_and_again() {
     std::fs::write(programs.path("works"), "").unwrap();
     wait_for("it is tried again", || say(ONE) == json!([]));
     assert!(!is_open(&app, "tts") && service(&app, "tts") == "connected");
+}
+
+/// Fails until the test says that it works; then it gives sound until nobody listens any more.
+const GOES_ON: &str =
+    "[ -e \"$HERE/works\" ] || exit 1; while :; do cat \"$HERE/hello.mp3\"; sleep 0.05; done";
+
+#[test]
+fn a_voice_that_was_interrupted_while_it_gave_sound_had_not_failed() {
+    let programs = Programs::new();
+    let hello = coded(&spoken("On and on."), &["-b:a", "64k", "-f", "mp3"]);
+    std::fs::write(programs.path("hello.mp3"), hello).unwrap();
+    let app = programs.server_with(HEARS, GOES_ON, |config| {
+        behind_a_proxy(config);
+        config.outside.breaker.threshold = 5;
+    });
+    let talk = app.start_session();
+    let body = json!({"session_id": talk.session, "message": "hello", "speak": true});
+    let fails = |clients: &[&str]| {
+        for client in clients {
+            let told = app.post("/api/v1/chat", &[("x-forwarded-for", client)], &body).expect(200).json();
+            assert_eq!(told["degraded"], json!(["speech"]));
+        }
+    };
+    fails(&[ONE, OTHER, ONE, OTHER]);
+    std::fs::write(programs.path("works"), "").unwrap();
+    let mut socket = app.socket(&talk);
+    // Twice: one that has to wait for the machine may look silent.
+    for _ in 0..2 {
+        socket.speak(&recording("wav"), None);
+        socket.until("audio_start");
+        socket.interrupt(None);
+        assert_eq!(socket.until("audio_end")["interrupted"], true);
+    }
+    wait_for("it has ended", || Scrape::of(&app).value(RUNNING_VOICES) == 0.0);
+    std::fs::remove_file(programs.path("works")).unwrap();
+    fails(&[ONE, OTHER, ONE, OTHER]);
+    assert!(!is_open(&app, "tts") && service(&app, "tts") == "connected", "four in a row are not five");
+    fails(&[ONE]);
+    assert!(is_open(&app, "tts") && service(&app, "tts") == "disconnected");
 }
 
 /// Sends a recording and does not wait for what becomes of it.

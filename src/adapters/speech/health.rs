@@ -244,8 +244,8 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        if self.end(CallEnd::Left) {
-            self.call.left(Instant::now());
+        if self.end(CallEnd::Left) && self.call.left(Instant::now()) {
+            *self.health.ill() = Ill::default();
         }
         self.health.running.fetch_sub(1, Ordering::Relaxed);
     }

@@ -99,11 +99,13 @@ impl Call {
         self.heard_at = Some(now);
     }
 
-    /// Its caller has left. An upstream that was answering just then answers; of another one nothing is known.
-    pub(in crate::adapters) fn left(&mut self, now: Instant) {
-        if self.heard_at.is_some_and(|at| now.saturating_duration_since(at) < JUST_NOW) {
+    /// Its caller has left. True for an upstream that was answering just then: it answers. Of another one nothing is known.
+    pub(in crate::adapters) fn left(&mut self, now: Instant) -> bool {
+        let answers = self.heard_at.is_some_and(|at| now.saturating_duration_since(at) < JUST_NOW);
+        if answers {
             self.succeeded(now);
         }
+        answers
     }
 
     /// The upstream answers.
