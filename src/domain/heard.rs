@@ -42,7 +42,11 @@ pub fn heard(sentences: &[Spoken], interruption: Interruption) -> String {
     let mut text = String::new();
     for sentence in sent {
         if left < sentence.lasts {
-            text.push_str(words_within(&sentence.text, left.as_secs_f64() / sentence.lasts.as_secs_f64()));
+            // The space behind it is not spoken.
+            text.push_str(words_within(
+                sentence.text.trim_end(),
+                left.as_secs_f64() / sentence.lasts.as_secs_f64(),
+            ));
             break;
         }
         left -= sentence.lasts;
@@ -101,6 +105,13 @@ mod tests {
             assert_eq!(heard(&answer, at(seconds, 2)), expected, "{seconds}");
         }
         assert_eq!(heard(&answer, at(9.0, 1)), "One two three.", "what was not sent was not played");
+    }
+
+    #[test]
+    fn the_space_behind_a_sentence_takes_no_time() {
+        let answer = [spoken("One two three. ", 2), spoken("Four.", 1)];
+        // As the page counts it, which shows what it takes to have been heard.
+        assert_eq!(heard(&answer, at(0.41, 2)), "", "0.41 of 2 s are 2.87 of 14 characters");
     }
 
     #[test]
