@@ -95,6 +95,12 @@ export class Room {
     await this.#play(file);
   }
 
+  /** Who listens to something now. */
+  async #recorders() {
+    const { stdout } = await run("pactl", ["list", "short", "source-outputs"], { env: this.env });
+    return stdout.split("\n").filter(Boolean).map((line) => line.split("\t")[0]);
+  }
+
   async #play(file) {
     await run(...(await inTime("paplay", ["--device=room", file])), { env: this.env });
   }
@@ -112,8 +118,14 @@ export class Room {
   async listen(where = "loudspeaker") {
     const file = join(this.dir, "heard.wav");
     const parec = await inTime("parec", [`--device=${where}.monitor`, "--file-format=wav", file]);
+    const before = await this.#recorders();
     const recorder = spawn(...parec, { env: this.env });
     await once(recorder, "spawn");
+    // It hears nothing before it is known there.
+    while ((await this.#recorders()).every((id) => before.includes(id))) {
+      assert.equal(recorder.exitCode, null, "nobody listens");
+      await pause(10);
+    }
     return async () => {
       recorder.kill("SIGINT");
       await once(recorder, "exit");
