@@ -28,6 +28,12 @@ export async function spoken(text, file, pace = 150) {
   return file;
 }
 
+/** How loud a sound file is where it is loudest, in decibels of full scale. */
+export async function loudest(file) {
+  const { stderr } = await run("ffmpeg", ["-nostdin", "-hide_banner", "-i", file, "-af", "volumedetect", "-f", "null", "-"]);
+  return Number(/max_volume: (\S+) dB/.exec(stderr)[1]);
+}
+
 export class Room {
   /** Opens a room in which what the loudspeaker plays comes back `echo` decibels quieter. */
   static async open({ echo = 6 } = {}) {
