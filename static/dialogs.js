@@ -41,7 +41,7 @@ function hostOfConversations(page) {
 }
 
 function hostOfMemories(page) {
-  return { kept: page.kept, onOpen: turnTo(page) };
+  return { kept: page.kept, say: page.say, onOpen: turnTo(page) };
 }
 
 function hostOfPerson(page) {

@@ -7,8 +7,11 @@ import { day, memoriesKept } from "/static/words.js";
 
 const PAGE = 30;
 
-/** Opens the dialog. `kept` is what the server announces, if that is known; `onOpen` gets the id of the conversation that is to be shown. */
-export function open(dialog, { kept, onOpen }) {
+/**
+ * Opens the dialog. `kept` is what the server announces, if that is known; `onOpen` gets the id of the conversation that is to be
+ * shown; `say` says a word on the page, once the dialog is closed.
+ */
+export function open(dialog, { kept, onOpen, say: sayOnPage }) {
   const list = dialog.querySelector("ul");
   const more = dialog.querySelector(".more");
   const problem = dialog.querySelector(".problem");
@@ -16,7 +19,7 @@ export function open(dialog, { kept, onOpen }) {
   const searched = dialog.querySelector(".searched");
   const heading = dialog.querySelector("h2");
   const asked = dialog.querySelector(".search input");
-  const forgetting = new Forgetting(say);
+  const forgetting = new Forgetting(notForgotten);
   let cursor = null;
   // Answers to what was asked before are not shown.
   let question = 0;
@@ -26,6 +29,11 @@ export function open(dialog, { kept, onOpen }) {
   function say(text = "") {
     problem.textContent = text;
     if (text) problem.scrollIntoView({ block: "nearest" });
+  }
+
+  function notForgotten(why) {
+    if (dialog.open) say(why);
+    else sayOnPage(`What you wanted forgotten is still remembered: ${why}`);
   }
 
   async function attempt(work) {

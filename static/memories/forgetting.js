@@ -8,13 +8,13 @@ const UNDO_MS = 10_000;
 
 export class Forgetting {
   #waiting = new Map();
-  #say;
+  #onFailed;
   #leaving = () => this.#endAll();
   #aside = () => document.visibilityState === "hidden" && this.#endAll();
 
-  /** `say` tells what has gone wrong. */
-  constructor(say) {
-    this.#say = say;
+  /** `onFailed` is told why one could not be forgotten. */
+  constructor(onFailed) {
+    this.#onFailed = onFailed;
     window.addEventListener("pagehide", this.#leaving);
     document.addEventListener("visibilitychange", this.#aside);
   }
@@ -68,7 +68,7 @@ export class Forgetting {
       // Already gone is what was wanted.
       if (failure.status === 404) return on.done();
       on.failed();
-      this.#say(failure.message);
+      this.#onFailed(failure.message);
     }
   }
 }

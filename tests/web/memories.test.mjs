@@ -243,6 +243,20 @@ describe("what is remembered", () => {
     guest.excuse(/ERR_FAILED/);
   });
 
+  test("that could not be forgotten is told on the page where the list is closed by then", async () => {
+    await guest.open();
+    await add([{ text: "Stubborn" }]);
+    await openMemories();
+    await guest.page.route("**/api/v1/memories/*", (route) => route.fulfill({ status: 503, json: { error: "server_busy", message: "Not now." } }));
+    await dialog().getByRole("button", { name: "Forget: Stubborn" }).click();
+    await guest.page.keyboard.press("Escape");
+    await guest.page.locator("#notice").getByText("What you wanted forgotten is still remembered: Not now.").waitFor();
+    assert.deepEqual(await held(), ["Stubborn"]);
+    await openMemories();
+    await dialog().getByRole("button", { name: "Forget: Stubborn" }).waitFor();
+    guest.excuse(/status of 503/);
+  });
+
   test("is all forgotten, after a word typed on purpose", async () => {
     await guest.open();
     await guest.say("Let us go on talking.");
