@@ -46,6 +46,12 @@ function placesOf(node, text, sought) {
   return found;
 }
 
+/** The middle of what is shown, from the top of the window. */
+function middle(shown) {
+  const { top, height } = shown.getBoundingClientRect();
+  return top + height / 2;
+}
+
 class Find {
   #form;
   #input;
@@ -177,8 +183,16 @@ class Find {
     if (all > 0) this.#show((this.#at + by + all) % all);
   }
 
+  /** Brings it into sight, and of a message that is higher than what is in sight the very words. */
   #show(at) {
-    this.#point(at)?.scrollIntoView({ block: "center" });
+    const message = this.#point(at);
+    if (!message) return;
+    message.scrollIntoView({ block: "center" });
+    const found = middle(this.#found[at]);
+    const { view } = this.#host;
+    // Where little height is, the whole page scrolls.
+    if (getComputedStyle(view).overflowY === "visible") scrollBy(0, found - innerHeight / 2);
+    else view.scrollBy(0, found - middle(view));
   }
 
   /** Makes this place the one that is told of; returns the words it is in. */

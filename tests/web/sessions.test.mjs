@@ -470,6 +470,32 @@ describe("words in a conversation", () => {
     assert.equal(await guest.page.evaluate(() => CSS.highlights.has("found")), false);
   });
 
+  test("are found where they stand in a long message, and brought into sight", async () => {
+    guest = await Guest.arrive(browser, server);
+    await guest.open();
+    await guest.say(`A needle. ${"Word after word goes on and on. ".repeat(150)}Another needle.`);
+    await guest.page.keyboard.press("Control+Shift+F");
+    await guest.page.keyboard.insertText("needle");
+    await guest.page.locator("#find").getByText(/^\d+ of \d+$/).waitFor();
+    /** Which of the two of them is marked, and whether all of it can be seen. */
+    const marked = () => guest.page.evaluate(() => {
+      const [range] = CSS.highlights.get("found-now");
+      const [found, seen] = [range.getBoundingClientRect(), document.querySelector("main").getBoundingClientRect()];
+      const isSeen = found.height > 0 && found.top >= Math.max(0, seen.top) && found.bottom <= Math.min(innerHeight, seen.bottom);
+      const isMine = range.startContainer.parentElement.closest(".user") !== null;
+      return { isMine, isFirst: range.startOffset < 10, isSeen };
+    });
+    const all = Number((await guest.page.locator("#find p").textContent()).match(/\d+$/)[0]);
+    const mine = [];
+    for (let n = 0; n < all; n += 1) {
+      const { isMine, isFirst, isSeen } = await marked();
+      assert.ok(isSeen, `number ${all - n} of ${all} is out of sight`);
+      if (isMine) mine.push(isFirst);
+      await guest.page.keyboard.press("Enter");
+    }
+    assert.deepEqual(mine, [false, true], "the last one comes first");
+  });
+
   test("are found however their letters with marks were typed", async () => {
     const [composed, apart] = ["Zo\u00eb", "Zoe\u0308"];
     guest = await Guest.arrive(browser, server);
