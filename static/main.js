@@ -666,8 +666,8 @@ $("composer").addEventListener("submit", (event) => {
   send();
 });
 $("message").addEventListener("keydown", (event) => {
-  // While an input method is composing, Enter only accepts its proposal.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  // While an input method is composing, Enter only accepts its proposal. In Safari the composing is over by then; the code tells it.
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
   event.preventDefault();
   send();
 });

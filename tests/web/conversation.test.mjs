@@ -302,6 +302,21 @@ describe("a conversation", () => {
     guest.excuse(/status of 503/);
   });
 
+  test("sends nothing by the Enter that only accepts what an input method proposes", async () => {
+    await guest.open();
+    const sent = [];
+    guest.page.on("request", (request) => request.url().endsWith("/chat") && sent.push(request.postDataJSON().message));
+    await guest.input.fill("にほん");
+    // Most browsers say that it composes; in Safari that is over by then, and the key has the code of all that are composed.
+    for (const composing of [{ isComposing: true }, { isComposing: false, keyCode: 229 }]) {
+      await guest.input.evaluate((input, how) => input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true, ...how })), composing);
+      assert.equal(await guest.input.inputValue(), "にほん");
+    }
+    await guest.input.press("Enter");
+    await guest.answer(1);
+    assert.deepEqual(sent, ["にほん"]);
+  });
+
   test("gives words back that the server refuses", async () => {
     await guest.open();
     const long = "a".repeat(8001);
