@@ -3,6 +3,7 @@
 import * as api from "/static/api.js";
 import { button, element, icon, written } from "/static/conversation.js";
 import { deleteSoon, isGoing, undo } from "/static/deletions.js";
+import { oneAtATime } from "/static/one-at-a-time.js";
 import { day, folded, keptUntil } from "/static/words.js";
 
 // The first page is there soon, the others bring as much as the server gives.
@@ -277,11 +278,12 @@ class List {
     label.append(input);
     const controls = element("div", "row");
     const back = () => this.#refresh(session, ".rename");
+    const give = oneAtATime(() => this.#change(session, { title: input.value.trim() }, ".rename"));
     controls.append(keep, button("Cancel", "", back));
     form.append(label, controls);
     form.onsubmit = (event) => {
       event.preventDefault();
-      if (input.value.trim()) this.#change(session, { title: input.value.trim() }, ".rename");
+      if (input.value.trim()) give();
     };
     form.onkeydown = (event) => this.#onEscape(event, back);
     this.#question(session, form);

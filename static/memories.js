@@ -3,6 +3,7 @@
 import * as api from "/static/api.js";
 import { button, element, written } from "/static/conversation.js";
 import { Forgetting } from "/static/memories/forgetting.js";
+import { oneAtATime } from "/static/one-at-a-time.js";
 import { day, memoriesKept } from "/static/words.js";
 
 const PAGE = 30;
@@ -125,6 +126,7 @@ export function open(dialog, { kept, onOpen, say: sayOnPage }) {
     const form = element("form", "correct");
     const text = written("textarea");
     const back = (now) => show(shown, now).focus();
+    const put = oneAtATime(() => attempt(async () => back(await api.correctMemory(memory.id, text.value.trim()))));
     text.value = memory.text;
     text.maxLength = 2000;
     text.rows = Math.min(6, 1 + Math.ceil(memory.text.length / 50));
@@ -136,7 +138,7 @@ export function open(dialog, { kept, onOpen, say: sayOnPage }) {
     form.onsubmit = (event) => {
       event.preventDefault();
       if (text.value.trim() === "") return text.focus();
-      attempt(async () => back(await api.correctMemory(memory.id, text.value.trim())));
+      put();
     };
     text.onkeydown = (event) => {
       if (event.key !== "Escape" || event.isComposing) return;
@@ -167,18 +169,19 @@ export function open(dialog, { kept, onOpen, say: sayOnPage }) {
   }
 
   const add = dialog.querySelector(".add");
+  const added = add.querySelector("textarea");
+  const put = oneAtATime(() => attempt(async () => {
+    await api.addMemory(added.value.trim());
+    added.value = "";
+    asked.value = "";
+    await load();
+    outcome.textContent = "I will remember it.";
+    outcome.scrollIntoView({ block: "nearest" });
+  }));
   add.onsubmit = (event) => {
     event.preventDefault();
-    const text = add.querySelector("textarea");
-    if (text.value.trim() === "") return text.focus();
-    attempt(async () => {
-      await api.addMemory(text.value.trim());
-      text.value = "";
-      asked.value = "";
-      await load();
-      outcome.textContent = "I will remember it.";
-      outcome.scrollIntoView({ block: "nearest" });
-    });
+    if (added.value.trim() === "") return added.focus();
+    put();
   };
 
   const all = dialog.querySelector(".erase");

@@ -2,6 +2,7 @@
 
 import * as api from "/static/api.js";
 import { copyOnClick } from "/static/mine/copying.js";
+import { oneAtATime } from "/static/one-at-a-time.js";
 
 const LOOK_EVERY_MS = 2000;
 
@@ -36,14 +37,14 @@ export function anotherDevice(part, attempt) {
     told.textContent = text;
   }
 
-  make.onclick = () => attempt(async () => {
+  make.onclick = oneAtATime(() => attempt(async () => {
     const { browsers } = await api.me();
     const asked = performance.now();
     const { link, seconds: life, qr_svg: svg } = await api.makeLink();
     end();
     show(link, svg);
     watch(asked + life * 1000, browsers);
-  });
+  }));
 
   function show(link, svg) {
     field.value = link;

@@ -1,5 +1,7 @@
 // A question that is asked in place of a button, before something that cannot be taken back.
 
+import { oneAtATime } from "/static/one-at-a-time.js";
+
 /** When `button` is pressed, shows `question` and its two answers; `onYes` does it. Returns what puts it back. */
 export function askFirst(button, question, onYes) {
   const no = question.querySelector(".no");
@@ -16,7 +18,7 @@ export function askFirst(button, question, onYes) {
     question.scrollIntoView({ block: "nearest" });
   };
   no.onclick = () => back(true);
-  question.querySelector(".yes").onclick = onYes;
+  question.querySelector(".yes").onclick = oneAtATime(onYes);
   back(false);
   return back;
 }

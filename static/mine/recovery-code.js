@@ -2,6 +2,7 @@
 
 import * as api from "/static/api.js";
 import { copyOnClick } from "/static/mine/copying.js";
+import { oneAtATime } from "/static/one-at-a-time.js";
 import { day } from "/static/words.js";
 
 function state(code) {
@@ -23,7 +24,8 @@ export function recoveryCode(part, attempt) {
     make.textContent = known ? "Make another code" : "Make a recovery code";
   }
 
-  const makeOne = () => attempt(async () => {
+  // The latest one alone is worth something: its answer is to be the one that is shown.
+  const makeOne = oneAtATime(() => attempt(async () => {
     const { recovery_code: text, made_at } = await api.makeRecoveryCode();
     show({ made_at, used_at: null });
     copied();
@@ -32,7 +34,7 @@ export function recoveryCode(part, attempt) {
     field.focus();
     field.select();
     part.scrollIntoView({ block: "nearest" });
-  });
+  }));
 
   /** It is not left on a page that is closed. */
   function hide() {

@@ -257,6 +257,28 @@ describe("what is remembered", () => {
     guest.excuse(/status of 503/);
   });
 
+  test("is added and corrected once, also by somebody who presses twice", async () => {
+    const asked = [];
+    guest.page.on("request", (request) => request.method() !== "GET" && asked.push(request.method()));
+    await guest.open();
+    await guest.press("Memories");
+    await dialog().getByRole("textbox", { name: "Something I should remember" }).fill("I like rivers");
+    asked.length = 0;
+    await guest.pressTwice("Remember it");
+    await dialog().getByText("I will remember it.").waitFor();
+    assert.deepEqual(await held(), ["I like rivers"]);
+    await dialog().getByRole("button", { name: "Correct: I like rivers" }).click();
+    await dialog().getByRole("textbox", { name: "What is right" }).fill("I like lakes");
+    await guest.pressTwice("Save");
+    await dialog().getByRole("button", { name: "Correct: I like lakes" }).waitFor();
+    assert.deepEqual(asked, ["POST", "PATCH"]);
+    // And the next one is added as the first was.
+    await dialog().getByRole("textbox", { name: "Something I should remember" }).fill("I like hills");
+    await guest.press("Remember it");
+    await rows().nth(1).waitFor();
+    assert.deepEqual(await texts(), ["I like hills", "I like lakes"]);
+  });
+
   test("is all forgotten, after a word typed on purpose", async () => {
     await guest.open();
     await guest.say("Let us go on talking.");

@@ -270,6 +270,19 @@ describe("erasing everything", () => {
   });
 });
 
+test("a link is made once, and a token is replaced once, by somebody who presses twice", async () => {
+  const guest = await somebody("Mine alone.");
+  const asked = [];
+  guest.page.on("request", (request) => request.method() === "POST" && asked.push(new URL(request.url()).pathname));
+  await guest.press("Your data");
+  await guest.pressTwice("Show a link");
+  await dialog(guest).getByRole("img", { name: "The link as a QR code" }).waitFor();
+  await guest.press("Replace my token");
+  await guest.pressTwice("Replace it");
+  await dialog(guest).getByText("Done: this browser alone is you now.").waitFor();
+  assert.deepEqual(asked, ["/api/v1/me/link", "/api/v1/me/rotate"]);
+});
+
 describe("the way back", () => {
   test("is a recovery code, which a browser that knows nobody asks for", async () => {
     const before = await somebody("Remember me.");
@@ -287,6 +300,23 @@ describe("the way back", () => {
     await now.press("Your data");
     await dialog(now).getByText(/^You made one on .* It was last used on /).waitFor();
     await dialog(now).getByText("One other browser is you.").waitFor();
+  });
+
+  test("is made once by somebody who presses twice, and the code that is shown is the one that brings back", async () => {
+    const before = await somebody("Remember me.");
+    const asked = [];
+    before.page.on("request", (request) => request.method() === "POST" && asked.push(new URL(request.url()).pathname));
+    await before.press("Your data");
+    await dialog(before).getByText("You have none.").waitFor();
+    await before.pressTwice("Make a recovery code");
+    const code = await dialog(before).getByRole("textbox", { name: /^Keep it/ }).inputValue();
+    await dialog(before).getByText("It was never used.").waitFor();
+    assert.deepEqual(asked, ["/api/v1/me/recovery"]);
+    const now = await arrive();
+    await now.page.goto(new URL("/link", server.origin).href);
+    await enter(now, code);
+    await isAtHome(now);
+    await now.log.getByText("Remember me.").waitFor();
   });
 
   test("is offered before leaving, and brings back all that was said", async () => {

@@ -81,6 +81,16 @@ describe("in the list", () => {
     assert.ok("Beds and borders" in (await kept()));
   });
 
+  test("one gets its title once, also from somebody who presses twice", async () => {
+    const given = [];
+    guest.page.on("request", (request) => request.method() === "PATCH" && given.push(request.postDataJSON().title));
+    await act("Rename", "About gardens").click();
+    await guest.page.keyboard.type("Beds and borders");
+    await guest.pressTwice("Rename");
+    await row("Beds and borders").waitFor();
+    assert.deepEqual(given, ["Beds and borders"]);
+  });
+
   test("a title is left as it was with Escape, and the list stays", async () => {
     await act("Rename", "About gardens").click();
     await guest.page.keyboard.type("No");
