@@ -29,9 +29,12 @@ export function keptUntil({ pinned, remembered, expires_at: until }, personDays)
 export function retention({ retention: { session_days, person_days }, maintenance_overdue: overdue }, session) {
   const told = [conversationKept(session_days, person_days, session)];
   if (person_days) told.push(`People not seen for ${days(person_days)} are forgotten.`);
-  if (overdue.length) told.push(`Maintenance is overdue (${overdue.join(", ")}): whoever runs this server should look.`);
+  if (overdue.length) told.push(`Maintenance is overdue (${oneOf(overdue)}).`);
   return told.join(" ");
 }
+
+/** Whoever runs the server sees all of them where it is looked after; here is room for one. */
+const oneOf = ([first, ...others]) => (others.length ? `${first} and ${others.length} more` : first);
 
 function conversationKept(sessionDays, personDays, session) {
   const forGood = `are kept ${untilYouDelete("them", personDays)}.`;

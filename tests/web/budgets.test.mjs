@@ -61,6 +61,47 @@ function watch() {
   }));
 }
 
+/** What a page may have to show that it does not on a first visit: how it comes to that, and what is seen of it then. */
+const BESIDES = [
+  {
+    what: "that maintenance is overdue",
+    async come(guest) {
+      const maintenance_overdue = ["backup-db", "cleanup-audio", "cleanup-sessions", "verify-backups"];
+      await guest.page.route("**/api/v1/me", async (route) => {
+        const answer = await route.fetch();
+        await route.fulfill({ response: answer, json: { ...(await answer.json()), maintenance_overdue } });
+      });
+    },
+    shown: (page) => page.getByText("Maintenance is overdue (backup-db and 3 more)"),
+  },
+  {
+    what: "that the conversation is pinned",
+    async come(guest) {
+      await guest.say("I would like to tell you about my garden, and the river behind it.");
+      await guest.page.evaluate(async () => {
+        const headers = { "Content-Type": "application/json" };
+        const path = `/api/v1/sessions/${localStorage.getItem("companion.session")}`;
+        const answer = await fetch(path, { method: "PATCH", headers, body: JSON.stringify({ pinned: true }) });
+        if (!answer.ok) throw new Error(await answer.text());
+      });
+    },
+    shown: (page) => page.getByText("This conversation is pinned"),
+  },
+  {
+    what: "that the conversation is not remembered",
+    async come(guest) {
+      await guest.press("Do not remember this one");
+      await guest.page.getByRole("button", { name: "not remembered", exact: true }).waitFor();
+    },
+    shown: (page) => page.getByRole("button", { name: "not remembered", exact: true }),
+  },
+  {
+    what: "a microphone",
+    settings: { STT_COMMAND: "sh -c 'cat >/dev/null; echo Hello'" },
+    shown: (page) => page.getByRole("button", { name: /^Talk:/ }),
+  },
+];
+
 const noticed = (guest) => guest.page.evaluate(() => window.noticed);
 
 async function visit(options = {}) {
@@ -159,6 +200,29 @@ describe("nothing jumps", () => {
       assert.deepEqual((await noticed(guest)).shifts, []);
       await guest.leave();
     });
+  }
+
+  for (const [device, viewport] of [["phone", { width: 390, height: 844 }], ["desk", { width: 1280, height: 800 }]]) {
+    for (const { what, settings, come, shown } of BESIDES) {
+      test(`on a ${device}, while it is loaded anew and shows ${what} besides`, async () => {
+        const there = settings ? await Server.start(settings) : server;
+        try {
+          const guest = await Guest.arrive(browser, there, { viewport });
+          await guest.page.addInitScript(watch);
+          await guest.open();
+          await come?.(guest);
+          await guest.page.reload();
+          await shown(guest.page).waitFor();
+          await guest.page.locator("#retention:not(:empty)").waitFor();
+          await guest.page.getByRole("button", { name: "offline", exact: true }).waitFor();
+          await drawn(guest);
+          assert.deepEqual((await noticed(guest)).shifts, []);
+          await guest.leave();
+        } finally {
+          if (settings) await there.remove();
+        }
+      });
+    }
   }
 });
 

@@ -15,6 +15,13 @@ const staying = { remembered: true, pinned: false, expires_at: null };
 const pinned = { remembered: true, pinned: true, expires_at: null };
 const unremembered = { remembered: false, pinned: false, expires_at: UNTIL };
 
+test("of the maintenance that is overdue one is named, and how many there are besides", () => {
+  const overdue = (...jobs) => retention({ retention: { session_days: null, person_days: null }, maintenance_overdue: jobs }, going);
+  assert.match(overdue("backup-db"), / Maintenance is overdue \(backup-db\)\.$/);
+  assert.match(overdue("backup-db", "cleanup-audio", "cleanup-sessions"), / Maintenance is overdue \(backup-db and 2 more\)\.$/);
+  assert.doesNotMatch(overdue(), /overdue/);
+});
+
 describe("how long the conversation on the page is kept", () => {
   for (const [what, days, session, words] of [
     ["both are set", [7, 400], going, `This conversation is kept until ${day(UNTIL)}; conversations idle for 7 days are deleted. People not seen for 400 days are forgotten.`],
