@@ -1,6 +1,7 @@
 // Finds words in the conversation on the page, its earlier parts too.
 
 import { Failure } from "/static/api.js";
+import { OPEN } from "/static/voice.js";
 
 // More are not searched, and the search says so.
 const MOST_MESSAGES = 2000;
@@ -63,6 +64,12 @@ class Find {
   #isWhole = false;
   #typing;
   #coming;
+  // Wherever one is on the page, unless something else is open or speaks.
+  #escape = (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented || event.isComposing || document.querySelector(OPEN)) return;
+    event.preventDefault();
+    this.#close();
+  };
   #watch = new MutationObserver(() => {
     clearTimeout(this.#coming);
     this.#coming = setTimeout(() => this.#lookAgain(), AFTER_WORDS_MS);
@@ -89,6 +96,7 @@ class Find {
 
   open(host) {
     this.#host = host;
+    document.addEventListener("keydown", this.#escape);
     this.#watch.observe(host.log, { childList: true, subtree: true, characterData: true });
     this.#form.hidden = false;
     this.#input.focus();
@@ -106,6 +114,7 @@ class Find {
   #close() {
     clearTimeout(this.#typing);
     clearTimeout(this.#coming);
+    document.removeEventListener("keydown", this.#escape);
     this.#watch.disconnect();
     this.#form.hidden = true;
     this.#clear();

@@ -1,8 +1,8 @@
 // The controls of the voice. What they need is fetched when one of them is used for the first time.
 
 const KEPT = "companion.aloud";
-// Escape is theirs first.
-const OPEN = CSS.supports("selector(:popover-open)") ? "dialog[open], :popover-open" : "dialog[open]";
+/** Escape is theirs first. */
+export const OPEN = CSS.supports("selector(:popover-open)") ? "dialog[open], :popover-open" : "dialog[open]";
 
 function keptAloud() {
   try {

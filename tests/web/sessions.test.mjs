@@ -506,6 +506,26 @@ describe("words in a conversation", () => {
     assert.deepEqual(mine, [false, true], "the last one comes first");
   });
 
+  test("are looked for until Escape, wherever one is by then, but for what is open above it", async () => {
+    guest = await Guest.arrive(browser, server);
+    await guest.open();
+    await guest.say("The lake.");
+    const search = guest.page.locator("#find");
+    await guest.page.keyboard.press("Control+Shift+F");
+    await guest.page.keyboard.insertText("lake");
+    await search.getByText(/^\d+ of \d+$/).waitFor();
+    await guest.press("Memories");
+    await guest.page.getByRole("dialog").waitFor();
+    await guest.page.keyboard.press("Escape");
+    await guest.page.getByRole("dialog").waitFor({ state: "hidden" });
+    assert.ok(await search.isVisible(), "only the dialog is closed");
+    await guest.input.focus();
+    await guest.page.keyboard.press("Escape");
+    await search.waitFor({ state: "hidden" });
+    assert.equal(await guest.page.evaluate(() => CSS.highlights.has("found")), false);
+    assert.ok(await guest.input.evaluate((input) => input === document.activeElement));
+  });
+
   test("are found however their letters with marks were typed", async () => {
     const [composed, apart] = ["Zo\u00eb", "Zoe\u0308"];
     guest = await Guest.arrive(browser, server);
