@@ -56,6 +56,8 @@ let looked = 0;
 let looking;
 let hearing;
 let unheard = 0;
+// By answer what is known of it, of those below which there is nothing to be done yet.
+const bare = new Map();
 
 /** Says a word, in place of the one before. What is lasting stays: whoever put it there takes it away. */
 function say(text = "", ...more) {
@@ -574,11 +576,14 @@ function loaded(module) {
   });
 }
 
-/** What can be done with an answer comes to stand below it. An answer can be read without. */
+/** What can be done with an answer comes to stand below it. An answer can be read without; the next one tries again for all. */
 async function equip(article, facts) {
+  bare.set(article, facts);
   try {
     const { offer } = await loaded(import("/static/answer.js"));
-    offer(article, facts, { canSpeak: () => serverSpeaks || voice.hasOwn, hear: (...how) => voice.hear(shown, ...how) });
+    const speech = { canSpeak: () => serverSpeaks || voice.hasOwn, hear: (...how) => voice.hear(shown, ...how) };
+    for (const [each, known] of bare) offer(each, known, speech);
+    bare.clear();
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
   }

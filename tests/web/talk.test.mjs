@@ -76,6 +76,20 @@ describe("an answer", () => {
     assert.ok(await guest.input.evaluate((input) => input === document.activeElement), "the focus stays where one writes");
   });
 
+  test("can be copied also where that could not be loaded at first, once another one is there", async () => {
+    await arrive(servers.plain);
+    await guest.page.route("**/static/answer*.js", (route) => route.abort());
+    const failed = guest.page.waitForEvent("requestfailed", (request) => /answer/.test(request.url()));
+    await guest.say("I would like to talk about my garden.");
+    await failed;
+    assert.equal(await deed("Copy").count(), 0);
+    await guest.page.unrouteAll();
+    await guest.say("And about the river.");
+    await deed("Copy").nth(1).waitFor();
+    assert.equal(await deed("Copy").count(), 2);
+    guest.excuse(GONE);
+  });
+
   test("shows what was remembered for it, when one wants to know", async () => {
     await arrive(servers.plain);
     await guest.say("My sister is called Anna.");
