@@ -18,7 +18,7 @@ const TOLD_FOR_MS = 300_000;
 const HEARS_AGAIN_MS = [1000, 5000];
 // More that was said since the page came is shown anew, as the page was.
 const MOST_LATER = 100;
-const EXPIRED = "The old conversation has expired and is gone. This is a new one";
+const EXPIRED = "The old conversation has expired or was deleted. This is a new one";
 const DELETED = "The old conversation is deleted. This is a new one.";
 
 // So long the page is left to itself before it is kept for later.

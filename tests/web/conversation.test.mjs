@@ -253,7 +253,7 @@ describe("a conversation", () => {
       fetch(`/api/v1/sessions/${localStorage.getItem("companion.session")}`, { method: "DELETE" }));
     await guest.input.fill("Where were we?");
     await guest.input.press("Enter");
-    await guest.page.getByText("The old conversation has expired and is gone.").waitFor();
+    await guest.page.getByText("The old conversation has expired or was deleted.").waitFor();
     await guest.answer(1);
     assert.equal((await guest.words())[1], "Where were we?");
     await isAccessible(guest.page);
@@ -276,7 +276,7 @@ describe("a conversation", () => {
   test("that has expired keeps what was said in it until a new one can begin, where it goes by itself", async () => {
     await sayInNone();
     await guest.page.unrouteAll();
-    await guest.page.getByText("The old conversation has expired and is gone.").waitFor();
+    await guest.page.getByText("The old conversation has expired or was deleted.").waitFor();
     await guest.answer(1);
     assert.equal((await guest.words())[1], "Where were we?");
     assert.equal(await guest.input.inputValue(), "");

@@ -309,7 +309,7 @@ describe("a conversation in two tabs", () => {
     await guest.input.fill("Half a thought");
     assert.equal((await guest.context.request.delete(new URL(`/api/v1/sessions/${await session()}`, server.origin).href)).status(), 204);
     await look(guest);
-    await guest.log.getByText("The old conversation has expired and is gone.").waitFor();
+    await guest.log.getByText("The old conversation has expired or was deleted.").waitFor();
     assert.equal(await guest.input.inputValue(), "Half a thought");
     assert.deepEqual(await said(guest), []);
     await guest.press("Send");

@@ -576,7 +576,7 @@ describe("when something fails", () => {
     await talk().click();
     await phase("tapped");
     await room.say("Hello, good morning.");
-    await guest.page.getByText("The old conversation has expired and is gone. This is a new one.").waitFor();
+    await guest.page.getByText("The old conversation has expired or was deleted. This is a new one.").waitFor();
     await isUnderstood("Hello, good morning.");
     await phase("aloud");
     await phase("off");
