@@ -4,14 +4,17 @@ const ROOT = "/api/v1";
 
 // The server gives up on a turn after a minute; a stream silent for longer has lost its connection.
 const SILENCE_MS = 90_000;
+// What the server answers at once is not waited for as long: a network may hang without saying so.
+const ANSWER_MS = 20_000;
+const HEALTH_MS = 5000;
 
-/** Gives up what has been silent for too long: `heard` begins that time anew, `end` ends it. */
-function patience() {
+/** Gives up what has been silent for so long: `heard` begins that time anew, `end` ends it. */
+function patience(ms = SILENCE_MS) {
   const lost = new AbortController();
   let timer;
   const heard = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => lost.abort(), SILENCE_MS);
+    timer = setTimeout(() => lost.abort(), ms);
   };
   heard();
   return { signal: lost.signal, heard, end: () => clearTimeout(timer) };
@@ -40,24 +43,25 @@ function refused(status, told) {
   return new Failure(status, told?.error ?? "unknown", message, told?.details);
 }
 
-async function request(path, options) {
-  const response = await fetch(ROOT + path, options).catch(() => {
-    throw unreachable();
-  });
-  if (!response.ok) throw refused(response.status, await response.json().catch(() => null));
-  return response;
+/** Asks, and `read`s what comes. All of that takes so long at most; whoever brings a `signal` waits as long as that says. */
+async function request(path, options, read = (response) => response, ms = ANSWER_MS) {
+  const { signal, end } = patience(ms);
+  try {
+    const response = await fetch(ROOT + path, { signal, ...options });
+    if (!response.ok) throw refused(response.status, await response.json().catch(() => null));
+    return await read(response);
+  } catch (error) {
+    throw error instanceof Failure ? error : unreachable();
+  } finally {
+    end();
+  }
 }
 
 const sent = (method, body) => ({ method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
-async function json(path, options) {
-  const response = await request(path, options);
-  return response.json().catch(() => {
-    throw unreachable();
-  });
-}
+const json = (path, options, ms) => request(path, options, (response) => response.json(), ms);
 
-export const health = () => json("/health");
+export const health = () => json("/health", {}, HEALTH_MS);
 
 export const signIn = (token) => request("/sign-in", sent("POST", { token }));
 
@@ -83,7 +87,8 @@ export async function exportMe() {
   }
 }
 
-export const eraseMe = () => json("/me", { method: "DELETE" });
+/** There may be much of it. */
+export const eraseMe = () => json("/me", { method: "DELETE" }, SILENCE_MS);
 
 /** Replaces this person's token: everywhere else it is worth nothing. The same `attempt` gets the same new one. */
 export const replaceToken = (attempt) => request("/me/rotate", sent("POST", { attempt }));
@@ -110,7 +115,7 @@ export const correctMemory = (id, text) => json(`/memories/${encodeURIComponent(
 /** Forgets one; also when the page is about to go. */
 export const forgetMemory = (id) => request(`/memories/${encodeURIComponent(id)}`, { method: "DELETE", keepalive: true });
 
-export const forgetMemories = () => request("/memories", { method: "DELETE" });
+export const forgetMemories = () => request("/memories", { method: "DELETE" }, undefined, SILENCE_MS);
 
 export const startSession = (remember = true) => json("/session/start", sent("POST", { remember }));
 

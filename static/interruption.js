@@ -160,7 +160,7 @@ export class Reach {
   constructor(answers, onChange) {
     this.#answers = answers;
     this.#onChange = onChange;
-    addEventListener("offline", () => this.#look());
+    addEventListener("offline", () => this.look());
     addEventListener("online", () => this.#isLost && this.#lookNow());
     document.addEventListener("visibilitychange", () => {
       if (this.#isLost && document.visibilityState === "visible") this.#lookNow();
@@ -190,15 +190,16 @@ export class Reach {
     this.#tries += 1;
     clearTimeout(this.#timer);
     // Nobody waits for a page out of sight; it looks when it is seen again.
-    this.#timer = setTimeout(() => document.visibilityState === "visible" && this.#look(), pause);
+    this.#timer = setTimeout(() => document.visibilityState === "visible" && this.look(), pause);
   }
 
   #lookNow() {
     this.#tries = 0;
-    return this.#look();
+    return this.look();
   }
 
-  async #look() {
+  /** Looks now whether it can. */
+  async look() {
     clearTimeout(this.#timer);
     const reached = await this.#answers();
     if (!reached) return this.#isLost ? this.#lookLater() : this.lost();

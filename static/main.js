@@ -12,6 +12,8 @@ const PAGE = 50;
 const MOST_TRIES = 5;
 // Whoever goes to and fro between tabs does not have the server asked more often.
 const LOOK_EVERY_MS = 5000;
+// After so long without a word of an answer it is looked whether the server can be reached at all: a network may hang.
+const DOUBT_MS = 15_000;
 // What is told of how long things are kept is asked anew after that.
 const TOLD_FOR_MS = 300_000;
 // A server that does not hear just now is asked again so soon; at first it may only not have looked yet.
@@ -393,7 +395,9 @@ async function showLater(session, turns) {
 }
 
 async function showMode() {
-  const health = await api.health().catch(() => null);
+  const health = await api.health().catch(({ status }) => {
+    if (status === 0) reach.lost();
+  });
   if (health) {
     serverSpeaks = !ABSENT.includes(health.services.tts);
     voice.offer({ hears: health.services.stt === "connected" });
@@ -471,11 +475,13 @@ async function deliver(session, turn) {
   turn.said.classList.remove("kept");
   turn.tries += 1;
   setBusy(session, true);
+  const doubt = setTimeout(() => reach.look(), DOUBT_MS);
   let aloud = null;
   try {
     aloud = await voice.reader(session, reply);
     const asked = { session_id: session.id, message: turn.text, turn_id: turn.id, speak: aloud !== null && serverSpeaks };
     const onPiece = (piece) => {
+      clearTimeout(doubt);
       reply.append(piece);
       aloud?.text(piece);
     };
@@ -491,6 +497,8 @@ async function deliver(session, turn) {
     setBusy(session, false);
     if (!(failure instanceof api.Failure)) throw failure;
     if (session === shown) await recover(session, turn, failure);
+  } finally {
+    clearTimeout(doubt);
   }
 }
 

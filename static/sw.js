@@ -1,11 +1,15 @@
 // Keeps the page itself, so that it opens without its server, too, and can say so. It keeps nothing else, and nothing of anybody.
 //
-// The network comes first: after an upgrade the next load is the new release. `build.rs` says what a release consists of; with another
-// one this file is another one, and takes its place.
+// The server is asked for the page first, past the browser's own cache: after an upgrade the next load is the new release, however one
+// comes to it. What is kept is shown when the server cannot be reached, or says nothing for a while. The page's files are named after
+// what they hold: those that are kept are not asked for. `build.rs` says what a release consists of; with another one this file is
+// another one, and takes its place.
 
 const CACHE = "companion-{release}";
 const FILES = ["{files}"];
 const PAGE = "/";
+// A network that hangs does not say so.
+const PATIENCE_MS = 3000;
 
 /** As the server has it. Where something before the server puts a page to sign in at in its place, it is none. */
 async function fresh(path) {
@@ -28,8 +32,19 @@ async function forgetOthers() {
 
 async function kept(path) {
   const cache = await caches.open(CACHE);
-  return (await cache.match(path, { ignoreVary: true })) ?? Response.error();
+  return cache.match(path, { ignoreVary: true });
 }
+
+const patience = () => new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+
+/** The page as the server has it; as it is kept, if that does not come. */
+function page(request) {
+  const served = fetch(request, { cache: "no-cache" });
+  const instead = async () => (await kept(PAGE)) ?? served;
+  return Promise.race([served.catch(instead), patience().then(instead)]);
+}
+
+const file = async (request, path) => (await kept(path)) ?? fetch(request);
 
 addEventListener("install", (event) => {
   // Where the browser can, what is asked of the server does not even pass by here.
@@ -40,6 +55,7 @@ addEventListener("activate", (event) => event.waitUntil(forgetOthers()));
 addEventListener("fetch", (event) => {
   const { mode, url } = event.request;
   const { origin, pathname } = new URL(url);
-  const isKept = mode === "navigate" ? pathname === PAGE : FILES.includes(pathname);
-  if (origin === location.origin && isKept) event.respondWith(fetch(event.request).catch(() => kept(pathname)));
+  if (origin !== location.origin) return;
+  if (mode === "navigate" && pathname === PAGE) event.respondWith(page(event.request));
+  else if (mode !== "navigate" && FILES.includes(pathname)) event.respondWith(file(event.request, pathname));
 });

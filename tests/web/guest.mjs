@@ -20,6 +20,7 @@ const FLAGS = [
   "--disable-sync",
 ];
 const WAIT_MS = 15_000;
+const STEP_MS = 5000;
 
 /** A headless browser, with these flags besides. One that has a `room` is heard in it, and hears it. */
 export const launch = (flags = [], room = null) =>
@@ -93,6 +94,16 @@ export class Guest {
     while (!(await this.page.evaluate(question, about))) {
       assert.ok(Date.now() < end, `never: ${question}`);
       await this.page.waitForTimeout(50);
+    }
+  }
+
+  /** Lets the page's own time pass until it is so (`clock.install` comes before), but not more than so much of it. */
+  async passes(isSo, mostMs) {
+    for (let ms = 0; !(await isSo()); ms += STEP_MS) {
+      assert.ok(ms < mostMs, `not within ${mostMs} ms of the page's time: ${isSo}`);
+      await this.page.clock.runFor(STEP_MS);
+      // What the browser does besides has its own.
+      await this.page.waitForTimeout(20);
     }
   }
 

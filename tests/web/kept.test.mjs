@@ -5,6 +5,7 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 
 import { EarlierRelease } from "./earlier-release.mjs";
 import { Guest, launch } from "./guest.mjs";
+import { Line } from "./line.mjs";
 import { Server } from "./server.mjs";
 
 const UNREACHABLE = /ERR_CONNECTION_REFUSED|ERR_FAILED|ERR_INTERNET_DISCONNECTED/;
@@ -69,6 +70,24 @@ test("opens without its server, says so, keeps what is written and sends it once
   assert.deepEqual(places.filter((place) => place !== "/" && !/^\/static\/[\w./-]+-[0-9a-f]{16}\.\w+$/.test(place)), []);
 });
 
+test("opens on a network that hangs, too, and says so", async () => {
+  const line = await Line.to(server);
+  // What hangs is cut in the end.
+  troubles = /ERR_/;
+  try {
+    guest = await Guest.arrive(browser, server, { kept: true });
+    await guest.open();
+    await isKept(nameIn(await (await fetch(new URL("/sw.js", server.origin))).text()));
+    await guest.page.clock.install();
+    line.hang();
+    await guest.page.goto(server.origin);
+    await guest.passes(() => guest.page.locator("#adrift").isVisible(), 30_000);
+    assert.match(await guest.page.locator("#adrift").textContent(), ADRIFT);
+  } finally {
+    line.close();
+  }
+});
+
 test("is the new release after an upgrade, and that one alone is kept", async () => {
   const [page, worker] = await Promise.all(["/", "/sw.js"].map(async (path) => (await fetch(new URL(path, server.origin))).text()));
   await server.stop();
@@ -86,7 +105,9 @@ test("is the new release after an upgrade, and that one alone is kept", async ()
     await guest.page.evaluate(() => navigator.serviceWorker.register("/sw.js"));
     await isKept("companion-earlier");
     release.upgrade();
-    await guest.page.reload();
+    // Not loaded anew, but come to again: the browser's own cache still holds the page for a while.
+    await guest.page.goto("about:blank");
+    await guest.page.goto(server.origin);
     await guest.page.getByRole("heading", { name: "Companion", exact: true }).waitFor();
     await guest.page.evaluate(async () => (await navigator.serviceWorker.getRegistration()).update());
     await isKept(nameIn(worker));
