@@ -80,7 +80,8 @@ async function attempt(work) {
   }
 }
 
-const isGone = (failure) => !failure.signIn && (failure.status === 404 || failure.status === 401);
+const isNobody = (failure) => failure.status === 401 && !failure.signIn;
+const isGone = (failure) => isNobody(failure) || (failure.status === 404 && !failure.signIn);
 
 // Whether the server can be reached
 
@@ -126,7 +127,7 @@ async function meet(session) {
   try {
     await ask();
   } catch (failure) {
-    if (failure.status !== 401 || failure.signIn) throw failure;
+    if (!isNobody(failure)) throw failure;
     takeBack(session.id);
     draft.keep(kept.created_at);
     location.replace(draft.text ? "/link#wrote" : "/link#nobody");
@@ -336,6 +337,7 @@ async function announceAfterTurn(session) {
     turns = checkpoints;
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
+    if (isNobody(failure) && session === shown && !attempted()) return nobodyHere("nobody");
   }
   if (llm === "disconnected") showMode();
   if (session === shown) await announce();
@@ -368,7 +370,7 @@ async function catchUp() {
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
     if (failure.status === 0) reach.lost();
-    if (failure.status === 401 && !failure.signIn && isStillAtRest(session)) return nobodyHere("nobody");
+    if (isNobody(failure) && isStillAtRest(session)) return nobodyHere("nobody");
     if (failure.code === "session_not_found" && isStillAtRest(session)) attempt(() => startAnew(`${EXPIRED}.`));
   }
 }

@@ -474,6 +474,21 @@ describe("the way back", () => {
     lost.excuse(NOBODY);
   });
 
+  test("is told also to whoever goes on talking where the token was replaced elsewhere", async () => {
+    const mine = await somebody("Mine alone.");
+    const lost = await arrive();
+    await ask(lost, "POST", "me/recovery/redeem", { code: await codeOf(mine) });
+    await lost.page.addInitScript((id) => localStorage.setItem("companion.session", id), await mine.page.evaluate(() => localStorage.getItem("companion.session")));
+    await lost.open();
+    await lost.log.getByText("Mine alone.").waitFor();
+    assert.equal((await ask(mine, "POST", "me/rotate")).status(), 200);
+    await lost.input.fill("Said by whoever holds the lost phone.");
+    await lost.input.press("Enter");
+    await lost.page.getByText("This browser is nobody now: on another device the token was replaced").waitFor();
+    assert.equal(await lost.page.getByText("Mine alone.").count(), 0);
+    lost.excuse(NOBODY);
+  });
+
   /** Asks the server as this browser would. */
   const ask = (guest, method, path, data = {}) => guest.context.request.fetch(new URL(`/api/v1/${path}`, server.origin).href, { method, data });
 
