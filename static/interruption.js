@@ -79,6 +79,10 @@ export function whenDeleted(act) {
  */
 export class Draft {
   #now = { text: "", turns: [] };
+  // Those that are being answered, by id.
+  #underWay = new Set();
+  /** Hears whenever something has changed. */
+  onChange = () => {};
   /** Who wrote it, where it waits for them to come back. */
   whose;
 
@@ -105,7 +109,19 @@ export class Draft {
   add(turn) {
     const others = this.#now.turns.filter(({ id }) => id !== turn.id);
     this.#now.turns = [...others, turn].slice(-MOST_TURNS);
+    this.#underWay.add(turn.id);
     this.keep();
+  }
+
+  /** It is not on its way any more, and waits. */
+  failed({ id }) {
+    this.#underWay.delete(id);
+    this.onChange();
+  }
+
+  /** Another conversation than this, in which something written waits. */
+  elsewhere(session) {
+    return this.#now.turns.findLast((turn) => turn.session !== session && turn.text && !this.#underWay.has(turn.id))?.session;
   }
 
   /** It has arrived, or is not to. */
@@ -144,6 +160,7 @@ export class Draft {
       if (text || turns.length) sessionStorage.setItem(KEPT, JSON.stringify({ ...this.#now, left: kept(LEFT), whose }));
       else sessionStorage.removeItem(KEPT);
     } catch {}
+    this.onChange();
   }
 }
 

@@ -53,6 +53,8 @@ let asked = 0;
 let isUnderWay = false;
 // Something was to be sent before there was one.
 let isAwaited = false;
+// What is told of what waits in another one.
+let waiting = null;
 // When it was last looked what was said elsewhere, and when it is to be next.
 let looked = 0;
 let looking;
@@ -160,7 +162,11 @@ async function latest(asking) {
 /** False when there is none any more. */
 async function resumeLast() {
   const id = remembered();
-  if (!id) return false;
+  return Boolean(id) && resumeIfThere(id);
+}
+
+/** False when it is gone: what was sent in it is written again. */
+async function resumeIfThere(id) {
   try {
     await resume(id);
     return true;
@@ -175,6 +181,7 @@ function show(session, earlier = null) {
   voice.leave();
   // So many of its turns the server has `told`; so many have been `seen` here, with those that were said since.
   shown = { ...session, busy: false, told: session.checkpoints, seen: session.checkpoints };
+  showWaiting();
   looked = performance.now();
   remember(session.id);
   conversation.clear();
@@ -196,6 +203,24 @@ async function resume(id) {
   await announce();
   await goOn(ours);
   if (isAwaited) send();
+}
+
+/** Tells of what was sent in another conversation and waits there: nothing of it is seen in this one. */
+function showWaiting() {
+  const id = draft.elsewhere(shown?.id ?? remembered());
+  if (waiting?.dataset.id === id) return;
+  waiting?.remove();
+  waiting = null;
+  if (!id) return;
+  waiting = element("p", "lasting", "What you wrote in another conversation was not answered.");
+  waiting.dataset.id = id;
+  waiting.append(button("Go there", "", () => attempt(() => goWhereItWaits(id))));
+  $("notice").append(waiting);
+}
+
+async function goWhereItWaits(id) {
+  $("message").focus();
+  if (!(await resumeIfThere(id))) say("The other conversation is gone. What you wrote in it is here again.");
 }
 
 /** Turns to this one. Where it is open already it stays, whatever else was asked for meanwhile. */
@@ -494,6 +519,7 @@ async function deliver(session, turn) {
     setBusy(session, false);
     return await announceAfterTurn(session);
   } catch (failure) {
+    draft.failed(turn);
     aloud?.fail();
     reply.discard();
     setBusy(session, false);
@@ -711,6 +737,7 @@ for (const [opener, what] of [["list", "conversations"], ["memory", "memories"],
 }
 
 // What was written before this ran is as good as a draft.
+draft.onChange = showWaiting;
 write($("message").value || draft.text);
 $("send").disabled = false;
 showMode();

@@ -188,6 +188,49 @@ describe("what is written and not sent", () => {
   });
 });
 
+describe("what was sent in a conversation that one leaves, and was not answered", () => {
+  const told = () => guest.page.getByRole("status").getByText("What you wrote in another conversation was not answered.");
+
+  async function sendInVain() {
+    await arrive(servers.plain);
+    await guest.say("One.");
+    await guest.page.route("**/api/v1/chat", (route) => route.fulfill({ status: 503, json: { error: "service_unavailable", message: "Not now." } }));
+    await guest.input.fill("Important words.");
+    await guest.input.press("Enter");
+    await guest.page.getByText("What you wrote is still here.").waitFor();
+    assert.equal(await told().count(), 0);
+    await guest.page.unroute("**/api/v1/chat");
+    await guest.press("New conversation");
+    await guest.log.getByText("Important words.").waitFor({ state: "detached" });
+  }
+
+  test("is told of in the others, over a reload too, and goes when one goes there", async () => {
+    await sendInVain();
+    await told().waitFor();
+    await guest.say("Of something else.");
+    await guest.page.reload();
+    await told().waitFor();
+    await guest.press("Go there");
+    await guest.log.getByText("Important words.").waitFor();
+    await guest.answer(1);
+    await told().waitFor({ state: "detached" });
+    assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), ["One.", "Important words."]);
+    guest.excuse(GONE);
+  });
+
+  test("is written again where that one is gone", async () => {
+    await sendInVain();
+    const { sessions } = await (await guest.context.request.get(new URL("/api/v1/sessions", servers.plain.origin).href)).json();
+    const left = sessions.find(({ checkpoints }) => checkpoints === 1);
+    assert.equal((await guest.context.request.delete(new URL(`/api/v1/sessions/${left.id}`, servers.plain.origin).href)).status(), 204);
+    await guest.press("Go there");
+    await guest.page.getByText("The other conversation is gone. What you wrote in it is here again.").waitFor();
+    assert.equal(await guest.input.inputValue(), "Important words.");
+    assert.equal(await told().count(), 0);
+    guest.excuse(GONE);
+  });
+});
+
 describe("when the network drops", () => {
   test("it says so, what is written waits, and goes by itself when the network is back", async () => {
     await arrive(servers.plain);
