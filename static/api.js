@@ -130,14 +130,20 @@ export const changeSession = (id, change) => json(`/sessions/${encodeURIComponen
 export const deleteSession = (id, keepMemories = false) =>
   request(`/sessions/${encodeURIComponent(id)}?keep_memories=${keepMemories}`, { method: "DELETE", keepalive: true });
 
+/** What begins to come within that time; null when nothing does. */
+async function begun(url, options) {
+  const { signal, end } = patience();
+  return fetch(url, { ...options, signal }).catch(() => null).finally(end);
+}
+
 /** An answer as sound: the one that is kept, else made once more. Null when neither can be had. */
 export async function sound(sessionId, { text, audio }) {
-  const kept = audio && (await fetch(audio).catch(() => null));
+  const kept = audio && (await begun(audio));
   if (kept?.ok) return kept;
   const form = new FormData();
   form.append("session_id", sessionId);
   form.append("text", text);
-  const made = await fetch(`${ROOT}/voice/stream-tts`, { method: "POST", body: form }).catch(() => null);
+  const made = await begun(`${ROOT}/voice/stream-tts`, { method: "POST", body: form });
   return made?.ok ? made : null;
 }
 

@@ -4,6 +4,9 @@ import { BrowserVoice } from "/static/voice/browser-voice.js";
 import { Player } from "/static/voice/player.js";
 import { Sentences } from "/static/voice/sentences.js";
 
+// A sentence whose file does not come within that time is left out; its text is on the page.
+const FILE_MS = 20_000;
+
 function sentencesOf(text) {
   const sentences = new Sentences();
   return [...sentences.add(text), ...sentences.end()];
@@ -97,7 +100,7 @@ export class Mouth {
   /** The next sentence, or all of `whole`, lies in this file. Files are fetched at once and played in their order. */
   file(url, whole = "") {
     const answer = this.#answer;
-    const fetched = fetch(url).then((file) => (file.ok ? file.arrayBuffer() : null)).catch(() => null);
+    const fetched = fetch(url, { signal: AbortSignal.timeout(FILE_MS) }).then((file) => (file.ok ? file.arrayBuffer() : null)).catch(() => null);
     this.#files = this.#files.then(async () => {
       const bytes = await fetched;
       if (!bytes || answer !== this.#answer) return;
