@@ -2,6 +2,8 @@
 // too; and tells when a server that could not be reached is there again.
 
 const KEPT = "companion.draft";
+// What each open tab keeps, under a name of its own.
+const TABS = "companion.draft.";
 const SESSION = "companion.session";
 const ATTEMPT = "companion.attempt";
 const LEFT = "companion.left";
@@ -40,8 +42,18 @@ export const rememberAttempt = (secret) => keep(ATTEMPT, secret);
 
 export const attempted = () => kept(ATTEMPT);
 
+/** The names under which tabs keep what is written, those that are closed too. */
+function tabs() {
+  try {
+    return Object.keys(localStorage).filter((name) => name.startsWith(TABS));
+  } catch {
+    return [];
+  }
+}
+
 /** Whoever was here is not any more. The browser's other tabs hear it, also those that sleep: what they hold was that person's. */
 export function leave() {
+  for (const name of tabs()) keep(name, null);
   remember(null);
   rememberAttempt(null);
   keep(DELETED, null);
@@ -60,8 +72,15 @@ const deletedOnes = () => kept(DELETED)?.split(" ") ?? [];
 
 let onDeleted = () => {};
 
-/** This conversation is deleted: the browser's tabs hear it, those that sleep when they are opened again. Its id is kept for them. */
+/**
+ * This conversation is deleted: the browser's tabs hear it, those that sleep when they are opened again. Its id is kept for them. What
+ * was sent in it is kept for no tab any more.
+ */
 export function deleted(id) {
+  for (const name of tabs()) {
+    const { turns, ...others } = JSON.parse(kept(name));
+    keep(name, JSON.stringify({ ...others, turns: turns.filter((turn) => turn.session !== id) }));
+  }
   keep(DELETED, [id, ...deletedOnes()].slice(0, MOST_DELETED).join(" "));
   onDeleted(id);
 }
@@ -72,15 +91,37 @@ export function whenDeleted(act) {
   addEventListener("storage", ({ key, newValue }) => key === DELETED && newValue && act(newValue.split(" ")[0]));
 }
 
+/** What a tab has kept; whoever has it now keeps it. */
+function taken(tab) {
+  const all = JSON.parse(kept(tab)) ?? {};
+  keep(tab, null);
+  return all;
+}
+
+/** Holds this name for as long as the page is open; false where that cannot be. */
+const isHeld = (name) =>
+  new Promise((resolve) => {
+    const hold = () => {
+      resolve(true);
+      return new Promise(() => {});
+    };
+    navigator.locks.request(name, hold).catch(() => resolve(false));
+  });
+
 /**
  * What is written and what was sent without an answer, as `{ text, turns }`, a turn being `{ session, id, text }`, and `isSpoken` instead
- * of a text where its sound was sent. It is kept for this tab alone and gone with it, or when whoever wrote it has left; what was sent
- * goes with its conversation. Storage may be forbidden; then it lasts as long as the page.
+ * of a text where its sound was sent. It is this tab's alone as long as that is open, and gone when whoever wrote it has left; what was
+ * sent goes with its conversation. Once it is known who is here it outlives the tab, where the browser tells whether one is still open
+ * (over TLS, and on the machine itself). Storage may be forbidden; then it lasts as long as the page.
  */
 export class Draft {
   #now = { text: "", turns: [] };
   // Those that are being answered, by id.
   #underWay = new Set();
+  // Where it is kept beyond the tab; and for whom.
+  #tab = null;
+  #by;
+  #outliving;
   /** Hears whenever something has changed. */
   onChange = () => {};
   /** Who wrote it, where it waits for them to come back. */
@@ -88,12 +129,46 @@ export class Draft {
 
   constructor() {
     try {
-      const { left = null, whose, ...before } = JSON.parse(sessionStorage.getItem(KEPT)) ?? {};
+      const { tab, ...here } = JSON.parse(sessionStorage.getItem(KEPT)) ?? {};
+      const { left = null, whose, text = "", turns = [] } = tab ? taken(tab) : here;
       if (left !== kept(LEFT)) return sessionStorage.removeItem(KEPT);
-      this.#now = { ...this.#now, ...before };
+      this.#now = { text, turns };
       this.whose = whose;
-      for (const id of deletedOnes()) this.drop(id);
+      this.#dropDeleted();
     } catch {}
+  }
+
+  /**
+   * From now on it is kept beyond the tab, for whoever is here: the one who was first seen at `by`. Takes over what tabs of theirs have
+   * kept that are closed: a text only where none is written, otherwise it waits for another tab.
+   */
+  outlive(by) {
+    this.#by = by;
+    return (this.#outliving ??= this.#begin(`${TABS}${Math.random()}`));
+  }
+
+  async #begin(name) {
+    if (!navigator.locks || !(await isHeld(name))) return;
+    this.#tab = name;
+    for (const other of tabs()) {
+      if (other !== name) await navigator.locks.request(other, { ifAvailable: true }, (lock) => lock && this.#takeOver(other));
+    }
+    this.keep();
+  }
+
+  #takeOver(name) {
+    const { left = null, by, text, turns } = JSON.parse(kept(name)) ?? {};
+    if (text && this.text) return;
+    keep(name, null);
+    if (left !== kept(LEFT) || by !== this.#by) return;
+    this.#now.text ||= text;
+    this.#now.turns = [...turns, ...this.#now.turns].slice(-MOST_TURNS);
+    this.#dropDeleted();
+  }
+
+  #dropDeleted() {
+    for (const id of deletedOnes()) this.drop(id);
+    this.keep();
   }
 
   get text() {
@@ -156,9 +231,12 @@ export class Draft {
   /** Keeps it for whoever is here; where nobody is, until whoever is `whose` comes back. */
   keep(whose) {
     const { text, turns } = this.#now;
+    const all = (text || turns.length) && JSON.stringify({ text, turns, left: kept(LEFT), by: this.#by, whose });
+    const isBeyond = this.#tab && !whose;
+    if (this.#tab) keep(this.#tab, isBeyond ? all : null);
     try {
-      if (text || turns.length) sessionStorage.setItem(KEPT, JSON.stringify({ ...this.#now, left: kept(LEFT), whose }));
-      else sessionStorage.removeItem(KEPT);
+      if (!all) sessionStorage.removeItem(KEPT);
+      else sessionStorage.setItem(KEPT, isBeyond && kept(this.#tab) === all ? JSON.stringify({ tab: this.#tab }) : all);
     } catch {}
     this.onChange();
   }

@@ -331,10 +331,13 @@ async function showPage(session, limit) {
   return true;
 }
 
-/** Asks who is here, and how long things are kept. */
+/** Asks who is here, and how long things are kept; what they have written in a tab that is closed is here then. */
 async function ask() {
   kept = await api.me();
   keptAt = performance.now();
+  const { text } = draft;
+  await draft.outlive(kept.created_at);
+  if (draft.text !== text) write(draft.text);
 }
 
 const isOld = () => !kept || performance.now() - keptAt > TOLD_FOR_MS;

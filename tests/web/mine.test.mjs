@@ -534,6 +534,7 @@ describe("the way back", () => {
     await lost.log.getByText("Somebody else.").waitFor();
     assert.equal(await lost.input.inputValue(), "");
     assert.deepEqual(await lost.page.evaluate(() => ({ ...sessionStorage })), {});
+    assert.ok(!(await lost.page.evaluate(() => JSON.stringify({ ...localStorage }))).includes("Words of mine."));
     lost.excuse(NOBODY);
   });
 

@@ -39,6 +39,10 @@ async function anotherTab() {
 /** Headless tabs do not tell that they get the focus. */
 const look = ({ page }) => page.evaluate(() => dispatchEvent(new Event("focus")));
 
+/** What is kept of anything written, in this tab or beyond it. */
+const written = ({ page }) =>
+  page.evaluate(() => [...Object.entries({ ...sessionStorage }), ...Object.entries({ ...localStorage }).filter(([name]) => name.startsWith("companion.draft"))]);
+
 const said = ({ log }) => log.locator(".user .words").allTextContents();
 
 const session = () => guest.page.evaluate(() => localStorage.getItem("companion.session"));
@@ -117,7 +121,7 @@ describe("whoever leaves in one tab", () => {
       await asleep.page.goto(new URL("/livez", server.origin).href);
       await ends();
       await open.page.getByText("Whoever was here has left in another tab.").waitFor();
-      assert.deepEqual(await open.page.evaluate(() => ({ ...sessionStorage })), {});
+      assert.deepEqual(await written(open), []);
       assert.equal(await open.page.getByText("Before I left.").count(), 0);
       await open.page.getByRole("link", { name: "Go to the conversation" }).click();
       await asleep.page.goto(server.origin);
@@ -140,7 +144,7 @@ test("a page that is gone back to after whoever was on it has left shows nothing
     dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
   });
   await guest.page.getByText("Whoever was here has left in another tab.").waitFor();
-  assert.deepEqual(await guest.page.evaluate(() => ({ ...sessionStorage })), {});
+  assert.deepEqual(await written(guest), []);
 });
 
 describe("erasing everything", () => {
@@ -163,7 +167,7 @@ describe("erasing everything", () => {
     await guest.page.waitForTimeout(500);
     assert.deepEqual(begun, []);
     assert.equal(await guest.page.getByText("Still on its way.").count(), 0);
-    assert.deepEqual(await guest.page.evaluate(() => ({ ...sessionStorage })), {});
+    assert.deepEqual(await written(guest), []);
     await data.getByRole("button", { name: "Close" }).click();
     await guest.isAnnounced();
     assert.deepEqual(await said(guest), []);
@@ -299,7 +303,7 @@ describe("a conversation in two tabs", () => {
     await guest.page.waitForFunction(() => document.querySelector("#notice").textContent === "");
     for (const tab of tabs) {
       assert.ok(!(await tab.page.content()).includes("Sent, and not arrived."));
-      assert.ok(!(await tab.page.evaluate(() => JSON.stringify(sessionStorage))).includes("not arrived"));
+      assert.ok(!JSON.stringify(await written(tab)).includes("not arrived"));
     }
     guest.excuse(/status of (503|40[14])/);
   });

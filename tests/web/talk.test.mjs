@@ -39,7 +39,9 @@ async function arrive(server, options) {
 }
 
 const deed = (name) => guest.log.getByRole("button", { name, exact: true });
-const stored = () => guest.page.evaluate(() => [{ ...localStorage }, { ...sessionStorage }].map((all) => Object.keys(all)));
+/** What is kept beyond the page, without what tells one tab from another. */
+const stored = () =>
+  guest.page.evaluate(() => [{ ...localStorage }, { ...sessionStorage }].map((all) => Object.keys(all).map((name) => name.replace(/[\d.e-]+$/, ".*")).sort()));
 
 describe("an answer", () => {
   test("that a model writes as Markdown is plain prose: as it grows, copied, and after a reload", async () => {
@@ -179,12 +181,120 @@ describe("what is written and not sent", () => {
     await guest.page.reload();
     await guest.isAnnounced();
     assert.equal(await guest.input.inputValue(), "This was not");
-    assert.deepEqual(await stored(), [["companion.session"], ["companion.draft"]]);
+    assert.deepEqual(await stored(), [["companion.draft.*", "companion.session"], ["companion.draft"]]);
     const kept = await guest.page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]));
     assert.ok(!kept.includes("This was sent"), kept);
     await guest.input.press("Enter");
     await guest.answer(1);
     assert.deepEqual(await stored(), [["companion.session"], []]);
+  });
+});
+
+describe("what was written in a tab", () => {
+  const said = () => guest.log.locator(".user .words").allTextContents();
+
+  /** It is said offline, and something else is half written. */
+  async function writeInVain() {
+    await arrive(servers.plain);
+    await guest.say("One.");
+    await guest.context.setOffline(true);
+    await guest.page.getByText("This device is offline.").waitFor();
+    await guest.input.fill("Sent while offline.");
+    await guest.input.press("Enter");
+    await guest.page.getByText("What you wrote is still here.").waitFor();
+    await guest.input.fill("Half a thought");
+  }
+
+  async function openAnother() {
+    guest.page = await guest.context.newPage();
+    await guest.open();
+  }
+
+  test("that is closed is there, and goes, once the page is opened again", async () => {
+    await writeInVain();
+    await guest.page.close();
+    await guest.context.setOffline(false);
+    await openAnother();
+    await guest.answer(1);
+    assert.deepEqual(await said(), ["One.", "Sent while offline."]);
+    assert.equal(await guest.input.inputValue(), "Half a thought");
+    await guest.input.fill("");
+    assert.deepEqual(await stored(), [["companion.session"], []]);
+    guest.excuse(GONE);
+  });
+
+  test("that is open stays there alone", async () => {
+    await writeInVain();
+    const { page } = guest;
+    await page.route("**/api/**", (route) => route.abort("connectionreset"));
+    await guest.context.setOffline(false);
+    await openAnother();
+    assert.deepEqual(await said(), ["One."]);
+    assert.equal(await guest.input.inputValue(), "");
+    await guest.say("Two.");
+    await guest.page.close();
+    guest.page = page;
+    await page.unroute("**/api/**");
+    await page.evaluate(() => dispatchEvent(new Event("online")));
+    await guest.page.waitForFunction(() => !document.querySelector("#log .kept"));
+    await guest.answer(2);
+    assert.equal(await guest.input.inputValue(), "Half a thought");
+    await guest.page.reload();
+    await guest.log.getByText("Two.").waitFor();
+    assert.deepEqual(await said(), ["One.", "Two.", "Sent while offline."]);
+    guest.excuse(GONE);
+  });
+
+  const isNowhere = async () => assert.ok(!(await guest.page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]))).includes("Mine alone."));
+
+  /** In a tab that is closed then, while another one is open. */
+  async function writeAndClose() {
+    await arrive(servers.plain);
+    const { page } = guest;
+    await page.getByRole("textbox", { name: /^Your message/ }).fill("Mine alone.");
+    await openAnother();
+    await page.close();
+  }
+
+  test("that is closed is gone once whoever wrote it leaves", async () => {
+    await writeAndClose();
+    await guest.press("Your data");
+    await guest.page.getByText("No other browser is you.").waitFor();
+    await guest.press("Leave this browser");
+    await guest.press("Leave for good");
+    await guest.page.getByText("This browser is nobody now").waitFor();
+    await isNowhere();
+    guest.excuse(GONE);
+  });
+
+  test("that is closed is not there for somebody else", async () => {
+    await writeAndClose();
+    // As where the token was replaced on another device.
+    await guest.context.clearCookies();
+    await guest.open();
+    assert.equal(await guest.input.inputValue(), "");
+    await isNowhere();
+    guest.excuse(GONE);
+  });
+
+  test("that is closed goes with its conversation", async () => {
+    await arrive(servers.plain);
+    await guest.say("Soon to be gone.");
+    const { page } = guest;
+    await page.route("**/api/v1/chat", (route) => route.fulfill({ status: 503, json: { error: "service_unavailable", message: "Not now." } }));
+    await guest.input.fill("Mine alone.");
+    await guest.input.press("Enter");
+    await page.getByText("What you wrote is still here.").waitFor();
+    await openAnother();
+    await page.close();
+    await guest.press("Conversations");
+    await guest.press("Delete: Soon to be gone.");
+    await guest.press("Delete");
+    await guest.log.getByText("Soon to be gone.").waitFor({ state: "detached" });
+    // What is to be deleted is, when the page is put aside.
+    await guest.page.goto(new URL("/livez", servers.plain.origin).href);
+    await isNowhere();
+    guest.excuse(GONE);
   });
 });
 
