@@ -152,6 +152,21 @@ export const states = [
     },
   },
   {
+    name: "something waits in another conversation",
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.say("We were just talking.");
+      await guest.page.route("**/api/v1/chat", (route) => route.fulfill({ status: 503, json: { error: "service_unavailable", message: "Not now." } }));
+      await guest.input.fill("Are you still there?");
+      await guest.input.press("Enter");
+      await guest.page.getByText("What you wrote is still here.").waitFor();
+      await guest.press("New conversation");
+      await guest.page.getByText("What you wrote in another conversation was not answered.").waitFor();
+      await guest.log.getByText("We were just talking.").waitFor({ state: "detached" });
+      guest.excuse(/status of 503/);
+    },
+  },
+  {
     name: "finding words",
     async go(guest) {
       await guest.isAnnounced();
