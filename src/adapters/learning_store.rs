@@ -9,8 +9,8 @@ use crate::adapters::memory_store::{self, NewMemory, StoredMemory, Traits};
 use crate::adapters::session_store::{public_id, timestamp};
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::extraction::MOST_KNOWN;
-use crate::domain::memory::learning;
 use crate::domain::memory::ranking::Question;
+use crate::domain::memory::sameness::is_nearly_the_same;
 use crate::domain::memory::unwanted::Unwanted;
 use crate::domain::memory::words::asked;
 use crate::domain::memory::{Memory, MemoryId};
@@ -276,7 +276,7 @@ fn nearly_the_same(
     now: Timestamp,
 ) -> rusqlite::Result<Option<StoredMemory>> {
     let found = memory_store::search(connection, person, &Question::new(&asked(text)), LIKELY, now)?;
-    let near = found.into_iter().find(|found| learning::is_nearly_the_same(&found.memory.text, text));
+    let near = found.into_iter().find(|found| is_nearly_the_same(&found.memory.text, text));
     near.map_or(Ok(None), |near| memory_store::find(connection, person, near.memory.id))
 }
 

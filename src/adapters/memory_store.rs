@@ -9,6 +9,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::memory::copy::Hit;
 use crate::domain::memory::learning;
 use crate::domain::memory::ranking::{Question, Scored};
+use crate::domain::memory::sameness::sameness;
 use crate::domain::memory::words::{Term, terms};
 use crate::domain::memory::{Found, Memory, MemoryId, thread_of};
 use crate::domain::session::PublicId;
@@ -34,7 +35,7 @@ impl Traits {
     /// Those of a text.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        Self { words: terms(text), sameness: learning::sameness(text), about: learning::about(text) }
+        Self { words: terms(text), sameness: sameness(text), about: learning::about(text) }
     }
 
     /// What the text is about, where only one memory can be true at a time.

@@ -8,6 +8,7 @@ pub mod extraction;
 pub mod learning;
 pub mod mixing;
 pub mod ranking;
+pub mod sameness;
 mod statements;
 pub mod unwanted;
 pub mod wishes;

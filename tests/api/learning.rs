@@ -186,6 +186,31 @@ fn what_may_be_true_together_stays_true() {
 }
 
 #[test]
+fn another_fact_of_the_same_words_takes_nobodys_place() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    let all = [
+        ["I work for my brother", "My brother works for me"],
+        ["My brother is older than my sister", "My sister is older than my brother"],
+        ["My mother was a teacher", "My mother is a teacher"],
+    ];
+    for said in all.as_flattened() {
+        tell(&app, &talk, said);
+    }
+    let known: Vec<_> = all.as_flattened().iter().rev().map(|said| ((*said).to_owned(), true)).collect();
+    assert_eq!(remembered(&app, &talk), known);
+    // The one is still said again, and the other left alone.
+    tell(&app, &talk, "My brother works for ME!");
+    assert_eq!(texts(&app, &talk).len(), known.len());
+    tell(&app, &talk, "Forget that I work for my brother");
+    let left = texts(&app, &talk);
+    assert!(
+        left.len() == 5 && left.contains(&"My brother works for ME".to_owned()),
+        "what was named is forgotten, and nothing else: {left:?}"
+    );
+}
+
+#[test]
 fn forget_that_forgets_what_the_turn_before_told() {
     let app = TestApp::spawn();
     let talk = app.start_session();

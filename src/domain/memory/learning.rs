@@ -3,10 +3,7 @@
 //!
 //! Bounds: 5 statements of a message, of 300 characters each.
 
-use std::collections::BTreeSet;
-
 use crate::domain::memory::statements::tells;
-use crate::domain::memory::words::{Term, terms};
 use crate::domain::plain::composed;
 
 const MOST_STATEMENTS: usize = 5;
@@ -77,32 +74,6 @@ pub fn about(text: &str) -> Option<String> {
     let mut learned = learned(text);
     let only = learned.pop().filter(|_| learned.is_empty())?;
     only.about
-}
-
-/// A number that two texts share when they say the same: the same words that count, in whatever order and with whatever endings, and
-/// both or neither with a "not".
-#[must_use]
-pub fn sameness(text: &str) -> i64 {
-    let mut words: Vec<Term> = terms(text);
-    words.sort_unstable();
-    words.dedup();
-    let start = 0xcbf2_9ce4_8422_2325_u64 ^ u64::from(is_denial(text));
-    let mixed =
-        words.into_iter().fold(start, |hash, word| (hash ^ u64::from(word)).wrapping_mul(0x0100_0000_01b3));
-    mixed.cast_signed()
-}
-
-/// Whether two texts say nearly the same: more than four fifths of the words that count, the same numbers, and both or neither with a "not".
-#[must_use]
-pub fn is_nearly_the_same(one: &str, other: &str) -> bool {
-    let words = |text: &str| terms(text).into_iter().collect::<BTreeSet<_>>();
-    let numbers = |text: &str| {
-        let digits = text.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
-        digits.map(str::to_owned).collect::<Vec<_>>()
-    };
-    let (these, those) = (words(one), words(other));
-    let (common, all) = (these.intersection(&those).count(), these.union(&those).count());
-    all > 0 && common * 5 > all * 4 && numbers(one) == numbers(other) && is_denial(one) == is_denial(other)
 }
 
 /// Whether there is a "not" in it.
@@ -317,23 +288,5 @@ mod tests {
         {
             drop(learned(strange));
         }
-    }
-
-    #[test]
-    fn the_same_is_told_from_its_contrary() {
-        assert_eq!(sameness("I like the teas"), sameness("tea, I like!"));
-        assert_ne!(sameness("I like tea"), sameness("I do not like tea"));
-        assert_ne!(sameness("I like tea"), sameness("I don't like tea"));
-        assert_ne!(sameness("I live in Porto"), sameness("I live in Lisbon"));
-        let long = "I work as a nurse at the old hospital by the river in Porto, mostly at night, with Ana";
-        assert!(is_nearly_the_same(long, &long.replace("mostly ", "")));
-        for other in [
-            long.replace("Ana", "Eva").replace("nurse", "cook"),
-            long.replace("work", "do not work"),
-            format!("{long} 2"),
-        ] {
-            assert!(!is_nearly_the_same(long, &other), "{other}");
-        }
-        assert!(!is_nearly_the_same("I have 2 sisters", "I have 3 sisters") && !is_nearly_the_same("", ""));
     }
 }

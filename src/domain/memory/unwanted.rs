@@ -1,6 +1,7 @@
 //! What somebody wanted forgotten while turns still waited to be learned from: what these tell is held against it.
 
-use crate::domain::memory::learning::{about, is_denial, is_nearly_the_same, plain, sameness};
+use crate::domain::memory::learning::{about, is_denial, plain};
+use crate::domain::memory::sameness::{is_nearly_the_same, sameness};
 use crate::domain::memory::statements::ADVERBS;
 use crate::domain::memory::words::{Term, terms};
 
@@ -121,7 +122,10 @@ fn is_stated(wished: &[String], says: &[String]) -> bool {
     let Some((first, rest)) = says.split_first() else { return false };
     let first = first.as_str();
     if !matches!(first, "i" | "we") {
-        return !OTHERS.contains(&first) && sameness(&wished.join(" ")) == sameness(&says.join(" "));
+        // "Living in Porto" is said of oneself, too.
+        let is_whole = says.iter().any(|word| matches!(word.as_str(), "i" | "we"));
+        let says = if is_whole { says.join(" ") } else { format!("i {}", says.join(" ")) };
+        return !OTHERS.contains(&first) && sameness(&wished.join(" ")) == sameness(&says);
     }
     let goes_on = rest.strip_prefix(&wished[1..]).and_then(<[_]>::first);
     says_the_same(wished, says) || goes_on.is_some_and(|next| GOES_ON.contains(&next.as_str()))

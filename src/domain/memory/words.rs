@@ -27,17 +27,23 @@ const TELL_NOTHING: &[&str] = &[
 /// The words of `text` that count, in order, as often as they are there.
 #[must_use]
 pub fn terms(text: &str) -> Vec<Term> {
-    cut(text, true)
+    cut(text, true, false)
+}
+
+/// Every word of `text`, in order: also those that tell nothing, and what was ("lived") apart from what is ("lives").
+#[must_use]
+pub fn all_terms(text: &str) -> Vec<Term> {
+    cut(text, true, true)
 }
 
 /// The words of a question that count. Of a script that is cut into pairs a single character is in nearly every text: it is only asked
 /// for when there is no other beside it.
 #[must_use]
 pub fn asked(question: &str) -> Vec<Term> {
-    cut(question, false)
+    cut(question, false, false)
 }
 
-fn cut(text: &str, each_character: bool) -> Vec<Term> {
+fn cut(text: &str, each_character: bool, each_word: bool) -> Vec<Term> {
     let stemmer = Stemmer::create(Algorithm::English);
     let mut found = Vec::new();
     let lowered = text.to_lowercase().replace("'s ", " ").replace("\u{2019}s ", " ");
@@ -46,15 +52,18 @@ fn cut(text: &str, each_character: bool) -> Vec<Term> {
     for (word, in_pairs) in runs.flat_map(of_one_kind) {
         if in_pairs {
             add_pairs(word, each_character, &mut found);
-        } else if !tells_nothing(word) {
+        } else if each_word || !tells_nothing(word) {
             let plain = word.bytes().all(|byte| byte.is_ascii_lowercase());
+            let plain = plain && !(each_word && word.ends_with("ed"));
             found.push(if plain { hash(&stemmer.stem(word)) } else { hash(word) });
         }
     }
     found
 }
 
-fn tells_nothing(word: &str) -> bool {
+/// Whether a word is in every text.
+#[must_use]
+pub fn tells_nothing(word: &str) -> bool {
     TELL_NOTHING.contains(&word)
 }
 
