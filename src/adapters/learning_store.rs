@@ -8,7 +8,9 @@ use crate::adapters::memory_index::Place;
 use crate::adapters::memory_store::{self, NewMemory, StoredMemory, Traits};
 use crate::adapters::session_store::{public_id, timestamp};
 use crate::domain::clock::Timestamp;
+use crate::domain::memory::denials::contradict;
 use crate::domain::memory::extraction::MOST_KNOWN;
+use crate::domain::memory::learning::is_single;
 use crate::domain::memory::ranking::Question;
 use crate::domain::memory::sameness::is_nearly_the_same;
 use crate::domain::memory::unwanted::Unwanted;
@@ -18,8 +20,8 @@ use crate::domain::session::{PublicId, SessionId};
 
 /// As many memories are looked at for the newest that count.
 const LOOKED_AT: usize = 50;
-/// As many are looked at for one that says nearly the same.
-const LIKELY: usize = 5;
+/// As many are looked at for one that says nearly the same, or the contrary.
+const LIKELY: usize = 20;
 /// So much is held against a turn that is still to be learned from.
 const MOST_UNWANTED_CHARS: usize = 16 * 1024;
 
@@ -202,7 +204,7 @@ pub fn strike_off(connection: &Connection, turn: &ToLearn) -> rusqlite::Result<(
     Ok(())
 }
 
-/// Keeps a lesson: one that is known is only said again, one that contradicts another takes its place. What is `told` by the same message
+/// Keeps a lesson: one that is known is only said again, one that contradicts or denies another takes its place. What is `told` by the same message
 /// does not contradict it; this one is added there.
 ///
 /// # Errors
@@ -216,15 +218,16 @@ pub fn keep(
 ) -> rusqlite::Result<Kept> {
     let traits = Traits::of(&lesson.text);
     let (same, about) = memory_store::like(connection, turn.person, &traits)?;
-    let known = match same.into_iter().next() {
-        None => nearly_the_same(connection, turn.person, &lesson.text, now)?,
-        known => known,
-    };
+    let likely = likely(connection, turn.person, &lesson.text, now)?;
+    let near = || likely.iter().find(|other| is_nearly_the_same(&other.memory.text, &lesson.text)).cloned();
+    let known = same.into_iter().next().or_else(near);
     let key = known.as_ref().map(|known| known.place.key);
     let others = match &lesson.replaces {
         Some(replaced) => still_true(connection, turn.person, replaced)?,
         None => {
-            let before = about.into_iter().filter(|other| !told.contains(&other.memory.id));
+            let about = about.into_iter().filter(|_| traits.about().is_some_and(is_single));
+            let contrary = likely.into_iter().filter(|other| contradict(&other.memory.text, &lesson.text));
+            let before = about.chain(contrary).filter(|other| !told.contains(&other.memory.id));
             before.map(|other| other.place).collect()
         }
     };
@@ -268,16 +271,16 @@ fn learned_now(turn: &ToLearn, text: &str, now: Timestamp) -> Memory {
     }
 }
 
-/// The memory that says nearly the same in other words.
-fn nearly_the_same(
+/// The memories that may say nearly the same in other words, or the contrary.
+fn likely(
     connection: &Connection,
     person: i64,
     text: &str,
     now: Timestamp,
-) -> rusqlite::Result<Option<StoredMemory>> {
+) -> rusqlite::Result<Vec<StoredMemory>> {
     let found = memory_store::search(connection, person, &Question::new(&asked(text)), LIKELY, now)?;
-    let near = found.into_iter().find(|found| is_nearly_the_same(&found.memory.text, text));
-    near.map_or(Ok(None), |near| memory_store::find(connection, person, near.memory.id))
+    let stored = found.iter().map(|found| memory_store::find(connection, person, found.memory.id));
+    stored.filter_map(Result::transpose).collect()
 }
 
 /// Where those of the memories stand that are there as they were, and count.

@@ -4,6 +4,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::session::{PublicId, SessionId};
 
 pub mod copy;
+pub mod denials;
 pub mod extraction;
 pub mod learning;
 pub mod mixing;

@@ -169,6 +169,42 @@ fn what_is_said_again_is_kept_once_and_a_contradiction_takes_its_place() {
 }
 
 #[test]
+fn a_denial_takes_the_place_of_what_it_denies_and_of_nothing_else() {
+    let app = TestApp::spawn();
+    for (said, denial) in [
+        ("I live in Porto", "I no longer live in Porto"),
+        ("I moved to Porto", "I don't live in Porto any more"),
+        ("I work as a nurse", "I don't work as a nurse any more"),
+        ("I am vegetarian", "I'm not vegetarian any more"),
+        ("I am allergic to peanuts", "I am not allergic to peanuts"),
+        ("I play the violin", "I don't play the violin any more"),
+        ("My sister lives in Braga", "My sister no longer lives in Braga"),
+        ("I am married", "I got divorced"),
+        ("I live in Porto", "We moved to Lisbon"),
+    ] {
+        let talk = app.start_session();
+        tell(&app, &talk, "I live with two cats");
+        tell(&app, &talk, said);
+        tell(&app, &talk, denial);
+        let known = [(denial, true), (said, false), ("I live with two cats", true)];
+        assert_eq!(remembered(&app, &talk), known.map(|(text, counts)| (text.to_owned(), counts)));
+        // Who moves back says so.
+        tell(&app, &talk, said);
+        assert_eq!(remembered(&app, &talk)[..2], [(said.to_owned(), true), (denial.to_owned(), false)]);
+    }
+    let talk = app.start_session();
+    for said in [
+        "I live in Lisbon",
+        "I don't live in Porto any more",
+        "My friend is called Tom",
+        "My friend is called Ann",
+    ] {
+        tell(&app, &talk, said);
+    }
+    assert!(remembered(&app, &talk).iter().all(|(_, counts)| *counts), "{:?}", remembered(&app, &talk));
+}
+
+#[test]
 fn what_may_be_true_together_stays_true() {
     let app = TestApp::spawn();
     let talk = app.start_session();

@@ -3,7 +3,7 @@
 //!
 //! Bounds: 5 statements of a message, of 300 characters each.
 
-use crate::domain::memory::statements::tells;
+use crate::domain::memory::statements::{self, tells};
 use crate::domain::plain::composed;
 
 const MOST_STATEMENTS: usize = 5;
@@ -74,6 +74,12 @@ pub fn about(text: &str) -> Option<String> {
     let mut learned = learned(text);
     let only = learned.pop().filter(|_| learned.is_empty())?;
     only.about
+}
+
+/// Whether nothing else that is about this can be true at the same time.
+#[must_use]
+pub fn is_single(about: &str) -> bool {
+    statements::is_single(about)
 }
 
 /// Whether there is a "not" in it.
@@ -219,8 +225,29 @@ mod tests {
             ("Call me Alex", "Call me Alex", "name"),
             ("My father died", "My father died", ""),
             ("I've got a brother", "I've got a brother", ""),
+            ("We moved to Lisbon", "We moved to Lisbon", "home"),
+            ("I got divorced", "I got divorced", "family"),
+            ("I'm not vegetarian any more", "I'm not vegetarian any more", ""),
+            ("I am not allergic to peanuts", "I am not allergic to peanuts", ""),
+            ("I don't play the violin any more", "I don't play the violin any more", ""),
+            ("I don't work as a nurse any more", "I don't work as a nurse any more", ""),
+            ("My sister no longer lives in Braga", "My sister no longer lives in Braga", ""),
         ] {
             assert_eq!(told(said), [(text.to_owned(), about.to_owned())], "{said}");
+        }
+    }
+
+    #[test]
+    fn only_what_there_is_one_of_excludes_another() {
+        for about in
+            ["home", "opinion of name of friend", "name of mother", "name of best friend", "home of sister"]
+        {
+            assert!(is_single(about), "{about}");
+        }
+        for about in
+            ["name of friend", "name of old friend", "name of sister", "name of dog", "home of friend"]
+        {
+            assert!(!is_single(about), "{about}");
         }
     }
 
@@ -267,6 +294,10 @@ mod tests {
             "forget that",
             "I moved to",
             "Call me later",
+            "I am not tired",
+            "I don't know",
+            "I do not work",
+            "My day was not long",
             "My name is not Hanna",
             "My name is hard to spell",
             "I live in fear of him",

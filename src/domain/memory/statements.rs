@@ -3,7 +3,10 @@
 mod lists;
 
 pub(super) use lists::ADVERBS;
-use lists::{ARTICLES, ASIDE, HAD, HOW_JOBS_ARE, MONTHS, NO_NAME, OF_RELATIVES, POINTING, RELATIVES};
+use lists::{
+    ARTICLES, ASIDE, HAD, HELPS, HOW_JOBS_ARE, MANY, MONTHS, NO_NAME, OF_RELATIVES, ONE_NAME, POINTING,
+    REASONS, RELATIVES,
+};
 
 const MOST_ABOUT_WORDS: usize = 6;
 
@@ -30,6 +33,9 @@ const BEGINNINGS: &[(&str, Kind)] = &[
     ("i am living in", Kind::One("home")),
     ("i moved to", Kind::One("home")),
     ("i have moved to", Kind::One("home")),
+    ("we live in", Kind::One("home")),
+    ("we moved to", Kind::One("home")),
+    ("we have moved to", Kind::One("home")),
     ("i live with", Kind::Any),
     ("i live alone", Kind::One("household")),
     ("i am from", Kind::One("origin")),
@@ -49,6 +55,9 @@ const BEGINNINGS: &[(&str, Kind)] = &[
     ("i am engaged", Kind::One("family")),
     ("i am single", Kind::One("family")),
     ("i got married", Kind::One("family")),
+    ("we got married", Kind::One("family")),
+    ("i got divorced", Kind::One("family")),
+    ("we got divorced", Kind::One("family")),
     ("i no longer work", Kind::Any),
     ("i no longer like", Kind::Of("opinion")),
     ("i no longer eat", Kind::Of("eating")),
@@ -86,32 +95,82 @@ const BEGINNINGS: &[(&str, Kind)] = &[
 /// Whether a statement is worth keeping, and what it then is about.
 #[expect(clippy::option_option, reason = "worth keeping or not; about one thing or not")]
 pub(super) fn tells(words: &[String]) -> Option<Option<String>> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let subject = words.first().copied()?;
-    let rest: Vec<&str> = words[1..].iter().copied().skip_while(|word| ADVERBS.contains(word)).collect();
-    let words: Vec<&str> = std::iter::once(subject).chain(rest).collect();
-    of_beginning(&words)
-        .or_else(|| of_age(&words))
-        .or_else(|| of_favourite(&words))
-        .or_else(|| of_relative(&words))
-        .or_else(|| of_having(&words))
+    let words = without_adverbs(words);
+    // Of what is not so any number may be true.
+    states(&words).or_else(|| states(&affirmed(&words)?).map(|_| None))
+}
+
+/// Whether nothing else that is about this can be true at the same time: a second friend has another name.
+pub(super) fn is_single(about: &str) -> bool {
+    let Some((what @ ("name" | "home" | "work"), who)) = about.split_once(" of ") else { return true };
+    let relative = who.rsplit(' ').next().unwrap_or_default();
+    who.starts_with("best ")
+        || if what == "name" { ONE_NAME.contains(&relative) } else { !MANY.contains(&relative) }
+}
+
+/// What a statement denies, in each of the ways in which it may have been said: "I no longer live in Porto" denies "I live in Porto" and
+/// "I moved to Porto".
+pub(super) fn denied(words: &[String]) -> Vec<String> {
+    let words = without_adverbs(words);
+    let Some(said) = affirmed(&words) else { return Vec::new() };
+    let mut ways = vec![said.join(" ")];
+    if let Some((beginning, kind @ Kind::One(_))) = begun(&said)
+        && let rest @ [_, ..] = &said[beginning.split(' ').count()..]
+    {
+        let others = BEGINNINGS.iter().filter(|(_, other)| other == kind);
+        ways.extend(others.map(|(other, _)| format!("{other} {}", rest.join(" "))));
+    }
+    ways
+}
+
+/// The words with no "not", "never", "no longer" and "any more", where there is one behind who does it; without the reasons.
+fn affirmed<'a>(words: &[&'a str]) -> Option<Vec<&'a str>> {
+    let who = match words.first()? {
+        &"i" | &"we" => 1,
+        &"my" | &"our" => words.iter().take(4).position(|word| RELATIVES.contains(word))? + 1,
+        _ => return None,
+    };
+    let verb = who + usize::from(words.get(who).is_some_and(|word| HELPS.contains(word)));
+    let (["no", "longer", rest @ ..] | ["not" | "never", rest @ ..]) = words.get(verb..)? else {
+        return None;
+    };
+    let rest = rest.iter().take_while(|word| !REASONS.contains(word));
+    let rest = rest.filter(|word| !matches!(**word, "anymore" | "any" | "more" | "longer" | "no"));
+    Some(words[..verb].iter().chain(rest).copied().collect())
+}
+
+fn without_adverbs(words: &[String]) -> Vec<&str> {
+    let (subject, rest) = words.split_at(words.len().min(1));
+    let rest = rest.iter().map(String::as_str).skip_while(|word| ADVERBS.contains(word));
+    subject.iter().map(String::as_str).chain(rest).collect()
 }
 
 #[expect(clippy::option_option, reason = "as above")]
-fn of_beginning(words: &[&str]) -> Option<Option<String>> {
+fn states(words: &[&str]) -> Option<Option<String>> {
+    of_beginning(words)
+        .or_else(|| of_age(words))
+        .or_else(|| of_favourite(words))
+        .or_else(|| of_relative(words))
+        .or_else(|| of_having(words))
+}
+
+/// The beginning that a statement has, and what it then is.
+fn begun(words: &[&str]) -> Option<&'static (&'static str, Kind)> {
     let begins = |beginning: &str| {
         let count = beginning.split(' ').count();
         words.len() >= count && beginning.split(' ').eq(words[..count].iter().copied())
     };
-    let (beginning, kind) = BEGINNINGS.iter().find(|(beginning, _)| begins(beginning))?;
+    BEGINNINGS.iter().find(|(beginning, _)| begins(beginning))
+}
+
+#[expect(clippy::option_option, reason = "as above")]
+fn of_beginning(words: &[&str]) -> Option<Option<String>> {
+    let (beginning, kind) = begun(words)?;
     let rest = &words[beginning.split(' ').count()..];
-    let whole =
-        ["i live alone", "i am married", "i am divorced", "i am engaged", "i am single", "i got married"];
-    let complete =
-        whole.contains(beginning) || beginning.contains("vega") || beginning.contains("vegetarian");
+    let is_whole = *beginning == "i live alone" || matches!(kind, Kind::One("family" | "diet"));
     let Some(first) = rest.first() else {
         return match kind {
-            Kind::One(about) if complete => Some(Some((*about).to_owned())),
+            Kind::One(about) if is_whole => Some(Some((*about).to_owned())),
             Kind::One(_) | Kind::Of(_) | Kind::Any => None,
         };
     };

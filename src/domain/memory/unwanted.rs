@@ -55,7 +55,7 @@ const OTHERS: &[&str] = &["he", "she", "they", "you", "it", "his", "her", "their
 /// What a statement goes on with and says what it said all the same.
 const GOES_ON: &[&str] = &[
     "with", "by", "near", "in", "at", "on", "and", "but", "since", "for", "because", "as", "from", "so",
-    "when", "where", "who", "which", "until", "again", "too",
+    "when", "where", "who", "which", "until", "again", "too", "to",
 ];
 const DENIES: &[&str] = &["not", "no", "never", "cannot", "wo"];
 
@@ -112,7 +112,8 @@ pub fn about_of(wanted: &str) -> Option<String> {
 
 /// The words, without those that change little.
 fn words_of(text: &str) -> Vec<String> {
-    let changes_little = |word: &str| ADVERBS.contains(&word) || matches!(word, "does" | "anymore");
+    let changes_little =
+        |word: &str| ADVERBS.contains(&word) || matches!(word, "does" | "anymore" | "a" | "an" | "the");
     let words = plain(text).into_iter().filter(|word| !changes_little(word));
     words.map(|word| word.trim_end_matches("'s").to_owned()).collect()
 }
@@ -186,6 +187,11 @@ mod tests {
             ],
         ),
         ("i not like tea", &["I don't like tea", "I do not like tea anymore, never"], &["I like tea"]),
+        (
+            "i play violin",
+            &["I play the violin", "I play the violin in an orchestra"],
+            &["My sister plays the violin"],
+        ),
         ("i cannot stand tea", &["I can't stand tea"], &["I can stand tea"]),
         (
             "i have moved to lisbon",

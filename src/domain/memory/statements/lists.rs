@@ -144,6 +144,28 @@ pub(super) const RELATIVES: &[&str] = &[
     "twins",
     "baby",
 ];
+/// Of whom somebody has one at a time, whose name then is another.
+pub(super) const ONE_NAME: &[&str] = &[
+    "mother",
+    "mom",
+    "mum",
+    "father",
+    "dad",
+    "wife",
+    "husband",
+    "partner",
+    "girlfriend",
+    "boyfriend",
+    "fiance",
+    "fiancee",
+];
+/// Of whom somebody has several, without telling which is meant.
+pub(super) const MANY: &[&str] =
+    &["friend", "neighbour", "neighbor", "cousin", "roommate", "teacher", "doctor"];
+/// What may stand before a "not".
+pub(super) const HELPS: &[&str] = &["am", "is", "are", "was", "have", "has", "do", "does"];
+/// What is denied ends here.
+pub(super) const REASONS: &[&str] = &["but", "since", "because", "so", "when", "and"];
 pub(super) const OF_RELATIVES: &[&str] = &[
     "is", "was", "are", "were", "lives", "live", "works", "work", "has", "have", "likes", "loves", "hates",
     "moved", "died", "studies", "plays", "turned", "got", "had", "speaks", "called", "named", "name",
