@@ -58,6 +58,13 @@ const NOT_REMEMBERED: [&str; 3] = [
     "All right, I make no note of it.",
 ];
 
+/// Where everything is forgotten: at a word it would be too easily done, and it cannot be undone.
+const EVERYTHING: [&str; 3] = [
+    "I do not delete everything at a word, since it cannot be undone. You can do it yourself: under “What I remember” there is “Forget everything”.",
+    "Everything at once only you can delete, with “Forget everything” under “What I remember”. Until then all of it stays.",
+    "So that it does not happen by mistake, nothing is deleted yet. Under “What I remember” there is “Forget everything”, which does it.",
+];
+
 /// Answers from rules alone.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OfflineCompanion;
@@ -114,6 +121,7 @@ const fn done_about(wish: &Wish) -> &'static [&'static str; 3] {
         Wish::NotThis => &NOT_REMEMBERED,
         Wish::ForgetBefore => &FORGOTTEN_BEFORE,
         Wish::Forget(_) => &FORGOTTEN,
+        Wish::Everything => &EVERYTHING,
     }
 }
 

@@ -264,7 +264,7 @@ pub(crate) fn heed(db: &Connection, session: SessionId, heard: &Heard) -> rusqli
     let mut forgotten = 0;
     for wish in &heard.wishes.all {
         forgotten += match wish {
-            Wish::NotThis => 0,
+            Wish::NotThis | Wish::Everything => 0,
             Wish::ForgetBefore => learning_store::forget_before(db, session)?,
             Wish::Forget(text) => {
                 // What is still to be learned may tell it again.

@@ -153,6 +153,10 @@ const fn done_about(wish: &Wish) -> &'static str {
             "that something is forgotten, and notes that say it in their words are deleted; what is noted in other words they \
              find, and can delete, under \"What I remember\""
         }
+        Wish::Everything => {
+            "that everything is forgotten, which is not done at a word: nothing is deleted, and they delete all of it themselves \
+             with \"Forget everything\" under \"What I remember\""
+        }
     }
 }
 
@@ -262,6 +266,7 @@ mod tests {
             (Some(Wish::NotThis), Some("no note is made of it")),
             (Some(Wish::ForgetBefore), Some("of their last message are deleted")),
             (Some(Wish::Forget("i live in porto".to_owned())), Some("in their words are deleted")),
+            (Some(Wish::Everything), Some("nothing is deleted, and they delete all of it themselves")),
         ] {
             let prompt = Prompt { wishes: wish.into_iter().collect(), ..prompt() };
             let instructions = instructions(&prompt);

@@ -338,6 +338,54 @@ fn whoever_wants_something_forgotten_is_told_that_it_is_done_where_it_is() {
 }
 
 #[test]
+fn a_wish_to_forget_is_heard_in_ordinary_words() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    for wish in [
+        "I want you to forget that.",
+        "You must forget that.",
+        "I'd like you to forget that",
+        "Please delete that",
+        "Don't remember what I just said",
+        "Never remember that",
+        "Please stop remembering that",
+    ] {
+        tell(&app, &talk, "I live in Porto");
+        tell(&app, &talk, wish);
+        assert_eq!(texts(&app, &talk), [""; 0], "{wish}");
+    }
+    tell(&app, &talk, "I live in Porto");
+    for none in [
+        "I will never forget that day",
+        "Don't forget that I live in Porto",
+        "Forget it, let's talk of the sea",
+    ] {
+        tell(&app, &talk, none);
+        tell(&app, &talk, "Well");
+        assert_eq!(texts(&app, &talk), ["I live in Porto"], "{none}");
+    }
+}
+
+#[test]
+fn whoever_wants_everything_forgotten_is_told_where_it_is_done_and_loses_nothing_at_a_word() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    tell(&app, &talk, "I live in Porto. I like tea.");
+    app.model.leave_it_to_the_offline_companion();
+    for wish in [
+        "Forget everything.",
+        "Forget everything you know about me",
+        "I have a dog. Forget everything I told you.",
+    ] {
+        let told = tell(&app, &talk, wish)["text"].as_str().unwrap().to_owned();
+        assert!(told.contains("“What I remember”") && told.contains("“Forget everything”"), "{told}");
+        let mut left = texts(&app, &talk);
+        left.sort_unstable();
+        assert_eq!(left, ["I like tea", "I live in Porto"], "{wish}");
+    }
+}
+
+#[test]
 fn what_is_no_longer_true_is_forgotten_too_and_however_much_says_it() {
     let app = TestApp::spawn();
     let talk = app.start_session();

@@ -27,6 +27,8 @@ pub enum Wish {
     ForgetBefore,
     /// "Forget that I live in Porto": that statement is forgotten.
     Forget(String),
+    /// "Forget everything": nothing is forgotten at a word, and it is said where it is done.
+    Everything,
 }
 
 /// The most wishes that are heeded of a message.
@@ -36,6 +38,24 @@ const BEFORE: &[&str] = &[
     "please", "just", "can", "could", "would", "will", "you", "ok", "okay", "no", "oh", "hey", "so", "and",
     "but", "actually", "sorry", "now", "wait", "well", "then",
 ];
+/// Who begins so has a wish as well.
+const LEADS: &[&[&str]] = &[
+    &["i", "want", "you", "to"],
+    &["i", "need", "you", "to"],
+    &["i'd", "like", "you", "to"],
+    &["i", "would", "like", "you", "to"],
+    &["you", "must"],
+    &["you", "should"],
+    &["you", "have", "to"],
+    &["you", "need", "to"],
+];
+/// Without one of these, "you forget that" is no wish.
+const ASKS: &[&str] = &["can", "could", "will", "would", "please"];
+const ERASE: &[&str] = &["delete", "erase", "remove"];
+/// What is known was told.
+const KNOWN: &[&str] =
+    &["said", "told", "mentioned", "know", "remember", "learned", "noted", "saved", "stored"];
+const REMEMBERING: &[&str] = &["remembering", "storing", "saving", "recording"];
 const BEHIND: &[&str] = &["please", "thanks", "ok", "okay", "now", "again", "though"];
 const GREETINGS: &[&str] = &["hi", "hello", "good", "thank", "thanks"];
 /// What is said so is about what was said before.
@@ -123,8 +143,7 @@ fn words_of(sentence: &str) -> Vec<String> {
 
 fn of_sentence(words: &[String], alone: bool) -> Vec<Wish> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let begin = words.iter().take_while(|word| BEFORE.contains(word)).count();
-    let mut words = &words[begin..];
+    let Some(mut words) = wanted(&words) else { return Vec::new() };
     while let [rest @ .., last] = words {
         match (rest, *last) {
             ([rest @ .., "thank"], "you") => words = rest,
@@ -132,8 +151,15 @@ fn of_sentence(words: &[String], alone: bool) -> Vec<Wish> {
             _ => break,
         }
     }
-    if let ["forget", what @ ..] = words {
-        return forgotten(what);
+    match words {
+        ["forget", what @ ..] => return forgotten(what),
+        ["stop", verb, what @ ..] if REMEMBERING.contains(verb) => return forgotten(what),
+        // Of other things than notes, like an account, it is not for the companion to say that they are gone.
+        [verb, what @ ..] if ERASE.contains(verb) => {
+            let of_notes = |wish: &Wish| !matches!(wish, Wish::Forget(_));
+            return forgotten(what).into_iter().filter(of_notes).collect();
+        }
+        _ => {}
     }
     if words.windows(3).any(|three| three == ["off", "the", "record"]) {
         return vec![Wish::NotThis];
@@ -141,16 +167,48 @@ fn of_sentence(words: &[String], alone: bool) -> Vec<Wish> {
     not_remembered(words, alone)
 }
 
+/// What is behind the words that lead to a wish; `None` where it is told of whoever is talked to.
+fn wanted<'a, 'b>(words: &'b [&'a str]) -> Option<&'b [&'a str]> {
+    let begin = words.iter().take_while(|word| BEFORE.contains(word)).count();
+    let polite = words.iter().take_while(|word| BEFORE.contains(word) && **word != "you").count();
+    if let Some(rest) = LEADS.iter().find_map(|lead| words[polite..].strip_prefix(*lead)) {
+        return Some(rest);
+    }
+    let (before, rest) = words.split_at(begin);
+    let is_told = before.last() == Some(&"you") && !before.iter().any(|word| ASKS.contains(word));
+    (!is_told).then_some(rest)
+}
+
 /// What follows "forget".
 fn forgotten(what: &[&str]) -> Vec<Wish> {
     match what {
         ["that" | "this"] | ["about", "that" | "this"] => vec![Wish::ForgetBefore],
+        ["everything" | "all", rest @ ..] => everything(rest),
         ["that", "i", "said" | "told" | "mentioned", rest @ ..]
         | ["i", "said" | "told" | "mentioned", rest @ ..]
         | ["what", "i", rest @ ..] => told_before(rest),
         ["that" | "about", rest @ ..] | rest if rest.first().is_some_and(|word| is_of_oneself(word)) => {
             named(rest)
         }
+        _ => Vec::new(),
+    }
+}
+
+/// "Everything", "everything you know about me", "all I told you about my sister".
+fn everything(rest: &[&str]) -> Vec<Wish> {
+    let about = rest.iter().position(|word| *word == "about").map(|at| &rest[at + 1..]);
+    let is_all = match rest {
+        []
+        | ["that"]
+        | ["of", "it" | "that" | "this"]
+        | ["about", ..]
+        | ["my" | "your", "memories" | "notes"] => true,
+        ["i" | "you", ..] | ["that", "i" | "you", ..] => rest.iter().any(|word| KNOWN.contains(word)),
+        _ => false,
+    };
+    match about {
+        Some([first, ..]) if is_all && is_of_oneself(first) => named(about.unwrap_or_default()),
+        None | Some(["me" | "us", ..]) if is_all => vec![Wish::Everything],
         _ => Vec::new(),
     }
 }
@@ -189,7 +247,8 @@ fn is_of_oneself(word: &str) -> bool {
 
 /// "Don't remember this", wherever it stands, unless somebody says that they do not.
 fn not_remembered(words: &[&str], alone: bool) -> Vec<Wish> {
-    for (at, _) in words.iter().enumerate().filter(|(_, word)| **word == "not") {
+    let denies = |at: usize, word: &str| word == "not" || word == "never" && at == 0;
+    for (at, _) in words.iter().enumerate().filter(|(at, word)| denies(*at, word)) {
         let before = at.checked_sub(1).map(|before| words[before]);
         let (told_to, behind) = match &words[at + 1..] {
             ["to", behind @ ..] => (true, behind),
@@ -197,10 +256,12 @@ fn not_remembered(words: &[&str], alone: bool) -> Vec<Wish> {
         };
         let [verb, what, rest @ ..] = behind else { continue };
         let states = !told_to && before.is_some_and(|who| SUBJECTS.contains(&who));
-        if states || !REMEMBER.contains(verb) || !THIS.contains(what) {
+        let of_saying = *what == "what" && rest.first() == Some(&"i");
+        if states || !REMEMBER.contains(verb) || !of_saying && !THIS.contains(what) {
             continue;
         }
         return match rest {
+            ["i", told @ ..] if of_saying && at == 0 => told_before(told),
             [first, ..] if *what == "that" && is_of_oneself(first) => named(rest),
             [] if at == 0 && alone => vec![Wish::ForgetBefore],
             _ => vec![Wish::NotThis],
@@ -257,6 +318,68 @@ mod tests {
     }
 
     #[test]
+    fn a_wish_is_heard_in_ordinary_words() {
+        for (said, wanted) in [
+            ("I want you to forget that", Wish::ForgetBefore),
+            ("Please, I need you to forget this.", Wish::ForgetBefore),
+            ("You must forget that", Wish::ForgetBefore),
+            ("You have to forget that, please", Wish::ForgetBefore),
+            ("I'd like you to forget that", Wish::ForgetBefore),
+            ("I would like you to not remember that", Wish::ForgetBefore),
+            ("I'd like you to forget that I live in Porto.", Wish::Forget("i live in porto".to_owned())),
+            ("You must forget that I live in Porto", Wish::Forget("i live in porto".to_owned())),
+            ("Please delete that", Wish::ForgetBefore),
+            ("Could you erase what I just said?", Wish::ForgetBefore),
+            ("Don't remember what I just said", Wish::ForgetBefore),
+            ("Please don't remember what I said about my sister", Wish::Forget("my sister".to_owned())),
+            ("Never remember that", Wish::ForgetBefore),
+            ("Please stop remembering that", Wish::ForgetBefore),
+            ("Stop remembering that I live in Porto", Wish::Forget("i live in porto".to_owned())),
+            ("Forget everything", Wish::Everything),
+            ("Please forget everything I told you.", Wish::Everything),
+            ("Forget everything you know about me", Wish::Everything),
+            ("I want you to forget all of that", Wish::Everything),
+            ("Can you delete everything you remember?", Wish::Everything),
+            ("Forget everything about my sister", Wish::Forget("my sister".to_owned())),
+            ("Forget all I told you about my sister", Wish::Forget("my sister".to_owned())),
+        ] {
+            assert_eq!(wishes(said), Wishes { all: vec![wanted], learn: false }, "{said}");
+        }
+    }
+
+    #[test]
+    fn what_only_sounds_like_a_wish_forgets_nothing() {
+        for said in [
+            "I will never forget that day",
+            "I will never forget that",
+            "You must not forget that",
+            "You should never forget that I like tea",
+            "You forget that I like tea",
+            "You don't remember that",
+            "You must forget that you ever loved him",
+            "I want you to remember that",
+            "I want to forget that",
+            "I want to forget everything",
+            "I never remember that",
+            "My parents never remember that",
+            "I don't remember what I said",
+            "I cannot stop remembering that day",
+            "Forget it",
+            "Forget it, let's talk of the sea",
+            "Forget all my worries",
+            "Forget everything else",
+            "Forget everything that happened today",
+            "Forget everything you heard about jazz",
+            "Forget everything I hate",
+            "Delete my account",
+            "Delete that photo",
+            "Never forget that",
+        ] {
+            assert_eq!(wishes(said), Wishes::default(), "{said}");
+        }
+    }
+
+    #[test]
     fn forget_that_is_meant_of_what_was_said_before_it() {
         for (said, wanted, learn) in [
             ("I like jazz. Forget that.", Wish::NotThis, false),
@@ -269,6 +392,9 @@ mod tests {
             ("Forget that. I live in Lisbon now.", Wish::ForgetBefore, true),
             ("Forget that. Thank you so much.", Wish::ForgetBefore, false),
             ("I like jazz. Forget that. I live in Lisbon now.", Wish::NotThis, false),
+            ("I like jazz. I want you to forget that.", Wish::NotThis, false),
+            ("I like jazz. Don't remember what I just said.", Wish::NotThis, false),
+            ("My PIN is 1234 and I live in Porto. Forget everything I told you.", Wish::Everything, false),
         ] {
             assert_eq!(wishes(said), Wishes { all: vec![wanted], learn }, "{said}");
         }
@@ -314,6 +440,13 @@ mod tests {
             "off the",
             "' ' '",
             "thank you",
+            "you",
+            "you must",
+            "i want you to",
+            "stop",
+            "never",
+            "forget all about",
+            "not remember what",
             "please",
             "do",
             "not to",
