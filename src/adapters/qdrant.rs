@@ -105,8 +105,10 @@ impl Qdrant {
         patience: Duration,
         work: impl AsyncFnOnce(Client) -> Result<T, QdrantError>,
     ) -> Result<T, CopyError> {
-        let began = Instant::now();
-        let place = tokio::time::timeout(patience, self.calls.acquire()).await;
+        let began = tokio::time::Instant::now();
+        // What has less than half of its time left is not begun: calls that are taken back as soon as they are asked look like
+        // an attack to Qdrant, which ends the connection, and our own queue would pass for its slowness.
+        let place = tokio::time::timeout(patience / 2, self.calls.acquire()).await;
         let _place = place.map_err(|_| CopyError::Busy)?.map_err(|_| CopyError::Busy)?;
         let _running = Running::new(&self.running);
         match tokio::time::timeout(patience.saturating_sub(began.elapsed()), work(self.client())).await {
@@ -279,5 +281,42 @@ impl MemoryCopy for Qdrant {
 impl Upstream for Qdrant {
     fn report(self: Arc<Self>) -> UpstreamReport {
         MemoryCopy::report(self.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nowhere() -> Arc<Qdrant> {
+        let config = QdrantConfig {
+            base: "http://127.0.0.1:6334".parse().unwrap(),
+            key: None,
+            collection: "memories".to_owned(),
+        };
+        Qdrant::new(&config, BreakerSettings { threshold: 5, recovery: SEARCH }).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_has_half_of_its_time_for_itself_or_is_not_begun() {
+        let qdrant = nowhere();
+        let places = u32::try_from(MOST_CALLS).unwrap();
+        let held = qdrant.calls.acquire_many(places).await.unwrap();
+        let began = tokio::time::Instant::now();
+        let refused =
+            qdrant.in_time(SEARCH, async |_| -> Result<(), QdrantError> { panic!("it was begun") }).await;
+        assert!(matches!(refused, Err(CopyError::Busy)), "{refused:?}");
+        assert_eq!(began.elapsed().as_millis(), SEARCH.as_millis() / 2);
+
+        let releases = async {
+            tokio::time::sleep(SEARCH * 4 / 10).await;
+            drop(held);
+        };
+        let searches = qdrant.in_time(SEARCH, async |_| {
+            tokio::time::sleep(SEARCH / 2).await;
+            Ok(())
+        });
+        let (answered, ()) = tokio::join!(searches, releases);
+        assert!(answered.is_ok(), "{answered:?}");
     }
 }
