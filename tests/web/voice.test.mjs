@@ -414,6 +414,7 @@ describe("when something fails", () => {
     await phase("tapped");
     await room.say("I would like to talk about my garden.");
     await guest.page.getByText("What you said is still here.").waitFor();
+    await phase("off");
     await isAccessible(guest.page);
     await rm(broken);
     await guest.press("Try again");
