@@ -287,7 +287,8 @@ describe("a conversation", () => {
     await sayInNone();
     await guest.page.reload();
     await guest.page.getByText("The companion cannot be reached. What you write is kept").waitFor();
-    assert.equal(await guest.input.inputValue(), "Where were we?");
+    // That is told as soon as it is known, and may be before the page knows that the conversation is gone.
+    await guest.page.waitForFunction(() => document.querySelector("#message").value === "Where were we?");
     // It goes on asking whether the server is there.
     await guest.leave(/status of 404|ERR_FAILED/);
     guest = null;
