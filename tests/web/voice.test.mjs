@@ -458,9 +458,11 @@ describe("when something fails", () => {
     const line = await Line.to(server);
     t.after(() => line.close());
     await comes();
-    const ends = [];
-    guest.page.on("websocket", (socket) =>
-      socket.on("framereceived", ({ payload }) => String(payload).includes('"audio_end"') && ends.push(payload)));
+    const [ends, losses] = [[], []];
+    guest.page.on("websocket", (socket) => {
+      socket.on("framereceived", ({ payload }) => String(payload).includes('"audio_end"') && ends.push(payload));
+      socket.on("close", () => losses.push(socket));
+    });
     await guest.open();
     await talk().click();
     await phase("tapped");
@@ -468,6 +470,7 @@ describe("when something fails", () => {
     await isSaying("Its water");
     await until(() => ends.length === 1, "the answer is all there");
     line.cut();
+    await until(() => losses.length > 0, "the connection is known to be lost");
     await guest.page.keyboard.press("Escape");
     await phase("off");
     assert.match((await answers())[1], CUT);
