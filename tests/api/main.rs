@@ -38,6 +38,8 @@ mod qdrant_server;
 mod rate_limits;
 mod real_model_server;
 mod refused_bodies;
+#[path = "../ports/refusing.rs"]
+mod refusing;
 mod request_size;
 mod sessions;
 mod speech_services;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use companion::domain::secret::Secret;
 use serde_json::{Value, json};
 
+use crate::refusing::Refusing;
 use crate::support::llm::{asked, asking, asking_with, event, finished, says, word};
 use crate::support::outside::{Outside, Part, chunk, end, events_begin, refusal, whole};
 use crate::support::scrape::Scrape;
@@ -252,7 +253,7 @@ fn a_wrong_key_and_a_model_that_is_down_show_in_health() {
     app.say(&app.start_session(), "hello").refused(503, "service_unavailable");
     assert_eq!(llm(&app), "disconnected");
     app.finish();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = Refusing::new();
     let app = asking_with(&outside, |config| {
         config.outside.llm.as_mut().unwrap().base = format!("http://{nobody}/v1").parse().unwrap();
     });

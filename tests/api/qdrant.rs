@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::memories::{remember, texts};
 use crate::qdrant_server::{Bridge, State};
+use crate::refusing::Refusing;
 use crate::support::meaning::{meaning, of_model, service, vectors, wait_for_vectors};
 use crate::support::outside::{Outside, Part, Seen, refusal, whole};
 use crate::support::{Talk, TestApp, wait_for};
@@ -345,7 +346,7 @@ fn what_cannot_be_used_is_told_in_one_clear_line() {
     let told = problem(config(&qdrant.url(), "anothers"));
     assert!(told.contains("anothers") && told.contains("QDRANT_COLLECTION"), "{told}");
 
-    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let unused = Refusing::new();
     let told = problem(config(&format!("http://{unused}"), "tests"));
     assert!(told.contains("cannot be reached") && told.contains("refused"), "{told}");
 

@@ -11,6 +11,7 @@ use companion::domain::upstream::{CallEnd, Circuit, Upstream as _};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
+use crate::refusing::Refusing;
 use crate::support::outside::{Outside, Part, chunk, end, events_begin, refusal, whole};
 use crate::support::wait_for;
 
@@ -287,7 +288,7 @@ fn broken_answers_are_told_apart() {
             Err(UpstreamError::Refused { status: 302, .. })
         ));
     });
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = Refusing::new();
     let upstream = self::upstream(&format!("http://{nobody}"), |_| {});
     let told = runtime().block_on(answer(&upstream, Repeat::Safe));
     assert!(matches!(told, Err(UpstreamError::Unreachable(_))), "{told:?}");

@@ -28,6 +28,8 @@ mod progress;
 mod qdrant;
 #[path = "../qdrant/server.rs"]
 mod qdrant_server;
+#[path = "../ports/refusing.rs"]
+mod refusing;
 mod restore;
 mod scheduling;
 mod servers;

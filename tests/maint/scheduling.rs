@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::refusing::Refusing;
 use crate::support::seed::{self, DAY};
 use crate::support::{House, Mounted, Ran};
 
@@ -416,7 +417,7 @@ fn fails_quietly(house: &House, address: &str) {
 #[test]
 fn a_switch_that_is_broken_never_fails_the_job_and_its_secret_is_not_told() {
     let house = lived_in();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = Refusing::new();
     fails_quietly(&house, &format!("http://{free}/{SECRET}"));
     let broken = Switch::answering("500 Oops", || 0);
     fails_quietly(&house, &broken.address);
