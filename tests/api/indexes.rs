@@ -17,11 +17,27 @@ struct Indexed {
     name: &'static str,
     app: TestApp,
     _bridge: Option<Bridge>,
+    _lent: Option<Lent>,
+}
+
+/// A collection of a server that is not the test's, which is to be as it was afterwards.
+struct Lent {
+    url: String,
+    collection: String,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let server = qdrant_client::Qdrant::from_url(&self.url).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let gone = runtime.block_on(server.delete_collection(&self.collection));
+        assert!(gone.is_ok() || std::thread::panicking(), "{} is left: {gone:?}", self.collection);
+    }
 }
 
 impl Indexed {
     fn new(name: &'static str, change: impl FnOnce(&mut ServerConfig), bridge: Option<Bridge>) -> Self {
-        Self { name, app: TestApp::spawn_with(change), _bridge: bridge }
+        Self { name, app: TestApp::spawn_with(change), _bridge: bridge, _lent: None }
     }
 
     fn all() -> Vec<Self> {
@@ -45,7 +61,8 @@ impl Indexed {
         #[expect(clippy::disallowed_methods, reason = "a real server is named from outside")]
         if let Ok(url) = std::env::var("QDRANT_TEST_URL") {
             let collection = format!("tests-{}", uuid::Uuid::new_v4());
-            all.push(copied("server", config(&url, &collection), None));
+            let server = copied("server", config(&url, &collection), None);
+            all.push(Self { _lent: Some(Lent { url, collection }), ..server });
         }
         all
     }

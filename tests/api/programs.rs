@@ -75,7 +75,7 @@ fn hearing_that_makes_nothing_of_anybodys_recordings_shows_in_health() {
 }
 
 #[test]
-fn hearing_that_hangs_is_not_waited_for_again_and_again() {
+fn hearing_that_hangs_is_not_waited_for_again_and_again_but_refused_within_a_second() {
     let programs = Programs::new();
     let app = programs.server_with(&format!("{HANGS}; {HEARS}"), ESPEAK, impatient);
     let talk = app.start_session();
@@ -115,7 +115,7 @@ fn whose_recordings_kill_what_hears_turns_hearing_off_for_nobody() {
 }
 
 #[test]
-fn a_voice_that_hangs_is_not_waited_for_again_and_again() {
+fn a_voice_that_hangs_is_not_waited_for_again_and_again_the_text_is_there_within_a_second() {
     let programs = Programs::new();
     let app = programs.server_with(HEARS, &format!("{HANGS}; {ESPEAK}"), impatient);
     let talk = app.start_session();

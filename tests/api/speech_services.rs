@@ -114,7 +114,8 @@ fn hearing_that_fails_is_told_as_what_it_is() {
 }
 
 #[test]
-fn hearing_that_is_down_is_asked_no_more_for_a_while_and_speaks_of_itself_in_health() {
+fn hearing_that_is_down_is_refused_within_a_second_asked_no_more_for_a_while_and_speaks_of_itself_in_health()
+{
     let outside = Outside::new(Vec::new());
     let app = hears(&outside, "I feel calm");
     let talk = app.start_session();

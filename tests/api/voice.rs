@@ -194,7 +194,7 @@ fn silence_gets_a_gentle_answer_another_one_each_time_and_then_peace() {
 }
 
 #[test]
-fn hearing_that_is_down_is_told_at_once_and_nothing_is_kept() {
+fn hearing_that_is_down_is_told_within_two_seconds_and_nothing_is_kept() {
     let programs = Programs::new();
     let sound = recording("wav");
     let refused = |app: &TestApp| {

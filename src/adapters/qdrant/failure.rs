@@ -14,6 +14,8 @@ const UNKNOWN: i32 = 2;
 const INVALID_ARGUMENT: i32 = 3;
 const DEADLINE_EXCEEDED: i32 = 4;
 const PERMISSION_DENIED: i32 = 7;
+/// Said by the server of a limit of its own; and by the connection that it has ended because too much was taken back.
+const RESOURCE_EXHAUSTED: i32 = 8;
 const INTERNAL: i32 = 13;
 const UNAVAILABLE: i32 = 14;
 const UNAUTHENTICATED: i32 = 16;
@@ -37,6 +39,9 @@ pub(super) fn told(place: &Place, error: &QdrantError) -> CopyError {
             }
             _ => CopyError::Refused(line(why)),
         },
+        RESOURCE_EXHAUSTED if status.source().is_some() => {
+            CopyError::Unreachable { place: place.url.clone(), why: line(&reason(status, why)) }
+        }
         INVALID_ARGUMENT => CopyError::Refused(line(why)),
         _ => CopyError::Refused(line(why)),
     }
