@@ -20,7 +20,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(50);
 /// What is left to everybody else between two of ours: the server looks for the lock twice a millisecond.
 pub(crate) const GAP: Duration = Duration::from_micros(1500);
 /// The same while somebody else does write: the disk, too, is theirs for most of the time.
-const LONG_GAP: Duration = Duration::from_millis(3);
+const LONG_GAP: Duration = Duration::from_millis(10);
 
 const FIRST_PAGES: u32 = 64;
 const MOST_PAGES: u32 = 4096;
