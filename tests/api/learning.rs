@@ -208,12 +208,14 @@ fn what_may_be_true_together_stays_true() {
         ["I was born in Porto", "I was born in 1980", "I was born in May"],
         ["I love coffee", "I drink coffee", "I live in Porto"],
         ["I live with my mother", "I live with two cats", "I live in a small flat"],
+        ["I work as hard as I can", "My job is to look after the children's ward", "My name is Anna"],
+        ["I moved to Rome when I was five", "Call me old-fashioned, but I adore letters", "Call me hopeless"],
     ];
     for said in all.as_flattened() {
         tell(&app, &talk, said);
     }
     let known = remembered(&app, &talk);
-    assert!(known.len() == 12 && known.iter().all(|(_, counts)| *counts), "{known:?}");
+    assert!(known.len() == 18 && known.iter().all(|(_, counts)| *counts), "{known:?}");
 }
 
 #[test]

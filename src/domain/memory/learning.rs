@@ -53,7 +53,7 @@ pub fn learned(said: &str) -> Vec<Learned> {
         if clause.chars().count() > MOST_CHARS || found.len() >= MOST_STATEMENTS {
             continue;
         }
-        if let Some(about) = tells(&words) {
+        if let Some(about) = tells(clause, &words) {
             found.push(Learned { text: sentence_case(clause), about });
         }
     }

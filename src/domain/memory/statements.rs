@@ -4,8 +4,8 @@ mod lists;
 
 pub(super) use lists::ADVERBS;
 use lists::{
-    ARTICLES, ASIDE, HAD, HELPS, HOW_JOBS_ARE, MANY, MONTHS, NO_NAME, OF_RELATIVES, ONE_NAME, POINTING,
-    REASONS, RELATIVES,
+    ARTICLES, ASIDE, HAD, HELPS, HOW_JOBS_ARE, MANY, MONTHS, NAMING, NO_NAME, OF_RELATIVES, ONE_NAME,
+    POINTING, REASONS, RELATIVES, YOUNG,
 };
 
 const MOST_ABOUT_WORDS: usize = 6;
@@ -92,12 +92,15 @@ const BEGINNINGS: &[(&str, Kind)] = &[
     ("i collect", Kind::Any),
 ];
 
-/// Whether a statement is worth keeping, and what it then is about.
+/// Whether a statement is worth keeping, and what it then is about; `words` are those of what was `said`.
 #[expect(clippy::option_option, reason = "worth keeping or not; about one thing or not")]
-pub(super) fn tells(words: &[String]) -> Option<Option<String>> {
+pub(super) fn tells(said: &str, words: &[String]) -> Option<Option<String>> {
     let words = without_adverbs(words);
-    // Of what is not so any number may be true.
-    states(&words).or_else(|| states(&affirmed(&words)?).map(|_| None))
+    match states(&words) {
+        Some(Some(about)) if about == "name" || about.starts_with("name of ") => of_name(said, about),
+        // Of what is not so any number may be true.
+        stated => stated.or_else(|| states(&affirmed(&words)?).map(|_| None)),
+    }
 }
 
 /// Whether nothing else that is about this can be true at the same time: a second friend has another name.
@@ -184,6 +187,21 @@ fn of_beginning(words: &[&str]) -> Option<Option<String>> {
     }
 }
 
+/// "Call me hopeless" says nothing against a name, which begins with a capital where its script has any, and "call me old-fashioned" is none.
+#[expect(clippy::option_option, reason = "as above")]
+fn of_name(said: &str, about: String) -> Option<Option<String>> {
+    let words = said.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
+    let is_of = |word: &str, list: &[&str]| list.contains(&word.to_lowercase().as_str());
+    let mut behind = words.skip_while(|word| !is_of(word, NAMING));
+    let leads = |word: &str| word.is_empty() || is_of(word, NAMING) || is_of(word, ADVERBS);
+    let name = behind.find(|word| !leads(word)).unwrap_or_default();
+    if !name.starts_with(char::is_lowercase) {
+        return Some(Some(about));
+    }
+    let first = name.split('-').next().unwrap_or_default();
+    (!NO_NAME.contains(&first)).then_some(None)
+}
+
 /// "Call me later", "I live in fear", "I speak with her": what begins so and is none of it.
 fn says_something_else(beginning: &str, first: &str) -> bool {
     let others: &[&str] = match beginning {
@@ -206,16 +224,32 @@ fn of_one(about: &str, beginning: &str, rest: &[&str]) -> Option<Option<String>>
     let excludes_others = match (about, beginning) {
         ("birthplace", _) if is_date(&first) => false,
         ("home" | "origin" | "birthplace", _) => !ARTICLES.contains(&first),
-        ("work", "my job is" | "my new job is") => {
-            matches!(first, "a" | "an" | "as" | "to")
-                || first.ends_with("ing") && !HOW_JOBS_ARE.contains(&first)
-        }
+        ("work", "my job is" | "my new job is") => match rest {
+            ["as", job @ ..] => is_job(job),
+            _ => matches!(first, "a" | "an") || first.ends_with("ing") && !HOW_JOBS_ARE.contains(&first),
+        },
+        ("work", _) => is_job(rest),
         _ => true,
     };
     if about == "birthday" && !rest.iter().any(is_date) {
         return None;
     }
-    Some(excludes_others.then(|| about.to_owned()))
+    Some((excludes_others && !was_once(rest)).then(|| about.to_owned()))
+}
+
+/// "A nurse" and "nurse" are jobs; "hard as I can" and "usual" are none.
+fn is_job(words: &[&str]) -> bool {
+    match words {
+        [word] => !matches!(*word, "usual" | "always" | "ever" | "before" | "well" | "needed" | "planned"),
+        [first, rest @ ..] => matches!(*first, "a" | "an" | "the") && !rest.contains(&"as"),
+        [] => false,
+    }
+}
+
+/// "When I was five", "as a child", "ten years ago": something else may be so by now.
+fn was_once(words: &[&str]) -> bool {
+    words.iter().any(|word| matches!(*word, "when" | "ago"))
+        || words.windows(3).any(|three| matches!(three, ["as", "a", who] if YOUNG.contains(who)))
 }
 
 /// "I love coffee" and "I drink none" may both be true.
@@ -260,9 +294,10 @@ fn of_relative(words: &[&str]) -> Option<Option<String>> {
     let about = match rest {
         ["is", "called" | "named", ..] | ["name", "is", _, ..] => Some("name"),
         ["lives" | "live", "in", ..] | ["moved", "to", ..] => Some("home"),
-        ["works" | "work", ..] => Some("work"),
+        ["works" | "work", "as", job @ ..] if is_job(job) => Some("work"),
         _ => None,
     };
+    let about = about.filter(|_| !was_once(rest));
     Some(about.map(|about| format!("{about} of {who}")))
 }
 
@@ -274,4 +309,60 @@ fn of_having(words: &[&str]) -> Option<Option<String>> {
     let first = rest.first()?;
     let counts = counted.contains(first) || first.parse::<u8>().is_ok() || HAD.contains(first);
     (counts && rest.iter().take(4).any(|word| HAD.contains(word))).then_some(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::memory::learning::{about, learned};
+
+    #[test]
+    fn what_contradicts_nothing_takes_no_place() {
+        for said in [
+            "I work as hard as I can",
+            "I work as long as it takes",
+            "I work as usual",
+            "I work as a waiter as well",
+            "My job is to look after the children's ward",
+            "My job is as hard as ever",
+            "I moved to Porto when I was five",
+            "I moved to Porto as a child",
+            "We moved to Porto ten years ago",
+            "We got married ten years ago",
+            "My name is mispronounced by everybody",
+            "I'm called to the office every day",
+            "Call me hopeless",
+            "My wife is called away at night",
+            "My sister works as hard as she can",
+            "My sister works a lot",
+            "My sister moved to Rome when she was ten",
+        ] {
+            assert_eq!(learned(said).len(), 1, "it is kept: {said}");
+            assert_eq!(about(said), None, "{said}");
+        }
+        for said in ["Call me old-fashioned", "Call me long-winded, but it is so"] {
+            assert!(learned(said).is_empty(), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_true_of_one_thing_takes_the_place_of_another() {
+        for (said, of) in [
+            ("I work as a nurse in Porto", "work"),
+            ("I'm working as an engineer now", "work"),
+            ("I work as caretaker", "work"),
+            ("My job is as a nurse", "work"),
+            ("My new job is teaching", "work"),
+            ("I moved to Porto", "home"),
+            ("My name is actually Anna", "name"),
+            ("Call me In-ho", "name"),
+            ("CALL ME \"ANNA\"", "name"),
+            ("I\u{2019}m called \u{c9}mile", "name"),
+            ("My name is \u{5b89}\u{5a1c}", "name"),
+            ("My wife is called Ana", "name of wife"),
+            ("My sister works as a nurse", "work of sister"),
+            ("My sister moved to Rome", "home of sister"),
+        ] {
+            assert_eq!(about(said).as_deref(), Some(of), "{said}");
+        }
+    }
 }

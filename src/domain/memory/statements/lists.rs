@@ -57,6 +57,10 @@ pub(super) const NO_NAME: &[&str] = &[
     "out",
     "up",
 ];
+/// A name stands behind one of these.
+pub(super) const NAMING: &[&str] = &["is", "called", "named", "me"];
+/// As whom somebody did something once.
+pub(super) const YOUNG: &[&str] = &["child", "kid", "baby", "boy", "girl", "teenager"];
 pub(super) const HOW_JOBS_ARE: &[&str] = &[
     "boring",
     "exhausting",
