@@ -8,6 +8,8 @@ use crate::domain::memory::MemoryId;
 
 /// Of each person so many of the memories are listed that went.
 const DROPPED_LISTED: u32 = 1000;
+/// As many go when one is added: where a lower bound was set, others do not wait until it is reached.
+const MOST_AT_ONCE: u32 = 200;
 /// In milliseconds: what is remembered for less has not had its time to help with a reply.
 const NEW_FOR: i64 = 30 * 24 * 60 * 60 * 1000;
 
@@ -18,19 +20,19 @@ const LEAST_USEFUL: &str = "SELECT id FROM memories
         AND (SELECT min(created_at) FROM memories WHERE person_id = ?1) <= ?3
     ORDER BY used, said_at LIMIT 1";
 
-/// Lets the least useful memories of a person go until one more fits: what was superseded first, then what has helped with
-/// the fewest replies, of those the one that was said longest ago; what is remembered for less than 30 days only when all are.
-/// Which they were is noted, not what they said.
+/// Lets the least useful memories of a person go until one more fits, at most 200; further ones go with the next that is added. What was
+/// superseded goes first, then what has helped with the fewest replies, of those the one that was said longest ago; what is remembered for
+/// less than 30 days only when all are. Which they were is noted, not what they said.
 pub(crate) fn make(connection: &Connection, person: i64, most: u32, now: Timestamp) -> rusqlite::Result<()> {
     let mut count = connection.prepare_cached("SELECT memories FROM persons WHERE id = ?1")?;
-    let mut left: u32 = count.query_row([person], |row| row.get(0))?;
-    while left >= most {
+    let there: u32 = count.query_row([person], |row| row.get(0))?;
+    let too_many = there.saturating_sub(most.saturating_sub(1)).min(MOST_AT_ONCE);
+    for _ in 0..too_many {
         let Some(least) = least_useful(connection, person, now)? else { break };
         note_dropped(connection, least, now)?;
         connection.prepare_cached("DELETE FROM memories WHERE id = ?1")?.execute([least])?;
-        left -= 1;
     }
-    Ok(())
+    if too_many > 0 { list_the_last(connection, person) } else { Ok(()) }
 }
 
 fn least_useful(connection: &Connection, person: i64, now: Timestamp) -> rusqlite::Result<Option<i64>> {
@@ -53,13 +55,16 @@ fn note_dropped(connection: &Connection, memory: i64, now: Timestamp) -> rusqlit
              SELECT person_id, public_id, said_at, created_at, ?2 FROM memories WHERE id = ?1",
         )?
         .execute([memory, now.as_millis()])?;
+    Ok(())
+}
+
+fn list_the_last(connection: &Connection, person: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "DELETE FROM memories_dropped WHERE id <= (SELECT id FROM memories_dropped
-                 WHERE person_id = (SELECT person_id FROM memories WHERE id = ?1) ORDER BY id DESC LIMIT 1 OFFSET ?2)
-             AND person_id = (SELECT person_id FROM memories WHERE id = ?1)",
+            "DELETE FROM memories_dropped WHERE person_id = ?1 AND id <= (SELECT id FROM memories_dropped
+                 WHERE person_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
         )?
-        .execute(params![memory, DROPPED_LISTED])?;
+        .execute(params![person, DROPPED_LISTED])?;
     Ok(())
 }
 
@@ -134,6 +139,26 @@ mod tests {
         for gone in 1_u32..=16 {
             make(&connection, 1, 17 - gone, now).unwrap();
             assert_eq!(left(), (i64::from(gone)..16).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_lower_bound_is_reached_over_the_next_that_are_added() {
+        let (_root, connection) = crate::adapters::sqlite::empty_for_testing();
+        let persons = "INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
+            VALUES (1, randomblob(16), randomblob(32), 1, 1)";
+        connection.execute_batch(persons).unwrap();
+        let add = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+            INSERT INTO memories (public_id, person_id, text, said_at, created_at, changed_at)
+            SELECT randomblob(16), 1, 'I like tea', i, 1, 1 FROM n";
+        connection.execute(add, [450]).unwrap();
+        let count = |of: &str| -> u32 {
+            connection.query_row(&format!("SELECT count(*) FROM {of}"), [], |row| row.get(0)).unwrap()
+        };
+        for (left, gone) in [(251, 200), (52, 400), (10, 443), (10, 444)] {
+            make(&connection, 1, 10, Timestamp::from_millis(1)).unwrap();
+            connection.execute(add, [1]).unwrap();
+            assert_eq!((count("memories"), count("memories_dropped")), (left, gone));
         }
     }
 

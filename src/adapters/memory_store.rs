@@ -84,7 +84,7 @@ fn memory(row: &Row<'_>) -> rusqlite::Result<StoredMemory> {
     })
 }
 
-/// Adds a memory of a person, who then has at most `most`: the least useful one goes where there is no room.
+/// Adds a memory of a person, who is to have at most `most`: the least useful ones go where there is no room.
 ///
 /// # Errors
 /// What `SQLite` says.
