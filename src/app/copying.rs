@@ -136,6 +136,27 @@ impl Copying {
 }
 
 impl Copying {
+    /// Carries what there is, again and again; what was not confirmed after a pause that doubles.
+    async fn carry_on(&self) {
+        let (mut pause, mut looked) = (FIRST_PAUSE, None);
+        loop {
+            match self.work(&mut looked).await {
+                Ok(()) => {
+                    pause = FIRST_PAUSE;
+                    drop(tokio::time::timeout(LOOK, self.wake.notified()).await);
+                }
+                Err(error) => {
+                    match &error {
+                        CarryError::Copy(error) => self.failed(error),
+                        CarryError::Database(error) => self.does_not_answer(error.to_string()),
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
     async fn search_again(&self) -> Result<(), CarryError> {
         let asked = self.failed_search.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(asked) = asked {
@@ -161,23 +182,7 @@ impl App {
             }
             tokio::time::sleep(FIRST_PAUSE).await;
         };
-        let (mut pause, mut looked) = (FIRST_PAUSE, None);
-        loop {
-            match copying.work(&mut looked).await {
-                Ok(()) => {
-                    pause = FIRST_PAUSE;
-                    drop(tokio::time::timeout(LOOK, copying.wake.notified()).await);
-                }
-                Err(error) => {
-                    match &error {
-                        CarryError::Copy(error) => copying.failed(error),
-                        CarryError::Database(error) => copying.does_not_answer(error.to_string()),
-                    }
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-            }
-        }
+        copying.carry_on().await;
     }
 
     /// What was kept for a copy is kept no longer, so that the outbox does not grow for nothing.
@@ -203,5 +208,147 @@ impl App {
         if let Some(copying) = &self.copying {
             copying.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeSet, VecDeque};
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use futures_util::future::BoxFuture;
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+    use super::*;
+    use crate::adapters::database::Database;
+    use crate::adapters::{outbox_store, sqlite};
+    use crate::domain::memory::MemoryId;
+    use crate::domain::memory::copy::{Copied, Edition, MemoryCopy, Page, Point, Standing};
+    use crate::domain::session::PublicId;
+    use crate::domain::upstream::CallEnd;
+
+    /// When it was asked for a change, and of which memories.
+    type Change = (tokio::time::Instant, BTreeSet<MemoryId>);
+
+    /// A copy that refuses when it is told to, and tells what it was asked for.
+    struct Stub {
+        begun: Mutex<Option<[u8; 16]>>,
+        refuses: Mutex<VecDeque<bool>>,
+        reports: AtomicUsize,
+        asked: UnboundedSender<Change>,
+    }
+
+    impl MemoryCopy for Stub {
+        fn place(&self) -> String {
+            "here".to_owned()
+        }
+
+        fn look(&self, _: [u8; 16], _: Option<Edition>) -> BoxFuture<'_, Result<Standing, CopyError>> {
+            let begun = *self.begun.lock().unwrap();
+            Box::pin(async move { Ok(begun.map_or(Standing::Nothing, Standing::Ours)) })
+        }
+
+        fn begin(&self, _: [u8; 16], new: Edition, _: bool) -> BoxFuture<'_, Result<(), CopyError>> {
+            *self.begun.lock().unwrap() = Some(new.generation);
+            Box::pin(async { Ok(()) })
+        }
+
+        fn change(&self, put: Vec<Point>, gone: Vec<MemoryId>) -> BoxFuture<'_, Result<(), CopyError>> {
+            let of = put.iter().map(|point| point.id).chain(gone).collect();
+            self.asked.send((tokio::time::Instant::now(), of)).unwrap();
+            let refuses = self.refuses.lock().unwrap().pop_front().unwrap_or(false);
+            Box::pin(async move { if refuses { Err(CopyError::LeftAlone) } else { Ok(()) } })
+        }
+
+        fn search(&self, _: Asked) -> BoxFuture<'_, Result<Vec<Hit>, CopyError>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+
+        fn page(&self, _: Option<MemoryId>, _: u32) -> BoxFuture<'_, Result<Page, CopyError>> {
+            Box::pin(async { Ok((Vec::new(), None)) })
+        }
+
+        fn find(&self, _: Vec<MemoryId>) -> BoxFuture<'_, Result<Vec<Copied>, CopyError>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+
+        fn report(&self) -> UpstreamReport {
+            self.reports.fetch_add(1, Ordering::Relaxed);
+            UpstreamReport {
+                name: "stub",
+                state: ServiceState::Connected,
+                circuit: Circuit::Closed,
+                retry_after: None,
+                calls: [0; CallEnd::ALL.len()],
+                connections: 0,
+                most_connections: 1,
+            }
+        }
+    }
+
+    /// What is asked next, so many times.
+    async fn next(asked: &mut UnboundedReceiver<Change>, times: usize) -> Vec<Change> {
+        let mut changes = Vec::new();
+        while changes.len() < times {
+            changes.push(asked.recv().await.unwrap());
+        }
+        changes
+    }
+
+    /// In seconds.
+    fn pauses(changes: &[Change]) -> Vec<u64> {
+        changes.windows(2).map(|two| (two[1].0 - two[0].0).as_secs()).collect()
+    }
+
+    async fn note(database: &Database, ids: Vec<MemoryId>) {
+        let note = move |db: &rusqlite::Connection| ids.iter().try_for_each(|id| outbox_store::note(db, *id));
+        database.write("note", note).await.unwrap();
+    }
+
+    async fn waiting(database: &Database) -> u64 {
+        database.read("look", outbox_store::waiting).await.unwrap().changes
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_are_carried_in_order_each_until_it_is_confirmed_after_longer_and_longer_pauses() {
+        let (_root, connection) = sqlite::empty_for_testing();
+        let database = Database::start(connection.path().unwrap().into(), None).unwrap().database;
+        let (sender, mut asked) = unbounded_channel();
+        let stub = Arc::new(Stub {
+            begun: Mutex::default(),
+            refuses: Mutex::new(VecDeque::from([true; 7])),
+            reports: AtomicUsize::new(0),
+            asked: sender,
+        });
+        let copying = Arc::new(Copying::new(Carrier::new(database.clone(), stub.clone())));
+        copying.carrier.stand(false).await.unwrap();
+        let ids: Vec<MemoryId> = (0..130).map(|_| PublicId::random()).collect();
+        note(&database, ids.clone()).await;
+        let carrying = tokio::spawn({
+            let copying = copying.clone();
+            async move { copying.carry_on().await }
+        });
+
+        let refused = next(&mut asked, 8).await;
+        let of = |ids: &[MemoryId]| ids.iter().copied().collect::<BTreeSet<_>>();
+        assert!(refused.iter().all(|(_, tried)| *tried == of(&ids[..64])), "the first stay the first");
+        assert_eq!(pauses(&refused), [1, 2, 4, 8, 16, 30, 30]);
+        let then: Vec<_> = next(&mut asked, 2).await.into_iter().map(|(_, tried)| tried).collect();
+        assert_eq!(then, [of(&ids[64..128]), of(&ids[128..])]);
+        while waiting(&database).await > 0 {}
+        assert!(copying.is_ready() && copying.problem().is_none());
+
+        // It has looked into the outbox and found nothing by the time it looks again.
+        let looked = stub.reports.load(Ordering::Relaxed);
+        while stub.reports.load(Ordering::Relaxed) == looked {
+            tokio::time::sleep(LOOK).await;
+        }
+        stub.refuses.lock().unwrap().push_back(true);
+        note(&database, vec![ids[0]]).await;
+        let again = next(&mut asked, 2).await;
+        assert_eq!(pauses(&again), [1], "the pauses begin anew");
+        carrying.abort();
+        database.close().await;
     }
 }
