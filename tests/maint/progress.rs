@@ -41,17 +41,29 @@ fn without_a_terminal_a_line_tells_every_ten_seconds_how_far_it_is() {
 
 #[test]
 fn on_a_terminal_a_bar_does_and_quiet_shows_none() {
-    for (quiet, shown) in [("", true), ("--quiet", false)] {
-        let house = with_expired(2000);
-        let maint = env!("CARGO_BIN_EXE_companion-maint");
-        // Gives the job a terminal, and copies to its own output what is seen there.
-        let mut command = house.command("script");
-        command.env("TERM", "xterm");
-        command.args(["-qec", &format!("{maint} cleanup-sessions --force {quiet}"), "/dev/null"]);
-        let ran = command.output().unwrap();
-        let seen = String::from_utf8_lossy(&ran.stdout).into_owned();
-        assert!(ran.status.success(), "{seen}");
-        assert_eq!(seen.contains("sessions deleted     "), shown, "{seen:?}");
-        assert!(!shown || seen.contains('%'), "{seen:?}");
+    for (quiet, shown) in [("", true), (" --quiet", false)] {
+        let job = format!("cleanup-sessions --force{quiet}");
+        assert_eq!(shows_bar(&with_expired(2000), &job, "sessions deleted"), shown, "{job}");
     }
+    let house = House::built();
+    let session = seed::sessions(&mut house.db(), 1, 1, seed::now())[0];
+    for number in 0..10 {
+        seed::memory(&house.db(), session, &format!("I like tea {number}"));
+    }
+    assert!(shows_bar(&house, "reindex-memories", "memories indexed"));
+}
+
+/// Whether a bar with this name is seen on a terminal where the job runs, and how far it is.
+fn shows_bar(house: &House, job: &str, name: &str) -> bool {
+    let maint = env!("CARGO_BIN_EXE_companion-maint");
+    // Gives the job a terminal, and copies to its own output what is seen there.
+    let mut command = house.command("script");
+    command.env("TERM", "xterm");
+    command.args(["-qec", &format!("{maint} {job}"), "/dev/null"]);
+    let ran = command.output().unwrap();
+    let seen = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(ran.status.success(), "{seen}");
+    let shown = seen.contains(&format!("{name}     "));
+    assert!(!shown || seen.contains('%'), "{seen:?}");
+    shown
 }
