@@ -350,6 +350,18 @@ fn nobody_finds_what_is_anothers_nor_is_moved_by_it() {
             let found = index.found(&stranger, hostile);
             assert!(found.is_empty(), "{}: {hostile}: {found:?}", index.name);
         }
+        let one = &listed(app, &mine, "?limit=1")[0]["id"];
+        let (all, found) = (texts(app, &mine, "?limit=100"), index.found(&mine, "bees"));
+        for id in
+            [one.as_str().unwrap(), "*", "person", "%27%20OR%201=1", "%7B%22must%22%3A%5B%5D%7D", "..%2F"]
+        {
+            let path = format!("/api/v1/memories/{id}");
+            ask(app, &stranger, "PATCH", &path, &json!({"text": "x"})).refused(404, "memory_not_found");
+            ask(app, &stranger, "DELETE", &path, &Value::Null).refused(404, "memory_not_found");
+        }
+        index.settle();
+        assert_eq!(texts(app, &mine, "?limit=100"), all, "{}: an id moves nothing of mine", index.name);
+        assert_eq!(index.found(&mine, "bees").len(), found.len(), "{}", index.name);
     }
 }
 
