@@ -222,7 +222,7 @@ fn a_hung_qdrant_costs_fifty_conversations_one_wait_within_its_patience_and_then
         assert_eq!(state_of_it(&app), "disconnected");
         began.elapsed()
     });
-    assert!(looks.iter().any(|took| *took < Duration::from_millis(500)), "page and health: {looks:?}");
+    assert!(looks.iter().all(|took| *took < Duration::from_millis(500)), "page and health: {looks:?}");
     let finding = app.tell(&talks[0], "where is my sister?").expect(200).json();
     assert_eq!(finding["degraded"], json!(["memory"]));
     assert_eq!(finding["memories"][0]["text"], "My sister lives in Porto");
