@@ -74,7 +74,9 @@ fn searches(app: &TestApp) -> u64 {
 
 #[test]
 fn what_is_remembered_is_found_in_qdrant_and_what_is_forgotten_leaves_it() {
-    let qdrant = Bridge::start();
+    let dir = tempfile::TempDir::new().unwrap();
+    let put_off = dir.path().join("put-off");
+    let qdrant = Bridge::start_with(&["--put-off", put_off.to_str().unwrap()]);
     let app = with_qdrant(&qdrant.url());
     let token = app.start_session().token;
     let id = remember(&app, &token, "My sister lives in Porto");
@@ -94,6 +96,22 @@ fn what_is_remembered_is_found_in_qdrant_and_what_is_forgotten_leaves_it() {
     assert_eq!(told["qdrant"]["problem"], Value::Null);
     let all = app.get_with("/api/v1/admin/status", &[("authorization", "Bearer the-operator")]).json();
     assert!(all["upstreams"].as_array().unwrap().iter().any(|upstream| upstream["name"] == "qdrant"));
+
+    // What it only takes note of waits until it is carried out.
+    std::fs::write(&put_off, "").unwrap();
+    remember(&app, &token, "I keep bees");
+    let mut told = Value::Null;
+    wait_for("it is told", || {
+        told = status(&app);
+        told["qdrant"]["problem"].as_str().is_some_and(|problem| problem.contains("did not confirm a change"))
+    });
+    assert_eq!(told["outbox"]["changes"], 1, "{told}");
+    assert_eq!(texts(&app, &token, "?q=bees"), ["I keep bees"], "the embedded index finds it");
+    std::fs::remove_file(&put_off).unwrap();
+    carried(&app);
+    let before = searches(&app);
+    assert_eq!(texts(&app, &token, "?q=bees"), ["I keep bees"]);
+    assert_eq!(searches(&app), before + 1, "Qdrant was asked");
 }
 
 #[test]

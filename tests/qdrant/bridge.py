@@ -92,14 +92,17 @@ class Collections(collections_service_pb2_grpc.CollectionsServicer):
 
 
 class Points(points_service_pb2_grpc.PointsServicer):
-    def __init__(self, engine, indexes, hang):
-        self.engine, self.indexes, self.hang = engine, indexes, hang
+    def __init__(self, engine, indexes, given):
+        self.engine, self.indexes = engine, indexes
+        self.hang, self.put_off = given.hang_searches, given.put_off
 
-    def done(self):
-        return q.PointsOperationResponse(result=q.UpdateResult(operation_id=0, status=q.UpdateStatus.Completed))
+    def done(self, status=q.UpdateStatus.Completed):
+        return q.PointsOperationResponse(result=q.UpdateResult(operation_id=0, status=status))
 
     @asked
     def Upsert(self, request):
+        if self.put_off and os.path.exists(self.put_off):
+            return self.done(q.UpdateStatus.Acknowledged)
         points = [GrpcToRest.convert_point_struct(point) for point in request.points]
         self.engine.upsert(request.collection_name, points)
         return self.done()
@@ -170,6 +173,7 @@ def main():
     options.add_argument("--port", type=int, default=0)
     options.add_argument("--edge", action="store_true")
     options.add_argument("--hang-searches", help="while there is a file of this name, searches do not answer")
+    options.add_argument("--put-off", help="while there is a file of this name, points are taken note of and not put in")
     given = options.parse_args()
     # That is asked of the server.
     warnings.filterwarnings("ignore", message="Local mode performs exact")
@@ -178,7 +182,7 @@ def main():
     server = grpc.server(futures.ThreadPoolExecutor(32), interceptors=[Key(given.key)])
     qdrant_pb2_grpc.add_QdrantServicer_to_server(Health(given.version), server)
     collections_service_pb2_grpc.add_CollectionsServicer_to_server(Collections(engine, indexes), server)
-    points = Points(engine, indexes, given.hang_searches)
+    points = Points(engine, indexes, given)
     points_service_pb2_grpc.add_PointsServicer_to_server(points, server)
     port = server.add_insecure_port(f"127.0.0.1:{given.port}")
     server.start()
