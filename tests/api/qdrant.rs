@@ -1,6 +1,7 @@
 //! Memories are also found in Qdrant, where one is set up: nobody waits for one that does not answer, and what it missed is carried
 //! later.
 
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,11 @@ use companion::adapters::upstream::BreakerSettings;
 use companion::config::{QdrantConfig, ServerConfig};
 use companion::domain::memory::copy::{Edition, MemoryCopy};
 use companion::domain::secret::{ApiKey, Secret};
+use companion::domain::session::PublicId;
+use qdrant_client::qdrant::{
+    CreateCollection, Distance, Modifier, SparseVectorConfig, SparseVectorParams, VectorParams,
+    VectorParamsMap, VectorsConfig, vectors_config,
+};
 use serde_json::{Value, json};
 
 use crate::memories::{remember, texts};
@@ -330,6 +336,34 @@ fn collection_of(owner: [u8; 16], url: &str, collection: &str, new: Edition) {
     runtime.block_on(copy.begin(owner, new, true)).unwrap();
 }
 
+/// A collection with these marks and 384 dimensions, without an index of whose each point is.
+fn collection_made(url: &str, marks: ([u8; 16], [u8; 16]), modifier: Modifier, distance: Distance) {
+    let sparse = SparseVectorParams { modifier: Some(modifier.into()), ..SparseVectorParams::default() };
+    let sparse = ["alone", "around"].map(|name| (name.to_owned(), sparse));
+    let dense = VectorParams { size: 384, distance: distance.into(), ..VectorParams::default() };
+    let dense = VectorParamsMap { map: HashMap::from([("dense".to_owned(), dense)]) };
+    let mark = |bytes| PublicId::from_bytes(bytes).to_string().into();
+    let metadata = [("companion_owner", mark(marks.0)), ("companion_copy", mark(marks.1))];
+    let wanted = CreateCollection {
+        collection_name: "tests".to_owned(),
+        vectors_config: Some(VectorsConfig { config: Some(vectors_config::Config::ParamsMap(dense)) }),
+        sparse_vectors_config: Some(SparseVectorConfig { map: HashMap::from(sparse) }),
+        metadata: metadata.map(|(name, mark)| (name.to_owned(), mark)).into(),
+        ..CreateCollection::default()
+    };
+    asking(url, async |server| {
+        server.delete_collection("tests").await.unwrap();
+        server.create_collection(wanted).await.unwrap();
+    });
+}
+
+/// What the test itself asks of Qdrant.
+fn asking<T>(url: &str, ask: impl AsyncFnOnce(qdrant_client::Qdrant) -> T) -> T {
+    let server = qdrant_client::Qdrant::from_url(url).skip_compatibility_check().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(ask(server))
+}
+
 /// Who answers every connection with these bytes.
 fn answering(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -428,6 +462,27 @@ fn a_collection_of_another_shape_is_told_with_what_to_do() {
     let app = app.restart_with(|config| asks(&qdrant.url(), config));
     let told = problem_with_shape(&app);
     assert!(told.contains("384 dimensions") && told.contains("have no"), "{told}");
+
+    app.db().execute("UPDATE memory_copy SET model = 1, dimensions = 384", []).unwrap();
+    // Made while no server runs, which would begin its own in between.
+    let with = |app: TestApp, modifier, distance| {
+        app.restart_with(|config| {
+            collection_made(&qdrant.url(), (owner, generation), modifier, distance);
+            asks(&qdrant.url(), config);
+        })
+    };
+    let app = with(app, Modifier::None, Distance::Cosine);
+    let told = problem_with_shape(&app);
+    assert!(told.contains("does not count the rarity of words"), "{told}");
+    let app = with(app, Modifier::Idf, Distance::Euclid);
+    let told = problem_with_shape(&app);
+    assert!(told.contains("does not measure by the cosine"), "{told}");
+
+    let app = with(app, Modifier::Idf, Distance::Cosine);
+    carried(&app);
+    let seen = asking(&qdrant.url(), async |server| server.collection_info("tests").await.unwrap());
+    let indexed: Vec<_> = seen.result.unwrap().payload_schema.into_keys().collect();
+    assert_eq!(indexed, ["person"], "what lacks only the index is given it");
 }
 
 /// A service whose vectors all have these numbers.
