@@ -259,6 +259,8 @@ fn forget_that_forgets_what_the_turn_before_told() {
     tell(&app, &talk, "I have a dog called Bruno");
     tell(&app, &talk, "Forget that I like tea");
     assert_eq!(texts(&app, &talk), ["I have a dog called Bruno"]);
+    tell(&app, &talk, "Forget that I have a dog");
+    assert_eq!(texts(&app, &talk), [""; 0], "also where the statement goes on");
 }
 
 #[test]
