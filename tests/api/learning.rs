@@ -277,6 +277,10 @@ fn forget_that_is_meant_of_what_is_said_with_it_and_what_follows_is_learned() {
     assert_eq!(texts(&app, &talk), ["I live in Lisbon now", "My name is Anna"]);
     tell(&app, &talk, "Forget that I live in Lisbon. I like tea.");
     assert_eq!(texts(&app, &talk), ["I like tea", "My name is Anna"]);
+    tell(&app, &talk, "I like tea. Forget that.");
+    assert_eq!(texts(&app, &talk), ["My name is Anna"], "what was known already goes, too");
+    tell(&app, &talk, "I live in Lisbon. Forget my name.");
+    assert_eq!(texts(&app, &talk), ["I live in Lisbon"], "what is said before a wish is learned, too");
 }
 
 #[test]
@@ -345,6 +349,10 @@ fn a_wish_to_forget_is_heard_in_ordinary_words() {
         "Please delete that",
         "Don't remember what I just said",
         "Never remember that",
+        "Forget that, I was joking.",
+        "It's a secret. Forget that.",
+        "I don't want you to remember this.",
+        "Forget where I live",
     ] {
         tell(&app, &talk, "I live in Porto");
         tell(&app, &talk, wish);
@@ -355,6 +363,7 @@ fn a_wish_to_forget_is_heard_in_ordinary_words() {
         "I will never forget that day",
         "Don't forget that I live in Porto",
         "Forget it, let's talk of the sea",
+        "Forget what I told you yesterday",
     ] {
         tell(&app, &talk, none);
         assert_eq!(texts(&app, &talk), ["I live in Porto"], "{none}");

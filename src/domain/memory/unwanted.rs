@@ -260,6 +260,20 @@ mod tests {
             &["I have a dog called Bruno", "I have a dog that bites", "I have a dog whose name is Bruno"],
             &["I have a dog allergy", "My sister has a dog called Bruno"],
         ),
+        (
+            "my opinion of my boss",
+            &["I hate my boss", "I don't like my boss"],
+            &["My boss is called Tom", "I like tea"],
+        ),
+        (
+            "my work",
+            &["I work as a nurse", "My job is teaching children"],
+            &["My sister works as a nurse", "I work in the garden"],
+        ),
+        ("i work", &["I work at a bank", "I work for my brother"], &["My brother works for me"]),
+        ("my home", &["I moved to Porto", "I live in Porto"], &["My sister lives in Porto", "I like Porto"]),
+        ("i live", &["I live near the beach", "I live in a small flat"], &["My sister lives in Porto"]),
+        ("my age", &["I am 34 years old"], &["My sister is 34 years old"]),
         ("i cannot stand tea", &["I can't stand tea"], &["I can stand tea"]),
         (
             "i have moved to lisbon",

@@ -1,6 +1,12 @@
 //! What somebody wants to be done with what they say: learned from, left alone, forgotten.
 
-use crate::domain::memory::learning::{plain, sentences};
+mod heard;
+mod parts;
+
+use crate::domain::memory::learning::{learned, plain, sentences};
+use crate::domain::memory::unwanted::is_meant;
+use heard::{Heard, heard};
+use parts::{Told, parts, told, without_asides};
 
 /// All that somebody wants to be done with what they say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,241 +39,82 @@ pub enum Wish {
 
 /// The most wishes that are heeded of a message.
 const MOST_WISHES: usize = 10;
-/// What may stand before and behind a wish without changing it.
-const BEFORE: &[&str] = &[
-    "please", "just", "can", "could", "would", "will", "you", "ok", "okay", "no", "oh", "hey", "so", "and",
-    "but", "actually", "sorry", "now", "wait", "well", "then",
-];
-/// Who begins so has a wish as well.
-const LEADS: &[&[&str]] = &[
-    &["i", "want", "you", "to"],
-    &["i", "need", "you", "to"],
-    &["i'd", "like", "you", "to"],
-    &["i", "would", "like", "you", "to"],
-    &["you", "must"],
-    &["you", "should"],
-    &["you", "have", "to"],
-    &["you", "need", "to"],
-];
-/// Without one of these, "you forget that" is no wish.
-const ASKS: &[&str] = &["can", "could", "will", "would", "please"];
-const ERASE: &[&str] = &["delete", "erase", "remove"];
-/// What is known was told.
-const KNOWN: &[&str] =
-    &["said", "told", "mentioned", "know", "remember", "learned", "noted", "saved", "stored"];
-const REMEMBERING: &[&str] = &["remembering", "storing", "saving", "recording"];
-const BEHIND: &[&str] = &["please", "thanks", "ok", "okay", "now", "again", "though"];
-const GREETINGS: &[&str] = &["hi", "hello", "good", "thank", "thanks"];
-/// What is said so is about what was said before.
-const OF_SAYING: &[&str] = &[
-    "sorry",
-    "said",
-    "say",
-    "saying",
-    "told",
-    "tell",
-    "mean",
-    "meant",
-    "mistake",
-    "wrong",
-    "lied",
-    "joking",
-    "kidding",
-    "mentioned",
-    "changed",
-];
-/// Who does not remember something has no wish.
-const SUBJECTS: &[&str] = &["i", "we", "you", "they", "he", "she", "it", "who", "people"];
-const REMEMBER: &[&str] = &["remember", "save", "keep", "store", "note", "record", "memorize", "memorise"];
-const THIS: &[&str] = &["that", "this", "it"];
-/// What tells nothing of what is to be forgotten.
-const POINTING: &[&str] = &[
-    "that",
-    "this",
-    "it",
-    "him",
-    "her",
-    "them",
-    "me",
-    "anything",
-    "something",
-    "everything",
-    "just",
-    "now",
-    "before",
-];
+/// Where more stands before a wish than this it is not looked at, and nothing of it is learned.
+const MOST_BEFORE: usize = 50;
+/// So many statements of a message are looked for among what is known.
+const MOST_STATED: usize = 5;
+
+/// A part of what was said.
+struct Part<'a> {
+    text: &'a str,
+    /// What is wished in it.
+    heard: Vec<Heard>,
+    /// What else it is.
+    told: Told,
+    /// The statements in it.
+    stated: Vec<String>,
+}
+
+impl<'a> Part<'a> {
+    fn of(text: &'a str) -> Self {
+        let heard = heard(without_asides(text));
+        if !heard.is_empty() {
+            return Self { text, heard, told: Told::Nothing, stated: Vec::new() };
+        }
+        let stated = learned(text).into_iter().map(|learned| plain(&learned.text).join(" ")).collect();
+        Self { text, heard, told: told(text), stated }
+    }
+}
 
 /// What somebody wants to be done with what they say.
 #[must_use]
 pub fn wishes(said: &str) -> Wishes {
-    let sentences: Vec<_> = sentences(said).collect();
-    let (mut all, mut stated_before, mut stated_since) = (Vec::new(), false, false);
-    for sentence in &sentences {
-        let found = of_sentence(&words_of(sentence), sentences.len() == 1);
-        if found.is_empty() {
-            stated_since |= is_statement(sentence);
-            continue;
-        }
-        stated_before |= std::mem::take(&mut stated_since);
-        for wish in found {
-            // "I like jazz. Forget that." is meant of the jazz.
-            let wish = if wish == Wish::ForgetBefore && stated_before { Wish::NotThis } else { wish };
+    let parts: Vec<_> = sentences(said).flat_map(parts).map(Part::of).collect();
+    let (mut all, mut learn) = (Vec::new(), false);
+    for (at, part) in parts.iter().enumerate() {
+        learn |= part.told > Told::Nothing;
+        for wish in part.heard.iter().flat_map(|heard| meant(heard, &parts, at)) {
             if all.len() < MOST_WISHES && !all.contains(&wish) {
+                learn &= leaves(&wish, &parts[..at]);
                 all.push(wish);
             }
         }
     }
-    // "Forget that. I live in Lisbon now."
-    let learn = all.is_empty() || stated_since && !all.contains(&Wish::NotThis);
+    let learn = all.is_empty() || learn && !all.contains(&Wish::NotThis);
     Wishes { all, learn }
 }
 
-/// Whether something is said in a sentence that "that" may be meant of: neither a question nor a greeting, nor something about what was said.
-fn is_statement(sentence: &str) -> bool {
-    let words = plain(sentence);
-    let begin = words.iter().take_while(|word| BEFORE.contains(&word.as_str())).count();
-    let words = &words[begin..];
-    let points = words
-        .first()
-        .is_some_and(|first| POINTING.contains(&first.as_str()) || GREETINGS.contains(&first.as_str()));
-    let of_saying = words.iter().any(|word| OF_SAYING.contains(&word.as_str()));
-    words.len() >= 3 && !points && !of_saying && !sentence.ends_with('?')
-}
-
-/// "Do not" is one word, as "don't" is.
-fn words_of(sentence: &str) -> Vec<String> {
-    let words = plain(sentence);
-    let is_do = |place: usize| words[place] == "do" && words.get(place + 1).is_some_and(|next| next == "not");
-    (0..words.len()).filter(|place| !is_do(*place)).map(|place| words[place].clone()).collect()
-}
-
-fn of_sentence(words: &[String], alone: bool) -> Vec<Wish> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let Some(mut words) = wanted(&words) else { return Vec::new() };
-    while let [rest @ .., last] = words {
-        match (rest, *last) {
-            ([rest @ .., "thank"], "you") => words = rest,
-            (rest, last) if BEHIND.contains(&last) => words = rest,
-            _ => break,
+/// What is to be done where it is said in this place of a message.
+fn meant(heard: &Heard, parts: &[Part<'_>], at: usize) -> Vec<Wish> {
+    let before = &parts[..at];
+    match heard {
+        Heard::Sure(wish) => vec![wish.clone()],
+        Heard::This => pointed_at(parts),
+        Heard::That => {
+            // "I like jazz. Forget that.": it may be known already.
+            let known = before.iter().flat_map(|part| &part.stated).take(MOST_STATED);
+            pointed_at(before).into_iter().chain(known.cloned().map(Wish::Forget)).collect()
         }
     }
-    match words {
-        ["forget", what @ ..] => return forgotten(what),
-        ["stop", verb, what @ ..] if REMEMBERING.contains(verb) => return forgotten(what),
-        // Of other things than notes, like an account, it is not for the companion to say that they are gone.
-        [verb, what @ ..] if ERASE.contains(verb) => {
-            let of_notes = |wish: &Wish| !matches!(wish, Wish::Forget(_));
-            return forgotten(what).into_iter().filter(of_notes).collect();
+}
+
+/// What "that" is meant of: these parts of the message where they tell something, else the message before; where that is not sure, both.
+fn pointed_at(parts: &[Part<'_>]) -> Vec<Wish> {
+    match parts.iter().map(|part| part.told).max().unwrap_or_default() {
+        Told::Nothing => vec![Wish::ForgetBefore],
+        Told::Perhaps => vec![Wish::NotThis, Wish::ForgetBefore],
+        Told::Something => vec![Wish::NotThis],
+    }
+}
+
+/// Whether what was said before a wish is learned from all the same: "I live in Lisbon now. Forget that I live in Porto."
+fn leaves(wish: &Wish, before: &[Part<'_>]) -> bool {
+    match wish {
+        Wish::Forget(text) => {
+            before.len() <= MOST_BEFORE && !before.iter().any(|part| is_meant(text, part.text))
         }
-        _ => {}
+        Wish::NotThis | Wish::ForgetBefore | Wish::Everything => false,
     }
-    if words.windows(3).any(|three| three == ["off", "the", "record"]) {
-        return vec![Wish::NotThis];
-    }
-    not_remembered(words, alone)
-}
-
-/// What is behind the words that lead to a wish; `None` where it is told of whoever is talked to.
-fn wanted<'a, 'b>(words: &'b [&'a str]) -> Option<&'b [&'a str]> {
-    let begin = words.iter().take_while(|word| BEFORE.contains(word)).count();
-    let polite = words.iter().take_while(|word| BEFORE.contains(word) && **word != "you").count();
-    if let Some(rest) = LEADS.iter().find_map(|lead| words[polite..].strip_prefix(*lead)) {
-        return Some(rest);
-    }
-    let (before, rest) = words.split_at(begin);
-    let is_told = before.last() == Some(&"you") && !before.iter().any(|word| ASKS.contains(word));
-    (!is_told).then_some(rest)
-}
-
-/// What follows "forget".
-fn forgotten(what: &[&str]) -> Vec<Wish> {
-    match what {
-        ["that" | "this"] | ["about", "that" | "this"] => vec![Wish::ForgetBefore],
-        ["everything" | "all", rest @ ..] => everything(rest),
-        ["that", "i", "said" | "told" | "mentioned", rest @ ..]
-        | ["i", "said" | "told" | "mentioned", rest @ ..]
-        | ["what", "i", rest @ ..] => told_before(rest),
-        ["that" | "about", rest @ ..] | rest if rest.first().is_some_and(|word| is_of_oneself(word)) => {
-            named(rest)
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// "Everything", "everything you know about me", "all I told you about my sister".
-fn everything(rest: &[&str]) -> Vec<Wish> {
-    let about = rest.iter().position(|word| *word == "about").map(|at| &rest[at + 1..]);
-    let is_all = match rest {
-        []
-        | ["that"]
-        | ["of", "it" | "that" | "this"]
-        | ["about", ..]
-        | ["my" | "your", "memories" | "notes"] => true,
-        ["i" | "you", ..] | ["that", "i" | "you", ..] => rest.iter().any(|word| KNOWN.contains(word)),
-        _ => false,
-    };
-    match about {
-        Some([first, ..]) if is_all && is_of_oneself(first) => named(about.unwrap_or_default()),
-        None | Some(["me" | "us", ..]) if is_all => vec![Wish::Everything],
-        _ => Vec::new(),
-    }
-}
-
-/// "What I said", "what I told you about my sister", "that I said I live in Porto".
-fn told_before(rest: &[&str]) -> Vec<Wish> {
-    let about = rest.iter().position(|word| *word == "about").map(|at| &rest[at + 1..]);
-    let itself = || rest.iter().position(|word| is_of_oneself(word)).map(|at| &rest[at..]);
-    match about.or_else(itself).filter(|what| what.iter().any(|word| !POINTING.contains(word))) {
-        Some(what) => named(what),
-        None => vec![Wish::ForgetBefore],
-    }
-}
-
-/// "I live in Porto and that I like tea", "my sister and my brother": cut where another statement in the first person begins.
-fn named(what: &[&str]) -> Vec<Wish> {
-    let mut cut = vec![Vec::new()];
-    let mut rest = what;
-    while let [word, after @ ..] = rest {
-        let next = after.strip_prefix(&["that"]).unwrap_or(after);
-        let is_seam =
-            matches!(*word, "and" | "or" | "but") && next.first().is_some_and(|next| is_of_oneself(next));
-        if is_seam {
-            cut.push(Vec::new());
-        } else {
-            cut.last_mut().into_iter().for_each(|part: &mut Vec<_>| part.push(*word));
-        }
-        rest = if is_seam { next } else { after };
-    }
-    cut.into_iter().filter(|part| !part.is_empty()).map(|part| Wish::Forget(part.join(" "))).collect()
-}
-
-fn is_of_oneself(word: &str) -> bool {
-    matches!(word, "i" | "my" | "we" | "our") || word.starts_with("i'") || word.starts_with("we'")
-}
-
-/// "Don't remember this", wherever it stands, unless somebody says that they do not.
-fn not_remembered(words: &[&str], alone: bool) -> Vec<Wish> {
-    let denies = |at: usize, word: &str| word == "not" || word == "never" && at == 0;
-    for (at, _) in words.iter().enumerate().filter(|(at, word)| denies(*at, word)) {
-        let before = at.checked_sub(1).map(|before| words[before]);
-        let (told_to, behind) = match &words[at + 1..] {
-            ["to", behind @ ..] => (true, behind),
-            behind => (false, behind),
-        };
-        let [verb, what, rest @ ..] = behind else { continue };
-        let states = !told_to && before.is_some_and(|who| SUBJECTS.contains(&who));
-        let of_saying = *what == "what" && rest.first() == Some(&"i");
-        if states || !REMEMBER.contains(verb) || !of_saying && !THIS.contains(what) {
-            continue;
-        }
-        return match rest {
-            ["i", told @ ..] if of_saying && at == 0 => told_before(told),
-            [first, ..] if *what == "that" && is_of_oneself(first) => named(rest),
-            [] if at == 0 && alone => vec![Wish::ForgetBefore],
-            _ => vec![Wish::NotThis],
-        };
-    }
-    Vec::new()
 }
 
 #[cfg(test)]
@@ -311,6 +158,26 @@ mod tests {
             ("I cannot forget what she said", None),
             ("Do you remember that?", None),
             ("I don't remember this place", None),
+            ("Don't remember my name", Some(Wish::Forget("my name".to_owned()))),
+            ("Please don't store my address.", Some(Wish::Forget("my address".to_owned()))),
+            ("I don't want you to remember this", Some(Wish::ForgetBefore)),
+            ("I would not like you to remember what I just said", Some(Wish::ForgetBefore)),
+            (
+                "I don't need you to remember that I live in Porto",
+                Some(Wish::Forget("i live in porto".to_owned())),
+            ),
+            ("I don't want you to remember this. My sister is ill.", Some(Wish::NotThis)),
+            ("My sister is ill and I don't want you to remember this", Some(Wish::NotThis)),
+            (
+                "I like tea and please don't remember that I live in Porto",
+                Some(Wish::Forget("i live in porto".to_owned())),
+            ),
+            ("I don't want to remember my name", None),
+            ("I would not remember my name", None),
+            ("My parents don't remember my birthday", None),
+            ("Tom doesn't remember my birthday", None),
+            ("We don't keep our promises", None),
+            ("Can you not remember my name?", None),
         ] {
             let learn = wanted.is_none();
             assert_eq!(wishes(said), Wishes { all: wanted.into_iter().collect(), learn }, "{said}");
@@ -348,6 +215,75 @@ mod tests {
     }
 
     #[test]
+    fn a_wish_is_heard_in_the_midst_of_a_sentence() {
+        let porto = || Wish::Forget("i live in porto".to_owned());
+        for (said, wanted, learn) in [
+            ("Forget that, I was joking.", Wish::ForgetBefore, false),
+            ("Don't remember that, I was joking.", Wish::ForgetBefore, false),
+            ("Forget that, it's private.", Wish::ForgetBefore, false),
+            ("Forget that, sorry.", Wish::ForgetBefore, false),
+            ("Forget that: thank you very much.", Wish::ForgetBefore, false),
+            ("Forget this, I shouldn't have said it.", Wish::ForgetBefore, false),
+            ("Never mind, forget that.", Wish::ForgetBefore, false),
+            ("I'm sorry, forget that.", Wish::ForgetBefore, false),
+            ("I was joking \u{2013} please forget what I just said", Wish::ForgetBefore, false),
+            ("I was joking - delete that", Wish::ForgetBefore, false),
+            ("I was joking (forget that)", Wish::ForgetBefore, false),
+            ("She told me a secret, forget that.", Wish::ForgetBefore, false),
+            ("Forget that, I live in Lisbon now.", Wish::ForgetBefore, true),
+            ("Forget that I live in Porto, it's private.", porto(), false),
+            ("I was joking, forget that I live in Porto.", porto(), false),
+            ("Anna, don't remember that I live in Porto", porto(), false),
+            ("Forget that I live in Porto, I live in Lisbon now.", porto(), true),
+        ] {
+            assert_eq!(wishes(said), Wishes { all: vec![wanted], learn }, "{said}");
+        }
+        let told = wishes("My boss is called Tom, please forget that");
+        assert_eq!(told.all, [Wish::NotThis, Wish::Forget("my boss is called tom".to_owned())]);
+        for none in [
+            "She told me, forget that.",
+            "The letter says: forget my name",
+            "I will never forget that, believe me",
+            "If you were to forget that, I would cry",
+            "Forget it, I was joking",
+        ] {
+            assert_eq!(wishes(none), Wishes::default(), "{none}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_just_said_is_meant_by_what_i_said() {
+        for (said, wanted) in [
+            ("Forget what I do for a living", &["my work", "my job", "i work"][..]),
+            ("Don't remember what I do", &["my work", "my job", "i work"]),
+            ("Forget where I live", &["my home", "my address", "i live"]),
+            ("Please forget how old I am.", &["my age"]),
+            ("Forget what my name is", &["my name"]),
+            ("Forget what I think of my boss", &["my opinion of my boss"]),
+            ("Forget what I think about the sea", &["my opinion of sea"]),
+            ("Forget that I mentioned Anna", &["anna"]),
+            ("Forget that I told my sister a lie", &["i told my sister a lie"]),
+            ("Forget what I like", &[]),
+            ("Forget what I do at night", &[]),
+            ("Forget what I think of him", &[]),
+            ("Forget what I told you yesterday", &[]),
+            ("Forget what I told my sister", &[]),
+        ] {
+            let wanted: Vec<_> = wanted.iter().map(|text| Wish::Forget((*text).to_owned())).collect();
+            assert_eq!(wishes(said).all, wanted, "{said}");
+        }
+        for said in [
+            "Forget what I have just told you",
+            "Forget what I wrote in my last message",
+            "Forget what I said about him",
+            "Forget that I told you so",
+            "Forget what I was saying a moment ago",
+        ] {
+            assert_eq!(wishes(said).all, [Wish::ForgetBefore], "{said}");
+        }
+    }
+
+    #[test]
     fn what_only_sounds_like_a_wish_forgets_nothing() {
         for said in [
             "I will never forget that day",
@@ -381,29 +317,44 @@ mod tests {
 
     #[test]
     fn forget_that_is_meant_of_what_was_said_before_it() {
+        let jazz = || Wish::Forget("i like jazz".to_owned());
         for (said, wanted, learn) in [
-            ("I like jazz. Forget that.", Wish::NotThis, false),
-            ("Jazz is what I like! Please forget that, thanks.", Wish::NotThis, false),
-            ("Oh no. Forget that.", Wish::ForgetBefore, false),
-            ("Hello my friend. Forget that.", Wish::ForgetBefore, false),
-            ("That was stupid of me. Forget that.", Wish::ForgetBefore, false),
-            ("I am sorry I said it. Forget that.", Wish::ForgetBefore, false),
-            ("Are you there now? Forget that.", Wish::ForgetBefore, false),
-            ("Forget that. I live in Lisbon now.", Wish::ForgetBefore, true),
-            ("Forget that. Thank you so much.", Wish::ForgetBefore, false),
-            ("I like jazz. Forget that. I live in Lisbon now.", Wish::NotThis, false),
-            ("I like jazz. I want you to forget that.", Wish::NotThis, false),
-            ("I like jazz. Don't remember what I just said.", Wish::NotThis, false),
-            ("My PIN is 1234 and I live in Porto. Forget everything I told you.", Wish::Everything, false),
+            ("I like jazz. Forget that.", vec![Wish::NotThis, jazz()], false),
+            ("Jazz is what I like! Please forget that, thanks.", vec![Wish::NotThis], false),
+            ("Oh no. Forget that.", vec![Wish::ForgetBefore], false),
+            ("Hello my friend. Forget that.", vec![Wish::ForgetBefore], false),
+            ("That was stupid of me. Forget that.", vec![Wish::ForgetBefore], false),
+            ("I am sorry I said it. Forget that.", vec![Wish::ForgetBefore], false),
+            ("Are you there now? Forget that.", vec![Wish::ForgetBefore], false),
+            ("That's too private. Please forget that.", vec![Wish::ForgetBefore], false),
+            ("It\u{2019}s a secret. Forget that.", vec![Wish::ForgetBefore], false),
+            ("I should not have shared this. Forget that.", vec![Wish::ForgetBefore], false),
+            ("I don't want to talk about that. Forget that.", vec![Wish::ForgetBefore], false),
+            ("I regret it. Forget that.", vec![Wish::ForgetBefore], false),
+            ("Nobody may know of it. Forget that.", vec![Wish::NotThis, Wish::ForgetBefore], false),
+            ("I lied, I like jazz. Forget that.", vec![Wish::NotThis, Wish::ForgetBefore, jazz()], false),
+            ("Forget that. I live in Lisbon now.", vec![Wish::ForgetBefore], true),
+            ("Forget that. Thank you so much.", vec![Wish::ForgetBefore], false),
+            ("I like jazz. Forget that. I live in Lisbon now.", vec![Wish::NotThis, jazz()], false),
+            ("I like jazz. I want you to forget that.", vec![Wish::NotThis, jazz()], false),
+            ("I like jazz. Don't remember what I just said.", vec![Wish::NotThis, jazz()], false),
+            (
+                "My PIN is 1234 and I live in Porto. Forget everything I told you.",
+                vec![Wish::Everything],
+                false,
+            ),
         ] {
-            assert_eq!(wishes(said), Wishes { all: vec![wanted], learn }, "{said}");
+            assert_eq!(wishes(said), Wishes { all: wanted, learn }, "{said}");
         }
     }
 
     #[test]
-    fn what_follows_a_wish_is_learned_from() {
+    fn what_is_said_beside_a_wish_is_learned_from() {
         assert!(wishes("Forget that I live in Porto. I live in Lisbon now.").learn);
-        assert!(!wishes("I live in Lisbon now. Forget that I live in Porto.").learn);
+        assert!(wishes("I live in Lisbon now. Forget that I live in Porto.").learn);
+        assert!(!wishes("My sister is ill. Forget what I told you about my sister.").learn);
+        let much = "I like tea. ".repeat(MOST_BEFORE + 1);
+        assert!(!wishes(&format!("{much}Forget that I live in Porto.")).learn);
         assert!(!wishes("Off the record. My sister is ill now.").learn);
     }
 
@@ -453,6 +404,13 @@ mod tests {
             "forget what i about",
             "forget that i and",
             "forget my and my and that my",
+            ",,",
+            ", forget that,",
+            "forget that i told",
+            "forget what i just",
+            "not want you to",
+            "i not want you to remember",
+            "forget what i think of the",
         ] {
             drop(wishes(strange));
         }
