@@ -125,7 +125,8 @@ fn clauses(sentence: &str) -> Vec<&str> {
     let mut from = 0;
     for (end, next) in starts {
         // "She said, I live in Rome" is one statement, of hers.
-        let is_told = plain(&sentence[..end]).last().is_some_and(|last| SAYS.contains(&last.as_str()));
+        let mut words = sentence[..end].split_whitespace().rev().filter_map(|word| plain(word).pop());
+        let is_told = words.next().is_some_and(|last| SAYS.contains(&last.as_str()));
         if end >= from && !is_told {
             cut.push(&sentence[from..end]);
             from = next;
