@@ -414,5 +414,16 @@ mod tests {
         ] {
             drop(wishes(strange));
         }
+        for long in ["a,", "forget that, I like tea, ", "I like tea. Forget that. ", "not remember my "] {
+            drop(wishes(&long.repeat(8000 / long.len())));
+        }
+    }
+
+    #[test]
+    fn so_many_signs_of_a_sentence_are_looked_at() {
+        for (signs, heard) in [(100, true), (101, false)] {
+            let said = format!("I like tea{} forget that", ", tea".repeat(signs - 1) + ",");
+            assert_eq!(wishes(&said).all.first() == Some(&Wish::NotThis), heard, "{signs}");
+        }
     }
 }
