@@ -56,6 +56,9 @@ function jobs({ now, last_runs: runs }) {
   put("jobs", html("ul", { class: "rows" }, ...rows));
 }
 
+/** Each job takes what it counts, and not what another one counts. */
+const toldBy = (job) => html("p", { class: "fine" }, html("code", {}, `companion-maint ${job} --dry-run`), " tells the same.");
+
 function next(status) {
   const { next_cleanup_counted: counted } = status;
   const of = (what) => (counted ? count(status[`next_cleanup_${what}`]) : "not counted in time");
@@ -66,9 +69,10 @@ function next(status) {
       ["Sessions", counted ? `${of("sessions")} (${some(status.next_cleanup_checkpoints, "turn")})` : of("sessions")],
       ["Memories", of("memories")],
       ["People", of("persons")],
-      ["Audio files", files ? `${count(files)} (${bytes(status.next_cleanup_audio_bytes)})` : "0"],
     ]),
-    html("p", { class: "fine" }, html("code", {}, "companion-maint cleanup-sessions --dry-run"), " tells the same."),
+    toldBy("cleanup-sessions"),
+    facts([["Audio files", files ? `${count(files)} (${bytes(status.next_cleanup_audio_bytes)})` : "0"]]),
+    toldBy("cleanup-audio"),
   );
 }
 

@@ -1,5 +1,9 @@
 //! `ADMIN_TOKEN` and what it opens.
 
+use std::fs::File;
+use std::process::Command;
+use std::time::{Duration, UNIX_EPOCH};
+
 use companion::domain::secret::Secret;
 use serde_json::{Value, json};
 
@@ -192,6 +196,14 @@ fn nothing_is_noted_while_the_disk_is_low() {
     wait_for("the numbers are noted", || app.count("samples") == 2);
 }
 
+/// What the job would do; no memory is too old for it, and nothing doubtful.
+fn dry_run(app: &TestApp, job: &str) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_companion-maint"));
+    command.env_clear().env("DATA_DIR", app.data_dir()).env("MEMORY_RETENTION_DAYS", "36500");
+    let ran = command.args(["--json", job, "--dry-run", "--force"]).output().unwrap();
+    serde_json::from_slice(&ran.stdout).unwrap()
+}
+
 #[test]
 fn what_the_next_cleanup_takes_is_what_a_dry_run_counts() {
     let app = TestApp::spawn_with(|config| {
@@ -212,21 +224,28 @@ fn what_the_next_cleanup_takes_is_what_a_dry_run_counts() {
     db.execute("UPDATE persons SET last_seen_at = 4102444800000 WHERE id = 1", []).unwrap();
     db.execute("UPDATE sessions SET last_active_at = 4102444800000 WHERE last_active_at > 0", []).unwrap();
     drop(db);
+    // One reply is old, of a conversation that stays; the other one is not, and goes with its conversation.
+    for (talk, sound, seconds) in [(&talk, "an old reply", 0), (&gone, "a new one", 4_102_444_800)] {
+        let id = seed::audio(&app, talk, "mp3", sound.as_bytes());
+        let file = File::open(app.data_dir().join(format!("audio/{id}.mp3"))).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+    }
     let status = status_of(&app, "");
     assert_eq!(status["next_cleanup_counted"], true);
     let next = |name: &str| status[format!("next_cleanup_{name}")].as_u64().unwrap();
     assert_eq!((next("sessions"), next("checkpoints"), next("memories"), next("persons")), (4, 6, 1, 1));
-    assert_eq!((next("audio_files"), next("audio_bytes")), (0, 0));
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_companion-maint"));
-    command.env_clear().env("DATA_DIR", app.data_dir()).env("MEMORY_RETENTION_DAYS", "36500");
-    let ran = command.args(["--json", "cleanup-sessions", "--dry-run", "--force"]).output().unwrap();
-    let report: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!((next("audio_files"), next("audio_bytes")), (1, 12));
+    let report = dry_run(&app, "cleanup-sessions");
     for (theirs, ours) in [
         ("sessions_deleted", "sessions"),
         ("checkpoints_deleted", "checkpoints"),
         ("memories_deleted", "memories"),
         ("persons_erased", "persons"),
     ] {
+        assert_eq!(report[theirs], next(ours), "{theirs} of {report}");
+    }
+    let report = dry_run(&app, "cleanup-audio");
+    for (theirs, ours) in [("files_deleted", "audio_files"), ("bytes_reclaimed", "audio_bytes")] {
         assert_eq!(report[theirs], next(ours), "{theirs} of {report}");
     }
     // Counted for a minute: whoever looks often costs little.

@@ -94,7 +94,9 @@ describe("the admin page", () => {
     assert.match(await job("cleanup-sessions").innerText(), /succeeded\s+5 hours ago, freed 5 MiB/);
     assert.match(await job("backup-db").innerText(), /succeeded\s+overdue/);
     assert.match(await job("doctor").innerText(), /never ran/);
-    assert.match(await guest.page.locator("#next").innerText(), /Sessions\s+1 \(1 turn\)/);
+    const next = await guest.page.locator("#next").innerText();
+    assert.match(next, /Sessions\s+1 \(1 turn\)\s+Memories\s+0\s+People\s+0\s+companion-maint cleanup-sessions --dry-run tells the same\./);
+    assert.match(next, /same\.\s+Audio files\s+0\s+companion-maint cleanup-audio --dry-run tells the same\./);
     assert.match(await guest.page.locator("#memory").innerText(), /Memories\s+0/);
     assert.match(await guest.page.locator("#services").innerText(), /nothing leaves this machine/);
     assert.match(await guest.page.locator("#backups").innerText(), /Newest\s+none/);
