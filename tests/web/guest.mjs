@@ -39,30 +39,38 @@ export class Guest {
     arrived.troubles = [];
     arrived.context = await browser.newContext({ locale: "en-GB", ...look, ...options });
     if (!kept) await arrived.context.addInitScript(() => delete Navigator.prototype.serviceWorker);
-    arrived.page = await arrived.context.newPage();
-    arrived.page.setDefaultTimeout(WAIT_MS);
+    arrived.context.setDefaultTimeout(WAIT_MS);
     arrived.#watch();
+    arrived.page = await arrived.context.newPage();
     return arrived;
   }
 
+  /** Every tab there will be, and the worker that keeps the page. */
   #watch() {
     const note = (what) => this.troubles.push(what);
-    this.page.on("console", (said) => {
+    this.context.on("console", (said) => {
       if (["error", "warning"].includes(said.type())) note(`console: ${said.text()}`);
     });
-    this.page.on("pageerror", (error) => note(`error: ${error}`));
-    this.page.on("request", (request) => {
+    this.context.on("weberror", (thrown) => note(`error: ${thrown.error()}`));
+    this.context.on("request", (request) => {
       if (new URL(request.url()).origin !== this.server.origin) note(`request elsewhere: ${request.url()}`);
     });
-    this.page.on("websocket", (socket) => {
+    this.context.on("page", (page) => page.on("websocket", (socket) => {
       if (new URL(socket.url()).host !== new URL(this.server.origin).host) note(`socket elsewhere: ${socket.url()}`);
-    });
+    }));
+  }
+
+  /** Another tab of the same browser, whose troubles are theirs, too. */
+  async anotherTab() {
+    const tab = Object.create(this);
+    tab.page = await this.context.newPage();
+    return tab;
   }
 
   /** Forgets the troubles a test has caused on purpose; all have to be of this kind. */
   excuse(expected) {
     assert.deepEqual(this.troubles.filter((trouble) => !expected.test(trouble)), []);
-    this.troubles = [];
+    this.troubles.length = 0;
   }
 
   /** Ends the visit: there was no trouble, but for such as was expected to the end. */

@@ -151,11 +151,11 @@ describe("another device", () => {
   test("opening its own link is told to open it elsewhere", async () => {
     const desktop = await somebody("Hello.");
     const link = await makeLink(desktop);
-    const tab = await desktop.context.newPage();
-    await tab.goto(link);
-    await tab.getByRole("button", { name: "Be the same person here" }).click();
-    await tab.getByText("Open the link on the other device.").waitFor();
-    await tab.close();
+    const { page } = await desktop.anotherTab();
+    await page.goto(link);
+    await page.getByRole("button", { name: "Be the same person here" }).click();
+    await page.getByText("Open the link on the other device.").waitFor();
+    await page.close();
   });
 
   test("signs in first where that is needed, and the link is not lost", async () => {

@@ -28,10 +28,8 @@ afterEach(async () => {
   }
 });
 
-/** Another tab of the same browser, with what a guest does in it. */
 async function anotherTab() {
-  const tab = Object.create(guest);
-  tab.page = await guest.context.newPage();
+  const tab = await guest.anotherTab();
   await tab.open();
   return tab;
 }
