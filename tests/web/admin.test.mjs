@@ -49,7 +49,15 @@ async function open() {
   await guest.page.getByRole("heading", { name: "What needs attention" }).waitFor();
 }
 
-describe("the admin page", () => {
+function moment(ms) {
+  const at = new Date(ms);
+  const day = at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  return `${day}, ${at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
+}
+
+describe("the admin page", async () => {
+  const { bytes } = await load("admin/words.js");
+
   before(async () => {
     server = await inUse();
   });
@@ -134,7 +142,81 @@ describe("the admin page", () => {
 
     await guest.page.getByLabel("30 days").check();
     await guest.page.waitForFunction(() => document.querySelectorAll("#chart-rejections tbody tr").length < 240);
-    assert.match(await chart.locator("p").textContent(), /in all/);
+    await chart.locator(".when").getByText("in 30 days", { exact: true }).waitFor();
+  });
+
+  /** What each chart is to show under which name, of what the server notes. */
+  const CHARTS = {
+    "Disk, by kind": { database: "database_bytes", log: "log_bytes", audio: "audio_bytes", backups: "backup_bytes" },
+    "Free on disk": { free: "free_bytes" },
+    "Growth of the database": { database: "database_bytes" },
+    "Memory the server holds": { resident: "resident_bytes" },
+    "Conversations and people": { sessions: "sessions", people: "persons" },
+    Memories: { memories: "memories" },
+    "Turns answered": { turns: "turns" },
+    "Requests answered": { requests: "requests" },
+    "Requests that failed inside": { failed: "failed_requests" },
+    "Rejections, by reason": {
+      "too large": "refused_too_large",
+      "too slow": "refused_too_slow",
+      "too often": "refused_too_often",
+      "not let in": "refused_not_let_in",
+      busy: "refused_busy",
+      "disk low": "refused_disk_full",
+      connections: "refused_connections",
+    },
+    "Files asked for again": { "still good (304)": "static_not_modified", "sent anew (200)": "static_sent" },
+    "Open connections": { connections: "open_connections", "voice sockets": "voice_sockets" },
+  };
+
+  /** The table of a chart, as it has to be: the latest first. */
+  function tableOf([title, columns], { from, step_seconds: step, series }) {
+    const word = (name, value) => (value === null ? "–" : name.endsWith("_bytes") ? bytes(value) : value.toLocaleString("en-GB"));
+    const rows = series[Object.values(columns)[0]].map((_, place) => {
+      const values = Object.values(columns).map((name) => [name, series[name][place]]);
+      const isNoted = values.some(([, value]) => value !== null);
+      return isNoted && [moment(Date.parse(from) + place * step * 1000), ...values.map(([name, value]) => word(name, value))];
+    });
+    return { title, rows: [["When", ...Object.keys(columns)], ...rows.filter(Boolean).toReversed()] };
+  }
+
+  /** What is read in the tables of these charts. Each is open for a moment alone: so many rows take long to lay out. */
+  async function tablesOf(charts) {
+    const tables = [];
+    for (const chart of charts) {
+      const details = chart.querySelector("details");
+      const toggled = () => new Promise((resolve) => details.addEventListener("toggle", resolve, { once: true }));
+      const opened = toggled();
+      details.open = true;
+      await opened;
+      const rows = [...chart.querySelectorAll("tr")].map((row) => [...row.children].map((cell) => cell.textContent));
+      const closed = toggled();
+      details.open = false;
+      await closed;
+      tables.push({ title: chart.querySelector("figcaption span").textContent, rows });
+    }
+    return tables;
+  }
+
+  test("draws in every chart what the server has noted, of a day and of a month", async () => {
+    await arrive();
+    await enter();
+    const answers = {};
+    await guest.page.route("**/api/v1/admin/status*", async (route) => {
+      const span = new URL(route.request().url()).searchParams.get("span");
+      // Asked again it tells the same, as long as this takes.
+      answers[span] ??= await (await route.fetch()).json();
+      await route.fulfill({ json: answers[span] });
+    });
+    await open();
+    const charts = guest.page.locator("#charts figure");
+    for (const [span, label, last] of [["24h", "24 hours", /^at /], ["30d", "30 days", /^after /]]) {
+      await guest.page.getByLabel(label).check();
+      await charts.last().locator(".when").getByText(last).waitFor();
+      await guest.page.waitForFunction(() => [...document.querySelectorAll("#charts figure")].every((chart) => chart.querySelector("path[d^=M]")));
+      const tables = await charts.evaluateAll(tablesOf);
+      assert.deepEqual(tables, Object.entries(CHARTS).map((chart) => tableOf(chart, answers[span].trends)), span);
+    }
   });
 
   test("says of the last value at what time it was noted, also where that was long ago", async () => {
@@ -153,9 +235,7 @@ describe("the admin page", () => {
     await open();
     const last = trends.series.sessions.findLastIndex((value) => value !== null);
     assert.ok(last < 288 - silent);
-    const at = new Date(Date.parse(trends.from) + last * trends.step_seconds * 1000);
-    const day = at.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
-    const told = `at ${day}, ${at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
+    const told = `at ${moment(Date.parse(trends.from) + last * trends.step_seconds * 1000)}`;
     const chart = guest.page.locator("#chart-sessions");
     await chart.locator(".when").getByText(told, { exact: true }).waitFor();
     assert.equal(await chart.locator(".key b").first().textContent(), trends.series.sessions[last].toLocaleString("en-GB"));

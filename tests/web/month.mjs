@@ -22,8 +22,8 @@ function samples() {
     WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${many - 1})
     SELECT ${grain}, now - now % ${step} - i * ${step}, 40000000000 - (${many} - i) * 1000000, 20000000 + (${many} - i) * 20000,
         (i * 7919) % 4000000, 30000000 + (i * 104729) % 9000000, 15000000 + (${many} - i) / 200 * 500000, 60000000 + (i * 15485863) % 12000000,
-        200 + (${many} - i) / 20, 900, 400 + (${many} - i) / 9, 40 + (${many} - i) / 100, 5 + i % 30, i % 4, (i * 31) % 9, 40 + (i * 17) % 50, 0,
-        i % 97 = 0, i % 131 = 0, (i % 53 = 0) * 4, (i % 41 = 0) * 2, i % 211 = 0, 0, i % 307 = 0, (i * 13) % 12, i % 5
+        200 + (${many} - i) / 20, 900, 400 + (${many} - i) / 9, 40 + (${many} - i) / 100, 5 + i % 30, i % 4, (i * 31) % 9, 40 + (i * 17) % 50,
+        (i % 173 = 0) * 3, i % 97 = 0, i % 131 = 0, (i % 53 = 0) * 4, (i % 41 = 0) * 2, i % 211 = 0, 0, i % 307 = 0, (i * 13) % 12, i % 5
     FROM n, (SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now)
     WHERE i NOT BETWEEN ${Math.round(many / 3)} AND ${Math.round(many / 3) + 40};`;
   return grown(1, 60_000, 1440) + grown(2, 1_800_000, 1440);
