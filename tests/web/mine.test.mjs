@@ -55,6 +55,34 @@ async function makeLink(guest) {
   return dialog(guest).getByRole("textbox", { name: /open the link/ }).inputValue();
 }
 
+/** What a camera sees of the code: a row of modules a line, dark ones as #. */
+async function photographed(guest) {
+  const code = dialog(guest).getByRole("img", { name: "The link as a QR code" });
+  const [, , width] = (await code.getAttribute("viewBox")).split(" ").map(Number);
+  const picture = (await code.screenshot()).toString("base64");
+  return guest.page.evaluate(async ([picture, width]) => {
+    const bytes = Uint8Array.from(atob(picture), (letter) => letter.charCodeAt(0));
+    const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+    const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
+    canvas.drawImage(image, 0, 0);
+    const { data } = canvas.getImageData(0, 0, image.width, image.height);
+    const middle = (module, pixels) => Math.floor(((module + 0.5) * pixels) / width);
+    const at = (x, y) => {
+      const [red, green, blue] = data.subarray(4 * (middle(y, image.height) * image.width + middle(x, image.width)));
+      return red + green + blue < 384 ? "#" : ".";
+    };
+    return Array.from({ length: width }, (_, y) => Array.from({ length: width }, (_, x) => at(x, y)).join(""));
+  }, [picture, width]);
+}
+
+/** The modules in the server's drawing, which are told as runs. */
+function modules(drawn) {
+  const width = Number(/viewBox="0 0 (\d+)/.exec(drawn)[1]);
+  const rows = Array.from({ length: width }, () => Array(width).fill("."));
+  for (const [, x, y, long] of drawn.matchAll(/M(\d+) (\d+)h(\d+)v1h/g)) rows[y].fill("#", Number(x), Number(x) + Number(long));
+  return rows.map((row) => row.join(""));
+}
+
 async function makeCode(guest) {
   await guest.press("Your data");
   await dialog(guest).getByText("You have none.").waitFor();
@@ -139,6 +167,19 @@ describe("another device", () => {
     await enter(back, code);
     await isAtHome(back);
     await back.log.getByText("This is the phone's.").waitFor();
+  });
+
+  test("photographs the code that the server has drawn", async () => {
+    const desktop = await arrive();
+    await desktop.open();
+    const answered = desktop.page.waitForResponse("**/me/link");
+    await makeLink(desktop);
+    const { qr_svg: drawn } = await (await answered).json();
+    const seen = await photographed(desktop);
+    assert.ok(seen.length > 30 && seen.join("").includes("#######"), seen.join("\n"));
+    // Its corners are round.
+    const inner = (rows) => rows.slice(1, -1).map((row) => row.slice(1, -1));
+    assert.deepEqual(inner(seen), inner(modules(drawn)));
   });
 
   test("with half a link is told so", async () => {
