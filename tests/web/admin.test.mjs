@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, afterEach, before, describe, test } from "node:test";
 
+import { isAccessible } from "./accessible.mjs";
 import { Guest, launch } from "./guest.mjs";
 import { TOKEN, inUse } from "./month.mjs";
 import { load } from "./pure.mjs";
@@ -241,6 +242,39 @@ describe("the admin page", async () => {
     assert.equal(await chart.locator(".key b").first().textContent(), trends.series.sessions[last].toLocaleString("en-GB"));
     assert.ok((await chart.locator("p.unseen").textContent()).includes(`${trends.series.sessions[last].toLocaleString("en-GB")} ${told}, between`));
     assert.doesNotMatch(await guest.page.locator("#charts").textContent(), /\bnow\b/);
+  });
+
+  test("says of each service outside how it is, and of the memory what is still to be done", async () => {
+    const well = { state: "connected", circuit: "closed", retry_after_seconds: null, connections: 1, most_connections: 8 };
+    const service = (name, calls, more) => ({ ...well, name, calls: { answered: 1, left: 1, ...calls }, ...more });
+    const failing = { state: "disconnected", circuit: "open", retry_after_seconds: 7 };
+    const told = {
+      status: { upstreams: [service("llm", { answered: 12, timed_out: 3, busy: 1, garbage: 0 }, failing), service("tts")] },
+      memory: {
+        index: "qdrant",
+        to_learn: 2,
+        vectors: { model: "a-model-of-meanings", waiting: 7 },
+        outbox: { changes: 5, oldest_seconds: 60 },
+        qdrant: { problem: null, whole: false, copied: 3, ...service("qdrant") },
+      },
+    };
+    await arrive();
+    await enter();
+    for (const [path, more] of [["status?*", told.status], ["memory/status", told.memory]]) {
+      await guest.page.route(`**/api/v1/admin/${path}`, async (route) => {
+        const answer = await route.fetch();
+        await route.fulfill({ response: answer, json: { ...(await answer.json()), ...more } });
+      });
+    }
+    await open();
+    const rows = await guest.page.locator("#services li").allInnerTexts();
+    assert.match(rows[0], /^llm\s+disconnected\s+breaker open\s+12 calls answered, 3 timed out, 1 busy, 1 of 8 connections$/);
+    assert.match(rows[1], /^tts\s+connected\s+1 call answered, 1 of 8 connections$/);
+    assert.match(await guest.page.locator("#health").innerText(), /The service llm failed too often and is left alone\. It is tried again in 7 seconds\./);
+    const memory = await guest.page.locator("#memory").innerText();
+    assert.match(memory, /Found by\s+qdrant\s+Turns to be learned from\s+2\s+Meaning\s+a-model-of-meanings; 7 memories to come/);
+    assert.match(memory, /Qdrant\s+is being filled\s+Changes that wait for it\s+5$/);
+    await isAccessible(guest.page);
   });
 
   test("says so when the server cannot be reached, and what it shows is old", async () => {

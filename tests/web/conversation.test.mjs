@@ -380,6 +380,7 @@ describe("a conversation", () => {
     });
     await guest.page.reload();
     await guest.log.getByText("This is number 52.").waitFor();
+    await isAccessible(guest.page);
     while (await guest.page.getByRole("button", { name: "Show earlier" }).isVisible()) {
       const before = await guest.log.locator(".user").count();
       await guest.pressTwice("Show earlier");

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 
+import { isAccessible } from "./accessible.mjs";
 import { Guest, launch } from "./guest.mjs";
 import { Server } from "./server.mjs";
 
@@ -69,10 +70,14 @@ test("a conversation can be tried: start, say, list, delete", async () => {
   await remove.getByRole("textbox", { name: "id", exact: true }).fill(session);
   await remove.getByRole("button", { name: "Send: this deletes" }).click();
   await remove.locator("pre[aria-live]").getByText("204").waitFor();
+  await isAccessible(guest.page);
 });
 
 test("what is looked for is found", async () => {
   await guest.page.getByRole("searchbox", { name: "Find" }).fill("delete sessions");
   const left = await guest.page.locator("details:visible").evaluateAll((all) => all.map((one) => one.dataset.route));
   assert.deepEqual(left, ["DELETE /api/v1/sessions/{id}"]);
+  await guest.page.getByRole("searchbox", { name: "Find" }).fill("nothing like that");
+  await guest.page.locator("details:visible").waitFor({ state: "hidden" });
+  await isAccessible(guest.page);
 });

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 
+import { isAccessible } from "./accessible.mjs";
 import { Guest, launch } from "./guest.mjs";
 import { Line } from "./line.mjs";
 import { Server } from "./server.mjs";
@@ -75,4 +76,5 @@ test("while a list is opened is told of there", async () => {
   const told = guest.page.getByRole("alert").getByText("The companion cannot be reached right now.");
   await guest.page.getByRole("dialog").waitFor();
   await guest.passes(() => told.isVisible(), 30_000);
+  await isAccessible(guest.page);
 });

@@ -94,6 +94,7 @@ describe("what is remembered", () => {
     await dialog().getByRole("textbox", { name: "Something I should remember" }).fill("I play the cello");
     await dialog().getByRole("button", { name: "Remember it" }).click();
     await dialog().getByText("I will remember it.").waitFor();
+    await isAccessible(guest.page);
     assert.deepEqual(await texts(), ["I play the cello", "Porto is where I was born", "I like tea", "My sister lives in Porto"]);
 
     const search = dialog().getByRole("searchbox", { name: "Search what I remember" });
@@ -240,6 +241,7 @@ describe("what is remembered", () => {
     await guest.page.clock.runFor(10_000);
     await dialog().getByRole("alert").getByText("cannot be reached").waitFor();
     await dialog().getByRole("button", { name: "Forget: Stubborn" }).waitFor();
+    await isAccessible(guest.page);
     guest.excuse(/ERR_FAILED/);
   });
 
@@ -290,6 +292,7 @@ describe("what is remembered", () => {
     await all.click();
     await dialog().getByText("Everything is forgotten.").waitFor();
     await dialog().getByText("I remember nothing of you yet.").waitFor();
+    await isAccessible(guest.page);
     assert.deepEqual(await held(), []);
     await guest.page.keyboard.press("Escape");
     await guest.log.getByText("Let us go on talking.").waitFor();

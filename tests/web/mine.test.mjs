@@ -128,6 +128,7 @@ describe("another device", () => {
     assert.ok(asked.length > 3 && asked.every((url) => url === link || !url.includes(secret)), "it is sent in no address");
     assert.equal(await phone.page.evaluate(() => location.hash), "");
     await dialog(desktop).getByText("Done: one more browser is you now.").waitFor();
+    await isAccessible(desktop.page);
 
     await phone.say("And now about rivers.");
     await desktop.page.reload();
@@ -157,6 +158,7 @@ describe("another device", () => {
     await phone.press("Be the same person here");
     await phone.press("First make a recovery code for them");
     const code = await phone.page.locator("#somebody code").textContent();
+    await isAccessible(phone.page);
     await phone.press("Leave them behind");
     await isAtHome(phone);
     await phone.log.getByText("This is the desktop's.").waitFor();
@@ -187,6 +189,19 @@ describe("another device", () => {
     await guest.page.goto(new URL("/link#0123", server.origin).href);
     await guest.page.getByRole("alert").getByText("This link is not whole.").waitFor();
     await guest.page.getByLabel("Recovery code").waitFor();
+    await isAccessible(guest.page);
+  });
+
+  test("cannot use a link after ten minutes, and it is taken away", async () => {
+    const desktop = await arrive();
+    await desktop.page.clock.install();
+    await desktop.open();
+    await makeLink(desktop);
+    await desktop.page.clock.fastForward(601_000);
+    await dialog(desktop).getByText("The link has expired. It was not used.").waitFor();
+    assert.equal(await dialog(desktop).getByRole("img", { name: "The link as a QR code" }).count(), 0);
+    assert.equal(await desktop.page.locator("#link").inputValue(), "");
+    await isAccessible(desktop.page);
   });
 
   test("opening its own link is told to open it elsewhere", async () => {
@@ -196,6 +211,7 @@ describe("another device", () => {
     await page.goto(link);
     await page.getByRole("button", { name: "Be the same person here" }).click();
     await page.getByText("Open the link on the other device.").waitFor();
+    await isAccessible(page);
     await page.close();
   });
 
@@ -321,6 +337,7 @@ test("a link is made once, and a token is replaced once, by somebody who presses
   await guest.press("Replace my token");
   await guest.pressTwice("Replace it");
   await dialog(guest).getByText("Done: this browser alone is you now.").waitFor();
+  await isAccessible(guest.page);
   assert.deepEqual(asked, ["/api/v1/me/link", "/api/v1/me/rotate"]);
 });
 
@@ -341,6 +358,7 @@ describe("the way back", () => {
     await now.press("Your data");
     await dialog(now).getByText(/^You made one on .* It was last used on /).waitFor();
     await dialog(now).getByText("One other browser is you.").waitFor();
+    await isAccessible(now.page);
   });
 
   test("is made once by somebody who presses twice, and the code that is shown is the one that brings back", async () => {
@@ -509,6 +527,7 @@ describe("the way back", () => {
     // Headless pages do not tell that they get the focus.
     await lost.page.evaluate(() => dispatchEvent(new Event("focus")));
     await lost.page.getByText("This browser is nobody now: on another device the token was replaced").waitFor();
+    await isAccessible(lost.page);
     await lost.page.getByRole("link", { name: "Go to the conversation" }).click();
     await lost.isAnnounced();
     assert.equal(await lost.log.getByText("Mine alone.").count(), 0);
@@ -557,6 +576,7 @@ describe("the way back", () => {
     await lost.input.press("Enter");
     await lost.page.getByText(WORDS_KEPT).waitFor();
     assert.deepEqual(lost.begun, [], "somebody new has taken their place");
+    await isAccessible(lost.page);
     await enter(lost, await codeOf(mine));
     await isAtHome(lost);
     await lost.log.getByText("Mine alone.").waitFor();

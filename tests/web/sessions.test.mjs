@@ -123,6 +123,7 @@ describe("in the list", () => {
     assert.equal(await list().getByRole("listitem").count(), 1);
     await list().getByRole("searchbox").fill("nothing like that");
     await list().getByText("0 found in 2 titles.").waitFor();
+    await isAccessible(guest.page);
     await list().getByRole("searchbox").fill("");
     await list().getByRole("listitem").nth(1).waitFor();
   });
@@ -327,6 +328,7 @@ describe("the list", () => {
     await guest.press("Conversations");
     await list().getByRole("listitem").nth(29).waitFor();
     assert.equal(await list().getByRole("listitem").count(), 30);
+    await isAccessible(guest.page);
     await list().getByRole("button", { name: "Show more" }).focus();
     await guest.page.keyboard.press("Enter");
     await list().getByRole("listitem").nth(31).waitFor();
@@ -426,6 +428,7 @@ describe("do not remember this one", () => {
     await guest.page.getByRole("button", { name: "not remembered", exact: true }).waitFor();
     await guest.press("Conversations");
     assert.match(await list().getByRole("listitem").first().textContent(), /not remembered.*kept until \d+ \w+ \d{4} at \d/);
+    await isAccessible(guest.page);
   });
 
   test("can be thought better of, until something is said", async () => {
@@ -562,6 +565,24 @@ describe("words in a conversation", () => {
     await guest.page.locator("#find").getByText("1 of 1 in the last 2002 messages").waitFor();
     await guest.page.getByRole("searchbox", { name: /Words to find/ }).fill("number 7 of page 21.");
     await guest.page.locator("#find").getByText("Not found in the last 2002 messages").waitFor();
+  });
+
+  test("are looked for as far back as can be reached, and it says how far that is", async () => {
+    guest = await Guest.arrive(browser, server);
+    await guest.open();
+    await guest.say("The heron came last.");
+    await guest.page.route(/\/api\/v1\/sessions\/[^/?]+\?/, async (route) => {
+      if (route.request().url().includes("cursor=")) return route.fulfill({ status: 503, json: { error: "unavailable", message: "Not now." } });
+      const answer = await route.fetch();
+      return route.fulfill({ json: { ...(await answer.json()), next_cursor: "more" } });
+    });
+    await guest.page.reload();
+    await guest.log.locator(".user").getByText("The heron came last.").waitFor();
+    await guest.page.keyboard.press("Control+Shift+F");
+    await guest.page.keyboard.insertText("flamingo");
+    await guest.page.locator("#find").getByText("Not found in the last 2 messages").waitFor();
+    await isAccessible(guest.page);
+    guest.excuse(/status of 503/);
   });
 });
 

@@ -5,6 +5,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
+import { isAccessible } from "./accessible.mjs";
 import { Guest, launch } from "./guest.mjs";
 import { Server } from "./server.mjs";
 
@@ -90,12 +91,27 @@ describe("a companion that is not open to everyone", () => {
     assert.doesNotMatch(cookie.value, /sesame/);
   });
 
+  test("says to whoever guesses too often how long to wait", async () => {
+    for (let number = 1; number <= 10; number += 1) {
+      const answer = await guest.context.request.post(address("/api/v1/sign-in"), { data: { token: `guess ${number}` } });
+      assert.equal(answer.status(), 401);
+    }
+    await guest.page.goto(address("/sign-in"));
+    await token().fill("one more");
+    await guest.press("Sign in");
+    await guest.page.getByRole("alert").getByText(/^Too many requests; please wait \d+ s$/).waitFor();
+    await isAccessible(guest.page);
+    guest.excuse(/status of 429/);
+  });
+
   test("is left by signing out, for good", async () => {
     await signIn();
     const before = await guest.context.cookies();
     await guest.input.fill("Mine alone.");
     await guest.press("Your data");
     await guest.press("Sign out");
+    await guest.page.getByText("To come back you need the access token").waitFor();
+    await isAccessible(guest.page);
     await guest.press("Sign out for good");
     await isAskedToSignIn();
     await guest.context.addCookies(before);

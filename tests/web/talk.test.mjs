@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 
+import { isAccessible } from "./accessible.mjs";
 import { Guest, launch } from "./guest.mjs";
 import { Model } from "./model.mjs";
 import { Server } from "./server.mjs";
@@ -448,7 +449,9 @@ describe("when the language model fails", () => {
     await guest.input.fill("Are you there?");
     await guest.input.press("Enter");
     await guest.page.getByText("What you wrote is still here.").waitFor();
-    await label.waitFor();
+    await label.click();
+    await guest.page.locator("#mode-why:popover-open").waitFor();
+    await isAccessible(guest.page);
     model.fails = false;
     model.pieces = ["Yes."];
     await guest.until(() => {

@@ -260,6 +260,7 @@ describe("hands-free", () => {
     assert.equal(shown[1], whole);
     const history = (await kept()).filter(([role]) => role === "assistant").map(([, text]) => text);
     assert.deepEqual(shown.slice(1), history);
+    await isAccessible(guest.page);
   });
 
   test("who interrupts with a short word and a pause after it is understood from that word on", async () => {

@@ -1,5 +1,6 @@
 // Talking: from the first word to the network that drops.
 
+import { isAccessible } from "../accessible.mjs";
 import { HUMMING } from "../silence.mjs";
 
 const SPEAKS = { TTS_COMMAND: HUMMING };
@@ -18,6 +19,18 @@ async function speak(guest, talk) {
   await phase(guest, "tapped");
   await guest.page.waitForTimeout(300);
   await talk.click();
+}
+
+/** What it takes a long recording, or a loud room, to come to: the page's own panel is told to show it. */
+async function shows(guest, name, caption = "") {
+  await guest.page.evaluate(async ([name, caption]) => {
+    const files = await (await fetch("/sw.js")).text();
+    const { Panel } = await import(/\/static\/voice\/panel-\w+\.js/.exec(files)[0]);
+    const panel = new Panel(document.querySelector("#voice"), () => {});
+    panel.show(name);
+    panel.caption(caption);
+  }, [name, caption]);
+  await phase(guest, name);
 }
 
 /** As a model answers that cannot leave its Markdown, and knows something. */
@@ -236,6 +249,29 @@ export const states = [
       await guest.press("Read answers aloud");
       await guest.say("Tell me about the river.");
       await phase(guest, "aloud");
+    },
+  },
+  {
+    name: "fetching what is heard again",
+    settings: SPEAKS,
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.say("Tell me about the river.");
+      await guest.page.route("**/voice/stream-tts", () => {
+        // No sound comes.
+      });
+      await guest.press("Hear it again");
+      await phase(guest, "fetching");
+    },
+  },
+  {
+    name: "speaking where the microphone hears it as well",
+    settings: SPEAKS,
+    async go(guest) {
+      await guest.isAnnounced();
+      await shows(guest, "full");
+      await isAccessible(guest.page);
+      await shows(guest, "deaf", "A soup of carrots, onions and white beans, which keeps warm for a while.");
     },
   },
 ];
