@@ -167,8 +167,6 @@ function route(api, method, path, item) {
 }
 
 function show(api) {
-  document.getElementById("title").textContent = `${api.info.title} ${api.info.version}: the API`;
-  document.getElementById("about").prepend(make("span", {}, `${api.info.description ?? ""} `));
   const groups = new Map();
   for (const [path, item] of Object.entries(api.paths)) {
     for (const method of METHODS.filter((name) => item[name])) {
@@ -177,7 +175,7 @@ function show(api) {
     }
   }
   const sections = [...groups].map(([tag, shown]) => make("section", {}, make("h2", {}, tag), ...shown));
-  routes.replaceChildren(...sections);
+  routes.replaceChildren(make("p", {}, `Version ${api.info.version}. ${api.info.description ?? ""}`), ...sections);
 }
 
 find.addEventListener("input", () => {

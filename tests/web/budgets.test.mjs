@@ -226,6 +226,38 @@ describe("nothing jumps", () => {
   }
 });
 
+/** Pages that are small, and what is seen of each once it is there. */
+const SMALL = [
+  { path: `/link#${"0".repeat(64)}`, shown: (page) => page.getByRole("button", { name: "Be the same person here" }) },
+  { path: "/sign-in", shown: (page) => page.locator("#sign-in button:enabled") },
+  { path: "/admin/sign-in", shown: (page) => page.locator("#sign-in button:enabled") },
+  { path: "/api/v1/docs", shown: (page) => page.locator("#routes:not([aria-busy])") },
+];
+
+test("nothing jumps on the small pages either, though what makes them comes late", async () => {
+  const there = await Server.start({ ACCESS_TOKEN: "open-sesame", ADMIN_TOKEN: TOKEN, ENABLE_API_DOCS: "true" });
+  try {
+    for (const viewport of [{ width: 320, height: 640 }, { width: 1280, height: 800 }]) {
+      const guest = await Guest.arrive(browser, there, { viewport });
+      await guest.page.addInitScript(watch);
+      const signedIn = await guest.context.request.post(new URL("/api/v1/sign-in", there.origin).href, { data: { token: "open-sesame" } });
+      assert.equal(signedIn.status(), 204);
+      for (const { path, shown } of SMALL) {
+        const go = await guest.holdBack(/\/static\/.*\.js$|openapi\.json$/);
+        await guest.page.goto(there.origin + path, { waitUntil: "commit" });
+        await guest.page.waitForFunction(() => window.noticed.paint !== null);
+        go();
+        await shown(guest.page).waitFor();
+        await drawn(guest);
+        assert.deepEqual((await noticed(guest)).shifts, [], `${path}, ${viewport.width} pixels wide`);
+      }
+      await guest.leave();
+    }
+  } finally {
+    await there.remove();
+  }
+});
+
 test("after an hour of talk the page is as quick as at its beginning", async () => {
   const guest = await visit();
   const devtools = await guest.context.newCDPSession(guest.page);
