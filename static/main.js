@@ -291,9 +291,9 @@ async function chooseRemembering() {
   show({ id: started.session_id, checkpoints: 0, remembered: wanted });
   conversation.say("assistant", started.message);
   await announce();
-  await api.deleteSession(unused.id).catch(() => {
-    // An empty one is in nobody's way; it goes with its time.
-  });
+  // Something may have been said in it meanwhile, in another window. An empty one that stays is in nobody's way; it goes with its time.
+  const { checkpoints } = await api.session(unused.id, { limit: 1 }).catch(() => ({}));
+  if (checkpoints === 0) await api.deleteSession(unused.id).catch(() => {});
 }
 
 function offerChoice() {

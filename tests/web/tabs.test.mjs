@@ -270,6 +270,18 @@ describe("a conversation in two tabs", () => {
     assert.ok(asked.length <= 2, asked.join("\n"));
   });
 
+  test("stays with what was said in the other where one goes on in one that is not remembered", async () => {
+    const other = await anotherTab();
+    await other.say("Said in the second.");
+    const left = await session();
+    const looked = guest.page.waitForResponse((answer) => answer.url().includes(left));
+    await guest.press("Do not remember this one");
+    await looked;
+    await guest.say("Said in the first.");
+    const { sessions } = await guest.page.evaluate(() => fetch("/api/v1/sessions").then((answer) => answer.json()));
+    assert.deepEqual(sessions.map(({ title, remembered }) => [title, remembered]), [["Said in the first.", false], ["Said in the second.", true]]);
+  });
+
   test("that is deleted takes along what was sent in it and has not arrived, in every tab", async () => {
     await guest.say("Soon to be gone.");
     const [open, asleep] = [await anotherTab(), await anotherTab()];
