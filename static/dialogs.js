@@ -34,7 +34,7 @@ function hostOfConversations(page) {
       Object.assign(page.shown, session);
       page.announce();
     },
-    onCurrentDeleted: page.startAnew,
+    onCurrentDeleted: page.leaveShown,
     onFind: page.find,
     onKeys: page.keys,
   };
@@ -48,7 +48,7 @@ function hostOfPerson(page) {
   return {
     kept: $("retention").textContent,
     signedIn: page.kept?.signed_in,
-    onErased: page.startAnew,
+    onErased: page.leaveShown,
     onLeft: page.forget,
     onUnanswered: page.settle,
   };

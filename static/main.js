@@ -51,7 +51,7 @@ let keptAt = 0;
 // So often another one was asked for. The answer about one that was asked for before comes too late.
 let asked = 0;
 let isUnderWay = false;
-// Something was to be sent before there was one.
+// Something was to be sent before there was one to send it in.
 let isAwaited = false;
 // What is told of what waits in another one.
 let waiting = null;
@@ -225,9 +225,27 @@ async function goWhereItWaits(id) {
 
 /** Turns to this one. Where it is open already it stays, whatever else was asked for meanwhile. */
 function turnTo(id) {
+  isAwaited = false;
   if (id !== shown?.id) return attempt(() => resume(id));
   asked += 1;
   isUnderWay = false;
+  shown.isLeft = false;
+}
+
+/** The one that is shown goes, and another begins. */
+function leaveShown() {
+  if (shown) shown.isLeft = true;
+  attempt(startAnew);
+}
+
+/** There is none to say anything in: it is on its way, or could not be had so far. */
+const isBetween = () => isUnderWay || !shown || shown.isLeft;
+
+/** Whether there is one to say something in; else it is on its way now. */
+function isHere() {
+  if (!isBetween()) return true;
+  if (!isUnderWay) attempt(shown ? startAnew : begin);
+  return false;
 }
 
 /** Sends what was sent before the page was loaded anew once more, by its id: the same words may have been said twice. */
@@ -270,16 +288,16 @@ async function goOnSpoken(session, id) {
   if (session === shown && session.seen === seen) say("What you said last was not answered. Please say it again.");
 }
 
-/** False when another one was wanted before it had begun. */
-async function startAnew(note) {
+/** Begins one, tells `note` in it and does what comes `first`; nothing of that when another one was wanted before it had begun. */
+async function startAnew(note, first) {
   const started = await latest(startSession);
-  if (!started) return false;
+  if (!started) return;
   show({ id: started.session_id, checkpoints: 0, remembered: true });
   if (note) conversation.note(note);
   conversation.say("assistant", started.message);
   await announce();
+  first?.();
   if (isAwaited) send();
-  return true;
 }
 
 /** One that is not remembered takes the place of the one that has just begun, or the other way round. */
@@ -291,6 +309,7 @@ async function chooseRemembering() {
   show({ id: started.session_id, checkpoints: 0, remembered: wanted });
   conversation.say("assistant", started.message);
   await announce();
+  if (isAwaited) send();
   // Something may have been said in it meanwhile, in another window. An empty one that stays is in nobody's way; it goes with its time.
   const { checkpoints } = await api.session(unused.id, { limit: 1 }).catch(() => ({}));
   if (checkpoints === 0) await api.deleteSession(unused.id).catch(() => {});
@@ -453,7 +472,7 @@ function hearLater() {
 
 function startOver() {
   // An unused conversation is as good as a new one.
-  const unused = shown && !shown.checkpoints && shown.remembered !== false && !$("log").querySelector(".user");
+  const unused = !isBetween() && !shown.checkpoints && shown.remembered !== false && !$("log").querySelector(".user");
   $("message").focus();
   if (!unused) attempt(startAnew);
 }
@@ -488,9 +507,9 @@ function takeBack(id) {
 
 function send() {
   const text = $("message").value;
-  if (text.trim() === "" || shown?.busy) return;
-  isAwaited = !shown;
-  if (isAwaited) return isUnderWay || attempt(begin);
+  if (text.trim() === "") return;
+  isAwaited = !isHere();
+  if (isAwaited || shown.busy) return;
   say();
   voice.typed();
   write("");
@@ -549,10 +568,10 @@ async function recover(session, turn, failure) {
 /** The conversation is gone: it goes on in a new one. Until there is one, what was said stands where it is. */
 async function sayInNew(session, turn) {
   try {
-    if (await startAnew(`${EXPIRED}.`)) {
+    await startAnew(`${EXPIRED}.`, () => {
       turn.said = conversation.say("user", turn.text);
       deliver(shown, turn);
-    }
+    });
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
     return keepUnsent(session, turn, failure);
@@ -582,9 +601,7 @@ function keepUnsent(session, turn, failure) {
 function recoverSpoken(session, failure, retry) {
   if (session !== shown) return;
   if (failure.code === "session_not_found") {
-    return attempt(async () => {
-      if (await startAnew(`${EXPIRED}.`)) retry();
-    });
+    return attempt(() => startAnew(`${EXPIRED}.`, retry));
   }
   isStillHere("said", failure, () => (session.busy ? recoverSpoken(session, failure, retry) : retry()));
 }
@@ -663,7 +680,7 @@ const page = {
   loadEarlier,
   announce,
   turnTo,
-  startAnew: () => attempt(startAnew),
+  leaveShown,
   settle: () => attempt(settle),
   find: () => attempt(openFind),
   keys: openKeys,
@@ -694,6 +711,7 @@ const voice = new Voice(
   {
     conversation,
     session: () => shown,
+    isHere,
     serverSpeaks: () => serverSpeaks,
     busy: setBusy,
     awaits: (session, id) => draft.add({ session: session.id, id, isSpoken: true }),

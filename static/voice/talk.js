@@ -11,7 +11,7 @@ import { VoiceSocket } from "/static/voice/socket.js";
 const isMute = (degraded) => degraded?.includes("speech") ?? false;
 
 /**
- * Talks in the page's conversation. `parts` are the elements of the `panel` and the `pace`. `host` is the page: `session()` is the conversation on it, shown by `conversation`;
+ * Talks in the page's conversation. `parts` are the elements of the `panel` and the `pace`. `host` is the page: `session()` is the conversation on it, shown by `conversation`, where one `isHere()`;
  * `serverSpeaks()`; `busy(session, is)` that an answer is awaited, `awaits(session, id)` by which name, until `has(id)`: it is there, or given up; `settled(session)`
  * hears that a turn is over; `failed(session, failure, retry)` that it could not be taken; `note(text)` says a word to the person; `changed()`.
  */
@@ -73,6 +73,7 @@ export class Talk {
 
   press() {
     this.#host.note("");
+    if (!this.#ears.speaking && this.#refuses()) return;
     return this.#ears.press();
   }
 
@@ -82,8 +83,16 @@ export class Talk {
 
   listen(wanted) {
     this.#host.note("");
+    if (wanted && this.#refuses()) return;
     if (wanted) this.#connection(this.#host.session()).warmUp();
     return this.#ears.listen(wanted);
+  }
+
+  /** What is said before the conversation is there would go with the one before it. */
+  #refuses() {
+    if (this.#host.isHere()) return false;
+    this.#host.note("The conversation is on its way. Please talk once it is here.");
+    return true;
   }
 
   /** Drops what is being recorded, or what is being said; with neither, listens no longer. */

@@ -246,6 +246,29 @@ describe("a conversation", () => {
     guest.excuse(/ERR_FAILED/);
   });
 
+  test("that is on its way gets what is sent meanwhile, and the one before it nothing", async () => {
+    await guest.open();
+    await guest.say("About gardens.");
+    for (const [button, words, isRemembered] of [["New conversation", "About rivers.", true], ["Do not remember this one", "About lakes.", false]]) {
+      if (!isRemembered) {
+        await guest.press("New conversation");
+        await guest.log.locator(".user").waitFor({ state: "detached" });
+      }
+      const go = await guest.holdBack("**/api/v1/session/start");
+      await guest.press(button);
+      await guest.input.fill(words);
+      await guest.input.press("Enter");
+      go();
+      await guest.log.locator(".user", { hasText: "About gardens." }).waitFor({ state: "detached" });
+      await guest.answer(1);
+      assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), [words]);
+      const { messages, remembered } = await guest.page.evaluate(() => fetch(`/api/v1/sessions/${localStorage.getItem("companion.session")}`).then((answer) => answer.json()));
+      assert.deepEqual([messages[0].text, remembered], [words, isRemembered]);
+    }
+    const { sessions } = await guest.page.evaluate(() => fetch("/api/v1/sessions").then((answer) => answer.json()));
+    assert.equal(sessions.find(({ title }) => title === "About gardens.").checkpoints, 1);
+  });
+
   test("that has expired is followed by a new one, which answers", async () => {
     await guest.open();
     await guest.say("Remember the lake.");

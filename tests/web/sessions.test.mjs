@@ -264,6 +264,21 @@ describe("in the list", () => {
     assert.ok("About rivers" in (await kept()));
   });
 
+  test("nothing more is said in the open one once it is deleted, though no other could be begun at first", async () => {
+    await guest.page.route("**/api/v1/session/start", (route) => route.fulfill({ status: 503, json: { error: "unavailable", message: "Not now." } }));
+    await act("Delete", "About rivers").click();
+    await list().getByRole("button", { name: "Delete", exact: true }).click();
+    await guest.page.locator("#notice").getByText("Not now.").waitFor();
+    await guest.page.unrouteAll();
+    await guest.input.fill("About lakes");
+    await guest.press("Send");
+    await guest.log.locator(".user").getByText("About rivers").waitFor({ state: "detached" });
+    await guest.answer(1);
+    assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), ["About lakes"]);
+    assert.equal((await kept())["About rivers"].checkpoints, 1);
+    guest.excuse(/status of 503/);
+  });
+
   test("the open one is there again when that is undone before another has begun", async () => {
     const go = await guest.holdBack("**/api/v1/session/start");
     await act("Delete", "About rivers").click();

@@ -43,7 +43,7 @@ Object.defineProperty(globalThis, "navigator", { value: { wakeLock: { request } 
 const { Talk } = await load("voice/talk.js", {
   "voice/ears.js": held("Ears", "ears", `
     state = "off"; free = false; deaf = false; speaking = false;
-    listen() {} press() {} release() {} finish() {}
+    listen() {} press() { this.speaking = true; } release() {} finish() {}
     discard() { this.speaking = false; }`),
   "voice/mouth.js": held("Mouth", "mouth", `
     sounding = false; says = ""; playedMs = 0; heard = "";
@@ -64,6 +64,8 @@ let log;
 let shown;
 let failures;
 let awaited;
+let isHere;
+let told;
 let talk;
 
 /** A message that stands in the log until it is removed; `isWaiting` while dots take the place of words. */
@@ -93,17 +95,19 @@ beforeEach(() => {
   log = [];
   failures = [];
   awaited = [];
+  isHere = true;
   shown = { id: "the-session", busy: false };
   const host = {
     conversation: { listen: () => message("person"), reply: () => message("companion") },
     session: () => shown,
+    isHere: () => isHere,
     serverSpeaks: () => true,
     busy: (session, is) => (session.busy = is),
     awaits: (session, id) => awaited.push([session.id, id]),
     has: (id) => (awaited = awaited.filter(([, other]) => other !== id)),
     settled: () => {},
     failed: (session, { code }, retry) => failures.push({ code, retry }),
-    note: () => {},
+    note: (text) => (told = text),
     changed: () => {},
   };
   talk = new Talk({}, { panel: null, pace: null }, host);
@@ -168,6 +172,21 @@ test("what was said to a conversation that has expired is taken into the new one
   newest().says(HEARD, { type: "response", text: "Good." }, END);
   assert.deepEqual(read(), ["person: I feel calm", "companion: Good."]);
   assert.equal(shown.busy, false);
+});
+
+test("nobody begins to talk while the conversation is on its way, and it says so; who talks may end", async () => {
+  isHere = false;
+  talk.press();
+  assert.equal(ears.speaking, false);
+  assert.match(told, /^The conversation is on its way\./);
+  await talk.listen(true);
+  assert.deepEqual(Connection.all, []);
+  isHere = true;
+  talk.press();
+  assert.deepEqual([ears.speaking, told], [true, ""]);
+  isHere = false;
+  talk.press();
+  assert.equal(told, "");
 });
 
 describe("whoever is being recorded is not cut off", () => {
