@@ -67,7 +67,7 @@ function point(text, sentence, from) {
   return at + sentence.length;
 }
 
-/** The messages in `log`, scrolled by `view`. */
+/** The messages in `log`, scrolled by `view`; where little height is, the whole page scrolls. */
 export class Conversation {
   #log;
   #view;
@@ -82,15 +82,28 @@ export class Conversation {
     this.#view = view;
     this.#onAnswer = onAnswer;
     let before = { top: 0, most: 0 };
-    view.addEventListener("scroll", () => {
-      const now = { top: view.scrollTop, most: view.scrollHeight - view.clientHeight };
-      if (now.most - now.top < 48) this.#followsEnd = true;
+    const onScroll = () => {
+      const { scrollTop: top, scrollHeight, clientHeight } = this.#scroller;
+      const most = scrollHeight - clientHeight;
+      if (most - top < 48) this.#followsEnd = true;
       // Where nothing has changed its height, it was a person who scrolled up.
-      else if (now.top < before.top && now.most === before.most) this.#followsEnd = false;
-      before = now;
-    });
+      else if (top < before.top && most === before.most) this.#followsEnd = false;
+      before = { top, most };
+    };
+    for (const scrolled of [view, document]) scrolled.addEventListener("scroll", onScroll);
     // What appears below the conversation takes room; whoever reads its end goes on reading it.
     new ResizeObserver(() => this.#keepingTheEnd(() => {})).observe(view);
+  }
+
+  get #scroller() {
+    return getComputedStyle(this.#view).overflowY === "visible" ? document.scrollingElement : this.#view;
+  }
+
+  /** Shows the end, and goes on following it; of one in which nothing was said the beginning, where the greeting is. */
+  goToEnd() {
+    this.#followsEnd = true;
+    const scroller = this.#scroller;
+    if (this.#view.classList.contains("begun")) scroller.scrollTop = scroller.scrollHeight;
   }
 
   clear() {
@@ -106,12 +119,13 @@ export class Conversation {
 
   /** Shows a page of messages before those already there, which stay where the reader sees them. */
   showEarlier(messages) {
-    const fromEnd = this.#view.scrollHeight - this.#view.scrollTop;
+    const scroller = this.#scroller;
+    const fromEnd = scroller.scrollHeight - scroller.scrollTop;
     this.#log.prepend(...messages.map((each) => this.#earlier(each)));
     this.#leave(0, messages.length);
     if (!this.#latest?.isConnected) this.#lastIsLatest();
     if (messages.length > 0) this.#view.classList.add("begun");
-    this.#view.scrollTop = this.#view.scrollHeight - fromEnd;
+    scroller.scrollTop = scroller.scrollHeight - fromEnd;
   }
 
   /**
@@ -264,14 +278,13 @@ export class Conversation {
     this.#leave(this.#log.childElementCount - LATEST - 1, 1);
     if (shown.classList.contains("user")) this.#view.classList.add("begun");
     if (shown.classList.contains("assistant")) this.#isLatest(shown);
-    this.#followsEnd = true;
-    this.#view.scrollTop = this.#view.scrollHeight;
+    this.goToEnd();
     return shown;
   }
 
   /** Follows the reply as it grows, but not for someone who has scrolled up to read. */
   #keepingTheEnd(change) {
     change();
-    if (this.#followsEnd) this.#view.scrollTop = this.#view.scrollHeight;
+    if (this.#followsEnd) this.goToEnd();
   }
 }

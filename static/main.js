@@ -198,7 +198,7 @@ async function resume(id) {
   show(session, next_cursor);
   conversation.showEarlier(messages);
   if (messages.length === 0) conversation.showUnused();
-  $("view").scrollTop = $("view").scrollHeight;
+  conversation.goToEnd();
   const ours = shown;
   await announce();
   await goOn(ours);

@@ -415,6 +415,43 @@ describe("a conversation", () => {
   });
 });
 
+describe("where little height is, as on a phone on its side, a conversation", () => {
+  /** All of the last message is in sight. */
+  const isAtItsEnd = () =>
+    guest.page.waitForFunction(() => {
+      const { top, bottom } = document.querySelector("#log").lastElementChild.getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    });
+  const scrolled = () => guest.page.evaluate(() => scrollY);
+
+  test("is followed to its end, but not for who has scrolled up to read", async () => {
+    await guest.page.setViewportSize({ width: 844, height: 390 });
+    await guest.open();
+    assert.ok(await guest.log.locator(".words").evaluate((greeting) => greeting.getBoundingClientRect().top >= 0), "greets in sight");
+    for (const words of ["One.", "Two.", "Three.", "Four."]) {
+      await guest.say(words);
+      await isAtItsEnd();
+    }
+    await guest.page.reload();
+    await guest.answer(3);
+    await isAtItsEnd();
+    const go = await guest.holdBack("**/api/v1/chat");
+    await guest.input.fill("Five.");
+    await guest.input.press("Enter");
+    await guest.log.getByText("Five.").waitFor();
+    await isAtItsEnd();
+    const before = await scrolled();
+    await guest.page.mouse.move(400, 100);
+    await guest.page.mouse.wheel(0, -200);
+    await guest.page.waitForFunction((top) => scrollY <= top, before - 200);
+    const top = await scrolled();
+    go();
+    await guest.answer(4);
+    await guest.log.locator(".assistant").last().locator(".copy").waitFor({ state: "attached" });
+    assert.equal(await scrolled(), top);
+  });
+});
+
 describe("the keyboard", () => {
   test("writes lines with Shift+Enter and sends with Enter", async () => {
     await guest.open();
