@@ -277,8 +277,10 @@ async function goOnSpoken(session, id) {
   if (session !== shown) return;
   if (answer) {
     words.hear(answer.said, true);
-    reply.finish(answer.text);
-    if ((await announceAfterTurn(session)) !== checkpoints) return;
+    reply.append(answer.text);
+    const turns = await announceAfterTurn(session);
+    if (session !== shown) return;
+    if (turns !== checkpoints) return reply.finish(answer.text, { audio: session.last?.audio_url, memories: session.last?.memories });
   }
   // It stands above, or there is none; or it cannot be had this way.
   words.discard();
@@ -373,12 +375,13 @@ async function announce() {
   }
 }
 
-/** Returns how many turns there are now, if the server can tell. */
+/** Returns how many turns there are now, if the server can tell; `last` is then what was answered in the last one. */
 async function announceAfterTurn(session) {
   let turns;
+  session.last = undefined;
   try {
-    const { expires_at, pinned, checkpoints } = await api.session(session.id, { limit: 1 });
-    Object.assign(session, { expires_at, pinned, checkpoints });
+    const { expires_at, pinned, checkpoints, messages } = await api.session(session.id, { limit: 1 });
+    Object.assign(session, { expires_at, pinned, checkpoints, last: messages.at(-1) });
     // Had there been more, some would have been said elsewhere.
     if (checkpoints === session.seen + 1) session.seen = checkpoints;
     turns = checkpoints;

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use crate::support::voice::{ESPEAK, PROCESS, Programs, recording};
 use crate::support::{Talk, TestApp, files_below, wait_for};
 
+const TURN: &str = "11111111-1111-4111-8111-111111111111";
+
 /// All that is remembered, the newest first: what, and whether it still counts.
 pub fn remembered(app: &TestApp, talk: &Talk) -> Vec<(String, bool)> {
     let body = app.get_as(&talk.token, "/api/v1/memories?limit=100").expect(200).json();
@@ -77,6 +79,27 @@ fn what_is_told_is_known_in_the_next_conversation_and_the_reply_says_so() {
     ask("DELETE", "/api/v1/memories", "").expect(204);
     assert!(history()["messages"][1].get("memories").is_none());
     assert!(reply["timings"]["memory_retrieval_ms"].as_f64().unwrap() >= 0.0);
+}
+
+#[test]
+fn an_answer_that_is_told_again_says_what_was_remembered_for_it_to_whose_it_is() {
+    let app = TestApp::spawn();
+    let talk = app.start_session();
+    tell(&app, &talk, "I live in Porto.");
+    let body = json!({"session_id": talk.session, "message": "Which town do I live in?", "turn_id": TURN});
+    let ask = |headers: &[(&str, &str)]| app.post("/api/v1/chat", headers, &body).expect(200).json();
+    let mine = [("x-companion-person", talk.token.as_str())];
+    let first = ask(&mine);
+    assert_eq!(first["memories"][0]["text"], "I live in Porto");
+    let again = ask(&mine);
+    assert_eq!(again["checkpoint_id"], first["checkpoint_id"]);
+    assert_eq!(again["memories"], first["memories"]);
+    let other = app.start_session().token;
+    for headers in [&[][..], &[("x-companion-person", other.as_str())]] {
+        assert!(ask(headers).get("memories").is_none(), "a session's id alone reads nobody's memories");
+    }
+    app.ask("DELETE", "/api/v1/memories", &mine, b"").expect(204);
+    assert!(ask(&mine).get("memories").is_none(), "it was forgotten since");
 }
 
 #[test]

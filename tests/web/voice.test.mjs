@@ -498,6 +498,8 @@ describe("when something fails", () => {
     let answers;
     model.holds = new Promise((resolve) => (answers = resolve));
     await arrive({ STT_COMMAND: "echo I feel calm today", ...model.settings });
+    const remembers = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ text: "I feel calm by the river" }) };
+    await guest.page.evaluate((remembers) => fetch("/api/v1/memories", remembers), remembers);
     await talk().click();
     await phase("tapped");
     await room.say("I feel calm today.");
@@ -513,6 +515,7 @@ describe("when something fails", () => {
     await guest.answer(0);
     const said = await guest.words();
     assert.deepEqual([said.length, said], [2, (await kept()).map(([, text]) => text)]);
+    await guest.log.getByText("Remembered 1 thing").waitFor();
     await guest.page.waitForFunction(() => !sessionStorage.length);
     await guest.page.reload();
     await guest.answer(0);

@@ -7,20 +7,25 @@ use tokio::sync::watch;
 
 use super::interrupted::interrupted;
 use super::reader::Reader;
+use super::remembered::who;
 use super::speaking::{Speaker, Voice};
 use super::{Timings, TurnEvent, TurnReply, TurnRequest};
 use crate::adapters::session_store::{self, StoredSession};
-use crate::adapters::summary_store;
+use crate::adapters::{memory_store, summary_store};
 use crate::app::recent_turns::{Conversation, MOST_TURN_IDS, Taken};
 use crate::app::{App, AppError};
 use crate::domain::chat::Pace;
 use crate::domain::heard::Interruption;
+use crate::domain::memory::MemoryId;
+use crate::domain::person::PersonToken;
 use crate::domain::sentences::is_speakable;
 use crate::domain::session::{Checkpoint, TurnId};
 
 /// What was kept for a turn that was sent before.
 pub(super) struct Before {
     kept: Checkpoint,
+    /// The memories its answer was given that are still there, for whoever may read them.
+    memories: Vec<(MemoryId, String)>,
     /// The row of the person whose it is.
     person: i64,
 }
@@ -40,9 +45,10 @@ impl App {
             };
         }
         let (id, turn, most) = (request.session, request.turn, self.history_turns());
+        let token = request.token.clone();
         let look = move |db: &rusqlite::Connection| {
             let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
-            Ok(Some((kept_in(db, &stored, turn)?, conversation_of(db, &stored, most)?)))
+            Ok(Some((kept_in(db, &stored, turn, token.as_ref())?, conversation_of(db, &stored, most)?)))
         };
         let found = self.database.read("read a conversation", look).await?;
         let (before, conversation) = found.ok_or(AppError::SessionNotFound)?;
@@ -52,10 +58,10 @@ impl App {
 
     /// What was kept for this turn, if it was sent before.
     pub(super) async fn kept_before(&self, request: &TurnRequest) -> Result<Option<Before>, AppError> {
-        let (id, turn) = (request.session, request.turn);
+        let (id, turn, token) = (request.session, request.turn, request.token.clone());
         let look = move |db: &rusqlite::Connection| {
             let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
-            kept_in(db, &stored, turn).map(Some)
+            kept_in(db, &stored, turn, token.as_ref()).map(Some)
         };
         let found = self.database.read("look for a turn", look).await?;
         found.ok_or(AppError::SessionNotFound)
@@ -66,9 +72,13 @@ fn kept_in(
     db: &rusqlite::Connection,
     stored: &StoredSession,
     turn: Option<TurnId>,
+    token: Option<&PersonToken>,
 ) -> rusqlite::Result<Option<Before>> {
     let kept = turn.map(|turn| session_store::find_turn(db, stored.key, turn)).transpose()?.flatten();
-    Ok(kept.map(|kept| Before { kept, person: stored.person }))
+    let Some(kept) = kept else { return Ok(None) };
+    let reads = token.map(|token| who(db, token, stored.person, stored.session.id)).transpose()?.flatten();
+    let memories = reads.map(|person| memory_store::texts(db, person.key, &kept.memories)).transpose()?;
+    Ok(Some(Before { kept, memories: memories.unwrap_or_default(), person: stored.person }))
 }
 
 fn conversation_of(
@@ -87,7 +97,7 @@ fn conversation_of(
 
 /// Tells once more what was kept.
 pub(super) async fn replay(app: &Arc<App>, reader: &Reader, request: &TurnRequest, before: Before) {
-    let Before { kept: before, person } = before;
+    let Before { kept: before, memories, person } = before;
     // Three events fit the channel; a client that has gone away needs none.
     if request.recording.is_some() {
         reader.tell(TurnEvent::Heard(before.said.clone())).await;
@@ -95,7 +105,8 @@ pub(super) async fn replay(app: &Arc<App>, reader: &Reader, request: &TurnReques
     if request.pace == Pace::Live {
         reader.tell(TurnEvent::Token(before.answered.clone())).await;
     }
-    let reply = TurnReply { is_again: true, ..TurnReply::of(request.session, before, Timings::default()) };
+    let reply =
+        TurnReply { is_again: true, memories, ..TurnReply::of(request.session, before, Timings::default()) };
     match request.voice {
         Voice::Live => {
             let to = (reader.clone(), person, request.client);

@@ -143,7 +143,7 @@ impl Work {
 }
 
 /// Whose memories a turn may read: who sent their own token with it, in a session that is remembered.
-fn who(
+pub(super) fn who(
     db: &Connection,
     token: &PersonToken,
     owner: i64,
