@@ -37,9 +37,9 @@ impl Cutoffs {
 /// What a cleanup takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Doomed {
-    /// Sessions: those that have expired, and those of people who are erased.
+    /// Sessions: those that have expired, and those of people who are erased. One whose deletion has begun is gone already.
     pub sessions: u64,
-    /// Their checkpoints.
+    /// Their checkpoints, and what is left of those.
     pub checkpoints: u64,
     /// People who are erased.
     pub persons: u64,
@@ -78,7 +78,12 @@ pub fn count_doomed(connection: &Connection, cutoffs: Cutoffs) -> rusqlite::Resu
     let by_age: (u64, u64) = connection.query_row(COUNT_EXPIRED, params![bounds[0], bounds[1]], two)?;
     let persons = connection.query_row(&count_unseen(), bounds, |row| row.get(0))?;
     let with_them: (u64, u64) = connection.query_row(&count_with_unseen(), bounds, two)?;
-    Ok(Doomed { sessions: by_age.0 + with_them.0, checkpoints: by_age.1 + with_them.1, persons })
+    // An older schema may know of none.
+    let knows_begun = connection.table_exists(None, "deletions")?;
+    let begun =
+        if knows_begun { connection.query_row(&count_begun(), bounds, |row| row.get(0))? } else { 0 };
+    let sessions = (by_age.0 + with_them.0).saturating_sub(begun);
+    Ok(Doomed { sessions, checkpoints: by_age.1 + with_them.1, persons })
 }
 
 const COUNT_EXPIRED: &str = "SELECT count(*), coalesce(sum(checkpoints), 0) FROM (
@@ -109,6 +114,15 @@ fn count_with_unseen() -> String {
         "SELECT count(*), coalesce(sum(sessions.checkpoints), 0)
          FROM persons CROSS JOIN sessions ON sessions.person_id = persons.id
          WHERE {} AND NOT {EXPIRED}",
+        unseen()
+    )
+}
+
+/// Those of all these whose deletion has begun.
+fn count_begun() -> String {
+    format!(
+        "SELECT count(*) FROM deletions CROSS JOIN sessions ON sessions.id = deletions.session_id
+         CROSS JOIN persons ON persons.id = sessions.person_id WHERE {EXPIRED} OR ({})",
         unseen()
     )
 }
@@ -231,7 +245,8 @@ mod tests {
     fn counting_what_has_expired_reads_nothing_else() {
         let (_root, db) = empty();
         let by_age = [COUNT_EXPIRED, COUNT_EXPIRED_AUDIO].map(|sql| (sql.to_owned(), 2));
-        let by_person = [count_unseen(), count_with_unseen(), count_audio_with_unseen()].map(|sql| (sql, 3));
+        let by_person = [count_unseen(), count_with_unseen(), count_begun(), count_audio_with_unseen()]
+            .map(|sql| (sql, 3));
         for (sql, bounds) in by_age.into_iter().chain(by_person) {
             let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let bounds = rusqlite::params_from_iter(std::iter::repeat_n(0, bounds));

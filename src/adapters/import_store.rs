@@ -6,7 +6,7 @@ use crate::adapters::person_store;
 use crate::adapters::session_store;
 use crate::domain::clock::Timestamp;
 use crate::domain::person::{PersonId, PersonToken};
-use crate::domain::session::{PublicId, Session, TurnId};
+use crate::domain::session::{PublicId, Session, SessionId, TurnId};
 
 /// Names a predecessor's thread without telling its id.
 pub type ThreadHash = [u8; 32];
@@ -18,7 +18,7 @@ pub enum Known {
     Never,
     /// It was, and its session is there.
     Here(i64),
-    /// It was, and its session has been deleted since.
+    /// It was, and its session has been deleted since, or is being deleted.
     Gone,
 }
 
@@ -53,14 +53,23 @@ pub enum Needed {
 /// # Errors
 /// What `SQLite` says.
 pub fn known(connection: &Connection, thread: &ThreadHash) -> rusqlite::Result<Known> {
-    let mut statement =
-        connection.prepare_cached("SELECT session_id FROM imported_threads WHERE thread = ?1")?;
+    let sql = "SELECT (SELECT id FROM sessions WHERE id = session_id AND id NOT IN (SELECT session_id FROM deletions))
+        FROM imported_threads WHERE thread = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
     let found: Option<Option<i64>> = statement.query_row([thread], |row| row.get(0)).optional()?;
     Ok(match found {
         None => Known::Never,
         Some(None) => Known::Gone,
         Some(Some(session)) => Known::Here(session),
     })
+}
+
+/// True when there is a session with this id, also when its deletion has begun.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn is_taken(connection: &Connection, session: SessionId) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM sessions WHERE public_id = ?1")?.exists([session.as_bytes()])
 }
 
 /// Keeps a new session for a thread; returns its row.

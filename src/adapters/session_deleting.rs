@@ -1,4 +1,6 @@
 //! SQL for sessions that go: whole, or a long one in portions, the oldest turns first and its memories from it last.
+//!
+//! From its first portion on a long one is noted in `deletions`: it is gone for everybody, and whoever comes next goes on with it.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -54,11 +56,26 @@ fn delete(connection: &Connection, session: i64, deleted: &mut Deleted) -> rusql
 }
 
 /// Deletes a session of up to `limit` turns and memories whole, or the `limit` oldest turns of a longer one, or takes so many memories from
-/// it, and adds what went to `deleted`. True when the session is gone.
+/// it, and adds what went to `deleted`. True when the session is gone; else its deletion has begun.
 ///
 /// # Errors
 /// What `SQLite` says.
 pub fn delete_some(
+    connection: &Connection,
+    session: i64,
+    limit: usize,
+    deleted: &mut Deleted,
+) -> rusqlite::Result<bool> {
+    let is_gone = delete_portion(connection, session, limit, deleted)?;
+    if !is_gone {
+        // What its person wants of its memories, if it is they who delete it, stands.
+        let sql = "INSERT OR IGNORE INTO deletions (session_id, keep_memories) VALUES (?1, 1)";
+        connection.prepare_cached(sql)?.execute([session])?;
+    }
+    Ok(is_gone)
+}
+
+fn delete_portion(
     connection: &Connection,
     session: i64,
     limit: usize,
@@ -87,7 +104,7 @@ pub fn delete_some(
     Ok(true)
 }
 
-/// Notes that the deletion of a session has begun, and some of it is left.
+/// Notes that the deletion of a session by its person has begun, and some of it is left.
 ///
 /// # Errors
 /// What `SQLite` says.
@@ -96,6 +113,24 @@ pub fn note_begun(connection: &Connection, session: i64, keep_memories: bool) ->
         ON CONFLICT (session_id) DO UPDATE SET keep_memories = ?2";
     connection.prepare_cached(sql)?.execute(params![session, keep_memories])?;
     Ok(())
+}
+
+/// The row of a person's session, also when its deletion has begun.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn row_of(connection: &Connection, person: i64, session: SessionId) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT id FROM sessions WHERE public_id = ?1 AND person_id = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_row(params![session.as_bytes(), person], |row| row.get(0)).optional()
+}
+
+/// How many sessions there are whose deletion has begun.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn count_begun(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.prepare_cached("SELECT count(*) FROM deletions")?.query_row([], |row| row.get(0))
 }
 
 /// A session whose deletion has begun.
@@ -170,10 +205,13 @@ mod tests {
             )
             .unwrap();
         assert_eq!(left, (7, 1, "5".to_owned()));
+        let listed = || session_store::list(&db, 1, None, 10).unwrap().len();
+        assert_eq!((count_begun(&db).unwrap(), listed()), (1, 1), "what is left is out of reach");
         assert!(!delete_some(&db, 1, 5, &mut deleted).unwrap());
         assert!(delete_some(&db, 1, 5, &mut deleted).unwrap());
         subtract_from_totals(&db, &deleted).unwrap();
         assert_eq!((deleted.sessions, deleted.checkpoints), (1, 12));
+        assert_eq!((count_begun(&db).unwrap(), listed()), (0, 1));
         assert_eq!(totals(&db).unwrap(), Totals { sessions: 1, checkpoints: 3, memories: 0 });
         assert!(delete_some(&db, 1, 5, &mut Deleted::default()).unwrap(), "one that is gone is gone");
     }
@@ -195,7 +233,8 @@ mod tests {
             let is_gone = delete_some(&db, 1, 5, &mut deleted).unwrap();
             (is_gone, db.total_changes() - before)
         };
-        assert_eq!((portion(), portion()), ((false, 5), (false, 5)));
+        // With the first it is noted that it has begun.
+        assert_eq!((portion(), portion()), ((false, 5 + 1), (false, 5)));
         let (is_gone, changes) = portion();
         assert!(is_gone && changes < 12, "{changes}");
         assert_eq!((deleted.sessions, deleted.outlived, deleted.memories), (1, 12, 0));

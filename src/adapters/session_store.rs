@@ -45,6 +45,8 @@ pub enum Committed {
 
 const SESSION: &str =
     "id, person_id, public_id, title, created_at, last_active_at, pinned, remembered, checkpoints";
+/// Whose deletion has begun is gone for everybody, though some of it is left (`session_deleting`).
+const WITHIN_REACH: &str = "NOT EXISTS (SELECT 1 FROM deletions WHERE session_id = sessions.id)";
 const CHECKPOINT: &str = "c.public_id, c.said, c.answered, c.said_at, c.answered_at, a.public_id, c.memories";
 
 /// Of a person: conversations in which something was said, and memories.
@@ -52,12 +54,11 @@ const CHECKPOINT: &str = "c.public_id, c.said, c.answered, c.said_at, c.answered
 /// # Errors
 /// What `SQLite` says.
 pub fn holdings(connection: &Connection, person: i64) -> rusqlite::Result<(u64, u64)> {
-    connection
-        .prepare_cached(
-            "SELECT (SELECT count(*) FROM sessions WHERE person_id = ?1 AND checkpoints > 0),
-                    (SELECT memories FROM persons WHERE id = ?1)",
-        )?
-        .query_row([person], |row| Ok((row.get(0)?, row.get(1)?)))
+    let sql = format!(
+        "SELECT (SELECT count(*) FROM sessions WHERE person_id = ?1 AND checkpoints > 0 AND {WITHIN_REACH}),
+                (SELECT memories FROM persons WHERE id = ?1)"
+    );
+    connection.prepare_cached(&sql)?.query_row([person], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Reads a public id from column `index`.
@@ -130,7 +131,7 @@ pub fn insert(connection: &Connection, person: i64, session: &Session) -> rusqli
 /// # Errors
 /// What `SQLite` says.
 pub fn find(connection: &Connection, id: SessionId) -> rusqlite::Result<Option<StoredSession>> {
-    let sql = format!("SELECT {SESSION} FROM sessions WHERE public_id = ?1");
+    let sql = format!("SELECT {SESSION} FROM sessions WHERE public_id = ?1 AND {WITHIN_REACH}");
     connection.prepare_cached(&sql)?.query_row([id.as_bytes()], session).optional()
 }
 
@@ -147,7 +148,7 @@ pub fn list(
     let (at, id) = after.map_or((i64::MAX, [0xFF; 16]), |(at, id)| (at.as_millis(), *id.as_bytes()));
     let sql = format!(
         "SELECT {SESSION} FROM sessions WHERE person_id = ?1 AND (last_active_at, public_id) < (?2, ?3)
-         ORDER BY last_active_at DESC, public_id DESC LIMIT ?4"
+         AND {WITHIN_REACH} ORDER BY last_active_at DESC, public_id DESC LIMIT ?4"
     );
     connection.prepare_cached(&sql)?.query_map(params![person, at, id, limit], session)?.collect()
 }
@@ -257,8 +258,6 @@ pub fn commit_turn(
             checkpoint.answered_at.as_millis(),
             checkpoint.memories.iter().flat_map(PublicId::as_bytes).copied().collect::<Vec<u8>>(),
         ])?;
-    // Whoever talks on keeps what a deletion that did not come to its end has left.
-    connection.prepare_cached("DELETE FROM deletions WHERE session_id = ?1")?.execute([key])?;
     add_to_totals(connection, 0, 1)?;
     Ok(Committed::New(session.checkpoints + 1))
 }
@@ -294,13 +293,15 @@ pub(crate) fn audio_file(row: &Row<'_>) -> rusqlite::Result<(AudioId, AudioForma
 /// # Errors
 /// What `SQLite` says.
 pub fn ids_of(connection: &Connection, person: i64) -> rusqlite::Result<Vec<SessionId>> {
-    let sql =
-        "SELECT public_id FROM sessions WHERE person_id = ?1 ORDER BY last_active_at DESC, public_id DESC";
-    let mut statement = connection.prepare_cached(sql)?;
+    let sql = format!(
+        "SELECT public_id FROM sessions WHERE person_id = ?1 AND {WITHIN_REACH}
+         ORDER BY last_active_at DESC, public_id DESC"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     statement.query_map([person], |row| public_id(row, 0))?.collect()
 }
 
-/// The keys of up to `limit` sessions of a person.
+/// The keys of up to `limit` sessions of a person, also of those whose deletion has begun.
 ///
 /// # Errors
 /// What `SQLite` says.

@@ -11,8 +11,9 @@ use serde::Serialize;
 use crate::adapters::audio_store;
 use crate::adapters::expiry_store::{self, Cutoffs, Doomed};
 use crate::adapters::session_deleting::{self, Deleted};
+use crate::adapters::session_store::{self, Totals};
 use crate::adapters::sqlite::{self, During};
-use crate::adapters::{memory_forgetting, session_store, ways_in_store, write_ahead_log};
+use crate::adapters::{memory_forgetting, ways_in_store, write_ahead_log};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_SESSIONS;
 use crate::domain::retention::{RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent};
@@ -48,11 +49,11 @@ pub struct Counts {
     pub retention_days: Option<u32>,
     /// Sessions idle since before this went; `null` when sessions are kept for good.
     pub cutoff: Option<Timestamp>,
-    /// Sessions before.
+    /// Sessions before; one whose deletion has begun is gone for everybody, and counts nowhere.
     pub sessions_before: u64,
     /// Checkpoints before.
     pub checkpoints_before: u64,
-    /// Sessions that went.
+    /// Sessions that went, also one of which a stopped run has left some for the next.
     pub sessions_deleted: u64,
     /// Checkpoints that went.
     pub checkpoints_deleted: u64,
@@ -81,7 +82,7 @@ pub fn run(run: &Run<'_>, options: Options) -> Report<Counts> {
 }
 
 fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<(), MaintError> {
-    let before = session_store::totals(&job.db).during("count sessions")?;
+    let before = within_reach(&job.db).during("count sessions")?;
     counts.sessions_before = before.sessions;
     counts.checkpoints_before = before.checkpoints;
     counts.sessions_remaining = Some(before.sessions);
@@ -117,9 +118,16 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
     deleted.and(compacted)
 }
 
+/// What there is, without the sessions whose deletion has begun: they are gone for everybody.
+fn within_reach(db: &Connection) -> rusqlite::Result<Totals> {
+    let totals = session_store::totals(db)?;
+    let begun = session_deleting::count_begun(db)?;
+    Ok(Totals { sessions: totals.sessions.saturating_sub(begun), ..totals })
+}
+
 /// `None`, and told, when that cannot be counted: what was deleted is deleted all the same.
 fn count_what_remains(job: &mut Job<'_>) -> Option<u64> {
-    let totals = session_store::totals(&job.db).during("count what remains");
+    let totals = within_reach(&job.db).during("count what remains");
     totals
         .map_err(|error| job.failed("sessions_remaining".to_owned(), &error))
         .ok()
@@ -210,9 +218,7 @@ fn delete_all(
         job.check_stop()?;
         let slice = courtesy.slice(&job.db)?;
         let deleted = delete_batch(&mut job.db, cutoffs, options, slice).during("delete expired sessions")?;
-        if deleted.is_nothing() {
-            break;
-        }
+        let Some(deleted) = deleted else { break };
         take_up(job, deleted, counts)?;
         job.run.progress.advance("sessions deleted", counts.sessions_deleted, expected);
         courtesy.make_way();
@@ -248,18 +254,25 @@ fn expire_batch(db: &mut Connection, cutoff: Timestamp) -> rusqlite::Result<u64>
     Ok(deleted)
 }
 
-/// One transaction: which sessions have expired is looked up inside of it, so one that has become active stays. The
-/// pages they leave are given back at once: what is moved into them never has to be written as empty pages first.
+/// One transaction: which sessions have expired is looked up inside of it, so one that has become active stays. One that
+/// does not go whole in it can be reached no more, and its age stays as it is: the next one goes on with it. The pages they
+/// leave are given back at once: what is moved into them never has to be written as empty pages first. `None` when nothing
+/// has expired.
 fn delete_batch(
     db: &mut Connection,
     cutoffs: Cutoffs,
     options: Options,
     slice: Duration,
-) -> rusqlite::Result<Deleted> {
+) -> rusqlite::Result<Option<Deleted>> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let began = Instant::now();
+    let keys = expiry_store::expired(&transaction, cutoffs, options.batch_size.min(KEYS_AT_ONCE))?;
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let begun = session_deleting::count_begun(&transaction)?;
     let mut deleted = Deleted::default();
-    for key in expiry_store::expired(&transaction, cutoffs, options.batch_size.min(KEYS_AT_ONCE))? {
+    for key in keys {
         let in_time = || began.elapsed() <= slice / 2;
         while !session_deleting::delete_some(&transaction, key, TURNS_AT_ONCE, &mut deleted)? && in_time() {}
         if !in_time() {
@@ -267,11 +280,20 @@ fn delete_batch(
         }
     }
     session_deleting::subtract_from_totals(&transaction, &deleted)?;
+    count_out_of_reach(&transaction, begun, &mut deleted)?;
     if options.compact {
         sqlite::give_back_while(&transaction, u32::MAX >> 1, || began.elapsed() < slice)?;
     }
     transaction.commit()?;
-    Ok(deleted)
+    Ok(Some(deleted))
+}
+
+/// Counts a session as gone with the first portion of it instead of the last. Before this transaction the deletion of so
+/// many had begun.
+fn count_out_of_reach(transaction: &Connection, begun: u64, deleted: &mut Deleted) -> rusqlite::Result<()> {
+    let now_begun = session_deleting::count_begun(transaction)?;
+    deleted.sessions = (deleted.sessions + now_begun).saturating_sub(begun);
+    Ok(())
 }
 
 /// Counts what a transaction deleted, flushes it, and removes the audio files it leaves behind.

@@ -72,14 +72,22 @@ fn a_person_is_erased_to_the_end_when_the_client_leaves() {
 }
 
 #[test]
-fn a_deletion_that_was_begun_goes_on_at_the_next_start_unless_its_person_talks_on() {
+fn a_session_whose_deletion_was_begun_is_out_of_reach_and_goes_at_the_next_start() {
     let app = TestApp::spawn();
     let (talk, audio) = talk_with_audio(&app);
-    let kept = app.start_session();
-    app.say(&kept, "hello").expect(200);
+    let asked_again = app.start_session();
+    app.say(&asked_again, "hello").expect(200);
     let begun = "INSERT INTO deletions (session_id, keep_memories) SELECT id, 0 FROM sessions";
     assert_eq!(app.db().execute(begun, []).unwrap(), 2);
-    app.say(&kept, "hello again").expect(200);
+    let kept = app.start_session();
+    // What was last said there is still known from before.
+    for _ in 0..2 {
+        app.say(&talk, "hello?").refused(404, "session_not_found");
+    }
+    assert_eq!(app.sessions(&talk.token, "").expect(200).json()["sessions"], json!([]));
+    assert!(!app.export(&talk.token).expect(200).text().contains("unmistakable"));
+    app.patch(&talk, &json!({"pinned": true})).refused(404, "session_not_found");
+    app.delete(&asked_again, "").expect(204);
     let app = app.restart_with(|_| {});
     wait_for("the session is gone", || app.count("sessions") == 1);
     wait_for("its audio is gone", || !audio.exists());

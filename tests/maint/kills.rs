@@ -178,7 +178,7 @@ fn killed_servers_lose_no_turn_that_was_done_and_double_none() {
 }
 
 /// Gives a conversation so many short turns more, and something that was learned in it.
-fn lengthen(db: &rusqlite::Connection, talk: &Talk, turns: u32) {
+pub fn lengthen(db: &rusqlite::Connection, talk: &Talk, turns: u32) {
     let session: uuid::Uuid = talk.session.parse().unwrap();
     let learned = seed::memory(db, session, &format!("learned in {session}"));
     let key = "SELECT id FROM sessions WHERE public_id = ?1";

@@ -19,6 +19,7 @@ mod kills;
 mod kills_of_restore;
 mod ledger;
 mod links;
+mod long_conversations;
 mod memories;
 mod network_disks;
 mod owners;

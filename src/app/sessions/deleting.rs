@@ -1,13 +1,13 @@
-//! Sessions that their person deletes: a portion in each transaction, on to the end. As long as some of one is left it is noted as begun:
-//! what a kill interrupts goes on at the next start. Whoever says something in it before that keeps what is left.
+//! Sessions that their person deletes: a portion in each transaction, on to the end. As long as some of one is left it is noted as begun and
+//! out of everybody's reach: what a kill interrupts goes on at the next start, also what a cleanup has begun.
 
 use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::{ROWS_AT_ONCE, owned};
+use super::ROWS_AT_ONCE;
 use crate::adapters::session_deleting::{self, Deleted};
-use crate::adapters::{learning_store, memory_forgetting};
+use crate::adapters::{learning_store, memory_forgetting, person_store};
 use crate::app::{App, AppError, learning};
 use crate::domain::clock::Timestamp;
 use crate::domain::person::Person;
@@ -26,8 +26,8 @@ impl App {
         keep_memories: bool,
     ) -> Result<(), AppError> {
         let (most, now) = (self.limits.max_memories_per_person, self.clock.now());
-        let portion = move |db: &Connection| match owned(db, person, id)? {
-            Some(stored) => delete_portion(db, stored.key, keep_memories, (most, now)),
+        let portion = move |db: &Connection| match row_of(db, person, id)? {
+            Some(session) => delete_portion(db, session, keep_memories, (most, now)),
             None => Ok((Deleted::default(), true)),
         };
         let app = self.clone();
@@ -74,11 +74,17 @@ impl App {
             event = "session_deleted",
             session = id.short(),
             memories = deleted.memories,
-            "A session was deleted by its person"
+            "A session was deleted"
         );
         self.forget_files(deleted).await?;
         Ok(true)
     }
+}
+
+/// The row of a person's session, also when its deletion has begun: whoever asks again goes on with it.
+fn row_of(db: &Connection, person: Person, id: SessionId) -> rusqlite::Result<Option<i64>> {
+    let found = session_deleting::row_of(db, person.key, id)?;
+    Ok(if person_store::is_there(db, person)? { found } else { None })
 }
 
 /// What went, and whether the session is gone.

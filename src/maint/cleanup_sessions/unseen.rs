@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Counts, TURNS_AT_ONCE, take_up};
+use super::{Counts, TURNS_AT_ONCE, count_out_of_reach, take_up};
 use crate::adapters::expiry_store::Cutoffs;
-use crate::adapters::session_deleting::Deleted;
+use crate::adapters::session_deleting::{self, Deleted};
 use crate::adapters::sqlite::During;
 use crate::adapters::{erasure_ledger, person_store};
 use crate::domain::clock::Timestamp;
@@ -27,7 +27,7 @@ pub(super) fn erase(job: &mut Job<'_>, cutoffs: Cutoffs, counts: &mut Counts) ->
     }
 }
 
-/// In portions. Whoever comes back meanwhile stays, with what is left.
+/// In portions. Whoever comes back meanwhile stays, with the conversations that are still whole.
 fn erase_person(
     job: &mut Job<'_>,
     person: Person,
@@ -62,8 +62,10 @@ fn erase_if_unseen(
     if !person_store::is_unseen_since(&transaction, key, cutoff)? {
         return Ok(None);
     }
+    let begun = session_deleting::count_begun(&transaction)?;
     let mut deleted = Deleted::default();
     let is_gone = person_store::erase_some(&transaction, key, TURNS_AT_ONCE, &mut deleted)?;
+    count_out_of_reach(&transaction, begun, &mut deleted)?;
     transaction.commit()?;
     Ok(Some((deleted, is_gone)))
 }

@@ -6,7 +6,6 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{Counts, Options};
 use crate::adapters::import_store::{self, Known, Needed, ThreadHash, Turn};
-use crate::adapters::session_store;
 use crate::adapters::sqlite::{DbError, During};
 use crate::domain::clock::Timestamp;
 use crate::domain::session::{PublicId, Session, SessionId, title_of};
@@ -97,8 +96,7 @@ pub(super) fn bring_in(
         Known::Here(session) => Place::Row(session),
         Known::Gone if !job.run.force => return Ok(Came::Gone),
         Known::Never | Known::Gone => {
-            let taken = session_store::find(&job.db, conversation.session).during("look for the session")?;
-            if taken.is_some() {
+            if import_store::is_taken(&job.db, conversation.session).during("look for the session")? {
                 return Ok(Came::NotOurs);
             }
             Place::New(conversation.new_session(options.pin), 0)
