@@ -262,6 +262,17 @@ pub fn commit_turn(
     Ok(Committed::New(session.checkpoints + 1))
 }
 
+/// Marks a session active. False when it is gone.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn touch(connection: &Connection, session: SessionId, at: Timestamp) -> rusqlite::Result<bool> {
+    let sql = format!(
+        "UPDATE sessions SET last_active_at = max(last_active_at, ?2) WHERE public_id = ?1 AND {WITHIN_REACH}"
+    );
+    Ok(connection.prepare_cached(&sql)?.execute(params![session.as_bytes(), at.as_millis()])? > 0)
+}
+
 /// Changes what a person may change; `None` leaves a thing as it is.
 ///
 /// # Errors

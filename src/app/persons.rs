@@ -43,7 +43,8 @@ fn after(at: Timestamp, days: u64) -> Timestamp {
     at.later_by(DAY * u32::try_from(days).unwrap_or(u32::MAX))
 }
 
-/// True when somebody was not seen within the last hour: worth a note, and a cookie that lasts anew.
+/// True when somebody was not seen, or a session not talked in, within the last hour: worth a note, and a cookie that lasts
+/// anew.
 pub(crate) fn is_first_for_a_while(last_seen_at: Timestamp, now: Timestamp) -> bool {
     now.since(last_seen_at) >= SEEN_EVERY
 }

@@ -27,6 +27,7 @@
 //! | the person has had the day's turns | refused: 429, the model is not asked; not where words of self-harm are heard |
 //! | a recording comes after that, and 10 were refused so on that day | refused unheard: 429 that tells where help is |
 //! | as many turns of the person run as may | refused: 429, the model is not asked |
+//! | the session has rested for an hour | it is active before the model is asked: no cleanup takes it meanwhile |
 //! | the session is deleted meanwhile | fatal: 404, nothing is kept |
 //! | the client goes away, no turn id | cancelled: the model's work is dropped, nothing is kept |
 //! | the client goes away, with a turn id | finished and kept, if the answer takes no more than 10 s or someone sent it again |

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::kills::lengthen;
 use crate::support::seed::{self, DAY, HOUR};
-use crate::support::{House, wait_for};
+use crate::support::{House, SlowModel, wait_for};
 
 fn count(house: &House, table: &str) -> u64 {
     house.db().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
@@ -532,6 +533,34 @@ fn a_session_that_becomes_active_meanwhile_stays() {
         db.query_row("SELECT count(*) FROM sessions WHERE id = ?1", [last], |row| row.get::<_, usize>(0));
     assert_eq!(left.unwrap(), still_there);
     assert_eq!(still_there, 1, "cleanup was faster than the test; give it more to do");
+}
+
+#[test]
+fn whoever_is_being_answered_keeps_a_conversation_that_had_expired() {
+    let model = SlowModel::start();
+    let house = House::built().with("LLM_BASE_URL", &model.url);
+    let server = house.start();
+    let (back, away) = (server.start_session(), server.start_session());
+    let mut db = house.db();
+    lengthen(&db, &back, 10);
+    lengthen(&db, &away, 10);
+    db.execute("UPDATE sessions SET last_active_at = ?1", [seed::now() - 8 * DAY]).unwrap();
+    seed::sign_of_life(&mut db);
+    std::thread::scope(|scope| {
+        let said = scope.spawn(|| server.say(&back, "I am back"));
+        wait_for("the model is asked", || model.asked() == 1);
+        assert_eq!(house.maint(&["cleanup-sessions"]).expect(0).report["sessions_deleted"], 1);
+        model.answer();
+        let (status, body) = said.join().unwrap();
+        assert_eq!(status, 200, "{body}");
+    });
+    let said = server.history(&back);
+    assert_eq!((said.len(), said.last().map(String::as_str)), (11, Some("I am back")));
+    let (status, body) = server.say(&away, "I am back, too");
+    assert_eq!((status, &body["error"]), (404, &"session_not_found".into()), "it has expired");
+    assert_eq!(model.asked(), 1);
+    server.stop();
+    house.assert_sound();
 }
 
 #[test]

@@ -12,14 +12,16 @@ use super::speaking::{Speaker, Voice};
 use super::{Timings, TurnEvent, TurnReply, TurnRequest};
 use crate::adapters::session_store::{self, StoredSession};
 use crate::adapters::{memory_store, summary_store};
+use crate::app::persons::is_first_for_a_while;
 use crate::app::recent_turns::{Conversation, MOST_TURN_IDS, Taken};
 use crate::app::{App, AppError};
 use crate::domain::chat::Pace;
+use crate::domain::clock::Timestamp;
 use crate::domain::heard::Interruption;
 use crate::domain::memory::MemoryId;
 use crate::domain::person::PersonToken;
 use crate::domain::sentences::is_speakable;
-use crate::domain::session::{Checkpoint, TurnId};
+use crate::domain::session::{Checkpoint, SessionId, TurnId};
 
 /// What was kept for a turn that was sent before.
 pub(super) struct Before {
@@ -48,12 +50,34 @@ impl App {
         let token = request.token.clone();
         let look = move |db: &rusqlite::Connection| {
             let Some(stored) = session_store::find(db, id)? else { return Ok(None) };
-            Ok(Some((kept_in(db, &stored, turn, token.as_ref())?, conversation_of(db, &stored, most)?)))
+            let kept = kept_in(db, &stored, turn, token.as_ref())?;
+            Ok(Some((kept, conversation_of(db, &stored, most)?, stored.session.last_active_at)))
         };
         let found = self.database.read("read a conversation", look).await?;
-        let (before, conversation) = found.ok_or(AppError::SessionNotFound)?;
+        let (before, conversation, last_active_at) = found.ok_or(AppError::SessionNotFound)?;
+        if before.is_none() {
+            self.wake(id, last_active_at).await?;
+        }
         taken.conversation = Some(conversation);
         Ok(before)
+    }
+
+    /// A session that has rested is active from here on: a cleanup that runs before the turn is kept must leave it.
+    async fn wake(&self, id: SessionId, last_active_at: Timestamp) -> Result<(), AppError> {
+        let now = self.clock.now();
+        if !is_first_for_a_while(last_active_at, now) {
+            return Ok(());
+        }
+        let touch = move |db: &rusqlite::Connection| session_store::touch(db, id, now);
+        match self.database.write("wake a session", touch).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(AppError::SessionNotFound),
+            Err(error) => {
+                // On a full disk it stays as it was; that must not turn the person away.
+                tracing::warn!(error = %error, "A session in which somebody talks again could not be marked active");
+                Ok(())
+            }
+        }
     }
 
     /// What was kept for this turn, if it was sent before.

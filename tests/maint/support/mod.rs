@@ -16,9 +16,11 @@ pub mod langgraph;
 mod mounted;
 pub mod seed;
 mod server;
+mod slow_model;
 
 pub use mounted::Mounted;
 pub use server::{Server, Talk, agent};
+pub use slow_model::SlowModel;
 
 /// A data directory of its own, and the settings everything in it is run with.
 pub struct House {
