@@ -16,10 +16,11 @@ use crate::adapters::sqlite::{self, During};
 use crate::adapters::{memory_forgetting, ways_in_store, write_ahead_log};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_SESSIONS;
-use crate::domain::retention::{RetentionDays, UNREMEMBERED_IDLE, check_clock, exceeds_percent};
+use crate::domain::retention::{RetentionDays, UNREMEMBERED_IDLE, check_clock};
 use crate::maint::compact::{self, Courtesy, GAP};
 use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
 
+mod share;
 mod unseen;
 
 /// Deleting so many takes a few milliseconds.
@@ -93,7 +94,10 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
     counts.retention_days = retention.map(RetentionDays::get);
     counts.cutoff = cutoffs.idle_since;
     check_fuse(job, retention)?;
-    let plan = analyse(job, cutoffs, options, counts)?;
+    let plan = analyse(job, cutoffs, counts)?;
+    if let Some(percent) = options.max_delete_percent.filter(|_| !job.run.force) {
+        share::check(job, percent, &plan, before)?;
+    }
     if job.run.dry_run {
         counts.sessions_deleted = plan.doomed.sessions;
         counts.checkpoints_deleted = plan.doomed.checkpoints;
@@ -174,8 +178,8 @@ struct Plan {
     memories: u64,
 }
 
-/// Counts what would go, logs it, and applies `--max-delete-percent`.
-fn analyse(job: &Job<'_>, cutoffs: Cutoffs, options: Options, counts: &Counts) -> Result<Plan, MaintError> {
+/// Counts what would go, and logs it.
+fn analyse(job: &Job<'_>, cutoffs: Cutoffs, counts: &Counts) -> Result<Plan, MaintError> {
     let doomed = expiry_store::count_doomed(&job.db, cutoffs).during("count what has expired")?;
     let audio = expiry_store::count_doomed_audio(&job.db, cutoffs).during("count expired audio")?;
     let cutoff = memory_cutoff(job);
@@ -194,15 +198,6 @@ fn analyse(job: &Job<'_>, cutoffs: Cutoffs, options: Options, counts: &Counts) -
         dry_run = job.run.dry_run,
         "Looked at what has expired"
     );
-    if let Some(percent) = options.max_delete_percent
-        && exceeds_percent(doomed.sessions, counts.sessions_before, percent)
-        && !job.run.force
-    {
-        return Err(MaintError::Refused(format!(
-            "{} of {} sessions would go, more than --max-delete-percent {percent}",
-            doomed.sessions, counts.sessions_before
-        )));
-    }
     Ok(Plan { doomed, audio, memories })
 }
 

@@ -266,7 +266,7 @@ fn more_than_the_given_share_is_refused() {
     let house = House::built();
     let mut db = house.db();
     seed::sessions(&mut db, 6, 1, seed::now() - 8 * DAY);
-    seed::sessions(&mut db, 4, 1, seed::now() - HOUR);
+    let kept = seed::sessions(&mut db, 4, 1, seed::now() - HOUR);
     house
         .maint(&["cleanup-sessions", "--max-delete-percent", "50"])
         .expect(4)
@@ -274,6 +274,23 @@ fn more_than_the_given_share_is_refused() {
     assert_eq!(count(&house, "sessions"), 10);
     house.maint(&["cleanup-sessions", "--max-delete-percent", "60"]).expect(0);
     assert_eq!(count(&house, "sessions"), 4);
+    // The person of those six has no session any more.
+    let house = house.with("PERSON_RETENTION_DAYS", "7");
+    house
+        .maint(&["cleanup-sessions", "--max-delete-percent", "40"])
+        .expect(4)
+        .tells("1 of 2 people would go");
+    let house = house.with("PERSON_RETENTION_DAYS", "off").with("MEMORY_RETENTION_DAYS", "4");
+    seed::memory(&db, kept[0], "old");
+    db.execute("UPDATE memories SET changed_at = ?1", [seed::now() - 5 * DAY]).unwrap();
+    seed::memory(&db, kept[0], "new");
+    house
+        .maint(&["cleanup-sessions", "--max-delete-percent", "0"])
+        .expect(4)
+        .tells("1 of 2 memories would go");
+    assert_eq!((count(&house, "persons"), count(&house, "memories")), (2, 2));
+    house.maint(&["cleanup-sessions", "--max-delete-percent", "50"]).expect(0);
+    assert_eq!((count(&house, "persons"), count(&house, "memories")), (2, 1));
 }
 
 #[test]

@@ -118,7 +118,7 @@ pub struct CleanupSessions {
     /// The most sessions to delete in one transaction
     #[arg(long, value_name = "N", default_value = "500", allow_hyphen_values = true, value_parser = whole::<u32>(1..=100_000))]
     pub batch_size: u32,
-    /// Refuse to delete more than this share of all sessions
+    /// Refuse to delete more than this share of all sessions, of all people, or of all memories
     #[arg(long, value_name = "P", allow_hyphen_values = true, value_parser = whole::<u8>(0..=100))]
     pub max_delete_percent: Option<u8>,
     /// Leave the freed space inside the database file
