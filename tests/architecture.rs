@@ -88,42 +88,70 @@ fn product(path: &Path) -> String {
     text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned()
 }
 
-/// The paths of ours that a line names: `crate::app::turn::Timings` gives `app::turn::Timings`. A group is opened.
-fn imports(text: &str) -> Vec<(usize, String)> {
+/// The paths of ours that a module names, each with its line: `crate::app::turn::Timings` gives `app::turn::Timings`, and so does
+/// `super::Timings` in a module of `app::turn`. A group is opened, however many lines it takes.
+fn imports(module: &[&str], text: &str) -> Vec<(usize, String)> {
+    let lines: Vec<_> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+    let code = lines.join("\n");
     let mut found = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let code = line.split("//").next().unwrap_or_default();
-        for root in ["crate::", "companion::"] {
-            for (at, _) in code.match_indices(root) {
-                let before = code[..at].chars().last();
-                if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
-                    continue;
-                }
-                found.extend(opened(&code[at + root.len()..]).into_iter().map(|path| (number + 1, path)));
+    for root in ["crate::", "companion::", "super::"] {
+        for (at, _) in code.match_indices(root) {
+            let before = code[..at].chars().last();
+            if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+                continue;
             }
+            let line = code[..at].matches('\n').count() + 1;
+            let path = if root == "super::" { &code[at..] } else { &code[at + root.len()..] };
+            found.extend(opened(path).into_iter().map(|path| (line, climbed(module, &path))));
         }
     }
+    found.sort();
     found
 }
 
+/// The path, and those of a group behind it.
 fn opened(rest: &str) -> Vec<String> {
     let path: String = rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':')).collect();
-    match rest[path.len()..].strip_prefix('{') {
-        // Groups are written on one line unless they are long; a long one is told by its head.
-        Some(group) => group
-            .split('}')
-            .next()
-            .unwrap_or_default()
-            .split(',')
-            .map(|part| format!("{path}{}", part.trim()))
-            .filter(|part| !part.ends_with("::"))
-            .chain(
-                std::iter::once(path.trim_end_matches(':').to_owned())
-                    .filter(|head| !head.is_empty() && !head.contains("::") && group.trim().is_empty()),
-            )
-            .collect(),
-        None => vec![path],
+    let Some(group) = rest[path.len()..].strip_prefix('{') else { return vec![path] };
+    let parts = parts(group).into_iter().map(str::trim).filter(|part| !part.is_empty());
+    parts.flat_map(opened).map(|part| format!("{path}{part}")).collect()
+}
+
+/// What stands between the commas of a group up to the brace that closes it.
+fn parts(group: &str) -> Vec<&str> {
+    let (mut parts, mut begin, mut depth) = (Vec::new(), 0, 0);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                parts.push(&group[begin..at]);
+                begin = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
     }
+    parts
+}
+
+/// The path from the root on, where it climbs from this module.
+fn climbed(module: &[&str], path: &str) -> String {
+    let steps = path.split("::").take_while(|step| *step == "super").count();
+    if steps == 0 {
+        return path.to_owned();
+    }
+    let above = &module[..module.len().saturating_sub(steps)];
+    let below = path.split("::").skip(steps);
+    above.iter().copied().chain(below).collect::<Vec<_>>().join("::")
+}
+
+/// Where a file's module stands: `app/turn/work.rs` is `app::turn::work`. The programs begin anew.
+fn module_of(name: &str) -> Vec<&str> {
+    let name = name.trim_end_matches(".rs").trim_end_matches("/mod").trim_start_matches("bin/");
+    name.split('/').collect()
 }
 
 fn allowed(path: &str, may: &[&str]) -> bool {
@@ -144,8 +172,11 @@ fn nobody_imports_what_the_table_does_not_list() {
                 name.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
             })
             .unwrap_or_else(|| panic!("{name} belongs to no module of the table"));
-        for (line, import) in imports(&product(&path)) {
-            if !allowed(&import, may) {
+        let module = module_of(&name);
+        for (line, import) in imports(&module, &product(&path)) {
+            // What a program has of its own it may use.
+            let is_its_own = name.starts_with("bin/") && import.starts_with(&format!("{}::", module[0]));
+            if !is_its_own && !allowed(&import, may) {
                 offences.push(format!("src/{name}:{line} imports {import}"));
             }
         }
@@ -180,8 +211,31 @@ fn every_file_tells_its_job_and_is_small() {
 fn the_reader_of_imports_sees_them() {
     let text =
         "use crate::app::turn::Turns;\n// crate::web\nuse crate::{disk, web::x};\nlet y = crate::web::z();\n";
-    let seen: Vec<_> = imports(text).into_iter().map(|(line, path)| format!("{line} {path}")).collect();
-    assert_eq!(seen, ["1 app::turn::Turns", "3 disk", "3 web::x", "4 web::z"]);
+    assert_eq!(seen("app/mod.rs", text), ["1 app::turn::Turns", "3 disk", "3 web::x", "4 web::z"]);
     assert!(!allowed("adapters::offline", &["adapters::disk"]));
     assert!(allowed("adapters::disk::free_bytes", &["adapters::disk"]));
+}
+
+#[test]
+fn the_reader_of_imports_sees_groups_of_many_lines() {
+    let text = "use crate::adapters::offline::{\n    Companion, // crate::web\n    rules::{self, all},\n};\nuse crate::{\n    web,\n};\n";
+    let groups = [
+        "1 adapters::offline::Companion",
+        "1 adapters::offline::rules::all",
+        "1 adapters::offline::rules::self",
+        "5 web",
+    ];
+    assert_eq!(seen("app/turn.rs", text), groups);
+}
+
+#[test]
+fn the_reader_of_imports_sees_who_climbs_out_of_its_module() {
+    let text = "use super::Work;\npub(super) fn x() {\n    super::super::super::web::z()\n}\nuse super::super::{\n    samples,\n};\n";
+    let climbed = ["1 app::turn::Work", "3 web::z", "5 app::samples"];
+    assert_eq!(seen("app/turn/work.rs", text), climbed);
+    assert_eq!(seen("app/mod.rs", "use super::web;\n"), ["1 web"]);
+}
+
+fn seen(name: &str, text: &str) -> Vec<String> {
+    imports(&module_of(name), text).into_iter().map(|(line, path)| format!("{line} {path}")).collect()
 }
