@@ -112,6 +112,18 @@ fn a_damaged_database_makes_no_backup_and_the_older_ones_stay() {
 }
 
 #[test]
+fn a_row_that_refers_to_nothing_makes_no_backup_and_the_older_ones_stay() {
+    let house = house();
+    house.maint(&["backup-db", "--keep", "1"]).expect(0);
+    let lost = "PRAGMA foreign_keys = OFF; UPDATE checkpoints SET session_id = 999999 WHERE id = 1";
+    house.db().execute_batch(lost).unwrap();
+    let told = house.maint(&["backup-db", "--keep", "1"]).expect(1).error();
+    assert!(told.contains("a row of checkpoints refers to one that is not there"), "{told}");
+    assert_eq!(house.backups().len(), 1);
+    house.assert_no_temporary_files();
+}
+
+#[test]
 fn no_room_for_the_free_space_that_has_to_stay_is_exit_1() {
     let house = house().with("MIN_FREE_DISK_BYTES", "9000000000000000");
     let ran = house.maint(&["backup-db"]).expect(1);

@@ -651,10 +651,27 @@ fn the_log_counts_and_never_quotes() {
     seed::audio(&db, ids[0], &house.dir.join("audio"), 10, 8 * DAY);
     seed::sign_of_life(&mut db);
     let log = house.maint(&["cleanup-sessions", "-v"]).expect(0).stderr;
-    for event in ["session_cleanup_analysis", "session_cleanup_completed"] {
+    let [planned, done] = ["session_cleanup_analysis", "session_cleanup_completed"].map(|event| {
         let line = log.lines().find(|line| line.contains(event)).unwrap();
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert_eq!(line["sessions_before"], 3);
+        serde_json::from_str::<serde_json::Value>(line).unwrap()
+    });
+    assert_eq!(
+        (&done["sessions_before"], &done["sessions_deleted"], &done["audio_files_deleted"]),
+        (&3.into(), &2.into(), &1.into())
+    );
+    for [before, after] in [
+        ["retention_days", "retention_days"],
+        ["cutoff", "cutoff"],
+        ["sessions_before", "sessions_before"],
+        ["checkpoints_before", "checkpoints_before"],
+        ["sessions_to_delete", "sessions_deleted"],
+        ["checkpoints_to_delete", "checkpoints_deleted"],
+        ["audio_files_to_delete", "audio_files_deleted"],
+        ["memories_to_delete", "memories_deleted"],
+        ["persons_to_erase", "persons_erased"],
+    ] {
+        assert!(!planned[before].is_null());
+        assert_eq!(planned[before], done[after], "{before}");
     }
     for secret in ["something said", &ids[0].to_string(), &ids[1].to_string()] {
         assert!(!log.contains(secret), "{secret}");

@@ -22,6 +22,8 @@ fn a_restart_keeps_the_conversation_and_signals_end_it_well() {
     let mut server = house.start();
     let talk = server.start_session();
     assert_eq!(server.say(&talk, "remember this").0, 200);
+    let health = server.get("/api/v1/health").1;
+    assert_eq!((&health["status"], &health["services"]["llm"]), (&"healthy".into(), &"offline".into()));
     assert_eq!(server.terminate(), 0);
     assert!(!house.dir.join("companion.db-wal").exists(), "a clean stop leaves one file");
     let mut server = house.start();
