@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::support::dice::{Dice, Kills, rounds, some_time};
 use crate::support::seed::{self, DAY};
-use crate::support::{House, Server, Talk, agent, wait_for};
+use crate::support::{House, Server, Talk, agent, names, wait_for};
 
 /// How often each command is killed, here and in the files that name it.
 const TIMES: [(&str, u32); 14] = [
@@ -239,8 +241,21 @@ fn deletions_that_are_killed_half_way_go_on_at_the_next_start() {
 }
 
 /// Runs a job over and over beside a talking server and kills it at random moments; `check` looks after each kill. Every
-/// tenth time, and in the end, `doctor` is asked and the job may finish.
-fn kill_job(arguments: &[&'static str], prepare: impl Fn(&House), check: impl Fn(&House)) {
+/// tenth time, and in the end, `doctor` is asked and the job may finish; then `finished` looks whether it has done all of its
+/// work, given its report.
+fn kill_job(
+    arguments: &[&'static str],
+    prepare: impl Fn(&House),
+    check: impl Fn(&House),
+    finished: impl Fn(&House, &Value),
+) {
+    let finish = |house: &House| {
+        doctor_is_clean_or_mends(house);
+        let report = house.maint(arguments).expect(0).report;
+        check(house);
+        finished(house, &report);
+        house.assert_no_temporary_files_but_of_the_running_server();
+    };
     let house = cared_for();
     let server = house.start();
     let talk = server.start_session();
@@ -255,9 +270,7 @@ fn kill_job(arguments: &[&'static str], prepare: impl Fn(&House), check: impl Fn
             kills.kill(house.maint_command(arguments).spawn().unwrap());
             check(&house);
             if round % 10 == 0 {
-                doctor_is_clean_or_mends(&house);
-                house.maint(arguments).expect(0);
-                check(&house);
+                finish(&house);
             }
         }
         drop(over);
@@ -266,9 +279,7 @@ fn kill_job(arguments: &[&'static str], prepare: impl Fn(&House), check: impl Fn
     assert!(said > 0);
     let expected: Vec<_> = (0..said).map(|number| format!("number {number}")).collect();
     assert_eq!(server.history(&talk), expected, "what should stay is there");
-    doctor_is_clean_or_mends(&house);
-    house.maint(arguments).expect(0);
-    check(&house);
+    finish(&house);
     server.stop();
     house.assert_sound();
     kills.assert_met();
@@ -287,26 +298,36 @@ fn talk_on(server: &Server, talk: &Talk, stop: &AtomicBool) -> u32 {
 
 #[test]
 fn killed_cleanup_sessions_takes_nothing_that_should_stay() {
+    const LONG: u32 = 300;
     let prepare = |house: &House| {
         let mut db = house.db();
         db.busy_timeout(Duration::from_secs(10)).unwrap();
         let ids = seed::sessions(&mut db, 60, 5, seed::now() - 8 * DAY);
         seed::audio(&db, ids[0], &house.dir.join("audio"), 100, 8 * DAY);
+        // Goes in portions.
+        seed::sessions(&mut db, 1, LONG, seed::now() - 9 * DAY);
     };
     let check = |house: &House| {
         let db = house.db();
         let fresh = "SELECT count(*) FROM sessions WHERE last_active_at > ?1";
         let kept: u32 = db.query_row(fresh, [seed::now() - DAY], |row| row.get(0)).unwrap();
         assert_eq!(kept, 2, "the sign of life and the running conversation");
-        let halves = "SELECT count(*) FROM sessions WHERE checkpoints <>
+        let uncounted = "SELECT count(*) FROM sessions WHERE checkpoints <>
             (SELECT count(*) FROM checkpoints WHERE session_id = sessions.id)";
-        assert_eq!(
-            db.query_row(halves, [], |row| row.get::<_, u32>(0)).unwrap(),
-            0,
-            "no session is half deleted"
-        );
+        assert_eq!(db.query_row(uncounted, [], |row| row.get::<_, u32>(0)).unwrap(), 0);
+        let halves = "SELECT count(*) FROM sessions WHERE last_active_at < ?1 AND checkpoints NOT IN (5, ?2)
+            AND id NOT IN (SELECT session_id FROM deletions)";
+        let halves =
+            db.query_row(halves, [seed::now() - 7 * DAY, i64::from(LONG)], |row| row.get::<_, u32>(0));
+        assert_eq!(halves.unwrap(), 0, "no session that anybody can reach is half deleted");
     };
-    kill_job(&["cleanup-sessions", "--batch-size", "5"], prepare, check);
+    let finished = |house: &House, _: &Value| {
+        let all = "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM audio)";
+        let left = house.db().query_row(all, [], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, u32>(1)?)));
+        assert_eq!(left.unwrap(), (2, 0), "nothing that has expired is left");
+        assert!(names(&house.dir.join("audio"), ".mp3").is_empty());
+    };
+    kill_job(&["cleanup-sessions", "--batch-size", "5"], prepare, check, finished);
 }
 
 #[test]
@@ -325,11 +346,16 @@ fn killed_cleanup_audio_takes_nothing_that_should_stay() {
         }
     };
     let check = |house: &House| {
-        let files = crate::support::names(&house.dir.join("audio"), ".mp3");
+        let files = names(&house.dir.join("audio"), ".mp3");
         let young = files.iter().filter(|file| std::fs::metadata(file).unwrap().len() == 12345).count();
         assert_eq!(young, 1, "the young reply stays");
     };
-    kill_job(&["cleanup-audio"], prepare, check);
+    let finished = |house: &House, _: &Value| {
+        let rows = house.db().query_row("SELECT count(*) FROM audio", [], |row| row.get::<_, u32>(0));
+        let files = names(&house.dir.join("audio"), ".mp3").len();
+        assert_eq!((rows.unwrap(), files), (1, 1), "the old ones are gone");
+    };
+    kill_job(&["cleanup-audio"], prepare, check, finished);
 }
 
 #[test]
@@ -342,7 +368,12 @@ fn killed_backups_leave_no_file_that_does_not_verify() {
             seed::sessions(&mut db, 1500, 20, seed::now() - DAY);
         }
     };
-    kill_job(&["backup-db", "--keep", "2"], prepare, House::assert_backups_verify);
+    let finished = |house: &House, report: &Value| {
+        let backups = house.backups();
+        assert!(backups.contains(&report["path"].as_str().unwrap().into()), "{report} {backups:?}");
+        assert_eq!(backups.len(), 2, "{backups:?}");
+    };
+    kill_job(&["backup-db", "--keep", "2"], prepare, House::assert_backups_verify, finished);
 }
 
 #[test]
@@ -366,13 +397,13 @@ fn killed_verifications_harm_no_backup_and_the_next_one_clears_up() {
         house.assert_backups_verify();
         assert!(!house.dir.join("set-aside").exists() && !house.dir.join("restore.pending").exists());
     };
-    kill_job(&["verify-backups", "--restore-drill"], prepare, check);
+    kill_job(&["verify-backups", "--restore-drill"], prepare, check, |_, _| {});
     assert!(left_unpacked.load(Ordering::Relaxed), "no kill came while a backup was unpacked");
 }
 
 #[test]
 fn killed_looks_at_the_state_disturb_nobody_who_talks() {
-    kill_job(&["status"], |_| {}, House::assert_sound);
+    kill_job(&["status"], |_| {}, House::assert_sound, |_, _| {});
 }
 
 #[test]
