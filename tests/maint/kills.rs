@@ -1,8 +1,7 @@
 //! SIGKILL at random moments: what was confirmed is there, once; what was interrupted can be run again.
 
-use std::collections::HashMap;
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -110,17 +109,21 @@ impl Drop for Over<'_> {
     }
 }
 
-/// Says one thing after another until told to stop, trying each with the same turn id until it is done.
-fn chatter(current: &Current, talk: &Talk, who: usize, stop: &AtomicBool) -> Vec<String> {
-    let mut done = Vec::new();
+/// What somebody says, one number after another.
+fn message(who: usize, number: usize) -> String {
+    format!("person {who} says number {number}")
+}
+
+/// Says one thing after another until told to stop, trying each with the same turn id until it is done; counts those.
+fn chatter(current: &Current, (talk, done): &(Talk, AtomicUsize), who: usize, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
-        let message = format!("person {who} says number {}", done.len());
+        let message = message(who, done.load(Ordering::SeqCst));
         let turn = uuid::Uuid::new_v4().to_string();
         // The last one may stay undone; all others are insisted on.
         loop {
             let server = current.get();
             if server.stream(talk, &message, &turn) {
-                done.push(message);
+                done.fetch_add(1, Ordering::SeqCst);
                 break;
             }
             if stop.load(Ordering::Relaxed) {
@@ -129,7 +132,17 @@ fn chatter(current: &Current, talk: &Talk, who: usize, stop: &AtomicBool) -> Vec
             current.wait_for_another(&server);
         }
     }
-    done
+}
+
+/// Whatever was done is there, once and in order. What is under way may be there, too, and more while people talk.
+fn assert_nothing_is_lost(server: &Server, talks: &[(Talk, AtomicUsize)]) {
+    for (who, (talk, done)) in talks.iter().enumerate() {
+        let done = done.load(Ordering::SeqCst);
+        let kept = server.history(talk);
+        assert!(kept.len() >= done, "person {who} was told that {done} were kept, {} are", kept.len());
+        let expected: Vec<_> = (0..kept.len()).map(|number| message(who, number)).collect();
+        assert_eq!(kept, expected);
+    }
 }
 
 #[test]
@@ -139,40 +152,33 @@ fn killed_servers_lose_no_turn_that_was_done_and_double_none() {
     let mut kills = 0;
     while kills < times("companion") {
         let server = Arc::new(house.start());
-        let talks: Vec<_> = (0..4).map(|_| server.start_session()).collect();
+        let talks: Vec<_> = (0..4).map(|_| (server.start_session(), AtomicUsize::new(0))).collect();
         let current = Current { server: Mutex::new(server), replaced: Condvar::new() };
         let stop = AtomicBool::new(false);
-        let told: HashMap<usize, Vec<String>> = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let (current, stop) = (&current, &stop);
-            let people: Vec<_> = talks
-                .iter()
-                .enumerate()
-                .map(|(who, talk)| scope.spawn(move || (who, chatter(current, talk, who, stop))))
-                .collect();
-            let over = Over(stop);
+            for (who, talk) in talks.iter().enumerate() {
+                scope.spawn(move || chatter(current, talk, who, stop));
+            }
+            let _over = Over(stop);
             for _ in 0..20 {
                 some_time(&mut dice, 900_000);
                 current.get().kill_now();
                 kills += 1;
                 current.replace(house.start());
                 house.assert_no_temporary_files_but_of_the_running_server();
+                assert_nothing_is_lost(&current.get(), &talks);
+                house.assert_sound();
             }
-            drop(over);
-            people.into_iter().map(|person| person.join().unwrap()).collect()
         });
         let server = current.get();
-        assert!(
-            told.values().map(Vec::len).sum::<usize>() > 4,
-            "too little was said for the kills to mean anything"
-        );
-        for (who, talk) in talks.iter().enumerate() {
-            let kept = server.history(talk);
-            let mut expected = told[&who].clone();
+        let done = |(_, done): &(Talk, AtomicUsize)| done.load(Ordering::SeqCst);
+        let said: usize = talks.iter().map(done).sum();
+        assert!(said > 4, "too little was said for the kills to mean anything");
+        assert_nothing_is_lost(&server, &talks);
+        for talk in &talks {
             // The turn that was under way at the end may have been kept without its `done` reaching anyone.
-            if kept.len() == expected.len() + 1 {
-                expected.push(format!("person {who} says number {}", expected.len()));
-            }
-            assert_eq!(kept, expected);
+            assert!(server.history(&talk.0).len() <= done(talk) + 1);
         }
         server.kill_now();
         house.assert_sound();
