@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_lower_bound_is_reached_over_the_next_that_are_added() {
         let (_root, connection) = crate::adapters::sqlite::empty_for_testing();
-        let persons = "INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
+        let persons = "BEGIN; INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
             VALUES (1, randomblob(16), randomblob(32), 1, 1)";
         connection.execute_batch(persons).unwrap();
         let add = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
