@@ -720,7 +720,7 @@ fn longest_flush(file: &File, over: &AtomicBool) -> Duration {
 }
 
 #[test]
-fn nobody_waits_while_a_cleanup_cannot_empty_the_log_because_somebody_reads() {
+fn a_turn_is_answered_within_two_seconds_while_a_cleanup_cannot_empty_the_log_because_somebody_reads() {
     let house = House::built();
     seed::sessions(&mut house.db(), 400, 20, seed::now() - 8 * DAY);
     seed::sign_of_life(&mut house.db());
@@ -737,7 +737,7 @@ fn nobody_waits_while_a_cleanup_cannot_empty_the_log_because_somebody_reads() {
 }
 
 #[test]
-fn a_conversation_of_any_length_goes_in_portions() {
+fn a_conversation_of_any_length_goes_in_portions_and_a_turn_is_answered_within_400_ms() {
     let house = House::built();
     let mut db = house.db();
     seed::sessions(&mut db, 1, 30_000, seed::now() - 8 * DAY);
