@@ -93,6 +93,10 @@ fn what_came_since_is_added_and_what_was_deleted_here_stays_deleted() {
     let mut source = Predecessor::with_everything();
     let house = House::built();
     import(&house, &source, &["--pin"]).expect(0);
+    let begun = "INSERT INTO deletions (session_id, keep_memories) SELECT id, 1 FROM sessions WHERE checkpoints = 120";
+    house.db().execute(begun, []).unwrap();
+    let tried = import(&house, &source, &["--dry-run"]).expect(0);
+    assert_eq!(count(&tried, "sessions_deleted_since"), 1, "one that is being deleted is gone, too");
     let gone = "UPDATE totals SET sessions = sessions - 1, checkpoints = checkpoints - 120;
         DELETE FROM checkpoints WHERE session_id = (SELECT id FROM sessions WHERE checkpoints = 120);
         DELETE FROM sessions WHERE checkpoints = 120";
