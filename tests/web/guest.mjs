@@ -20,7 +20,7 @@ const FLAGS = [
   "--disable-sync",
 ];
 const WAIT_MS = 15_000;
-const STEP_MS = 5000;
+const STEP_MS = 1000;
 
 /** A headless browser, with these flags besides. One that has a `room` is heard in it, and hears it. */
 export const launch = (flags = [], room = null) =>

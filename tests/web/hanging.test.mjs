@@ -37,6 +37,9 @@ afterEach(async () => {
 
 const adrift = () => guest.page.locator("#adrift");
 
+/** While its clock runs ahead the page gives up what the server has had no time to answer, and tells of that, too, until it looks again. */
+const isOver = () => adrift().waitFor({ state: "hidden", timeout: 40_000 });
+
 test("while a turn is on its way is told of within half a minute, and what was said goes by itself, once, when it is over", async () => {
   guest = await Guest.arrive(browser, server);
   await guest.page.clock.install();
@@ -49,7 +52,7 @@ test("while a turn is on its way is told of within half a minute, and what was s
   assert.match(await adrift().textContent(), /What you write is kept/);
   line.goOn();
   await guest.passes(async () => (await guest.log.locator(".assistant .words:not(:empty)").count()) === 3, 150_000);
-  assert.equal(await adrift().isVisible(), false);
+  await isOver();
   assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), ["Before.", "Said into a dead network."]);
 });
 
@@ -64,7 +67,7 @@ test("while the page begins is told of, and what was sent meanwhile goes once it
   await guest.page.unroute("**/api/v1/**");
   await guest.passes(async () => (await guest.log.locator(".assistant .words:not(:empty)").count()) === 2, 60_000);
   assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), ["Is anybody there?"]);
-  assert.equal(await adrift().isVisible(), false);
+  await isOver();
 });
 
 test("while a list is opened is told of there", async () => {
