@@ -219,6 +219,7 @@ describe("a conversation", () => {
     await guest.page.unrouteAll();
     await guest.page.reload();
     await guest.answer(1);
+    await guest.page.waitForFunction(() => document.querySelectorAll("#log .user").length === 2 && !sessionStorage.length);
     assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), ["Yes.", "Yes."]);
     guest.excuse(/ERR_FAILED/);
   });
@@ -500,10 +501,10 @@ describe("a person's own things", () => {
     await current.getByRole("button", { name: "Keep" }).click();
     assert.equal(await dialog.getByRole("listitem").count(), 2);
     await current.getByRole("button", { name: /^Delete:/ }).click();
+    const gone = guest.page.waitForResponse((response) => response.request().method() === "DELETE" && response.ok());
     await current.getByRole("button", { name: "Delete", exact: true }).click();
     await dialog.waitFor({ state: "hidden" });
     await guest.log.getByText(answer).waitFor({ state: "detached" });
-    const gone = guest.page.waitForResponse((response) => response.request().method() === "DELETE" && response.ok());
     // Leaving the page ends the time in which it can be undone.
     await guest.page.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide")));
     await gone;

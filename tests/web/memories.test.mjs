@@ -45,12 +45,7 @@ const add = (memories) =>
     }
   }, memories);
 
-const learned = (count) =>
-  guest.page.waitForFunction(
-    async (wanted) => (await (await fetch("/api/v1/memories")).json()).memories.length >= wanted,
-    count,
-    { polling: 100 },
-  );
+const learned = (count) => guest.until(async (wanted) => (await (await fetch("/api/v1/memories")).json()).memories.length >= wanted, count);
 
 async function openMemories() {
   await guest.press("Memories");
@@ -201,8 +196,11 @@ describe("what is remembered", () => {
 
     await dialog().getByRole("button", { name: "Forget: Three" }).click();
     const search = dialog().getByRole("searchbox", { name: "Search what I remember" });
+    // What is found takes the place of what stood there.
+    const before = await dialog().getByRole("button", { name: "Forget: One" }).elementHandle();
     await search.fill("one");
     await search.press("Enter");
+    await before.waitForElementState("hidden");
     await dialog().getByRole("button", { name: "Forget: One" }).waitFor();
     await undo.click();
     await dialog().getByRole("button", { name: "Forget: Three" }).waitFor();

@@ -7,6 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
 
 const binary = process.env.COMPANION_BIN;
@@ -25,7 +26,17 @@ export class Server {
 
   /** Starts the server again after `stop`: same data, same address. */
   async restart() {
-    await this.#run(new URL(this.origin).port);
+    const { port } = new URL(this.origin);
+    // Somebody else may have been given it meanwhile.
+    for (let tries = 0; ; tries += 1) {
+      const told = this.log.length;
+      try {
+        return await this.#run(port);
+      } catch (failure) {
+        if (tries === 20 || !this.log.slice(told).includes("another program uses it")) throw failure;
+        await pause(500);
+      }
+    }
   }
 
   /** Asks the server to stop, and sees that it does so in good order. */

@@ -156,7 +156,7 @@ describe("in the list", () => {
     await act("Delete", "About gardens").click();
     // The page's time stands still but for what passes below.
     await guest.page.clock.install();
-    await guest.page.clock.pauseAt((await guest.page.evaluate(() => Date.now())) + 1000);
+    await guest.page.clock.pauseAt((await guest.page.evaluate(() => Date.now())) + 60_000);
     const gone = guest.page.waitForResponse((answer) => answer.request().method() === "DELETE");
     await list().getByRole("button", { name: "Delete", exact: true }).click();
     await guest.page.clock.fastForward(9_000);
@@ -211,9 +211,9 @@ describe("in the list", () => {
   test("deleting can be undone on the page as long as that is said, whatever is done meanwhile", async () => {
     const undo = guest.page.locator("#notice").getByRole("button", { name: "Undo" });
     await guest.page.clock.install();
-    const clock = () => guest.page.evaluate(() => Date.now());
+    // The page's time stands still but for what passes below.
+    await guest.page.clock.pauseAt((await guest.page.evaluate(() => Date.now())) + 60_000);
     await act("Delete", "About gardens").click();
-    const deleted = await clock();
     await list().getByRole("button", { name: "Delete", exact: true }).click();
     await act("Pin", "About rivers").click();
     await list().getByRole("heading", { name: "Pinned" }).waitFor();
@@ -221,8 +221,9 @@ describe("in the list", () => {
     await guest.say("And on");
     await openList();
     await list().getByRole("button", { name: "Close" }).click();
-    await guest.page.clock.fastForward(Math.max(0, deleted + 5_000 - (await clock())));
+    await guest.page.clock.fastForward(5_000);
     await undo.click();
+    await guest.page.clock.resume();
     await guest.log.getByText("About gardens").waitFor();
     assert.equal(await guest.page.locator("#notice").textContent(), "");
     await guest.page.clock.fastForward(11_000);
@@ -266,6 +267,9 @@ describe("in the list", () => {
 
   test("nothing more is said in the open one once it is deleted, though no other could be begun at first", async () => {
     await guest.page.route("**/api/v1/session/start", (route) => route.fulfill({ status: 503, json: { error: "unavailable", message: "Not now." } }));
+    // It is not deleted for good while the page's time stands still.
+    await guest.page.clock.install();
+    await guest.page.clock.pauseAt((await guest.page.evaluate(() => Date.now())) + 60_000);
     await act("Delete", "About rivers").click();
     await list().getByRole("button", { name: "Delete", exact: true }).click();
     await guest.page.locator("#notice").getByText("Not now.").waitFor();
@@ -408,7 +412,7 @@ describe("what was learned", () => {
       await guest.open();
       await guest.say("My sister is called Anna.");
       const memories = () => guest.page.evaluate(() => fetch("/api/v1/memories").then((answer) => answer.json()).then((all) => all.memories.length));
-      await guest.page.waitForFunction(() => fetch("/api/v1/memories").then((answer) => answer.json()).then((all) => all.memories.length > 0));
+      await guest.until(() => fetch("/api/v1/memories").then((answer) => answer.json()).then((all) => all.memories.length > 0));
       await guest.press("Conversations");
       await list().getByRole("button", { name: /^Delete:/ }).click();
       if (!forgets) await list().getByText("Forget what I learned from it, too").click();

@@ -72,12 +72,12 @@ describe("a companion that is not open to everyone", () => {
     await guest.page.goto(server.origin);
     await isAskedToSignIn();
     guest.excuse(REFUSED);
-    assert.ok(await token().evaluate((input) => input === document.activeElement));
+    await guest.page.waitForFunction(() => document.activeElement.id === "token");
     await guest.page.keyboard.type("a guess");
     await guest.page.keyboard.press("Enter");
     await guest.page.getByRole("alert").getByText("This is not the access token").waitFor();
     guest.excuse(REFUSED);
-    assert.ok(await token().evaluate((input) => input === document.activeElement));
+    await guest.page.waitForFunction(() => document.activeElement.id === "token");
     await guest.page.keyboard.type(TOKEN);
     await guest.page.keyboard.press("Tab");
     await guest.page.keyboard.press("Enter");

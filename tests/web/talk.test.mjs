@@ -57,8 +57,9 @@ describe("an answer", () => {
     assert.equal(await guest.say("What shall I cook?"), prose);
     const seen = await guest.page.evaluate(() => window.seen);
     assert.ok(seen.length > 2 && seen.every((text) => !/[*#`[\]]|---/.test(text)), JSON.stringify(seen));
+    const copied = guest.log.getByText("Copied").waitFor();
     await deed("Copy").click();
-    await guest.log.getByText("Copied").waitFor();
+    await copied;
     assert.equal(await guest.page.evaluate(() => navigator.clipboard.readText()), prose);
     await guest.page.mouse.move(0, 0);
     await guest.page.reload();
@@ -73,8 +74,9 @@ describe("an answer", () => {
     const answer = await guest.say("I would like to talk about my garden.");
     await deed("Copy").waitFor();
     await guest.page.evaluate(() => document.addEventListener("copy", () => (window.copied = String(getSelection()))));
+    const copied = guest.log.getByText("Copied").waitFor();
     await guest.page.keyboard.press("Control+Shift+Y");
-    await guest.log.getByText("Copied").waitFor();
+    await copied;
     assert.equal(await guest.page.evaluate(() => window.copied), answer);
     assert.ok(await guest.input.evaluate((input) => input === document.activeElement), "the focus stays where one writes");
   });
@@ -96,7 +98,7 @@ describe("an answer", () => {
   test("shows what was remembered for it, when one wants to know", async () => {
     await arrive(servers.plain);
     await guest.say("My sister is called Anna.");
-    await guest.page.waitForFunction(() => fetch("/api/v1/memories").then((answer) => answer.json()).then((all) => all.memories.length > 0));
+    await guest.until(() => fetch("/api/v1/memories").then((answer) => answer.json()).then((all) => all.memories.length > 0));
     await guest.press("New conversation");
     await guest.page.getByText("My sister is called Anna.").waitFor({ state: "detached" });
     await guest.say("What is my sister called?");

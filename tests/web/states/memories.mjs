@@ -3,11 +3,7 @@
 const dialog = (guest) => guest.page.getByRole("dialog", { name: "What I remember" });
 
 const learned = (guest, count) =>
-  guest.page.waitForFunction(
-    async (wanted) => (await (await fetch("/api/v1/memories")).json()).memories.length >= wanted,
-    count,
-    { polling: 100 },
-  );
+  guest.until(async (wanted) => (await (await fetch("/api/v1/memories")).json()).memories.length >= wanted, count);
 
 async function openMemories(guest) {
   await guest.isAnnounced();

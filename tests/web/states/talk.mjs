@@ -17,7 +17,7 @@ const phase = (guest, name) => guest.page.locator(`#voice[data-phase="${name}"]`
 async function speak(guest, talk) {
   await talk.click();
   await phase(guest, "tapped");
-  await guest.page.waitForTimeout(300);
+  await guest.page.waitForTimeout(1000);
   await talk.click();
 }
 
