@@ -212,18 +212,18 @@ const NEWEST_TURN: &str = "SELECT max(at) FROM (
     SELECT * FROM (SELECT last_active_at FROM sessions WHERE pinned = 1 AND checkpoints > 0
         ORDER BY last_active_at DESC LIMIT 1))";
 
-/// What the clock is held against before a job whose last success is given deletes anything by age.
+/// What the clock is held against before a job whose last work is given deletes anything by age.
 ///
 /// # Errors
 /// What `SQLite` says.
 pub fn clock_witness(
     connection: &Connection,
-    last_success: Option<Timestamp>,
+    last_work: Option<Timestamp>,
 ) -> rusqlite::Result<ClockWitness> {
     let (newest_row, newest_turn) = (newest_activity(connection)?, newest_turn(connection)?);
-    let is_seen = newest_turn.is_some() || last_success.is_some();
+    let is_seen = newest_turn.is_some() || last_work.is_some();
     let newest_kept = if is_seen { None } else { newest_kept(connection)? };
-    Ok(ClockWitness { newest_row, newest_turn, last_success, newest_kept })
+    Ok(ClockWitness { newest_row, newest_turn, last_work, newest_kept })
 }
 
 /// When the newest memory was noted. Whoever only opens the page notes none: that somebody was seen counts where there is no

@@ -41,7 +41,7 @@ pub fn begin(connection: &Connection, job: &str, at: Timestamp) -> rusqlite::Res
     Ok(connection.last_insert_rowid())
 }
 
-/// Records how a run ended, with its report as JSON, and forgets the oldest runs of the job.
+/// Records how a run ended, with its report as JSON, and forgets the runs of the job that were recorded first.
 ///
 /// # Errors
 /// What `SQLite` says.
@@ -60,7 +60,7 @@ pub fn finish(
         "DELETE FROM maintenance_runs WHERE id IN (
              SELECT id FROM maintenance_runs
              WHERE job = (SELECT job FROM maintenance_runs WHERE id = ?1)
-             ORDER BY started_at DESC, id DESC LIMIT -1 OFFSET ?2)",
+             ORDER BY id DESC LIMIT -1 OFFSET ?2)",
         params![run, KEPT_RUNS],
     )?;
     Ok(())
@@ -96,6 +96,22 @@ pub fn last_success(connection: &Connection, job: &str) -> rusqlite::Result<Opti
         .optional()
 }
 
+/// When the job last did its work, at least in part: then its clock was believed. What one file keeps from succeeding night
+/// after night knows what time it is all the same.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn last_work(connection: &Connection, job: &str) -> rusqlite::Result<Option<Timestamp>> {
+    connection
+        .query_row(
+            "SELECT started_at FROM maintenance_runs WHERE job = ?1 AND outcome IN ('succeeded', 'partial')
+             ORDER BY id DESC LIMIT 1",
+            [job],
+            |row| timestamp(row, 0),
+        )
+        .optional()
+}
+
 /// Since when the house is to be kept in order: since the first person came, or since a backup was restored, whose record
 /// of runs is as old as it is.
 ///
@@ -106,7 +122,7 @@ pub fn in_use_since(connection: &Connection) -> rusqlite::Result<Option<Timestam
     Ok(Some(last_success(connection, RESTORE_DB)?.map_or(began, |restored| restored.max(began))))
 }
 
-/// The reports, as JSON, of the last runs of a job that did their work, at least in part; the latest first.
+/// The reports, as JSON, of the runs of a job recorded last that did their work, at least in part; the last first.
 ///
 /// # Errors
 /// What `SQLite` says.
@@ -114,12 +130,12 @@ pub fn reports(connection: &Connection, job: &str, most: u32) -> rusqlite::Resul
     let mut statement = connection.prepare_cached(
         "SELECT report FROM maintenance_runs
          WHERE job = ?1 AND outcome IN ('succeeded', 'partial') AND report IS NOT NULL
-         ORDER BY started_at DESC, id DESC LIMIT ?2",
+         ORDER BY id DESC LIMIT ?2",
     )?;
     statement.query_map(params![job, most], |row| row.get(0))?.collect()
 }
 
-/// The last run of a job, whatever became of it.
+/// The run of a job that was recorded last, whatever became of it.
 ///
 /// # Errors
 /// What `SQLite` says.
@@ -138,7 +154,7 @@ pub fn last_run(connection: &Connection, job: &str) -> rusqlite::Result<Option<R
     connection
         .query_row(
             "SELECT job, started_at, ended_at, outcome, report FROM maintenance_runs WHERE job = ?1
-             ORDER BY started_at DESC, id DESC LIMIT 1",
+             ORDER BY id DESC LIMIT 1",
             [job],
             run,
         )
@@ -171,5 +187,24 @@ mod tests {
             db.query_row(known, [job], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, i64>(1)?))).unwrap()
         };
         assert_eq!((known("cleanup-audio"), known("backup-db")), ((1000, 3), (1, 1)));
+    }
+
+    #[test]
+    fn runs_of_a_clock_that_was_ahead_are_behind_the_next_one() {
+        let (_root, db) = empty();
+        let at = Timestamp::from_millis;
+        db.execute_batch("BEGIN").unwrap();
+        let run = |millis, outcome, report| {
+            let key = begin(&db, "cleanup-audio", at(millis)).unwrap();
+            finish(&db, key, at(millis), outcome, report).unwrap();
+        };
+        (0..1000).for_each(|_| run(5000, "refused", "{}"));
+        run(6000, "partial", "{\"of\":\"then\"}");
+        run(10, "succeeded", "{\"of\":\"now\"}");
+        let last = last_run(&db, "cleanup-audio").unwrap().unwrap();
+        assert_eq!((last.started_at, last.outcome.as_str()), (at(10), "succeeded"));
+        assert_eq!(last_success(&db, "cleanup-audio").unwrap(), Some(at(10)));
+        assert_eq!(last_work(&db, "cleanup-audio").unwrap(), Some(at(10)));
+        assert_eq!(reports(&db, "cleanup-audio", 1).unwrap(), ["{\"of\":\"now\"}"]);
     }
 }

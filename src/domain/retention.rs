@@ -76,8 +76,8 @@ pub struct ClockWitness {
     /// When the newest turn was said. Less than a turn is no sign of life: anybody can open a session, and would
     /// then vouch for a clock that is far ahead.
     pub newest_turn: Option<Timestamp>,
-    /// When the same job last succeeded.
-    pub last_success: Option<Timestamp>,
+    /// When the same job last did its work, at least in part: what one file keeps from succeeding is no stranger to the time.
+    pub last_work: Option<Timestamp>,
     /// Where there is neither a turn nor a success: when the newest memory was noted or, without any, somebody was last seen.
     pub newest_kept: Option<Timestamp>,
 }
@@ -93,23 +93,23 @@ pub enum ClockDoubt {
         /// The newest entry.
         newest: Timestamp,
     },
-    /// The clock says it is earlier than the last run of this job that succeeded.
+    /// The clock says it is earlier than the last run of this job that did its work.
     #[error(
-        "the clock says {now}, which is before the last run of this job that succeeded ({last_success}); it was wrong \
+        "the clock says {now}, which is before the last run of this job that did its work ({last_work}); it was wrong \
          then, or is now"
     )]
-    BeforeSuccess {
+    BeforeWork {
         /// What the clock says.
         now: Timestamp,
-        /// When the job last succeeded, by the clock of then.
-        last_success: Timestamp,
+        /// When the job last did its work, by the clock of then.
+        last_work: Timestamp,
     },
     /// The clock is far ahead of everything that happened.
     #[error("the clock says {now}, far ahead of the last sign of life ({last_sign})")]
     Ahead {
         /// What the clock says.
         now: Timestamp,
-        /// The later of the newest turn and the last successful run; the newest of what is kept, where there is neither.
+        /// The later of the newest turn and the last run that did its work; the newest of what is kept, where there is neither.
         last_sign: Timestamp,
     },
 }
@@ -117,8 +117,8 @@ pub enum ClockDoubt {
 /// A clock may differ this much from the one that wrote the newest entry before it counts as behind.
 const CLOCK_SLACK: Duration = Duration::from_secs(60);
 
-/// Refuses a clock that is behind the newest entry or the last successful run, or ahead of both the newest turn and the
-/// last successful run by more than half of `retention` (at least two days). Where there is neither, what else is kept is
+/// Refuses a clock that is behind the newest entry or the last run that did its work, or ahead of both the newest turn and the
+/// last such run by more than half of `retention` (at least two days). Where there is neither, what else is kept is
 /// the witness: somebody may have only noted memories. With no witness at all there is nothing to lose.
 ///
 /// A success in the future is no witness for the clock, it is one against it: this clock or that of then was wrong. If
@@ -132,11 +132,11 @@ pub fn check_clock(now: Timestamp, witness: ClockWitness, retention: Duration) -
     if let Some(newest) = newest.filter(|newest| *newest > latest) {
         return Err(ClockDoubt::Behind { now, newest });
     }
-    if let Some(last_success) = witness.last_success.filter(|last| *last > latest) {
-        return Err(ClockDoubt::BeforeSuccess { now, last_success });
+    if let Some(last_work) = witness.last_work.filter(|last| *last > latest) {
+        return Err(ClockDoubt::BeforeWork { now, last_work });
     }
     let tolerance = (retention / 2).max(DAY * 2);
-    match witness.newest_turn.max(witness.last_success).or(witness.newest_kept) {
+    match witness.newest_turn.max(witness.last_work).or(witness.newest_kept) {
         Some(last_sign) if now.since(last_sign) > tolerance => Err(ClockDoubt::Ahead { now, last_sign }),
         _ => Ok(()),
     }
@@ -169,8 +169,7 @@ mod tests {
     fn a_clock_a_year_off_is_doubted_both_ways() {
         let year = DAY * 365;
         let now = Some(NOW);
-        let witness =
-            ClockWitness { newest_row: now, newest_turn: now, last_success: now, newest_kept: None };
+        let witness = ClockWitness { newest_row: now, newest_turn: now, last_work: now, newest_kept: None };
         let week = DAY * 7;
         assert!(matches!(check_clock(NOW.later_by(year), witness, week), Err(ClockDoubt::Ahead { .. })));
         assert!(matches!(check_clock(NOW.earlier_by(year), witness, week), Err(ClockDoubt::Behind { .. })));
@@ -183,7 +182,7 @@ mod tests {
         let quiet = ClockWitness {
             newest_row: long_ago,
             newest_turn: long_ago,
-            last_success: Some(NOW),
+            last_work: Some(NOW),
             newest_kept: None,
         };
         assert_eq!(check_clock(NOW.later_by(DAY), quiet, DAY), Ok(()));
@@ -195,7 +194,7 @@ mod tests {
         let visited = ClockWitness {
             newest_row: Some(NOW),
             newest_turn: Some(NOW.earlier_by(DAY * 365)),
-            last_success: None,
+            last_work: None,
             newest_kept: Some(NOW),
         };
         assert!(matches!(check_clock(NOW, visited, DAY * 7), Err(ClockDoubt::Ahead { .. })));
@@ -216,13 +215,13 @@ mod tests {
         let fooled = ClockWitness {
             newest_row: Some(NOW),
             newest_turn: Some(NOW),
-            last_success: Some(NOW.later_by(DAY * 365)),
+            last_work: Some(NOW.later_by(DAY * 365)),
             newest_kept: None,
         };
         for at in [NOW, NOW.later_by(DAY * 300)] {
-            assert!(matches!(check_clock(at, fooled, DAY * 7), Err(ClockDoubt::BeforeSuccess { .. })));
+            assert!(matches!(check_clock(at, fooled, DAY * 7), Err(ClockDoubt::BeforeWork { .. })));
         }
-        let slack = ClockWitness { last_success: Some(NOW.later_by(CLOCK_SLACK)), ..fooled };
+        let slack = ClockWitness { last_work: Some(NOW.later_by(CLOCK_SLACK)), ..fooled };
         assert_eq!(check_clock(NOW, slack, DAY * 7), Ok(()));
     }
 

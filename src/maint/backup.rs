@@ -281,7 +281,7 @@ fn observed<T>(
 /// A wrong clock must not rotate good backups away; it does not keep a new one from being made. A `--force` that was
 /// `spent` on something else does not pass it.
 fn check_fuse(job: &Job<'_>, rules: KeepRules, spent: bool) -> Result<Clock, MaintError> {
-    let witness = expiry_store::clock_witness(&job.db, job.last_success).during("find the newest turn")?;
+    let witness = expiry_store::clock_witness(&job.db, job.last_work).during("find the newest turn")?;
     match check_clock(job.now, witness, DAY * rules.newest.get()) {
         Ok(()) => Ok(Clock::Sure),
         Err(_) if job.run.force && !spent => Ok(Clock::Doubted),

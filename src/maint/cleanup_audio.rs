@@ -107,8 +107,7 @@ fn check_fuse(job: &Job<'_>, files: &[AudioFile], max_age: Duration) -> Result<(
     if job.run.force {
         return Ok(());
     }
-    let mut witness =
-        expiry_store::clock_witness(&job.db, job.last_success).during("find the newest turn")?;
+    let mut witness = expiry_store::clock_witness(&job.db, job.last_work).during("find the newest turn")?;
     witness.newest_row = witness.newest_row.max(files.last().map(|file| file.written_at));
     check_clock(job.now, witness, max_age).map_err(Into::into)
 }

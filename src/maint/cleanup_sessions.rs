@@ -27,15 +27,13 @@ mod unseen;
 const MEMORIES_AT_ONCE: usize = 50;
 /// Deleting so many turns of one long conversation takes about a millisecond; then it is looked at the time.
 const TURNS_AT_ONCE: usize = 50;
-/// No transaction has the time for more sessions, and finding them takes time, too.
-const KEYS_AT_ONCE: usize = 500;
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// `--retention-days`; `None`: `SESSION_RETENTION_DAYS`.
     pub retention: Option<RetentionDays>,
-    /// `--batch-size`: the most sessions of one transaction.
+    /// `--batch-size`: the most sessions of one transaction, which has no time for more than 500.
     pub batch_size: usize,
     /// `--max-delete-percent`.
     pub max_delete_percent: Option<u8>,
@@ -155,7 +153,7 @@ fn check_fuse(job: &Job<'_>, retention: Option<RetentionDays>) -> Result<(), Mai
     if job.run.force {
         return Ok(());
     }
-    let witness = expiry_store::clock_witness(&job.db, job.last_success).during("find the newest turn")?;
+    let witness = expiry_store::clock_witness(&job.db, job.last_work).during("find the newest turn")?;
     check_clock(job.now, witness, shortest_span(job, retention)).map_err(Into::into)
 }
 
@@ -261,7 +259,7 @@ fn delete_batch(
 ) -> rusqlite::Result<Option<Deleted>> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let began = Instant::now();
-    let keys = expiry_store::expired(&transaction, cutoffs, options.batch_size.min(KEYS_AT_ONCE))?;
+    let keys = expiry_store::expired(&transaction, cutoffs, options.batch_size)?;
     if keys.is_empty() {
         return Ok(None);
     }

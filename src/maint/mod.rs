@@ -175,8 +175,8 @@ pub(crate) struct Job<'a> {
     pub now: Timestamp,
     pub dir: DataDir,
     pub db: Connection,
-    /// When this job last succeeded, as known before this run.
-    pub last_success: Option<Timestamp>,
+    /// When this job last did its work, at least in part, as known before this run.
+    pub last_work: Option<Timestamp>,
     pub errors: Failures,
     // Dropped in this order, after the run is recorded: the reserve comes back before the lock is let go, and root is root
     // again when all is done.
@@ -251,14 +251,14 @@ impl Run<'_> {
         let reserve = if reserve && !self.dry_run { Some(Released::of(&dir)?) } else { None };
         let db = if needs.reserve { open_on_full_disk(&dir, schema) } else { open_database(&dir, schema) };
         let db = db.map_err(|error| without_reserve(error.into(), reserve.as_ref()))?;
-        let last_success = run_store::last_success(&db, job)
+        let last_work = run_store::last_work(&db, job)
             .map_err(|source| DbError::from_sqlite("read the record of runs", source))?;
         Ok(Job {
             run: self,
             now,
             dir,
             db,
-            last_success,
+            last_work,
             errors: Failures::default(),
             reserve,
             _lock: lock,

@@ -225,7 +225,7 @@ fn a_success_of_a_clock_that_was_ahead_does_not_blind_the_fuse() {
         let recorded = "INSERT INTO maintenance_runs (job, started_at, ended_at, outcome)
             VALUES (?1, ?2, ?2, 'succeeded')";
         db.execute(recorded, rusqlite::params![job, seed::now() + 365 * DAY]).unwrap();
-        house.maint(&[job]).expect(4).tells("before the last run of this job that succeeded");
+        house.maint(&[job]).expect(4).tells("before the last run of this job that did its work");
     }
     assert_eq!(count(&house, "sessions"), 11);
     // Somebody looked at the clock and found it right: from then on the jobs run by themselves again.
@@ -235,6 +235,10 @@ fn a_success_of_a_clock_that_was_ahead_does_not_blind_the_fuse() {
     }
     assert_eq!(count(&house, "sessions"), 1);
     house.maint(&["backup-db"]).expect(3).tells("more than half of the rows have gone");
+    let told = house.maint(&["status"]).expect(0).report;
+    let audio =
+        told["last_runs"].as_array().unwrap().iter().find(|run| run["job"] == "cleanup-audio").unwrap();
+    assert_eq!(audio["started_at"], audio["last_success"], "the last run is the one of today");
 }
 
 #[test]
@@ -503,6 +507,22 @@ fn one_undeletable_file_is_exit_3_and_the_rest_goes() {
     assert_eq!(ran.report["errors"].as_array().unwrap().len(), 1);
     assert!(!format!("{}{}", ran.stdout, ran.stderr).contains(&stuck.to_string()), "an audio id is a secret");
     assert_eq!(count(&house, "audio"), 1);
+}
+
+#[test]
+fn a_file_that_stays_undeletable_while_nobody_talks_is_no_wrong_clock() {
+    let house = House::built();
+    let dir = house.dir.join("audio");
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 2, 1, seed::now() - 4 * DAY);
+    let stuck = seed::audio(&db, ids[0], &dir, 10, 80 * HOUR);
+    seed::audio(&db, ids[1], &dir, 10, 79 * HOUR);
+    let _guard = crate::support::Mounted::pinned(&dir.join(format!("{stuck}.mp3")));
+    house.maint(&["cleanup-audio"]).expect(4).tells("far ahead of the last sign of life");
+    let recorded = "INSERT INTO maintenance_runs (job, started_at, ended_at, outcome)
+        VALUES ('cleanup-audio', ?1, ?1, 'partial')";
+    db.execute(recorded, [seed::now() - HOUR]).unwrap();
+    assert_eq!(house.maint(&["cleanup-audio"]).expect(3).report["files_deleted"], 1);
 }
 
 #[test]

@@ -115,8 +115,8 @@ pub struct CleanupSessions {
     /// Whole days, 1 to 36500 [default: SESSION_RETENTION_DAYS]; a stricter one than that is refused
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub retention_days: Option<RetentionDays>,
-    /// The most sessions to delete in one transaction
-    #[arg(long, value_name = "N", default_value = "500", allow_hyphen_values = true, value_parser = whole::<u32>(1..=100_000))]
+    /// The most sessions to delete in one transaction, up to 500
+    #[arg(long, value_name = "N", default_value = "500", allow_hyphen_values = true, value_parser = whole::<u32>(1..=500))]
     pub batch_size: u32,
     /// Refuse to delete more than this share of all sessions, of all people, or of all memories
     #[arg(long, value_name = "P", allow_hyphen_values = true, value_parser = whole::<u8>(0..=100))]
