@@ -14,7 +14,7 @@ use tracing::level_filters::LevelFilter;
 use crate::config::problems::{Origin, Problems};
 use crate::config::raw::{Flags, Given};
 use crate::config::{CommandLine, LogConfig, LogFormat, RetentionConfig};
-use crate::domain::address::BaseUrl;
+use crate::domain::address::{BaseUrl, is_host};
 use crate::domain::retention::RetentionDays;
 use crate::domain::secret::{ApiKey, Secret};
 
@@ -69,6 +69,12 @@ impl Reader {
 
     pub fn text(&self, name: &str, default: &str) -> String {
         self.value(name).map_or_else(|| default.to_owned(), |(value, _)| value)
+    }
+
+    /// An address to listen on, or the name of a machine.
+    pub fn host(&mut self, name: &str, default: &str) -> String {
+        let must = "must be an IP address without brackets, or the name of a machine";
+        self.parsed(name, default.to_owned(), must, |host| is_host(host).then(|| host.to_owned()))
     }
 
     pub fn path(&self, name: &str, default: PathBuf) -> PathBuf {

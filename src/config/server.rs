@@ -138,7 +138,7 @@ impl ServerConfig {
             admin_token: reader.secret("ADMIN_TOKEN", "ADMIN_TOKEN_FILE"),
             metrics_token: reader.secret("METRICS_TOKEN", "METRICS_TOKEN_FILE"),
         };
-        let host = reader.text("HOST", "127.0.0.1");
+        let host = reader.host("HOST", "127.0.0.1");
         let port = u16::try_from(reader.number("PORT", 8000, 0..=65535)).unwrap_or(0);
         let drain = Duration::from_secs(reader.number("DRAIN_SECONDS", 20, 0..=3600));
         let trusted_proxies = reader.networks("TRUSTED_PROXIES");

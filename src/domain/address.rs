@@ -50,6 +50,20 @@ impl BaseUrl {
     }
 }
 
+/// Whether it is an IP address, without brackets, or may be the name of a machine: labels of letters, digits, `-` and `_`
+/// between dots, up to 63 of them in each and 253 in all (RFC 1123), the last no number, which would be a wrong address.
+#[must_use]
+pub fn is_host(text: &str) -> bool {
+    let may_be_in_it = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(may_be_in_it);
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let is_number =
+        name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    // An address on one link has its interface behind it.
+    let address = text.split_once('%').map_or(text, |(address, _)| address);
+    address.parse::<IpAddr>().is_ok() || (name.len() <= 253 && !is_number && name.split('.').all(is_label))
+}
+
 fn host_and_port(authority: &str, usual: u16) -> Option<(String, u16)> {
     // The colons of an IPv6 address stand in brackets.
     let (host, port) = match authority.rsplit_once(':') {
@@ -162,6 +176,38 @@ mod tests {
             ("https://api.openai.com/v1", false),
         ] {
             assert_eq!(text.parse::<BaseUrl>().unwrap().is_this_machine(), ours);
+        }
+    }
+
+    #[test]
+    fn a_host_is_an_address_or_a_name() {
+        for host in [
+            "127.0.0.1",
+            "::",
+            "::1",
+            "fe80::1%eth0",
+            "localhost",
+            "companion.lan.",
+            "my_box-2",
+            "3com.example",
+        ] {
+            assert!(is_host(host), "{host}");
+        }
+        let long = "a".repeat(64);
+        for none in [
+            "",
+            ".",
+            "a b",
+            "nowhere..x",
+            "999.1.1.1",
+            "1234",
+            "[::1]",
+            "http://x",
+            "x:80",
+            "h\u{f6}st",
+            &long,
+        ] {
+            assert!(!is_host(none), "{none}");
         }
     }
 }
