@@ -268,7 +268,7 @@ impl DataDir {
         for path in self.locks_of_database(name) {
             files.push(self.lock_file(&path, name, place_of_others)?);
         }
-        Ok(Lock { _files: files })
+        Ok(Lock { files })
     }
 
     /// Where whoever holds our own lock runs. It counts for those of other data directories, too, whose database lies in ours.
@@ -331,5 +331,14 @@ fn refuse_network(path: &Path) -> Result<(), DataDirError> {
 /// A held lock; dropping it lets go.
 #[derive(Debug)]
 pub struct Lock {
-    _files: Vec<File>,
+    files: Vec<File>,
+}
+
+/// Closing the files would not do while a program that was just started has copies of them, which it closes a moment later.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        for file in &self.files {
+            drop(file.unlock());
+        }
+    }
 }

@@ -270,7 +270,7 @@ fn what_is_young_or_foreign_or_in_use_is_left_alone() {
     assert_eq!(listed(&ran.report, "repaired"), [""; 0]);
     assert_eq!(snapshot(&house).len(), before);
     assert_eq!(mode(elsewhere.path()), 0o644, "no link is followed");
-    drop(locks);
+    locks.iter().for_each(|lock| lock.unlock().unwrap());
     assert_eq!(found(&house).len(), 5, "now nobody is at it");
 }
 
@@ -382,7 +382,7 @@ fn other_troubles_have_the_codes_of_every_command() {
     let lock = std::fs::File::create(house.dir.join("locks/doctor.lock")).unwrap();
     lock.try_lock().unwrap();
     house.maint(&["doctor"]).expect(75);
-    drop(lock);
+    lock.unlock().unwrap();
     for (version, part) in [(99, "schema 99"), (1, "start the server once")] {
         house.db().execute_batch(&format!("PRAGMA user_version = {version}")).unwrap();
         house.maint(&["doctor", "--repair"]).expect(4).tells(part);

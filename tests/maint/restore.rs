@@ -293,11 +293,11 @@ fn a_running_server_and_a_running_job_are_waited_for() {
     let lock = fs::File::create(house.dir.join("locks").join("backup-db.lock")).unwrap();
     lock.lock().unwrap();
     house.maint(&["restore-db", "latest", "--yes"]).expect(75);
-    drop(lock);
+    lock.unlock().unwrap();
     let lock = fs::File::create(house.dir.join("locks").join("restore-db.lock")).unwrap();
     lock.lock().unwrap();
     house.maint(&["restore-db", "latest", "--yes"]).expect(75);
-    drop(lock);
+    lock.unlock().unwrap();
     assert_untouched(&house, 6);
 }
 

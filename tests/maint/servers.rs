@@ -123,7 +123,7 @@ fn two_runs_at_once_are_75_and_other_jobs_go_on() {
     house.maint(&["cleanup-sessions"]).expect(75).tells("already running");
     house.maint(&["cleanup-audio"]).expect(0);
     house.maint(&["backup-db"]).expect(0);
-    drop(lock);
+    lock.unlock().unwrap();
     house.maint(&["cleanup-sessions"]).expect(0);
 }
 
