@@ -78,6 +78,17 @@ fn searches(app: &TestApp) -> u64 {
     status(app)["qdrant"]["calls"]["answered"].as_u64().unwrap()
 }
 
+/// Asks Qdrant so many times. What it is too late for the embedded index answers, which takes as long as it does anywhere: then
+/// it is asked anew.
+#[track_caller]
+fn asks_qdrant(app: &TestApp, times: u64, ask: impl Fn()) {
+    wait_for("Qdrant was asked", || {
+        let before = searches(app);
+        ask();
+        searches(app) == before + times
+    });
+}
+
 #[test]
 fn what_is_remembered_is_found_in_qdrant_and_what_is_forgotten_leaves_it() {
     let dir = tempfile::TempDir::new().unwrap();
@@ -88,9 +99,9 @@ fn what_is_remembered_is_found_in_qdrant_and_what_is_forgotten_leaves_it() {
     let id = remember(&app, &token, "My sister lives in Porto");
     remember(&app, &token, "I am allergic to peanuts");
     carried(&app);
-    let before = searches(&app);
-    assert_eq!(texts(&app, &token, "?q=where+does+my+sister+live"), ["My sister lives in Porto"]);
-    assert_eq!(searches(&app), before + 1, "Qdrant was asked");
+    asks_qdrant(&app, 1, || {
+        assert_eq!(texts(&app, &token, "?q=where+does+my+sister+live"), ["My sister lives in Porto"]);
+    });
     forget(&app, &token, &id);
     assert!(texts(&app, &token, "?q=sister").is_empty(), "at once, whatever Qdrant still holds");
     carried(&app);
@@ -115,9 +126,7 @@ fn what_is_remembered_is_found_in_qdrant_and_what_is_forgotten_leaves_it() {
     assert_eq!(texts(&app, &token, "?q=bees"), ["I keep bees"], "the embedded index finds it");
     std::fs::remove_file(&put_off).unwrap();
     carried(&app);
-    let before = searches(&app);
-    assert_eq!(texts(&app, &token, "?q=bees"), ["I keep bees"]);
-    assert_eq!(searches(&app), before + 1, "Qdrant was asked");
+    asks_qdrant(&app, 1, || assert_eq!(texts(&app, &token, "?q=bees"), ["I keep bees"]));
 }
 
 #[test]
@@ -163,12 +172,15 @@ fn what_qdrant_misses_waits_and_is_carried_when_it_is_back() {
     assert!(metrics.contains("companion_memory_outbox_changes ") && metrics.contains("upstream=\"qdrant\""));
     line.set(State::Up);
     carried(&app);
-    let before = searches(&app);
-    assert_eq!(texts(&app, &talk.token, "?q=coffee"), ["The first is about coffee"]);
-    assert!(texts(&app, &talk.token, "?q=milk").is_empty() && texts(&app, &talk.token, "?q=tea").is_empty());
-    assert_eq!(searches(&app), before + 3, "Qdrant was asked");
-    let reply = app.tell(&talk, "what about coffee?").expect(200).json();
-    assert_eq!(reply["degraded"], json!([]));
+    asks_qdrant(&app, 3, || {
+        assert_eq!(texts(&app, &talk.token, "?q=coffee"), ["The first is about coffee"]);
+        assert!(
+            texts(&app, &talk.token, "?q=milk").is_empty() && texts(&app, &talk.token, "?q=tea").is_empty()
+        );
+    });
+    wait_for("nothing is missing", || {
+        app.tell(&talk, "what about coffee?").expect(200).json()["degraded"] == json!([])
+    });
 }
 
 #[test]
@@ -269,7 +281,7 @@ fn searches_that_hang_while_all_else_answers_cost_one_turn_once() {
     while began.elapsed() < Duration::from_secs(8) {
         let reply = app.tell(&talk, "where is my sister?").expect(200).json();
         assert_eq!(reply["memories"][0]["text"], "My sister lives in Porto", "the embedded index finds it");
-        slow += u32::from(reply["timings"]["memory_retrieval_ms"].as_f64().unwrap() > 500.0);
+        slow += u32::from(reply["timings"]["memory_retrieval_ms"].as_f64().unwrap() > 900.0);
         std::thread::park_timeout(Duration::from_millis(300));
     }
     assert_eq!(slow, 1, "turns that waited");
@@ -511,13 +523,16 @@ fn what_memories_mean_is_carried_when_it_is_known_and_anew_for_another_model() {
     outside.answers(vectors);
     wait_for_vectors(&app, 3);
     carried(&app);
-    let before = searches(&app);
-    assert_eq!(texts(&app, &talk.token, "?q=thirsty"), ["I like tea"]);
-    assert_eq!(texts(&app, &talk.token, "?q=where+is+it+in+town"), ["My home is in Porto"]);
-    let reply = app.tell(&talk, "Do you know my pet?").expect(200).json();
-    assert_eq!(app.model.last_memories(), ["Bruno barks at night"]);
-    assert_eq!(reply["degraded"], json!([]));
-    assert_eq!(searches(&app), before + 3, "Qdrant was asked");
+    // What has no vector in time is looked for by its words, and is not found.
+    let means = |q: &str, told: &str| texts(&app, &talk.token, q) == [told];
+    wait_for("all three are found by their meaning, in Qdrant", || {
+        let before = searches(&app);
+        let found =
+            means("?q=thirsty", "I like tea") && means("?q=where+is+it+in+town", "My home is in Porto");
+        let reply = app.tell(&talk, "Do you know my pet?").expect(200).json();
+        let told = app.model.last_memories() == ["Bruno barks at night"] && reply["degraded"] == json!([]);
+        found && told && searches(&app) == before + 3
+    });
 
     let other = Outside::new(Vec::new());
     other.answers(always(&[1.0, 2.0]));
@@ -529,9 +544,10 @@ fn what_memories_mean_is_carried_when_it_is_known_and_anew_for_another_model() {
     let made = "memory_vectors WHERE model = (SELECT max(id) FROM embedding_models)";
     wait_for("they are made anew", || app.count("embedding_models") == 2 && app.count(made) == 3);
     carried(&app);
-    let before = searches(&app);
-    assert_eq!(texts(&app, &talk.token, "?q=thirsty").len(), 3, "it knows no difference");
-    assert_eq!(searches(&app), before + 1, "Qdrant was asked");
+    wait_for("it knows no difference, in Qdrant", || {
+        let before = searches(&app);
+        texts(&app, &talk.token, "?q=thirsty").len() == 3 && searches(&app) == before + 1
+    });
 
     // A service that says more all at once, and still calls itself the same.
     other.answers(always(&[1.0, 2.0, 3.0]));
@@ -563,9 +579,7 @@ fn a_collection_that_was_lost_is_made_again() {
     let qdrant = Bridge::start();
     let app = app.restart_with(|config| asks(&qdrant.url(), config));
     carried(&app);
-    let before = searches(&app);
-    assert_eq!(texts(&app, &token, "?q=tea&limit=30").len(), 30);
-    assert_eq!(searches(&app), before + 1);
+    asks_qdrant(&app, 1, || assert_eq!(texts(&app, &token, "?q=tea&limit=30").len(), 30));
 }
 
 #[test]

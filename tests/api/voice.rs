@@ -226,11 +226,12 @@ fn a_program_that_hangs_is_killed_with_all_it_has_started() {
     let programs = Programs::new();
     let hangs = "sleep 1000 & echo $! > \"$HERE/child\"; echo $$ > \"$HERE/self\"; wait";
     let app = programs.server_with(hangs, ESPEAK, |config| {
-        config.speech.hearing_timeout = Duration::from_millis(300);
+        config.speech.hearing_timeout = Duration::from_secs(2);
     });
     app.speak_to(&app.start_session(), &recording("wav")).refused(504, "upstream_timeout");
     for name in ["child", "self"] {
         let id = programs.noted(name);
+        assert_ne!(id, "", "{name}");
         wait_for("it is gone", || !alive(id.trim()));
     }
     assert!(app.files().iter().all(|file| !file.to_string_lossy().contains(".companion-tmp-")));

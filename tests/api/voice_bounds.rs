@@ -241,10 +241,10 @@ fn who_listens_for_longer_than_it_takes_to_speak_hears_all_of_it() {
     let programs = Programs::new();
     let speaks = at_length(&programs, 4);
     let app = programs
-        .server_with(HEARS, &speaks, |config| config.speech.speaking_timeout = Duration::from_secs(2));
+        .server_with(HEARS, &speaks, |config| config.speech.speaking_timeout = Duration::from_secs(5));
     let mut wire = app.begin_aloud(&app.start_session(), "all+of+it");
     assert_eq!(wire.head().status, 200);
-    std::thread::park_timeout(Duration::from_secs(3));
+    std::thread::park_timeout(Duration::from_secs(6));
     let mut bytes = 0;
     while let Some(chunk) = wire.chunk() {
         bytes += chunk.len();

@@ -41,9 +41,9 @@ fn a_thousand_streamed_replies_at_once_are_all_whole_and_take_80_kib_each_at_mos
     assert!(each <= 80 * KIB, "{each} bytes each");
 }
 
-/// Who takes five seconds to say it: at 25 ms a word, all have begun before the first has ended.
+/// Who takes ten seconds to say it: at 25 ms a word, all have begun before the first has ended.
 fn long_winded() -> String {
-    let words = "word ".repeat(200);
+    let words = "word ".repeat(400);
     let persona = include_str!("../../src/config/persona.toml");
     // What it says of itself comes word by word; what words of self-harm are answered with comes at once.
     let (before, honesty) = persona.split_once("honesty = \"\"\"\n").unwrap();

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -30,12 +30,14 @@ fn without_a_terminal_a_line_tells_every_ten_seconds_how_far_it_is() {
     let job_id = Pid::from_child(&job);
     kill_process(job_id, Signal::STOP).unwrap();
     std::thread::park_timeout(Duration::from_secs(11));
+    let went_on = Instant::now();
     kill_process(job_id, Signal::CONT).unwrap();
     let mut rest = String::new();
     told.read_to_string(&mut rest).unwrap();
     assert!(job.wait().unwrap().success(), "{rest}");
     let lines: Vec<_> = rest.lines().filter(|line| line.contains("Still at work: ")).collect();
-    assert_eq!(lines.len(), 1, "{rest}");
+    let more = usize::try_from(went_on.elapsed().as_secs() / 10).unwrap();
+    assert!((1..=1 + more).contains(&lines.len()), "{rest}");
     assert!(lines[0].contains("\"total\":20000") && lines[0].contains("sessions deleted"), "{}", lines[0]);
 }
 
