@@ -31,11 +31,11 @@ const ABSENT = ["not_configured", "offline"];
 
 // With Control and Shift; told in the dialog "keys".
 const KEYS = {
-  KeyO: () => startOver(),
-  KeyL: () => $("list").click(),
-  KeyF: () => attempt(openFind),
-  KeyY: () => lastDeed("copy"),
-  KeyE: () => lastDeed("hear"),
+  O: () => startOver(),
+  L: () => $("list").click(),
+  F: () => attempt(openFind),
+  Y: () => lastDeed("copy"),
+  E: () => lastDeed("hear"),
 };
 
 const conversation = new Conversation($("log"), $("view"), equip);
@@ -616,7 +616,7 @@ function isStillHere(what, failure, retry) {
   if (failure.signIn) return conversation.unsent(`You are signed out. ${told}`, retry, signInElsewhere(failure));
   if (failure.status === 0) reach.lost();
   else showMode();
-  return conversation.unsent(`${failure.message} ${told}`, retry);
+  return conversation.unsent(`${failure.message.replace(/\.?$/, ".")} ${told}`, retry);
 }
 
 function signInElsewhere(failure) {
@@ -739,7 +739,9 @@ $("message").addEventListener("keydown", (event) => {
 $("message").addEventListener("input", isWritten);
 document.addEventListener("keydown", (event) => {
   if (!event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
-  const act = event.key === "/" ? openKeys : event.shiftKey && KEYS[event.code];
+  // By what is printed on it; by its place where that is no letter of these.
+  const key = /^[a-z]$/i.test(event.key) ? event.key.toUpperCase() : event.code.slice("Key".length);
+  const act = event.key === "/" ? openKeys : event.shiftKey && KEYS[key];
   if (!act) return;
   event.preventDefault();
   act();

@@ -10,6 +10,8 @@ const FILES = ["{files}"];
 const PAGE = "/";
 // A network that hangs does not say so.
 const PATIENCE_MS = 3000;
+// Who stands before the server answers so while it is away; and the server, whoever has asked too often.
+const INSTEAD = [429, 502, 503, 504];
 
 /** As the server has it. Where something before the server puts a page to sign in at in its place, it is none. */
 async function fresh(path) {
@@ -37,11 +39,12 @@ async function kept(path) {
 
 const patience = () => new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
 
-/** The page as the server has it; as it is kept, if that does not come. */
+/** The page as the server has it; as it is kept, if that does not come, or something else does. */
 function page(request) {
   const served = fetch(request, { cache: "no-cache" });
   const instead = async () => (await kept(PAGE)) ?? served;
-  return Promise.race([served.catch(instead), patience().then(instead)]);
+  const fit = (answer) => (INSTEAD.includes(answer.status) ? instead() : answer);
+  return Promise.race([served.then(fit, instead), patience().then(instead)]);
 }
 
 const file = async (request, path) => (await kept(path)) ?? fetch(request);
