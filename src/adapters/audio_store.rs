@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::adapters::data_dir::{DataDir, TEMPORARY_PREFIX};
 use crate::adapters::disk::{self, DiskError, Naming};
-use crate::adapters::session_store::{audio_file, public_id};
+use crate::adapters::session_store::public_id;
 use crate::domain::audio::{
     AudioFormat, AudioId, PhraseId, file_name, is_phrase_file_name, parse_file_name, phrase_file_name,
 };
@@ -311,18 +311,4 @@ pub fn delete_rows_unless(
         }
     }
     Ok(())
-}
-
-/// The audio replies whose rows were made before `cutoff`, oldest first, at most 10,000.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn rows_before(
-    connection: &Connection,
-    cutoff: Timestamp,
-) -> rusqlite::Result<Vec<(AudioId, AudioFormat)>> {
-    connection
-        .prepare_cached("SELECT public_id, format FROM audio WHERE created_at < ?1 ORDER BY id LIMIT 10000")?
-        .query_map([cutoff.as_millis()], audio_file)?
-        .collect()
 }

@@ -1,17 +1,17 @@
 //! `cleanup-audio`: deletes audio replies past their age, then the oldest beyond the byte budget.
-//! Files go first and rows after, because a full disk can still unlink.
+//! Files go first and rows right after, because a full disk can still unlink. Rows whose file is gone, whoever took it, go
+//! in the end.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::TransactionBehavior;
 use serde::Serialize;
 
 use crate::adapters::audio_store::{self, AudioFile, Leftover};
 use crate::adapters::disk::Naming;
-use crate::adapters::expiry_store;
 use crate::adapters::sqlite::During;
-use crate::domain::audio::AudioId;
+use crate::adapters::{expiry_store, inspection};
+use crate::domain::audio::{AudioFormat, AudioId};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_AUDIO;
 use crate::domain::retention::{check_clock, exceeds_percent};
@@ -20,7 +20,9 @@ use crate::maint::{Job, MaintError, Needs, Report, Run, Schema};
 
 /// A file nobody refers to is left alone for this long: it may be on its way in.
 const GRACE: Duration = Duration::from_secs(60 * 60);
-const ROWS_AT_ONCE: usize = 200;
+const FILES_AT_ONCE: usize = 200;
+/// Rows looked at in one read.
+const ROWS_AT_ONCE: u32 = 200;
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Copy)]
@@ -88,9 +90,9 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
         bytes.for_each(|bytes| counts.take_up(bytes));
         return Ok(());
     }
-    let gone = delete_files(job, &doomed, counts)?;
-    delete_rows(job, gone, cutoff);
+    delete_files(job, &doomed, counts)?;
     delete_leftovers(job, &leftovers, counts);
+    forget_lost(job)?;
     tracing::info!(
         event = "audio_cleanup_completed",
         files_scanned = counts.files_scanned,
@@ -135,24 +137,37 @@ impl Counts {
     }
 }
 
-fn delete_files(
-    job: &mut Job<'_>,
-    doomed: &[&AudioFile],
-    counts: &mut Counts,
-) -> Result<BTreeSet<AudioId>, MaintError> {
-    let mut gone = BTreeSet::new();
-    for file in doomed {
-        job.check_stop()?;
-        match audio_store::remove_file(&file.path) {
-            Ok(_) => {
-                counts.take_up(file.bytes);
-                gone.extend(file.id);
-            }
-            Err(error) => job.failed(file.shown(), &error.source),
-        }
-        job.run.progress.advance("audio files deleted", counts.files_deleted, doomed.len() as u64);
+/// Removes the files, and with each batch its rows, also when the run has to stop. Rows that cannot be removed are left to
+/// [`forget_lost`].
+fn delete_files(job: &mut Job<'_>, doomed: &[&AudioFile], counts: &mut Counts) -> Result<(), MaintError> {
+    let mut rows_go = true;
+    for batch in doomed.chunks(FILES_AT_ONCE) {
+        let mut gone = Vec::new();
+        let ended: Result<(), MaintError> = batch.iter().try_for_each(|file| {
+            job.check_stop()?;
+            gone.extend(delete_file(job, file, counts));
+            job.run.progress.advance("audio files deleted", counts.files_deleted, doomed.len() as u64);
+            Ok(())
+        });
+        // Where one batch found no room or no lock, the next ones are not made to wait for it.
+        rows_go = rows_go && delete_rows(job, &gone).is_ok();
+        ended?;
     }
-    Ok(gone)
+    Ok(())
+}
+
+/// The id whose row is to go now.
+fn delete_file(job: &mut Job<'_>, file: &AudioFile, counts: &mut Counts) -> Option<AudioId> {
+    match audio_store::remove_file(&file.path) {
+        Ok(_) => {
+            counts.take_up(file.bytes);
+            file.id
+        }
+        Err(error) => {
+            job.failed(file.shown(), &error.source);
+            None
+        }
+    }
 }
 
 /// Removes what interrupted writes left. Nobody knows these files, so there are no rows.
@@ -165,30 +180,43 @@ fn delete_leftovers(job: &mut Job<'_>, leftovers: &[Leftover], counts: &mut Coun
     }
 }
 
-/// Removes the rows of files that went now or in an earlier run that was cut short. A row too many only leads to a
-/// "not found", so a failure here leaves the run partial.
-fn delete_rows(job: &mut Job<'_>, gone: BTreeSet<AudioId>, cutoff: Timestamp) {
-    let dir = job.dir.audio().to_owned();
-    let mut ids: Vec<_> = gone.into_iter().collect();
-    match audio_store::rows_before(&job.db, cutoff) {
-        Ok(old) => ids.extend(
-            old.into_iter()
-                .filter(|(id, format)| !audio_store::path_of(&dir, *id, *format).exists())
-                .map(|(id, _)| id),
-        ),
-        Err(error) => job.failed("rows of deleted audio".to_owned(), &error),
-    }
-    for batch in ids.chunks(ROWS_AT_ONCE) {
-        if let Err(error) = delete_row_batch(&mut job.db, batch) {
+/// Removes the rows whose file is not there, as a run that was cut short leaves them. No reply is on its way in like that: its
+/// file is whole before its row is written. A row too many only leads to a "not found", so a failure here leaves the run partial.
+fn forget_lost(job: &mut Job<'_>) -> Result<(), MaintError> {
+    let mut next = Some(0);
+    while let Some(after) = next {
+        job.check_stop()?;
+        next = forget_lost_after(job, after).unwrap_or_else(|error| {
             job.failed("rows of deleted audio".to_owned(), &error);
-            return;
-        }
-        compact::pause(GAP);
+            None
+        });
     }
+    Ok(())
 }
 
-fn delete_row_batch(db: &mut Connection, ids: &[AudioId]) -> rusqlite::Result<()> {
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+/// Goes on after this row, and returns the last one it has looked at.
+fn forget_lost_after(job: &mut Job<'_>, row: i64) -> rusqlite::Result<Option<i64>> {
+    let rows = inspection::audio_rows(&job.db, row, ROWS_AT_ONCE)?;
+    let lost: Vec<_> =
+        rows.iter().filter(|(_, id, format)| is_lost(job, *id, format)).map(|(_, id, _)| *id).collect();
+    delete_rows(job, &lost)?;
+    Ok(rows.last().map(|(row, _, _)| *row))
+}
+
+/// False where nobody can tell, and for a format that this release does not know.
+fn is_lost(job: &Job<'_>, id: AudioId, format: &str) -> bool {
+    AudioFormat::from_extension(format).is_some_and(|format| {
+        audio_store::path_of(job.dir.audio(), id, format).try_exists().is_ok_and(|there| !there)
+    })
+}
+
+fn delete_rows(job: &mut Job<'_>, ids: &[AudioId]) -> rusqlite::Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let transaction = job.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     ids.iter().try_for_each(|id| audio_store::delete_row(&transaction, *id))?;
-    transaction.commit()
+    transaction.commit()?;
+    compact::pause(GAP);
+    Ok(())
 }

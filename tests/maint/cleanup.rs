@@ -6,6 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use companion::config::{Flags, MaintConfig};
+use companion::domain::clock::SystemClock;
+use companion::maint::cleanup_audio::{self, Options};
+use companion::maint::stop::Stop;
+use companion::maint::{Progress, Run};
+
 use crate::kills::lengthen;
 use crate::support::seed::{self, DAY, HOUR};
 use crate::support::{House, SlowModel, wait_for};
@@ -546,6 +552,68 @@ fn a_directory_full_of_undeletable_files_does_not_fill_the_record() {
     }
     drop(read_only);
     assert_eq!(house.maint(&["cleanup-audio"]).expect(0).report["files_deleted"], 150);
+}
+
+#[test]
+fn every_row_whose_file_is_gone_goes_however_many_and_however_young() {
+    let house = House::built();
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 2, 1, seed::now() - HOUR);
+    let dir = house.dir.join("audio");
+    // As a run leaves them that was killed between files and rows.
+    db.execute(
+        "WITH RECURSIVE reply (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM reply WHERE number < 12000)
+         INSERT INTO audio (public_id, session_id, format, bytes, created_at)
+         SELECT randomblob(16), (SELECT min(id) FROM sessions), 'mp3', 10, ?1 FROM reply",
+        [seed::now() - 30 * HOUR],
+    )
+    .unwrap();
+    let lost = seed::audio(&db, ids[0], &dir, 10, HOUR / 60);
+    std::fs::remove_file(dir.join(format!("{lost}.mp3"))).unwrap();
+    seed::audio(&db, ids[1], &dir, 10, 2 * HOUR);
+    assert_eq!(house.maint(&["cleanup-audio"]).expect(0).report["files_remaining"], 1);
+    assert_eq!(count(&house, "audio"), 1, "that of the reply that can be heard");
+    assert_eq!(count(&house, "checkpoints WHERE audio_id IS NOT NULL"), 1, "no other is offered");
+    house.assert_sound();
+}
+
+/// Asks a run to stop once it has removed so many files.
+struct StopsAt(u64, Arc<AtomicBool>);
+
+impl Progress for StopsAt {
+    fn advance(&self, _: &str, done: u64, _: u64) {
+        self.1.fetch_or(done >= self.0, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn cleanup_of_audio_that_is_stopped_has_removed_the_rows_of_what_it_took() {
+    let house = House::built();
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 1, 1, seed::now() - HOUR);
+    for _ in 0..300 {
+        seed::audio(&db, ids[0], &house.dir.join("audio"), 10, HOUR);
+    }
+    let settings = house.dir.join("settings");
+    std::fs::write(&settings, "").unwrap();
+    let overrides = vec![("DATA_DIR", house.dir.display().to_string())];
+    let config = MaintConfig::load(Flags { env_file: Some(settings), overrides }).unwrap();
+    let asked = Arc::new(AtomicBool::new(false));
+    let run = Run {
+        config: &config,
+        clock: &SystemClock,
+        dry_run: false,
+        force: false,
+        stop: &Stop::new(asked.clone(), None),
+        wait_lock: None,
+        progress: &StopsAt(250, asked),
+    };
+    let options =
+        Options { max_age: None, max_total_bytes: Some(0), orphans: false, max_delete_percent: None };
+    let report = cleanup_audio::run(&run, options);
+    assert_eq!((report.exit_code, report.counts.files_deleted), (1, 250), "{report:?}");
+    assert_eq!(count(&house, "audio"), 50, "rows go with their files");
+    house.assert_sound();
 }
 
 #[test]

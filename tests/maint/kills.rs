@@ -338,30 +338,39 @@ fn killed_cleanup_sessions_takes_nothing_that_should_stay() {
 
 #[test]
 fn killed_cleanup_audio_takes_nothing_that_should_stay() {
+    // Room for the young reply alone: some are past their age, the others past the budget.
+    const JOB: [&str; 3] = ["cleanup-audio", "--max-total-bytes", "12345"];
     let young = AtomicBool::new(false);
+    let checks = AtomicUsize::new(0);
     let prepare = |house: &House| {
         let mut db = house.db();
         db.busy_timeout(Duration::from_secs(10)).unwrap();
         let dir = house.dir.join("audio");
         let ids = seed::sessions(&mut db, 1, 1, seed::now() - DAY);
-        for _ in 0..150 {
-            seed::audio(&db, ids[0], &dir, 100, 25 * seed::HOUR);
+        db.execute_batch("BEGIN IMMEDIATE").unwrap();
+        for number in 0..300 {
+            seed::audio(&db, ids[0], &dir, 100, if number % 3 == 0 { 25 } else { 2 } * seed::HOUR);
         }
+        db.execute_batch("COMMIT").unwrap();
         if !young.swap(true, Ordering::Relaxed) {
             seed::audio(&db, ids[0], &dir, 12345, seed::HOUR);
         }
+    };
+    let finished = |house: &House, _: &Value| {
+        let rows = house.db().query_row("SELECT count(*) FROM audio", [], |row| row.get::<_, u32>(0));
+        let files = names(&house.dir.join("audio"), ".mp3").len();
+        assert_eq!((rows.unwrap(), files), (1, 1), "the old ones are gone, and no row is without its file");
     };
     let check = |house: &House| {
         let files = names(&house.dir.join("audio"), ".mp3");
         let young = files.iter().filter(|file| std::fs::metadata(file).unwrap().len() == 12345).count();
         assert_eq!(young, 1, "the young reply stays");
+        // The next run needs no `doctor` before it.
+        if checks.fetch_add(1, Ordering::Relaxed).is_multiple_of(4) {
+            finished(house, &house.maint(&JOB).expect(0).report);
+        }
     };
-    let finished = |house: &House, _: &Value| {
-        let rows = house.db().query_row("SELECT count(*) FROM audio", [], |row| row.get::<_, u32>(0));
-        let files = names(&house.dir.join("audio"), ".mp3").len();
-        assert_eq!((rows.unwrap(), files), (1, 1), "the old ones are gone");
-    };
-    kill_job(&["cleanup-audio"], prepare, check, finished);
+    kill_job(&JOB, prepare, check, finished);
 }
 
 #[test]
