@@ -111,24 +111,40 @@ pub fn keep_phrase(dir: &DataDir, id: PhraseId, format: AudioFormat, sound: &[u8
     }
 }
 
-/// Deletes the oldest files until the others have at most `budget` bytes. Returns those that went and what is left.
+/// What made room.
+#[derive(Debug, Default)]
+pub struct Evicted {
+    /// The files that went.
+    pub gone: Vec<AudioFile>,
+    /// Why others did not.
+    pub stuck: Vec<DiskError>,
+    /// How many bytes are left.
+    pub left: u64,
+}
+
+/// Deletes the oldest files, and `newcomer` last, until the others have at most `budget` bytes. Those that cannot be removed are
+/// passed over.
 ///
 /// # Errors
-/// When the directory cannot be read or a file cannot be removed.
-pub fn evict(dir: &Path, budget: u64) -> Result<(Vec<AudioFile>, u64), DiskError> {
+/// When the directory cannot be read.
+pub fn evict(dir: &Path, budget: u64, newcomer: &Path) -> Result<Evicted, DiskError> {
     let mut files = list(dir)?;
-    files.sort_by_key(|file| file.written_at);
-    let mut left: u64 = files.iter().map(|file| file.bytes).sum();
-    let mut gone = Vec::new();
+    files.sort_by_key(|file| (file.path == newcomer, file.written_at));
+    let left = files.iter().map(|file| file.bytes).sum();
+    let mut evicted = Evicted { left, ..Evicted::default() };
     for file in files {
-        if left <= budget {
+        if evicted.left <= budget {
             break;
         }
-        remove_file(&file.path)?;
-        left -= file.bytes;
-        gone.push(file);
+        match remove_file(&file.path) {
+            Ok(_) => {
+                evicted.left -= file.bytes;
+                evicted.gone.push(file);
+            }
+            Err(error) => evicted.stuck.push(error),
+        }
     }
-    Ok((gone, left))
+    Ok(evicted)
 }
 
 /// Every audio file of ours in `dir`: regular files with a name of ours. Links, directories and foreign files are not

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-use crate::adapters::audio_store::{self, AudioFile};
+use crate::adapters::audio_store::{self, AudioFile, Evicted};
 use crate::app::{App, AppError};
 use crate::domain::audio::{AudioFormat, AudioId};
 
@@ -57,7 +57,7 @@ impl App {
     /// Writes an audio file and returns its path. When there is more than `AUDIO_MAX_TOTAL_BYTES` after it, the oldest go.
     ///
     /// # Errors
-    /// [`AppError::DiskFull`] when there is no room for it.
+    /// [`AppError::DiskFull`] when there is no room for it, also because others cannot be removed.
     pub(crate) async fn save_audio(
         &self,
         id: AudioId,
@@ -71,17 +71,28 @@ impl App {
                 return Err(AppError::DiskFull);
             }
             audio_store::save(&dir, id, format, &sound)?;
-            let mut gone = Vec::new();
-            if bytes.add(sound.len() as u64, budget) {
-                let left;
-                (gone, left) = audio_store::evict(dir.audio(), budget)?;
-                bytes.counted(left);
+            let path = audio_store::path_of(dir.audio(), id, format);
+            if !bytes.add(sound.len() as u64, budget) {
+                return Ok((path, Evicted::default()));
             }
-            Ok((audio_store::path_of(dir.audio(), id, format), gone))
+            let evicted = audio_store::evict(dir.audio(), budget, &path)
+                .inspect_err(|_| drop(audio_store::remove_file(&path)))?;
+            bytes.counted(evicted.left);
+            Ok((path, evicted))
         };
-        let (path, gone) = self.blocking(save).await??;
+        let (path, Evicted { gone, stuck, .. }) = self.blocking(save).await??;
+        if let Some(error) = stuck.first() {
+            // Not where it lies: whoever knows an audio reply's name can hear it.
+            tracing::warn!(
+                event = "audio_not_evicted",
+                files = stuck.len(),
+                cause = %error.source,
+                "Old audio could not be deleted to make room"
+            );
+        }
+        let kept = gone.iter().all(|file| file.path != path);
         self.forget_evicted(gone).await;
-        Ok(path)
+        if kept { Ok(path) } else { Err(AppError::DiskFull) }
     }
 
     /// Removes the rows of files that are gone.
@@ -97,7 +108,7 @@ impl App {
         );
         let delete =
             move |db: &rusqlite::Connection| ids.iter().try_for_each(|id| audio_store::delete_row(db, *id));
-        // Without its file a row only leads to a "not found"; `cleanup-audio` removes it when it is old enough.
+        // Without its file a row only leads to a "not found"; the next `cleanup-audio` removes it.
         if let Err(error) = self.database.write("forget audio", delete).await {
             tracing::warn!(error = %error, "The rows of deleted audio could not be removed");
         }

@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 
-use crate::support::seed::{self, DAY};
-use crate::support::{House, Mounted, Server, Talk};
+use serde_json::{Value, json};
+
+use crate::support::seed::{self, DAY, HOUR};
+use crate::support::{House, Mounted, Server, Talk, agent, names, wait_for};
 
 /// Fills the file system to its last byte.
 pub fn fill(place: &std::path::Path) -> std::path::PathBuf {
@@ -45,7 +47,7 @@ fn a_disk_that_sets_no_space_aside_has_a_reserve_all_the_same() {
     let meta = house.dir.join("reserve").metadata().unwrap();
     assert!(meta.blocks() * 512 >= 32 << 20, "{} blocks", meta.blocks());
     server.stop();
-    assert_eq!(house.maint(&["doctor"]).expect(0).report["findings"], serde_json::json!([]));
+    assert_eq!(house.maint(&["doctor"]).expect(0).report["findings"], json!([]));
 }
 
 #[test]
@@ -171,8 +173,7 @@ fn a_database_on_a_full_disk_of_its_own_can_be_erased_from_and_cleaned() {
     drop(db);
     fill(mounted.path());
     let url = format!("{}/api/v1/me", server.url);
-    let answer =
-        crate::support::agent().delete(url).header("x-companion-person", &talk.token).call().unwrap();
+    let answer = agent().delete(url).header("x-companion-person", &talk.token).call().unwrap();
     assert_eq!(answer.status(), 200);
     server.stop();
 
@@ -201,8 +202,7 @@ fn erasing_works_with_no_byte_free() {
     assert_eq!(server.say(&talk, "forget me").0, 200);
     fill(mounted.path());
     let url = format!("{}/api/v1/sessions/{}", server.url, talk.session);
-    let answer =
-        crate::support::agent().delete(url).header("x-companion-person", &talk.token).call().unwrap();
+    let answer = agent().delete(url).header("x-companion-person", &talk.token).call().unwrap();
     assert_eq!(answer.status(), 204);
     server.stop();
     house.assert_sound();
@@ -248,8 +248,7 @@ fn a_person_is_erased_with_no_byte_free() {
     assert_eq!(server.say(&talk, "forget me: quincunx").0, 200);
     fill(mounted.path());
     let url = format!("{}/api/v1/me", server.url);
-    let answer =
-        crate::support::agent().delete(url).header("x-companion-person", &talk.token).call().unwrap();
+    let answer = agent().delete(url).header("x-companion-person", &talk.token).call().unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(std::fs::read_to_string(house.dir.join("erasures")).unwrap().lines().count(), 1);
     server.stop();
@@ -260,22 +259,73 @@ fn a_person_is_erased_with_no_byte_free() {
 
 /// Half a second of silence.
 fn recording() -> Vec<u8> {
-    let length = 8000_u32.to_le_bytes();
-    let mut wav = [&b"RIFF"[..], &8036_u32.to_le_bytes(), b"WAVEfmt ", &16_u32.to_le_bytes()].concat();
+    silence(8000)
+}
+
+/// A file of so many bytes of silence and 44 more.
+fn silence(bytes: u32) -> Vec<u8> {
+    let length = bytes.to_le_bytes();
+    let mut wav = [&b"RIFF"[..], &(bytes + 36).to_le_bytes(), b"WAVEfmt ", &16_u32.to_le_bytes()].concat();
     // PCM, one channel, 8000 samples a second, of 16 bits.
     wav.extend([1, 0, 1, 0, 0x40, 0x1f, 0, 0, 0x80, 0x3e, 0, 0, 2, 0, 16, 0]);
-    [&wav, &b"data"[..], &length, &[0; 8000]].concat()
+    [&wav, &b"data"[..], &length, &vec![0; bytes as usize]].concat()
 }
 
 /// Says something by a recording: the status and the answer.
-fn speak(server: &Server, talk: &Talk) -> (u16, serde_json::Value) {
+fn speak(server: &Server, talk: &Talk) -> (u16, Value) {
     let field = |name: &str| format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"");
     let session = format!("{}\r\n\r\n{}\r\n", field("session_id"), talk.session);
     let audio = format!("{}; filename=\"a.wav\"\r\n\r\n", field("audio"));
     let body = [session.as_bytes(), audio.as_bytes(), &recording(), b"\r\n--x--\r\n"].concat();
-    let asked = crate::support::agent().post(format!("{}/api/v1/voice/process", server.url));
+    let asked = agent().post(format!("{}/api/v1/voice/process", server.url));
     let mut answer = asked.header("content-type", "multipart/form-data; boundary=x").send(body).unwrap();
     (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+}
+
+/// So many replies can be heard, and they are within the budget of 30,000 bytes.
+fn assert_kept(house: &House, replies: usize) {
+    let files = names(&house.dir.join("audio"), "");
+    let bytes: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
+    let rows = house.db().query_row("SELECT count(*) FROM audio", [], |row| row.get::<_, usize>(0));
+    assert_eq!((files.len(), rows.unwrap()), (replies, replies), "rows go with their files");
+    assert!(bytes <= 30_000, "{bytes}");
+}
+
+#[test]
+fn sound_that_cannot_be_removed_stands_in_the_way_of_no_reply_but_what_has_no_room_beside_it() {
+    let house = House::built().with("AUDIO_MAX_TOTAL_BYTES", "30000");
+    let (dir, sound) = (house.dir.join("audio"), house.dir.join("sound.wav"));
+    std::fs::write(&sound, recording()).unwrap();
+    let house = house.with("TTS_COMMAND", &format!("/bin/sh -c 'cat > /dev/null; cat {}'", sound.display()));
+    let mut db = house.db();
+    let ids = seed::sessions(&mut db, 2, 1, seed::now() - HOUR);
+    let stuck = seed::audio(&db, ids[0], &dir, 9000, 3 * HOUR);
+    seed::audio(&db, ids[1], &dir, 9000, 2 * HOUR);
+    let path = dir.join(format!("{stuck}.mp3"));
+    let _pinned = Mounted::pinned(&path);
+    let server = house.start();
+    let talk = server.start_session();
+    let spoken = || {
+        let body = json!({"session_id": talk.session, "message": "hello", "speak": true});
+        let (status, told) = server.post("/chat", &body);
+        assert_eq!(status, 200, "{told}");
+        told
+    };
+    for _ in 0..4 {
+        let told = spoken();
+        assert_eq!(told["degraded"], json!([]), "{told}");
+        let heard = agent().get(server.url.clone() + told["audio_url"].as_str().unwrap()).call();
+        assert_eq!(heard.unwrap().status(), 200);
+    }
+    assert_kept(&house, 3);
+    // One that has no room even where all others go.
+    std::fs::write(&sound, silence(25_000)).unwrap();
+    let told = spoken();
+    assert_eq!((&told["degraded"], &told["audio_url"]), (&json!(["speech"]), &Value::Null));
+    assert_kept(&house, 1);
+    wait_for("it is told", || server.log().contains("audio_not_evicted"));
+    assert!(!server.log().contains(&stuck.to_string()), "an audio id is a secret");
+    server.stop();
 }
 
 #[test]
