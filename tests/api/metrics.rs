@@ -110,7 +110,7 @@ fn bodies_that_are_refused_are_counted_by_reason() {
     let app = TestApp::spawn_with(|config| {
         config.limits.max_request_bytes = 1 << 20;
         config.limits.max_inflight_body_bytes = 1 << 20;
-        config.limits.body_idle = Duration::from_secs(5);
+        config.limits.body_idle = Duration::from_secs(8);
     });
     let refused = |reason: &str| {
         Scrape::of(&app).value(&format!("companion_refused_bodies_total{{reason=\"{reason}\"}}"))

@@ -360,7 +360,8 @@ fn who_leaves_while_waiting_holds_nobody_up() {
     ));
     wait_for("the second reply is begun", || app.model.begun() >= 2);
     drop(probe);
-    wait_for("and dropped", || app.model.dropped() == 1);
+    // Twice, where the probe is noticed in the middle of a reply of its own.
+    wait_for("and dropped", || app.model.dropped() >= 1);
     app.say(&talk, "second").expect(200);
     assert!(!app.said(&talk).contains(&"not kept".to_owned()));
 }

@@ -176,7 +176,8 @@ fn who_does_not_read_what_is_spoken_keeps_nobody_elses_from_being_spoken() {
     let began = Instant::now();
     let mut wire = app.begin_aloud(&app.start_session(), "mine");
     assert_eq!(wire.head().status, 200);
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // They have thirty before they are ended.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     drop(unread);
 }
 

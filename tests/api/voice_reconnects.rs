@@ -168,7 +168,8 @@ fn a_dead_connection_does_not_hold_up_who_sends_the_turn_again() {
     let began = Instant::now();
     again.speak(b"", Some(TURN));
     assert_eq!(again.until("response_delta")["text"], "You said: I feel calm today");
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // The dead one has ten.
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     assert_eq!(app.model.begun(), 1);
 }
 
