@@ -1,15 +1,18 @@
 //! SQL for memories that go: one by one, by what they say, with their person or conversation, or by their age.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::MemoryId;
-use crate::domain::memory::unwanted::{about_of, is_meant, words_to_look_for};
+use crate::domain::memory::unwanted::{Named, about_of, is_meant_by_any, words_to_look_for};
 
 /// So many memories are changed with one statement: what it may have to undo is held in memory.
 const AT_ONCE: usize = 200;
+/// So long memories are looked at in one read: others want to read, too.
+const LOOKED_FOR: Duration = Duration::from_millis(10);
 
 /// Forgets one memory of a person. True when it was there.
 ///
@@ -57,48 +60,83 @@ pub fn has_memories(connection: &Connection, session: i64) -> rusqlite::Result<b
     connection.prepare_cached("SELECT 1 FROM memories WHERE session_id = ?1 LIMIT 1")?.exists([session])
 }
 
-/// Forgets every memory of a person that is meant by `text`, whether or not it is still true; returns how many there were.
+/// The rows of a person's memories that may be meant by one of these names, whether or not they are still true: what is about it, what has
+/// nearly all the words, and all that is no longer true, which is not in the index.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn forget_saying(connection: &Connection, person: i64, text: &str) -> rusqlite::Result<u64> {
-    let mut forgotten = 0;
-    for memory in likely(connection, person, text)? {
-        let mut says = connection.prepare_cached("SELECT text FROM memories WHERE id = ?1")?;
-        let says: String = says.query_row([memory], |row| row.get(0))?;
-        if is_meant(text, &says) {
-            connection.prepare_cached("DELETE FROM memories WHERE id = ?1")?.execute([memory])?;
-            forgotten += 1;
-        }
-    }
-    Ok(forgotten)
-}
-
-/// The rows of a person's memories that may be meant: what is about it, what has nearly all the words, and all that is no longer true,
-/// which is not in the index.
-fn likely(connection: &Connection, person: i64, text: &str) -> rusqlite::Result<BTreeSet<i64>> {
-    let wanted = words_to_look_for(text);
+pub fn likely(connection: &Connection, person: i64, names: &[String]) -> rusqlite::Result<Vec<i64>> {
+    let wanted = names.iter().map(|name| words_to_look_for(name)).filter(|words| !words.is_empty());
+    let wanted: Vec<Vec<_>> =
+        wanted.map(|words| words.iter().map(|word| word.to_le_bytes()).collect()).collect();
     let mut found = BTreeSet::new();
     if wanted.is_empty() {
-        return Ok(found);
+        return Ok(Vec::new());
     }
     let sql = "SELECT memory_id, words FROM memory_words WHERE person_id = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([person])?;
     while let Some(row) = rows.next()? {
-        let words = row.get_ref(1)?.as_blob()?.as_chunks().0;
-        let there = wanted.iter().filter(|word| words.contains(&word.to_le_bytes())).count();
-        if there * 5 > wanted.len() * 4 {
+        let there = row.get_ref(1)?.as_blob()?.as_chunks().0;
+        let has_nearly_all = |words: &Vec<[u8; 4]>| {
+            words.iter().filter(|word| there.contains(word)).count() * 5 > words.len() * 4
+        };
+        if wanted.iter().any(has_nearly_all) {
             found.insert(row.get(0)?);
         }
     }
-    let sql = "SELECT id FROM memories WHERE person_id = ?1 AND about = ?2 AND superseded_at IS NULL
-        UNION ALL SELECT id FROM memories WHERE person_id = ?1 AND superseded_at IS NOT NULL";
+    let sql = "SELECT id FROM memories WHERE person_id = ?1 AND about = ?2 AND superseded_at IS NULL";
     let mut statement = connection.prepare_cached(sql)?;
-    for other in statement.query_map(params![person, about_of(text)], |row| row.get(0))? {
+    for thing in names.iter().filter_map(|name| about_of(name)) {
+        for other in statement.query_map(params![person, thing], |row| row.get(0))? {
+            found.insert(other?);
+        }
+    }
+    let sql = "SELECT id FROM memories WHERE person_id = ?1 AND superseded_at IS NOT NULL";
+    for other in connection.prepare_cached(sql)?.query_map([person], |row| row.get(0))? {
         found.insert(other?);
     }
+    Ok(found.into_iter().collect())
+}
+
+/// Looks at the next of the `left` memories, until there is a portion to be forgotten or it has taken long enough; returns what is meant
+/// of them, with what it says.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn meant(
+    connection: &Connection,
+    left: &mut Vec<i64>,
+    named: &[Named],
+) -> rusqlite::Result<Vec<(i64, String)>> {
+    let (began, mut found) = (Instant::now(), Vec::new());
+    let mut text = connection.prepare_cached("SELECT text FROM memories WHERE id = ?1")?;
+    while found.len() < AT_ONCE
+        && began.elapsed() < LOOKED_FOR
+        && let Some(memory) = left.pop()
+    {
+        let says: Option<String> = text.query_row([memory], |row| row.get(0)).optional()?;
+        found.extend(says.filter(|says| is_meant_by_any(named, says)).map(|says| (memory, says)));
+    }
     Ok(found)
+}
+
+/// Forgets those of a person's memories that still say this; returns how many there were.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn forget_these(
+    connection: &Connection,
+    person: i64,
+    memories: &[(i64, String)],
+) -> rusqlite::Result<u64> {
+    let sql = "DELETE FROM memories WHERE id = ?1 AND person_id = ?2 AND text = ?3";
+    let mut forget = connection.prepare_cached(sql)?;
+    let mut forgotten = 0;
+    for (memory, text) in memories {
+        forgotten += forget.execute(params![memory, person, text])? as u64;
+    }
+    Ok(forgotten)
 }
 
 /// Forgets up to `limit` memories that were neither added nor changed since `cutoff`; returns how many.
@@ -139,5 +177,32 @@ mod tests {
         assert_eq!(of_sessions(), (600, 0));
         assert_eq!(portions(&|| forget_some(&db, 1)), [200, 200, 200, 0]);
         assert_eq!(of_sessions(), (0, 0));
+    }
+
+    #[test]
+    fn what_is_named_goes_in_portions_unless_it_says_something_else_meanwhile() {
+        let (_root, db) = empty();
+        let memories = "
+            INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
+                VALUES (1, zeroblob(16), zeroblob(32), 1, 1), (2, randomblob(16), randomblob(32), 1, 1);
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+                INSERT INTO memories (public_id, person_id, text, said_at, created_at, changed_at, superseded_at)
+                SELECT randomblob(16), 1 + i % 2, 'I live in Porto', i, i, i, i FROM n";
+        db.execute_batch(memories).unwrap();
+        let (names, named) = (["i live in porto".to_owned()], [Named::of("i live in porto")]);
+        let mut left = likely(&db, 1, &names).unwrap();
+        assert_eq!(left.len(), 250, "nobody else's are looked at");
+        let (mut portions, mut forgotten) = (Vec::new(), 0);
+        while !left.is_empty() {
+            let found = meant(&db, &mut left, &named).unwrap();
+            if portions.is_empty() {
+                let corrected = "UPDATE memories SET text = 'I live in Lisbon' WHERE id = ?1";
+                db.execute(corrected, [found[0].0]).unwrap();
+            }
+            portions.push(found.len());
+            forgotten += forget_these(&db, 1, &found).unwrap();
+        }
+        assert!(portions.iter().all(|portion| *portion <= 200), "{portions:?}");
+        assert_eq!((portions.iter().sum::<usize>(), forgotten), (250, 249));
     }
 }

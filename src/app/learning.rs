@@ -19,7 +19,6 @@ use futures_util::future::join_all;
 use rusqlite::Connection;
 
 use crate::adapters::learning_store::{self, Kept, Lesson, ToLearn};
-use crate::adapters::memory_forgetting;
 use crate::app::{App, AppError};
 use crate::domain::chat::{ChatError, SmallModel};
 use crate::domain::clock::Timestamp;
@@ -254,7 +253,18 @@ pub(crate) struct Heard {
     pub(crate) tells_nothing: bool,
 }
 
-/// Does what is wished, in the transaction that keeps the turn; returns how many memories were forgotten.
+impl Heard {
+    /// What of it names what is to be forgotten.
+    pub(crate) fn named(&self) -> Vec<String> {
+        let named = |wish: &Wish| match wish {
+            Wish::Forget(name) => Some(name.clone()),
+            Wish::NotThis | Wish::ForgetBefore | Wish::Everything => None,
+        };
+        self.wishes.all.iter().filter_map(named).collect()
+    }
+}
+
+/// Does what is left of what is wished, in the transaction that keeps the turn; returns how many memories were forgotten.
 pub(crate) fn heed(db: &Connection, session: SessionId, heard: &Heard) -> rusqlite::Result<u64> {
     // Where the rules decide they find nothing in most messages, and tell so at once. It comes before the wishes: what these name is
     // not to be learned of this turn either.
@@ -266,14 +276,18 @@ pub(crate) fn heed(db: &Connection, session: SessionId, heard: &Heard) -> rusqli
         forgotten += match wish {
             Wish::NotThis | Wish::Everything => 0,
             Wish::ForgetBefore => learning_store::forget_before(db, session)?,
-            Wish::Forget(text) => {
-                // What is still to be learned may tell it again.
-                learning_store::note_unwanted(db, heard.person, &Unwanted::Named(text.clone()))?;
-                memory_forgetting::forget_saying(db, heard.person, text)?
-            }
+            // What is known of it has gone before; what is still to be learned may tell it again.
+            Wish::Forget(_) => 0,
         };
     }
+    note_named(db, heard)?;
     Ok(forgotten)
+}
+
+/// Has nothing be learned that was named, neither of the turns that wait nor of this one where it is noted already.
+pub(crate) fn note_named(db: &Connection, heard: &Heard) -> rusqlite::Result<()> {
+    let named = heard.named().into_iter();
+    named.map(Unwanted::Named).try_for_each(|name| learning_store::note_unwanted(db, heard.person, &name))
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@
 //! | a recording comes after that, and 10 were refused so on that day | refused unheard: 429 that tells where help is |
 //! | as many turns of the person run as may | refused: 429, the model is not asked |
 //! | the session has rested for an hour | it is active before the model is asked: no cleanup takes it meanwhile |
+//! | it names something to be forgotten | that goes before the turn is kept, also where the turn then fails |
 //! | the session is deleted meanwhile | fatal: 404, nothing is kept |
 //! | the client goes away, no turn id | cancelled: the model's work is dropped, nothing is kept |
 //! | the client goes away, with a turn id | finished and kept, if the answer takes no more than 10 s or someone sent it again |
@@ -63,6 +64,7 @@ mod again;
 mod before;
 mod daily;
 mod events;
+mod forgetting;
 mod hearing;
 mod interrupted;
 mod reader;

@@ -1,6 +1,6 @@
 //! What a person tells in conversation is learned beside the reply, helps later ones, and is forgotten when they say so.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -431,6 +431,37 @@ fn what_is_no_longer_true_is_forgotten_too_and_however_much_says_it() {
     let talk = app.start_session_of(&talk.token);
     tell(&app, &talk, "Forget about my neighbour Otto");
     assert_eq!(texts(&app, &talk), ["I moved to Porto"]);
+}
+
+#[test]
+fn many_wishes_about_many_memories_hold_nobody_up_a_turn_beside_them_is_answered_within_400_ms() {
+    let app = TestApp::spawn();
+    let (talk, other) = (app.start_session(), app.start_session());
+    // What is no longer true is not in the index: all of it is looked at for each wish.
+    let long = "we say that my sister lives in Braga and in Faro and has gone to live in Porto ".repeat(25);
+    let many = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900)
+            INSERT INTO memories (public_id, person_id, text, said_at, created_at, changed_at, superseded_at)
+            SELECT randomblob(16), (SELECT min(id) FROM persons), iif(i % 2, 'I live in Porto', 'Note {long}'),
+                i, i, i, i FROM n"
+    );
+    app.db().execute_batch(&many).unwrap();
+    let towns =
+        ["Porto", "Lisbon", "Braga", "Faro", "Coimbra", "Evora", "Aveiro", "Viseu", "Leiria", "Tomar"];
+    let wishes = towns.map(|town| format!("Forget that I live in {town}.")).join(" ");
+    let longest = std::thread::scope(|scope| {
+        let wished = scope.spawn(|| app.tell(&talk, &wishes).expect(200));
+        let mut longest = Duration::ZERO;
+        while !wished.is_finished() {
+            let began = Instant::now();
+            app.say(&other, "hello").expect(200);
+            longest = longest.max(began.elapsed());
+        }
+        longest
+    });
+    assert!(longest < Duration::from_millis(400), "{longest:?}");
+    assert_eq!(app.count("memories"), 450, "what was named is gone when it is answered, and nothing else");
+    assert!(texts(&app, &talk).iter().all(|text| text.starts_with("Note ")));
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(super) struct Trace {
     /// Of whom it is not known yet whether they may be remembered.
     token: Option<PersonToken>,
     used: Vec<MemoryId>,
-    heard: Heard,
+    pub(super) heard: Heard,
 }
 
 impl Remembered {
@@ -125,11 +125,16 @@ impl Work {
         Trace { person: self.remembered.person, token, used, heard }
     }
 
-    /// What was forgotten goes from every file, what is to be learned from is; nobody waits for either.
+    /// What was forgotten with the turn goes from every file, what is to be learned from is; nobody waits for either.
     pub(super) fn follow(&self, forgotten: u64) {
         if self.request.token.is_some() {
             self.app.learns_from.wake();
         }
+        self.is_forgotten(forgotten);
+    }
+
+    /// So many memories are gone.
+    pub(super) fn is_forgotten(&self, forgotten: u64) {
         if forgotten > 0 {
             self.app.memories_changed();
             let app = self.app.clone();
@@ -171,7 +176,7 @@ impl Trace {
     }
 
     /// Whose memories they are, if they may be touched.
-    fn whose(&self, db: &Connection, session: SessionId) -> rusqlite::Result<Option<Person>> {
+    pub(super) fn whose(&self, db: &Connection, session: SessionId) -> rusqlite::Result<Option<Person>> {
         if let Some(token) = &self.token {
             return who(db, token, self.heard.person, session);
         }

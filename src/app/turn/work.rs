@@ -294,7 +294,8 @@ impl Work {
         let (session, turn) = (self.request.session, self.request.turn);
         let title = title_of(&self.request.message);
         let kept = checkpoint.clone();
-        let trace = self.trace();
+        let trace = Arc::new(self.trace());
+        self.forget_named(&trace).await?;
         let file = sound.as_ref().map(|sound| (sound.id, sound.format, sound.bytes));
         let write = move |db: &rusqlite::Connection| {
             let committed = session_store::commit_turn(db, session, turn, &checkpoint, &title)?;

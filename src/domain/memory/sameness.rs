@@ -59,6 +59,23 @@ pub fn is_nearly_the_same(one: &str, other: &str) -> bool {
         && hardly_differ(&telling(&these), &telling(&those))
 }
 
+/// How many words count when a text is compared.
+#[must_use]
+pub fn words_told(text: &str) -> usize {
+    told(text).len()
+}
+
+/// So many of these words count at least, without a look at what each is. Who says nearly the same as a text of `n` words says at most a
+/// quarter more.
+#[must_use]
+pub fn words_told_at_least(words: &[String]) -> usize {
+    let helps = |word: &str| matches!(word, "am" | "is" | "are" | "have" | "has");
+    let counts = |word: &&String| {
+        word.chars().all(char::is_alphanumeric) && !LITTLE.contains(&word.as_str()) && !helps(word)
+    };
+    words.iter().filter(counts).count()
+}
+
 /// The words that count, in order: "we" counts as "I", and "am living" as "live".
 fn told(text: &str) -> Vec<Word> {
     let plain = plain(text);

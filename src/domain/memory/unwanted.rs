@@ -1,7 +1,7 @@
 //! What somebody wanted forgotten while turns still waited to be learned from: what these tell is held against it.
 
 use crate::domain::memory::learning::{about, is_denial, plain};
-use crate::domain::memory::sameness::{is_nearly_the_same, sameness};
+use crate::domain::memory::sameness::{is_nearly_the_same, sameness, words_told, words_told_at_least};
 use crate::domain::memory::statements::ADVERBS;
 use crate::domain::memory::words::{Term, terms};
 
@@ -117,6 +117,96 @@ const GOES_ON: &[&str] = &[
 ];
 const DENIES: &[&str] = &["not", "no", "never", "cannot", "wo"];
 
+/// What was named, worked out once for all the memories it is compared with.
+#[derive(Debug, Clone)]
+pub struct Named {
+    words: Vec<String>,
+    /// Of each word what counts of it.
+    marks: Vec<Vec<Term>>,
+    terms: Vec<Term>,
+    about: Option<String>,
+    denies: bool,
+    /// How many words count where it is said again.
+    told: usize,
+}
+
+impl Named {
+    /// Works it out.
+    #[must_use]
+    pub fn of(wanted: &str) -> Self {
+        let words = words_of(wanted);
+        Self {
+            marks: words.iter().map(|word| terms(word)).collect(),
+            terms: terms(wanted),
+            about: about_of(wanted),
+            denies: is_denial(wanted),
+            told: words_told(&words.join(" ")),
+            words,
+        }
+    }
+
+    /// Whether a memory is meant by it; `says` are its words.
+    fn means(&self, text: &str, says: &[String]) -> bool {
+        if self.marks.iter().all(Vec::is_empty) {
+            return false;
+        }
+        match self.words[0].as_str() {
+            "i" | "we" => {
+                let beginning = text.split([',', ';', '(']).next().unwrap_or_default();
+                self.is_stated(says) || beginning.len() < text.len() && self.is_stated(&words_of(beginning))
+            }
+            "my" | "our" => {
+                let is_about =
+                    || self.about.as_ref().is_some_and(|thing| about(text).as_ref() == Some(thing));
+                self.stands_in(says) || is_mine(says) && self.is_the_same(says) || is_about()
+            }
+            _ => {
+                let has = terms(text);
+                self.terms.iter().all(|word| has.contains(word)) && self.denies == is_denial(text)
+            }
+        }
+    }
+
+    /// Whether it is stated of the person themselves.
+    fn is_stated(&self, says: &[String]) -> bool {
+        let Some((first, rest)) = says.split_first() else { return false };
+        let first = first.as_str();
+        if !matches!(first, "i" | "we") {
+            if OTHERS.contains(&first) || self.is_outdone_by(says) {
+                return false;
+            }
+            // "Living in Porto" is said of oneself, too.
+            let is_whole = says.iter().any(|word| matches!(word.as_str(), "i" | "we"));
+            let says = if is_whole { says.join(" ") } else { format!("i {}", says.join(" ")) };
+            return sameness(&self.words.join(" ")) == sameness(&says);
+        }
+        let goes_on = rest.strip_prefix(&self.words[1..]).and_then(<[_]>::first);
+        self.is_the_same(says) || goes_on.is_some_and(|next| GOES_ON.contains(&next.as_str()))
+    }
+
+    fn is_the_same(&self, says: &[String]) -> bool {
+        if self.is_outdone_by(says) {
+            return false;
+        }
+        let (one, other) = (self.words.join(" "), says.join(" "));
+        sameness(&one) == sameness(&other) || is_nearly_the_same(&one, &other)
+    }
+
+    /// Whether these are too many words to say nearly the same, whatever they are.
+    fn is_outdone_by(&self, says: &[String]) -> bool {
+        words_told_at_least(says) * 4 > self.told * 5
+    }
+
+    /// Whether the words stand side by side, whatever their endings.
+    fn stands_in(&self, says: &[String]) -> bool {
+        let alike = |(one, (word, marks)): (&String, (&String, &Vec<Term>))| {
+            one == word || !marks.is_empty() && terms(one) == *marks
+        };
+        let wished = || self.words.iter().zip(&self.marks);
+        says.windows(self.words.len()).any(|some| some.iter().zip(wished()).all(alike))
+    }
+}
+
 /// Whether a memory is meant by what was named.
 ///
 /// | named | what is meant |
@@ -126,24 +216,14 @@ const DENIES: &[&str] = &["not", "no", "never", "cannot", "wo"];
 /// | anything else | what has all its words, and a "not" where it has one |
 #[must_use]
 pub fn is_meant(wanted: &str, text: &str) -> bool {
-    let (wished, says) = (words_of(wanted), words_of(text));
-    if terms(&wished.join(" ")).is_empty() {
-        return false;
-    }
-    match wished[0].as_str() {
-        "i" | "we" => {
-            let beginning = text.split([',', ';', '(']).next().unwrap_or_default();
-            is_stated(&wished, &says) || is_stated(&wished, &words_of(beginning))
-        }
-        "my" | "our" => {
-            let is_about = || about_of(wanted).is_some_and(|thing| about(text) == Some(thing));
-            stands_in(&wished, &says) || is_about() || is_mine(&says) && says_the_same(&wished, &says)
-        }
-        _ => {
-            let (wished, says) = (terms(wanted), terms(text));
-            wished.iter().all(|word| says.contains(word)) && is_denial(wanted) == is_denial(text)
-        }
-    }
+    is_meant_by_any(&[Named::of(wanted)], text)
+}
+
+/// Whether a memory is meant by one thing of all that was named.
+#[must_use]
+pub fn is_meant_by_any(named: &[Named], text: &str) -> bool {
+    let says = words_of(text);
+    named.iter().any(|named| named.means(text, &says))
 }
 
 /// The words that nearly all of are in what is meant, unless that is found by [`about_of`].
@@ -176,34 +256,8 @@ fn words_of(text: &str) -> Vec<String> {
     words.map(|word| word.trim_end_matches("'s").to_owned()).collect()
 }
 
-/// Whether it is stated of the person themselves.
-fn is_stated(wished: &[String], says: &[String]) -> bool {
-    let Some((first, rest)) = says.split_first() else { return false };
-    let first = first.as_str();
-    if !matches!(first, "i" | "we") {
-        // "Living in Porto" is said of oneself, too.
-        let is_whole = says.iter().any(|word| matches!(word.as_str(), "i" | "we"));
-        let says = if is_whole { says.join(" ") } else { format!("i {}", says.join(" ")) };
-        return !OTHERS.contains(&first) && sameness(&wished.join(" ")) == sameness(&says);
-    }
-    let goes_on = rest.strip_prefix(&wished[1..]).and_then(<[_]>::first);
-    says_the_same(wished, says) || goes_on.is_some_and(|next| GOES_ON.contains(&next.as_str()))
-}
-
 fn is_mine(says: &[String]) -> bool {
     says.first().is_some_and(|first| matches!(first.as_str(), "my" | "our"))
-}
-
-fn says_the_same(one: &[String], other: &[String]) -> bool {
-    let (one, other) = (one.join(" "), other.join(" "));
-    sameness(&one) == sameness(&other) || is_nearly_the_same(&one, &other)
-}
-
-/// Whether the words stand side by side, whatever their endings.
-fn stands_in(wished: &[String], says: &[String]) -> bool {
-    let alike =
-        |one: &String, other: &String| one == other || !terms(one).is_empty() && terms(one) == terms(other);
-    says.windows(wished.len()).any(|some| some.iter().zip(wished).all(|(one, other)| alike(one, other)))
 }
 
 #[cfg(test)]
