@@ -36,6 +36,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "adapters::installation",
             "adapters::inventory",
             "adapters::learning_store",
+            "adapters::lesson_store",
             "adapters::memory_forgetting",
             "adapters::memory_index",
             "adapters::memory_room",

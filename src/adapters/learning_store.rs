@@ -1,27 +1,21 @@
-//! SQL for what is learned from turns: which turns are still to be learned from, and what becomes of what they tell.
+//! SQL for which turns are still to be learned from, what has to be known for it, and what is held against it.
 
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::adapters::memory_index::Place;
-use crate::adapters::memory_store::{self, NewMemory, StoredMemory, Traits};
+use crate::adapters::memory_store;
 use crate::adapters::session_store::{public_id, timestamp};
 use crate::domain::clock::Timestamp;
-use crate::domain::memory::denials::contradict;
+use crate::domain::memory::Memory;
 use crate::domain::memory::extraction::MOST_KNOWN;
-use crate::domain::memory::learning::is_single;
 use crate::domain::memory::ranking::Question;
-use crate::domain::memory::sameness::is_nearly_the_same;
 use crate::domain::memory::unwanted::Unwanted;
 use crate::domain::memory::words::asked;
-use crate::domain::memory::{Memory, MemoryId};
-use crate::domain::session::{PublicId, SessionId};
+use crate::domain::session::SessionId;
 
 /// As many memories are looked at for the newest that count.
 const LOOKED_AT: usize = 50;
-/// As many are looked at for one that says nearly the same, or the contrary.
-const LIKELY: usize = 20;
 /// So much is held against a turn that is still to be learned from.
 const MOST_UNWANTED_CHARS: usize = 16 * 1024;
 
@@ -49,24 +43,6 @@ pub struct Around {
     pub known: Vec<Memory>,
     /// What the companion had said before.
     pub before: Option<String>,
-}
-
-/// What is to be kept of a turn.
-#[derive(Clone)]
-pub struct Lesson {
-    /// In the words it is kept in.
-    pub text: String,
-    /// What is no longer true because of it, where the small model decides; where the rules do, whatever is about the same.
-    pub replaces: Option<Vec<Memory>>,
-}
-
-/// What became of a lesson.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
-    /// It was known, and was said again.
-    SaidAgain,
-    /// It is new, and so many others are no longer true.
-    Added(u64),
 }
 
 /// Notes, with the newest turn of a session, that it is to be learned from.
@@ -202,95 +178,6 @@ pub fn unwanted(connection: &Connection, turn: &ToLearn) -> rusqlite::Result<Vec
 pub fn strike_off(connection: &Connection, turn: &ToLearn) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM to_learn WHERE checkpoint_id = ?1")?.execute([turn.key])?;
     Ok(())
-}
-
-/// Keeps a lesson: one that is known is only said again, one that contradicts or denies another takes its place. What is `told` by the same message
-/// does not contradict it; this one is added there.
-///
-/// # Errors
-/// What `SQLite` says.
-pub fn keep(
-    connection: &Connection,
-    turn: &ToLearn,
-    lesson: &Lesson,
-    told: &mut Vec<MemoryId>,
-    (most, now): (u32, Timestamp),
-) -> rusqlite::Result<Kept> {
-    let traits = Traits::of(&lesson.text);
-    let (same, about) = memory_store::like(connection, turn.person, &traits)?;
-    let likely = likely(connection, turn.person, &lesson.text, now)?;
-    let near = || likely.iter().find(|other| is_nearly_the_same(&other.memory.text, &lesson.text)).cloned();
-    let known = same.into_iter().next().or_else(near);
-    let key = known.as_ref().map(|known| known.place.key);
-    let others = match &lesson.replaces {
-        Some(replaced) => still_true(connection, turn.person, replaced)?,
-        None => {
-            let about = about.into_iter().filter(|_| traits.about().is_some_and(is_single));
-            let contrary = likely.into_iter().filter(|other| contradict(&other.memory.text, &lesson.text));
-            let before = about.chain(contrary).filter(|other| !told.contains(&other.memory.id));
-            before.map(|other| other.place).collect()
-        }
-    };
-    let mut superseded: Vec<i64> = Vec::new();
-    for other in others {
-        if Some(other.key) != key && !superseded.contains(&other.key) {
-            memory_store::supersede(connection, other, now)?;
-            superseded.push(other.key);
-        }
-    }
-    let Some(known) = known else {
-        let new = NewMemory {
-            memory: learned_now(turn, &lesson.text, now),
-            session_key: Some(turn.session_key),
-            traits,
-        };
-        told.push(new.memory.id);
-        memory_store::add(connection, turn.person, &new, most)?;
-        return Ok(Kept::Added(superseded.len() as u64));
-    };
-    let again = Memory {
-        text: lesson.text.clone(),
-        said_at: turn.said_at,
-        // It stays with the conversation it was said in first, or without one.
-        ..known.memory.clone()
-    };
-    told.push(again.id);
-    memory_store::correct(connection, known.place, &again, &traits, now)?;
-    Ok(Kept::SaidAgain)
-}
-
-fn learned_now(turn: &ToLearn, text: &str, now: Timestamp) -> Memory {
-    Memory {
-        id: PublicId::random(),
-        text: text.to_owned(),
-        said_at: turn.said_at,
-        source: None,
-        session: Some(turn.session),
-        created_at: now,
-        superseded_at: None,
-    }
-}
-
-/// The memories that may say nearly the same in other words, or the contrary.
-fn likely(
-    connection: &Connection,
-    person: i64,
-    text: &str,
-    now: Timestamp,
-) -> rusqlite::Result<Vec<StoredMemory>> {
-    let found = memory_store::search(connection, person, &Question::new(&asked(text)), LIKELY, now)?;
-    let stored = found.iter().map(|found| memory_store::find(connection, person, found.memory.id));
-    stored.filter_map(Result::transpose).collect()
-}
-
-/// Where those of the memories stand that are there as they were, and count.
-fn still_true(connection: &Connection, person: i64, memories: &[Memory]) -> rusqlite::Result<Vec<Place>> {
-    let mut places = Vec::new();
-    for memory in memories {
-        let there = memory_store::find(connection, person, memory.id)?;
-        places.extend(there.filter(|there| there.memory == *memory).map(|there| there.place));
-    }
-    Ok(places)
 }
 
 /// Forgets what was learned from the turn before the newest one of a session, or would be, also what was known and only said again in it;

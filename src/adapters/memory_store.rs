@@ -226,7 +226,7 @@ pub fn supersede(connection: &Connection, place: Place, now: Timestamp) -> rusql
     Ok(())
 }
 
-/// The memories of a person, none of them superseded, that say the same, and those that are about the same.
+/// Of the memories of a person that are not superseded the first that says the same, and up to `limit` that are about the same.
 ///
 /// # Errors
 /// What `SQLite` says.
@@ -234,20 +234,19 @@ pub fn like(
     connection: &Connection,
     person: i64,
     traits: &Traits,
-) -> rusqlite::Result<(Vec<StoredMemory>, Vec<StoredMemory>)> {
+    limit: usize,
+) -> rusqlite::Result<(Option<StoredMemory>, Vec<StoredMemory>)> {
     let sql = format!(
-        "SELECT {MEMORY} WHERE m.person_id = ?1 AND m.sameness = ?2 AND m.superseded_at IS NULL ORDER BY m.id"
+        "SELECT {MEMORY} WHERE m.person_id = ?1 AND m.sameness = ?2 AND m.superseded_at IS NULL ORDER BY m.id LIMIT 1"
     );
-    let same = connection
-        .prepare_cached(&sql)?
-        .query_map(params![person, traits.sameness], memory)?
-        .collect::<rusqlite::Result<_>>()?;
+    let same =
+        connection.prepare_cached(&sql)?.query_row(params![person, traits.sameness], memory).optional()?;
     let sql = format!(
-        "SELECT {MEMORY} WHERE m.person_id = ?1 AND m.about = ?2 AND m.superseded_at IS NULL ORDER BY m.id"
+        "SELECT {MEMORY} WHERE m.person_id = ?1 AND m.about = ?2 AND m.superseded_at IS NULL ORDER BY m.id LIMIT ?3"
     );
     let about = connection
         .prepare_cached(&sql)?
-        .query_map(params![person, traits.about], memory)?
+        .query_map(params![person, traits.about, limit], memory)?
         .collect::<rusqlite::Result<_>>()?;
     Ok((same, about))
 }

@@ -27,6 +27,7 @@ pub mod inventory;
 pub mod langgraph;
 pub mod learning_store;
 pub mod leftovers;
+pub mod lesson_store;
 pub mod llm;
 pub mod memory_forgetting;
 pub mod memory_index;

@@ -13,12 +13,14 @@
 //! Bounds: 4 people at once, one turn of each; 5 memories of a message.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use rusqlite::Connection;
 
-use crate::adapters::learning_store::{self, Kept, Lesson, ToLearn};
+use crate::adapters::learning_store::{self, ToLearn};
+use crate::adapters::lesson_store::{self, Kept, Lesson};
 use crate::app::{App, AppError};
 use crate::domain::chat::{ChatError, SmallModel};
 use crate::domain::clock::Timestamp;
@@ -50,6 +52,22 @@ struct Learned {
     added: u64,
     said_again: u64,
     superseded: u64,
+}
+
+impl Learned {
+    const fn add(&mut self, other: Self) {
+        self.added += other.added;
+        self.said_again += other.said_again;
+        self.superseded += other.superseded;
+    }
+}
+
+/// What was kept of a turn in one transaction.
+#[derive(Default)]
+struct Portion {
+    learned: Learned,
+    /// The turn does not wait any more.
+    is_last: bool,
 }
 
 /// Why nothing was learned from a turn yet.
@@ -122,8 +140,14 @@ impl App {
             None => by_rules(&turn),
         };
         let (most, now) = (self.limits.max_memories_per_person, self.clock.now());
-        let keep = move |db: &Connection| keep(db, &turn, &lessons, most, now);
-        let learned = self.database.write("learn from a turn", keep).await.map_err(AppError::from)?;
+        let (mut learned, mut is_last, lessons) = (Learned::default(), false, Arc::new((turn, lessons)));
+        while !is_last {
+            let lessons = lessons.clone();
+            let keep = move |db: &Connection| keep(db, &lessons.0, &lessons.1, most, now);
+            let kept = self.database.write("learn from a turn", keep).await.map_err(AppError::from)?;
+            is_last = kept.is_last;
+            learned.add(kept.learned);
+        }
         self.memories_changed();
         if learned != Learned::default() {
             let Learned { added, said_again, superseded } = learned;
@@ -202,23 +226,31 @@ fn by_rules(turn: &ToLearn) -> Vec<Lesson> {
     told.map(|statement| Lesson { text: statement.text, replaces: None }).collect()
 }
 
-/// Keeps what a turn tells, but for what was wanted forgotten since, and strikes it off; nothing when it does not wait any more.
+/// Keeps what a turn tells, but for what was wanted forgotten since, and strikes it off; nothing when it does not wait any more. Where much
+/// is to make way for it, that goes before, a portion in each transaction.
 fn keep(
     db: &Connection,
     turn: &ToLearn,
     lessons: &[Lesson],
     most: u32,
     now: Timestamp,
-) -> rusqlite::Result<Learned> {
-    let mut counts = Learned::default();
+) -> rusqlite::Result<Portion> {
+    let mut portion = Portion { is_last: true, ..Portion::default() };
     if !learning_store::still_waits(db, turn)? {
-        return Ok(counts);
+        return Ok(portion);
     }
     let unwanted = learning_store::unwanted(db, turn)?;
     let wanted = |lesson: &&Lesson| !unwanted.iter().any(|unwanted| unwanted.is_told_by(&lesson.text));
+    let lessons: Vec<_> = lessons.iter().filter(wanted).collect();
+    let counts = &mut portion.learned;
+    counts.superseded = lesson_store::make_way(db, turn, &lessons, now)?;
+    if counts.superseded > 0 {
+        portion.is_last = false;
+        return Ok(portion);
+    }
     let mut told = Vec::new();
-    for lesson in lessons.iter().filter(wanted) {
-        match learning_store::keep(db, turn, lesson, &mut told, (most, now))? {
+    for lesson in lessons {
+        match lesson_store::keep(db, turn, lesson, &mut told, (most, now))? {
             Kept::SaidAgain => counts.said_again += 1,
             Kept::Added(others) => {
                 counts.added += 1;
@@ -227,7 +259,7 @@ fn keep(
         }
     }
     learning_store::strike_off(db, turn)?;
-    Ok(counts)
+    Ok(portion)
 }
 
 /// Learns, by rules, from the first turns that still wait in a session that is about to go, in the caller's transaction; true when these
@@ -239,7 +271,11 @@ pub(crate) fn learn_some_of_session(
     now: Timestamp,
 ) -> rusqlite::Result<bool> {
     let waiting = learning_store::waiting_in(db, session, TURNS_AT_ONCE)?;
-    waiting.iter().try_for_each(|turn| keep(db, turn, &by_rules(turn), most, now).map(drop))?;
+    for turn in &waiting {
+        if !keep(db, turn, &by_rules(turn), most, now)?.is_last {
+            return Ok(false);
+        }
+    }
     Ok(waiting.len() < TURNS_AT_ONCE)
 }
 
@@ -317,5 +353,32 @@ mod tests {
         let known: Vec<String> =
             known.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
         assert_eq!(known, ["I like tea", "I live in Porto"]);
+    }
+
+    #[test]
+    fn however_much_is_no_longer_true_makes_way_in_portions_before_what_is_told_is_kept() {
+        let (_root, db) = empty_for_testing();
+        let many = "
+            INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
+                VALUES (1, zeroblob(16), zeroblob(32), 1, 1);
+            INSERT INTO sessions (id, public_id, person_id, created_at, last_active_at)
+                VALUES (1, zeroblob(16), 1, 1, 1);
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450)
+                INSERT INTO memories (public_id, person_id, text, said_at, created_at, changed_at, about, sameness)
+                SELECT randomblob(16), 1, 'I live in Town' || i, i, i, i, 'home', i FROM n;
+            INSERT INTO memory_words (person_id, thread, said_at, memory_id, words)
+                SELECT 1, 0, said_at, id, zeroblob(4) FROM memories;
+            INSERT INTO checkpoints (id, session_id, public_id, said, answered, said_at, answered_at)
+                VALUES (1, 1, randomblob(16), 'I moved to Porto', '', 500, 500);
+            INSERT INTO to_learn (checkpoint_id) VALUES (1)";
+        db.execute_batch(many).unwrap();
+        let learn = || {
+            let is_last = learn_some_of_session(&db, 1, 1000, Timestamp::from_millis(1000)).unwrap();
+            let sql = "SELECT (SELECT count(*) FROM memories), (SELECT count(*) FROM memory_words)";
+            let counts: (u64, u64) = db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            (is_last, counts)
+        };
+        let portions = [learn(), learn(), learn()];
+        assert_eq!(portions, [(false, (450, 250)), (false, (450, 50)), (true, (451, 1))]);
     }
 }
