@@ -2,6 +2,7 @@
 
 mod heard;
 mod parts;
+mod said;
 
 use crate::domain::memory::learning::{learned, plain, sentences};
 use crate::domain::memory::unwanted::is_meant;
@@ -278,8 +279,33 @@ mod tests {
             "Forget what I said about him",
             "Forget that I told you so",
             "Forget what I was saying a moment ago",
+            "Please forget my last sentence",
+            "Forget my last message",
+            "Forget about the last thing I said, please",
+            "Delete the last message",
+            "Forget that I just said that",
+            "Forget that I have just told you this",
+            "Forget that I wrote that",
         ] {
             assert_eq!(wishes(said).all, [Wish::ForgetBefore], "{said}");
+        }
+        for (said, wanted) in [
+            ("Forget that I just said I live in Porto", "i live in porto"),
+            ("Forget the part about my sister", "my sister"),
+            ("Forget that thing I told you about my sister", "my sister"),
+            ("Forget that I wrote my thesis", "i wrote my thesis"),
+            ("Forget that I shared my flat", "i shared my flat"),
+            ("Forget my last name", "my last name"),
+        ] {
+            assert_eq!(wishes(said).all, [Wish::Forget(wanted.to_owned())], "{said}");
+        }
+        for said in [
+            "Forget the last thing",
+            "Forget the last train",
+            "Forget the part about the sea",
+            "Delete that message",
+        ] {
+            assert_eq!(wishes(said).all, [], "{said}");
         }
     }
 

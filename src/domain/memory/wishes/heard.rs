@@ -1,6 +1,7 @@
 //! How wishes are worded.
 
 use super::Wish;
+use super::said::{is_saying, of_what_was_said, told_before};
 use crate::domain::memory::learning::plain;
 
 /// A wish, as it is worded.
@@ -36,8 +37,6 @@ const ERASE: &[&str] = &["delete", "erase", "remove"];
 /// What is known was told.
 const KNOWN: &[&str] =
     &["said", "told", "mentioned", "know", "remember", "learned", "noted", "saved", "stored"];
-/// What I have done so was told.
-const SAID: &[&str] = &["said", "saying", "told", "mentioned", "wrote", "written", "shared"];
 const REMEMBERING: &[&str] = &["remembering", "storing", "saving", "recording"];
 const BEHIND: &[&str] = &["please", "thanks", "ok", "okay", "now", "again", "though"];
 /// Who does not remember something has no wish.
@@ -59,11 +58,6 @@ pub(super) const POINTING: &[&str] = &[
     "just",
     "now",
     "before",
-];
-/// What was said so was said just now.
-const JUST_NOW: &[&str] = &[
-    "you", "to", "so", "about", "such", "a", "thing", "moment", "minute", "second", "ago", "in", "my",
-    "last", "message", "right", "here", "above",
 ];
 /// "I don't want you to remember this".
 const WANTED: &[&[&str]] = &[&["to"], &["want", "you", "to"], &["need", "you", "to"], &["like", "you", "to"]];
@@ -136,6 +130,9 @@ fn wanted<'a, 'b>(words: &'b [&'a str]) -> Option<&'b [&'a str]> {
 
 /// What follows "forget".
 fn forgotten(what: &[&str]) -> Vec<Heard> {
+    if let Some(heard) = of_what_was_said(what.strip_prefix(&["about"]).unwrap_or(what)) {
+        return heard;
+    }
     match what {
         ["that" | "this"] | ["about", "that" | "this"] => vec![Heard::That],
         ["everything" | "all", rest @ ..] => everything(rest),
@@ -148,12 +145,15 @@ fn forgotten(what: &[&str]) -> Vec<Heard> {
 }
 
 /// "I live in Porto", "my name", "I said that I live in Porto".
-fn of_oneself(what: &[&str]) -> Vec<Heard> {
+pub(super) fn of_oneself(what: &[&str]) -> Vec<Heard> {
+    let told = match what {
+        ["i", told @ ..] if is_saying(told) => told_before(told),
+        _ => Vec::new(),
+    };
+    // "Forget that I wrote my thesis" is not about the thesis alone.
+    let is_meant = is_bare(&told) || what.iter().any(|word| matches!(*word, "said" | "told" | "mentioned"));
     match what {
-        ["i", "said" | "told" | "mentioned", ..] => {
-            let heard = told_before(&what[1..]);
-            if heard.is_empty() { named(what) } else { heard }
-        }
+        _ if is_meant && !told.is_empty() => told,
         [first, ..] if is_of_oneself(first) => named(what),
         _ => Vec::new(),
     }
@@ -175,31 +175,6 @@ fn everything(rest: &[&str]) -> Vec<Heard> {
         Some([first, ..]) if is_all && is_of_oneself(first) => named(about.unwrap_or_default()),
         None | Some(["me" | "us", ..]) if is_all => vec![Heard::Sure(Wish::Everything)],
         _ => Vec::new(),
-    }
-}
-
-/// Whether "I said", "I have just told" begins so.
-fn is_saying(words: &[&str]) -> bool {
-    without_help(words).first().is_some_and(|verb| SAID.contains(verb))
-}
-
-fn without_help<'a, 'b>(words: &'b [&'a str]) -> &'b [&'a str] {
-    let helps = words.iter().take_while(|word| matches!(**word, "just" | "have" | "had" | "was")).count();
-    &words[helps..]
-}
-
-/// "Said", "told you about my sister", "said I live in Porto"; nothing where it may have been said at another time, or to others.
-fn told_before(words: &[&str]) -> Vec<Heard> {
-    let [verb, rest @ ..] = without_help(words) else { return Vec::new() };
-    let names = |what: &&[&str]| what.iter().any(|word| !POINTING.contains(word));
-    let about = rest.iter().position(|word| *word == "about").map(|at| &rest[at + 1..]).filter(names);
-    let itself = rest.iter().position(|word| is_of_oneself(word)).map(|at| &rest[at..]);
-    let is_to_others = *verb == "told" && rest.first() != Some(&"you");
-    match about.or(itself.filter(|_| !is_to_others)) {
-        _ if rest.iter().all(|word| POINTING.contains(word) || JUST_NOW.contains(word)) => vec![Heard::That],
-        Some(what) => named(what),
-        None if *verb == "mentioned" => named(rest),
-        None => Vec::new(),
     }
 }
 
@@ -228,7 +203,7 @@ fn asked_for(what: &str) -> Vec<Heard> {
 }
 
 /// "I live in Porto and that I like tea", "my sister and my brother": cut where another statement in the first person begins.
-fn named(what: &[&str]) -> Vec<Heard> {
+pub(super) fn named(what: &[&str]) -> Vec<Heard> {
     let mut cut = vec![Vec::new()];
     let mut rest = what;
     while let [word, after @ ..] = rest {
@@ -249,7 +224,7 @@ fn forget(what: &str) -> Heard {
     Heard::Sure(Wish::Forget(what.to_owned()))
 }
 
-fn is_of_oneself(word: &str) -> bool {
+pub(super) fn is_of_oneself(word: &str) -> bool {
     matches!(word, "i" | "my" | "we" | "our") || word.starts_with("i'") || word.starts_with("we'")
 }
 
