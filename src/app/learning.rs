@@ -27,7 +27,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::memory::extraction;
 use crate::domain::memory::learning::learned;
 use crate::domain::memory::sameness::sameness;
-use crate::domain::memory::unwanted::Unwanted;
+use crate::domain::memory::unwanted::{Unwanted, Withheld};
 use crate::domain::memory::wishes::{Wish, Wishes};
 use crate::domain::memory::words::asked;
 use crate::domain::session::SessionId;
@@ -240,8 +240,8 @@ fn keep(
         return Ok(portion);
     }
     let unwanted = learning_store::unwanted(db, turn)?;
-    let wanted = |lesson: &&Lesson| !unwanted.iter().any(|unwanted| unwanted.is_told_by(&lesson.text));
-    let lessons: Vec<_> = lessons.iter().filter(wanted).collect();
+    let withheld = Withheld::of(&unwanted, &turn.said);
+    let lessons: Vec<_> = lessons.iter().filter(|lesson| !withheld.has(&lesson.text)).collect();
     let counts = &mut portion.learned;
     counts.superseded = lesson_store::make_way(db, turn, &lessons, now)?;
     if counts.superseded > 0 {

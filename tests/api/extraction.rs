@@ -394,6 +394,7 @@ fn a_wish_acts_before_the_model_has_answered() {
     // "Forget that" while it thinks of what is to be forgotten.
     let (outside, app) = finding(move |told| match told {
         told if told.contains("sister") => held(memories(&[("My sister is ill", &[])])),
+        told if told.contains("bridge") => held(memories(&[("My home is in Porto", &[])])),
         told if told.contains("town") => held(memories(&[("I live in Porto", &[]), ("I fear spiders", &[])])),
         _ => memories(&[]),
     });
@@ -410,6 +411,11 @@ fn a_wish_acts_before_the_model_has_answered() {
     assert!(texts(&app, &talk).is_empty());
     // One thing of two.
     app.tell(&talk, "that town, and the animals").expect(200);
+    app.tell(&talk, "Forget that I live in Porto").expect(200);
+    well(&talk);
+    assert_eq!(texts(&app, &talk), ["I fear spiders"]);
+    // One that the model words otherwise.
+    app.tell(&talk, "I live in Porto, near the bridge").expect(200);
     app.tell(&talk, "Forget that I live in Porto").expect(200);
     well(&talk);
     assert_eq!(texts(&app, &talk), ["I fear spiders"]);

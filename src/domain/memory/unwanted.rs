@@ -1,6 +1,6 @@
 //! What somebody wanted forgotten while turns still waited to be learned from: what these tell is held against it.
 
-use crate::domain::memory::learning::{about, is_denial, plain};
+use crate::domain::memory::learning::{about, is_denial, learned, plain};
 use crate::domain::memory::sameness::{is_nearly_the_same, sameness, words_told, words_told_at_least};
 use crate::domain::memory::statements::ADVERBS;
 use crate::domain::memory::words::{Term, terms};
@@ -47,6 +47,40 @@ impl Unwanted {
             Self::SameAs(number) => sameness(text) == *number,
             Self::Named(wanted) => is_meant(wanted, text),
         }
+    }
+}
+
+/// What is not learned of a turn.
+pub struct Withheld<'a> {
+    unwanted: &'a [Unwanted],
+    /// The words of each statement in it, and whether it tells what is unwanted.
+    stated: Vec<(Vec<Term>, bool)>,
+    /// Nothing else was said in it.
+    is_all: bool,
+}
+
+impl<'a> Withheld<'a> {
+    /// What is not learned of what was `said`.
+    #[must_use]
+    pub fn of(unwanted: &'a [Unwanted], said: &str) -> Self {
+        let is_told = |text: &str| unwanted.iter().any(|unwanted| unwanted.is_told_by(text));
+        let stated: Vec<_> =
+            learned(said).iter().map(|stated| (terms(&stated.text), is_told(&stated.text))).collect();
+        let in_it = |word: &Term| stated.iter().any(|(words, is_told)| *is_told && words.contains(word));
+        let is_all = stated.iter().any(|(_, is_told)| *is_told) && terms(said).iter().all(in_it);
+        Self { unwanted, stated, is_all }
+    }
+
+    /// Whether this lesson is one of it: it says so itself, or is made of a statement that does, in whatever words.
+    #[must_use]
+    pub fn has(&self, lesson: &str) -> bool {
+        let words = terms(lesson);
+        let shared = |stated: &[Term]| stated.iter().filter(|word| words.contains(word)).count();
+        let most = self.stated.iter().map(|(stated, _)| shared(stated)).max().unwrap_or_default();
+        let is_of_it = |(stated, is_told): &(Vec<Term>, bool)| *is_told && shared(stated) == most;
+        self.is_all
+            || self.unwanted.iter().any(|unwanted| unwanted.is_told_by(lesson))
+            || most > 0 && self.stated.iter().any(is_of_it)
     }
 }
 
@@ -273,6 +307,31 @@ mod tests {
         }
         for strange in ["", "=", "=x", "=-", "=99999999999999999999999"] {
             assert!(!Unwanted::of_line(strange).is_told_by("I live in Porto"), "{strange}");
+        }
+    }
+
+    #[test]
+    fn a_lesson_in_other_words_is_withheld_where_the_statement_it_is_made_of_is_meant() {
+        let porto = [Unwanted::Named("i live in porto".to_owned())];
+        for (said, withheld, learned) in [
+            ("I live in Porto, near the bridge", vec!["My home is in Porto", "I reside in Oporto"], vec![]),
+            (
+                "I live in Porto. I like tea, and the cat is ill",
+                vec!["My home is in Porto", "I live in Porto"],
+                vec!["I am fond of tea", "My cat is ill"],
+            ),
+            (
+                "I live in Porto, my sister lives in Porto",
+                vec!["My home is in Porto"],
+                vec!["My sister's home is in Porto"],
+            ),
+            ("My sister lives in Porto", vec![], vec!["My sister's home is in Porto"]),
+            ("Porto it is", vec!["I live in Porto"], vec!["My home is in Porto"]),
+        ] {
+            let of_it = Withheld::of(&porto, said);
+            assert!(withheld.iter().all(|lesson| of_it.has(lesson)), "{said}");
+            assert!(!learned.iter().any(|lesson| of_it.has(lesson)), "{said}");
+            assert!(!Withheld::of(&[], said).has("My home is in Porto"), "{said}");
         }
     }
 
