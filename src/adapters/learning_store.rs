@@ -63,7 +63,7 @@ const WAITING: &str = "FROM to_learn l CROSS JOIN checkpoints c ON c.id = l.chec
 const TURN: &str = "c.id, s.person_id, s.id, s.public_id, c.said, c.said_at";
 
 fn of_person_in_order() -> String {
-    format!("SELECT {TURN} {WAITING} WHERE s.person_id = ?1 ORDER BY l.checkpoint_id LIMIT 1")
+    format!("SELECT {TURN} {WAITING} WHERE s.person_id = ?1 ORDER BY l.checkpoint_id LIMIT ?2")
 }
 
 fn of_session_in_order() -> String {
@@ -108,12 +108,12 @@ pub fn next_person(connection: &Connection, but_not: &BTreeSet<i64>) -> rusqlite
     Ok(None)
 }
 
-/// The turn of a person that has waited longest.
+/// The turns of a person that have waited longest, up to `limit`.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn next_of(connection: &Connection, person: i64) -> rusqlite::Result<Option<ToLearn>> {
-    connection.prepare_cached(&of_person_in_order())?.query_row([person], to_learn).optional()
+pub fn waiting_of(connection: &Connection, person: i64, limit: usize) -> rusqlite::Result<Vec<ToLearn>> {
+    connection.prepare_cached(&of_person_in_order())?.query_map(params![person, limit], to_learn)?.collect()
 }
 
 /// How many turns are still to be learned from.

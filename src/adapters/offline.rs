@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 
 use crate::domain::chat::{ChatModel, Exchange, Pace, Prompt, ReplyStream, ServiceState};
-use crate::domain::memory::wishes::Wish;
+use crate::domain::memory::wishes::Done;
 use crate::domain::{crisis, plain};
 
 mod honesty;
@@ -49,6 +49,13 @@ const FORGOTTEN: [&str; 3] = [
     "Notes in which I had that in these words are deleted. If you find it in others under “What I remember”, you can delete it there.",
     "Done: no note of mine says that in these words any more. “What I remember” shows what there still is.",
     "All right, I have deleted the notes that say so. The conversation itself stays until you delete it.",
+];
+
+/// The same where there is no such note.
+const NOT_FOUND: [&str; 3] = [
+    "I find no note that says that in these words, so there was nothing to delete. If you see it in others under “What I remember”, you can delete it there.",
+    "None of my notes says that in these words: nothing is deleted. “What I remember” shows what there is.",
+    "I looked, and I have not noted that in these words. What I have noted, and can be deleted, is under “What I remember”.",
 ];
 
 /// The same for what is not to be remembered from the beginning.
@@ -101,27 +108,27 @@ fn answer(prompt: &Prompt) -> String {
     if crisis::was_met(&prompt.persona, history) {
         return pick(&STILL_HERE.map(str::to_owned), chance, history);
     }
-    if !prompt.wishes.is_empty() {
-        return pick(&done_about_all(&prompt.wishes), chance, history);
+    if !prompt.done.is_empty() {
+        return pick(&all_done(&prompt.done), chance, history);
     }
     let words = plain::words(&prompt.said);
     let candidates = rules::answers(&prompt.said, &words).unwrap_or_else(|| open_answers(&prompt.history));
     pick(&candidates, chance, history)
 }
 
-/// How it is told that wishes are fulfilled.
-fn done_about_all(wishes: &[Wish]) -> Vec<String> {
-    let mut kinds: Vec<_> = wishes.iter().map(done_about).collect();
-    kinds.dedup();
-    (0..3).map(|way| kinds.iter().map(|done| done[way]).collect::<Vec<_>>().join(" ")).collect()
+/// How it is told what is done about wishes.
+fn all_done(done: &[Done]) -> Vec<String> {
+    let kinds: Vec<_> = done.iter().map(told_of).collect();
+    (0..3).map(|way| kinds.iter().map(|told| told[way]).collect::<Vec<_>>().join(" ")).collect()
 }
 
-const fn done_about(wish: &Wish) -> &'static [&'static str; 3] {
-    match wish {
-        Wish::NotThis => &NOT_REMEMBERED,
-        Wish::ForgetBefore => &FORGOTTEN_BEFORE,
-        Wish::Forget(_) => &FORGOTTEN,
-        Wish::Everything => &EVERYTHING,
+const fn told_of(done: &Done) -> &'static [&'static str; 3] {
+    match done {
+        Done::NotNoted => &NOT_REMEMBERED,
+        Done::ForgottenBefore => &FORGOTTEN_BEFORE,
+        Done::Forgotten => &FORGOTTEN,
+        Done::NotFound => &NOT_FOUND,
+        Done::LeftToThem => &EVERYTHING,
     }
 }
 
@@ -180,7 +187,7 @@ mod tests {
             history: Arc::new(history),
             said: said.to_owned(),
             said_at: Timestamp::from_millis(0),
-            wishes: Vec::new(),
+            done: Vec::new(),
             pace: Pace::Whole,
         }
     }

@@ -21,13 +21,14 @@ use rusqlite::Connection;
 
 use crate::adapters::learning_store::{self, ToLearn};
 use crate::adapters::lesson_store::{self, Kept, Lesson};
+use crate::adapters::memory_forgetting;
 use crate::app::{App, AppError};
 use crate::domain::chat::{ChatError, SmallModel};
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::extraction;
 use crate::domain::memory::learning::learned;
 use crate::domain::memory::sameness::sameness;
-use crate::domain::memory::unwanted::{Unwanted, Withheld};
+use crate::domain::memory::unwanted::{Named, Unwanted, Withheld, is_meant_by_any};
 use crate::domain::memory::wishes::{Wish, Wishes};
 use crate::domain::memory::words::asked;
 use crate::domain::session::SessionId;
@@ -130,10 +131,10 @@ impl App {
             *person = self.learns_from.take(|taken| self.who_waits(taken)).await?;
         }
         let Some(person) = person.as_ref().map(Taken::key) else { return Ok(false) };
-        let next = move |db: &Connection| learning_store::next_of(db, person);
+        let next = move |db: &Connection| learning_store::waiting_of(db, person, 1);
         let next = self.database.read("read a turn to learn from", next);
         // It may be gone meanwhile.
-        let Some(turn) = next.await.map_err(AppError::from)? else { return Ok(true) };
+        let Some(turn) = next.await.map_err(AppError::from)?.pop() else { return Ok(true) };
         self.room_to_grow()?;
         let lessons = match self.small_model.as_deref() {
             Some(model) => self.lessons(model, &turn, tries).await?,
@@ -279,6 +280,24 @@ pub(crate) fn learn_some_of_session(
     Ok(waiting.len() < TURNS_AT_ONCE)
 }
 
+/// Whether anything is known, or about to be learned, that is named in these wishes; true as well where not all of it could be looked at
+/// in time.
+pub(crate) fn is_any_found(db: &Connection, person: i64, wishes: &[Wish]) -> rusqlite::Result<bool> {
+    let names: Vec<_> = wishes.iter().filter_map(Wish::named).map(str::to_owned).collect();
+    if names.is_empty() {
+        return Ok(false);
+    }
+    let named: Vec<_> = names.iter().map(|name| Named::of(name)).collect();
+    let waiting = learning_store::waiting_of(db, person, TURNS_AT_ONCE)?;
+    let mut stated = waiting.iter().flat_map(|turn| learned(&turn.said));
+    if stated.any(|stated| is_meant_by_any(&named, &stated.text)) {
+        return Ok(true);
+    }
+    let mut left = memory_forgetting::likely(db, person, &names)?;
+    let meant = memory_forgetting::meant(db, &mut left, &named)?;
+    Ok(!meant.is_empty() || !left.is_empty())
+}
+
 /// What a person who is remembered wants to be done with a turn that was just kept.
 pub(crate) struct Heard {
     /// Their row.
@@ -292,11 +311,7 @@ pub(crate) struct Heard {
 impl Heard {
     /// What of it names what is to be forgotten.
     pub(crate) fn named(&self) -> Vec<String> {
-        let named = |wish: &Wish| match wish {
-            Wish::Forget(name) => Some(name.clone()),
-            Wish::NotThis | Wish::ForgetBefore | Wish::Everything => None,
-        };
-        self.wishes.all.iter().filter_map(named).collect()
+        self.wishes.all.iter().filter_map(Wish::named).map(str::to_owned).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
 use crate::domain::clock::Timestamp;
-use crate::domain::memory::wishes::Wish;
+use crate::domain::memory::wishes::Done;
 pub use crate::domain::persona::{Crisis, Persona};
 use crate::domain::prompt::Message;
 
@@ -44,8 +44,8 @@ pub struct Prompt {
     pub said: String,
     /// When they said it.
     pub said_at: Timestamp,
-    /// What they want to be done with what they say, and what is done; nothing where nobody's memories are touched.
-    pub wishes: Vec<Wish>,
+    /// What is done about what they want to be done with what they say; nothing where nobody's memories are touched.
+    pub done: Vec<Done>,
     /// How the reply is used.
     pub pace: Pace,
 }

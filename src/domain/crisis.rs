@@ -136,7 +136,7 @@ mod tests {
             history: Arc::new(history.to_vec()),
             said: said.to_owned(),
             said_at: Timestamp::from_millis(0),
-            wishes: Vec::new(),
+            done: Vec::new(),
             pace: Pace::Whole,
         }
     }

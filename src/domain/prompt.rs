@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::domain::chat::{Exchange, Prompt};
-use crate::domain::memory::wishes::Wish;
+use crate::domain::memory::wishes::Done;
 
 const MOST_HISTORY_CHARS: usize = 24_000;
 const MOST_MEMORIES: usize = 20;
@@ -115,7 +115,7 @@ fn instructions(prompt: &Prompt) -> String {
     if let Some((time, doing)) = persona.schedule.at(prompt.said_at) {
         parts.push(format!("On your clock it is {time}. {doing}"));
     }
-    parts.extend(about_the_wishes(&prompt.wishes));
+    parts.extend(about_the_wishes(&prompt.done));
     let notes = [
         noted("summary", prompt.summary.iter().map(|text| one_line(text, MOST_SUMMARY_CHARS))),
         noted(
@@ -131,9 +131,8 @@ fn instructions(prompt: &Prompt) -> String {
 }
 
 /// The model would else deny that it can, or promise what nobody does.
-fn about_the_wishes(wishes: &[Wish]) -> Option<String> {
-    let mut done: Vec<_> = wishes.iter().map(done_about).collect();
-    done.dedup();
+fn about_the_wishes(done: &[Done]) -> Option<String> {
+    let done: Vec<_> = done.iter().map(told_of).collect();
     (!done.is_empty()).then(|| {
         format!(
             "The person has just asked {}. Say so in a few words, promise nothing beyond it, and do not repeat what it was; \
@@ -143,17 +142,21 @@ fn about_the_wishes(wishes: &[Wish]) -> Option<String> {
     })
 }
 
-const fn done_about(wish: &Wish) -> &'static str {
-    match wish {
-        Wish::NotThis => "that this message is not remembered, and no note is made of it",
-        Wish::ForgetBefore => {
+const fn told_of(done: &Done) -> &'static str {
+    match done {
+        Done::NotNoted => "that this message is not remembered, and no note is made of it",
+        Done::ForgottenBefore => {
             "that what they said before is forgotten, and notes that were made of their last message are deleted"
         }
-        Wish::Forget(_) => {
+        Done::Forgotten => {
             "that something is forgotten, and notes that say it in their words are deleted; what is noted in other words they \
              find, and can delete, under \"What I remember\""
         }
-        Wish::Everything => {
+        Done::NotFound => {
+            "that something is forgotten, but there is no note that says it in their words, so nothing is deleted; what is noted in \
+             other words they find, and can delete, under \"What I remember\""
+        }
+        Done::LeftToThem => {
             "that everything is forgotten, which is not done at a word: nothing is deleted, and they delete all of it themselves \
              with \"Forget everything\" under \"What I remember\""
         }
@@ -222,7 +225,7 @@ mod tests {
             history: Arc::default(),
             said: "Wie geht es dir?".to_owned(),
             said_at: Timestamp::from_millis(1_795_528_449_123),
-            wishes: Vec::new(),
+            done: Vec::new(),
             pace: Pace::Live,
         }
     }
@@ -261,17 +264,18 @@ mod tests {
 
     #[test]
     fn the_model_is_told_what_is_done_about_a_wish() {
-        for (wish, told) in [
+        for (done, told) in [
             (None, None),
-            (Some(Wish::NotThis), Some("no note is made of it")),
-            (Some(Wish::ForgetBefore), Some("of their last message are deleted")),
-            (Some(Wish::Forget("i live in porto".to_owned())), Some("in their words are deleted")),
-            (Some(Wish::Everything), Some("nothing is deleted, and they delete all of it themselves")),
+            (Some(Done::NotNoted), Some("no note is made of it")),
+            (Some(Done::ForgottenBefore), Some("of their last message are deleted")),
+            (Some(Done::Forgotten), Some("in their words are deleted")),
+            (Some(Done::NotFound), Some("so nothing is deleted")),
+            (Some(Done::LeftToThem), Some("nothing is deleted, and they delete all of it themselves")),
         ] {
-            let prompt = Prompt { wishes: wish.into_iter().collect(), ..prompt() };
+            let prompt = Prompt { done: done.into_iter().collect(), ..prompt() };
             let instructions = instructions(&prompt);
             assert_eq!(instructions.contains("has just asked"), told.is_some());
-            assert!(instructions.contains(told.unwrap_or_default()) && !instructions.contains("porto"));
+            assert!(instructions.contains(told.unwrap_or_default()));
         }
     }
 

@@ -417,6 +417,8 @@ fn a_wish_acts_before_the_model_has_answered() {
     // One that the model words otherwise.
     app.tell(&talk, "I live in Porto, near the bridge").expect(200);
     app.tell(&talk, "Forget that I live in Porto").expect(200);
+    let large = asked(&outside).into_iter().rfind(|body| body["model"] == "large").unwrap().to_string();
+    assert!(large.contains("in their words are deleted"), "it waited to be learned: {large}");
     well(&talk);
     assert_eq!(texts(&app, &talk), ["I fear spiders"]);
     // All of it, with the conversation.

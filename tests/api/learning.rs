@@ -354,6 +354,13 @@ fn whoever_wants_something_forgotten_is_told_that_it_is_done_where_it_is() {
     assert!(["are deleted", "no note", "have deleted"].iter().any(|word| told.contains(word)), "{told}");
     assert!(!told.contains("Unmistakable"), "{told}");
     assert_eq!(texts(&app, &talk), [""; 0]);
+    tell(&app, &talk, "My sister lives in Braga");
+    for wish in ["Forget that my sister's home is Braga", "Forget that I live in Unmistakable-town"] {
+        let told = answer(app.tell(&talk, wish));
+        let none = ["nothing to delete", "nothing is deleted", "have not noted"];
+        assert!(none.iter().any(|words| told.contains(words)), "{wish}: {told}");
+    }
+    assert_eq!(texts(&app, &talk), ["My sister lives in Braga"]);
     let told = answer(app.tell(&talk, "Don't remember this. My brother is called Bruno."));
     let kept = ["no note", "note nothing"];
     assert!(kept.iter().any(|word| told.contains(word)), "{told}");

@@ -104,7 +104,7 @@ async fn call(persona: Arc<Persona>) -> (f64, f64) {
         history: Arc::default(),
         said: "hello".to_owned(),
         said_at: Timestamp::from_millis(0),
-        wishes: Vec::new(),
+        done: Vec::new(),
         pace: Pace::Live,
     };
     let began = Instant::now();

@@ -16,7 +16,7 @@ use crate::app::recall::Search;
 use crate::domain::embedding::{EmbedError, Meaning};
 use crate::domain::memory::learning::learned;
 use crate::domain::memory::ranking::Question;
-use crate::domain::memory::wishes::{Wishes, wishes};
+use crate::domain::memory::wishes::{Done, done, wishes};
 use crate::domain::memory::words::asked;
 use crate::domain::memory::{Found, MemoryId};
 use crate::domain::person::{Person, PersonToken};
@@ -31,8 +31,8 @@ pub(super) struct Remembered {
     pub(super) memories: Vec<Found>,
     /// True when they could not be searched, or not as they should be.
     pub(super) degraded: bool,
-    /// What the person wants to be done with what they say.
-    pub(super) wishes: Wishes,
+    /// What is done about what the person wants to be done with what they say.
+    pub(super) done: Vec<Done>,
 }
 
 /// What a turn leaves, in the transaction that keeps it.
@@ -74,23 +74,26 @@ impl Work {
     /// can be known, nothing is promised, and the transaction that keeps the turn finds out.
     async fn without_memories(&self) -> Remembered {
         let person = self.person_to_remember().await.unwrap_or_default();
-        let wishes = if person.is_some() { wishes(&self.request.message) } else { Wishes::default() };
-        Remembered { person, wishes, ..Remembered::default() }
+        let wishes = wishes(&self.request.message).all;
+        // Whether anything is meant cannot be looked up: that no such note is left is true in any case.
+        let done = if person.is_some() { done(&wishes, true) } else { Vec::new() };
+        Remembered { person, done, ..Remembered::default() }
     }
 
     /// `None` where nobody's memories may be read.
     async fn search(&self, token: PersonToken, search: Search) -> Result<Option<Remembered>, DbError> {
         let (session, owner, begin) = (self.request.session, self.person, search.clone());
+        let wishes = wishes(&self.request.message).all;
         let begin = move |db: &Connection| {
-            let person = who(db, &token, owner, session)?;
-            person.map(|person| Ok((person, begin.begin(db, person)?))).transpose()
+            let Some(person) = who(db, &token, owner, session)? else { return Ok(None) };
+            let done = done(&wishes, learning::is_any_found(db, person.key, &wishes)?);
+            Ok(Some((person, begin.begin(db, person)?, done)))
         };
-        let Some((person, searched)) = self.app.database.read("recall memories", begin).await? else {
+        let Some((person, searched, done)) = self.app.database.read("recall memories", begin).await? else {
             return Ok(None);
         };
         let (memories, degraded) = self.app.finish_search(search, searched).await?;
-        let wishes = wishes(&self.request.message);
-        Ok(Some(Remembered { person: Some(person), memories, degraded, wishes }))
+        Ok(Some(Remembered { person: Some(person), memories, degraded, done }))
     }
 
     /// What the message means, where vectors are made; nothing of it is sent anywhere unless it may be remembered.

@@ -245,7 +245,7 @@ impl Work {
             history: before.map(|before| before.history.clone()).unwrap_or_default(),
             said: self.request.message.clone(),
             said_at: self.said_at,
-            wishes: self.remembered.wishes.all.clone(),
+            done: self.remembered.done.clone(),
             pace: self.request.pace,
         }
     }

@@ -1,11 +1,13 @@
 //! What somebody wants to be done with what they say: learned from, left alone, forgotten.
 
+mod done;
 mod heard;
 mod parts;
 mod said;
 
 use crate::domain::memory::learning::{learned, plain, sentences};
 use crate::domain::memory::unwanted::is_meant;
+pub use done::{Done, done};
 use heard::{Heard, heard};
 use parts::{Told, parts, told, without_asides};
 
@@ -36,6 +38,17 @@ pub enum Wish {
     Forget(String),
     /// "Forget everything": nothing is forgotten at a word, and it is said where it is done.
     Everything,
+}
+
+impl Wish {
+    /// What it names.
+    #[must_use]
+    pub fn named(&self) -> Option<&str> {
+        match self {
+            Self::Forget(name) => Some(name),
+            Self::NotThis | Self::ForgetBefore | Self::Everything => None,
+        }
+    }
 }
 
 /// The most wishes that are heeded of a message.

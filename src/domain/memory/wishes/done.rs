@@ -1,0 +1,39 @@
+//! What is done about wishes, as it is told.
+
+use super::Wish;
+
+/// What is done about a wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// No note is made of the message.
+    NotNoted,
+    /// What was noted of the message before is deleted.
+    ForgottenBefore,
+    /// Notes that say what was named are deleted.
+    Forgotten,
+    /// No note says what was named.
+    NotFound,
+    /// Nothing is deleted: all of it only they delete themselves.
+    LeftToThem,
+}
+
+/// What is told of wishes, each thing once. `found` is whether any note says what they name.
+#[must_use]
+pub fn done(wishes: &[Wish], found: bool) -> Vec<Done> {
+    let mut told = Vec::new();
+    for wish in wishes {
+        let done = match wish {
+            Wish::NotThis => Done::NotNoted,
+            Wish::ForgetBefore => Done::ForgottenBefore,
+            Wish::Forget(_) if found => Done::Forgotten,
+            // "I like jazz. Forget that.": that nothing of it was known before goes without saying.
+            Wish::Forget(_) if told.contains(&Done::NotNoted) => continue,
+            Wish::Forget(_) => Done::NotFound,
+            Wish::Everything => Done::LeftToThem,
+        };
+        if !told.contains(&done) {
+            told.push(done);
+        }
+    }
+    told
+}
