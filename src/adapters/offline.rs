@@ -65,6 +65,13 @@ const NOT_REMEMBERED: [&str; 3] = [
     "All right, I make no note of it.",
 ];
 
+/// Where what comes is not to be remembered, and nobody knows yet what that is.
+const HOW_NEXT: [&str; 3] = [
+    "I leave out a message only when it says so itself: put “Don't remember this” into what you are about to say.",
+    "Please say “Don't remember this” in that same message, or begin a conversation that is not remembered: else I may note it.",
+    "I can do that where the message itself has “Don't remember this” in it. In a conversation that is not remembered nothing is noted at all.",
+];
+
 /// Where everything is forgotten: at a word it would be too easily done, and it cannot be undone.
 const EVERYTHING: [&str; 3] = [
     "I do not delete everything at a word, since it cannot be undone. You can do it yourself: under “What I remember” there is “Forget everything”.",
@@ -128,6 +135,7 @@ const fn told_of(done: &Done) -> &'static [&'static str; 3] {
         Done::ForgottenBefore => &FORGOTTEN_BEFORE,
         Done::Forgotten => &FORGOTTEN,
         Done::NotFound => &NOT_FOUND,
+        Done::HowNext => &HOW_NEXT,
         Done::LeftToThem => &EVERYTHING,
     }
 }

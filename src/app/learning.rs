@@ -325,7 +325,7 @@ pub(crate) fn heed(db: &Connection, session: SessionId, heard: &Heard) -> rusqli
     let mut forgotten = 0;
     for wish in &heard.wishes.all {
         forgotten += match wish {
-            Wish::NotThis | Wish::Everything => 0,
+            Wish::NotThis | Wish::NotNext | Wish::Everything => 0,
             Wish::ForgetBefore => learning_store::forget_before(db, session)?,
             // What is known of it has gone before; what is still to be learned may tell it again.
             Wish::Forget(_) => 0,

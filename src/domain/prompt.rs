@@ -156,6 +156,10 @@ const fn told_of(done: &Done) -> &'static str {
             "that something is forgotten, but there is no note that says it in their words, so nothing is deleted; what is noted in \
              other words they find, and can delete, under \"What I remember\""
         }
+        Done::HowNext => {
+            "that what they are about to say is not remembered, which is only done with a message that says so itself, or in a \
+             conversation that is not remembered"
+        }
         Done::LeftToThem => {
             "that everything is forgotten, which is not done at a word: nothing is deleted, and they delete all of it themselves \
              with \"Forget everything\" under \"What I remember\""
@@ -270,6 +274,7 @@ mod tests {
             (Some(Done::ForgottenBefore), Some("of their last message are deleted")),
             (Some(Done::Forgotten), Some("in their words are deleted")),
             (Some(Done::NotFound), Some("so nothing is deleted")),
+            (Some(Done::HowNext), Some("with a message that says so itself")),
             (Some(Done::LeftToThem), Some("nothing is deleted, and they delete all of it themselves")),
         ] {
             let prompt = Prompt { done: done.into_iter().collect(), ..prompt() };

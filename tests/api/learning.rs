@@ -382,6 +382,9 @@ fn a_wish_to_forget_is_heard_in_ordinary_words() {
         "It's a secret. Forget that.",
         "I don't want you to remember this.",
         "Forget where I live",
+        "I'd rather you forgot that",
+        "Remove that from your memory, please",
+        "Forget about Porto",
     ] {
         tell(&app, &talk, "I live in Porto");
         tell(&app, &talk, wish);
@@ -393,6 +396,7 @@ fn a_wish_to_forget_is_heard_in_ordinary_words() {
         "Don't forget that I live in Porto",
         "Forget it, let's talk of the sea",
         "Forget what I told you yesterday",
+        "Forget about Porto, let's talk of the sea",
     ] {
         tell(&app, &talk, none);
         assert_eq!(texts(&app, &talk), ["I live in Porto"], "{none}");
@@ -478,6 +482,8 @@ fn what_is_not_to_be_remembered_may_be_said_in_the_same_breath() {
     tell(&app, &talk, "I like tea");
     tell(&app, &talk, "My boss is called Tom, please don't remember that");
     tell(&app, &talk, "Do not store this! My sister lives in Rome.");
+    tell(&app, &talk, "Don't save what I'm about to say. My sister lives in Rome.");
+    tell(&app, &talk, "My sister lives in Rome. No need to remember that.");
     assert_eq!(texts(&app, &talk), ["I like tea"]);
 }
 

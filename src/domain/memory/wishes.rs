@@ -3,12 +3,13 @@
 mod done;
 mod heard;
 mod parts;
+mod refused;
 mod said;
 
 use crate::domain::memory::learning::{learned, plain, sentences};
 use crate::domain::memory::unwanted::is_meant;
 pub use done::{Done, done};
-use heard::{Heard, heard};
+use heard::{BEHIND, Heard, heard};
 use parts::{Told, parts, told, without_asides};
 
 /// All that somebody wants to be done with what they say.
@@ -36,6 +37,8 @@ pub enum Wish {
     ForgetBefore,
     /// "Forget that I live in Porto": that statement is forgotten.
     Forget(String),
+    /// "Don't save what I'm about to say", with nothing else: what comes is not known yet, and it is said how it is done.
+    NotNext,
     /// "Forget everything": nothing is forgotten at a word, and it is said where it is done.
     Everything,
 }
@@ -46,7 +49,7 @@ impl Wish {
     pub fn named(&self) -> Option<&str> {
         match self {
             Self::Forget(name) => Some(name),
-            Self::NotThis | Self::ForgetBefore | Self::Everything => None,
+            Self::NotThis | Self::NotNext | Self::ForgetBefore | Self::Everything => None,
         }
     }
 }
@@ -104,12 +107,24 @@ fn meant(heard: &Heard, parts: &[Part<'_>], at: usize) -> Vec<Wish> {
     match heard {
         Heard::Sure(wish) => vec![wish.clone()],
         Heard::This => pointed_at(parts),
+        Heard::Ahead if parts.iter().any(|part| part.told > Told::Nothing) => vec![Wish::NotThis],
+        Heard::Ahead => vec![Wish::NotNext],
+        Heard::Alone(thing) if parts.len() == 1 && is_all(parts[at].text) => {
+            vec![Wish::Forget(thing.clone())]
+        }
+        Heard::Alone(_) => Vec::new(),
         Heard::That => {
             // "I like jazz. Forget that.": it may be known already.
             let known = before.iter().flat_map(|part| &part.stated).take(MOST_STATED);
             pointed_at(before).into_iter().chain(known.cloned().map(Wish::Forget)).collect()
         }
     }
+}
+
+/// "Forget about tea, let's talk of the sea" is no wish.
+fn is_all(part: &str) -> bool {
+    let asides = &part[without_asides(part).len()..];
+    plain(asides).iter().all(|word| BEHIND.contains(&word.as_str()))
 }
 
 /// What "that" is meant of: these parts of the message where they tell something, else the message before; where that is not sure, both.
@@ -127,7 +142,7 @@ fn leaves(wish: &Wish, before: &[Part<'_>]) -> bool {
         Wish::Forget(text) => {
             before.len() <= MOST_BEFORE && !before.iter().any(|part| is_meant(text, part.text))
         }
-        Wish::NotThis | Wish::ForgetBefore | Wish::Everything => false,
+        Wish::NotThis | Wish::NotNext | Wish::ForgetBefore | Wish::Everything => false,
     }
 }
 
@@ -225,6 +240,57 @@ mod tests {
             ("Forget all I told you about my sister", Wish::Forget("my sister".to_owned())),
         ] {
             assert_eq!(wishes(said), Wishes { all: vec![wanted], learn: false }, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_wish_is_heard_in_other_ordinary_words() {
+        for said in [
+            "Forget the last thing I said",
+            "Remove that from your memory",
+            "Please erase that from your notes.",
+            "Please forget that for me",
+            "Don't remember any of that",
+            "I'd rather you forgot that",
+            "I would prefer it if you forgot this, please",
+            "I don't want that remembered",
+            "I don't want it to be saved.",
+            "No need to remember that",
+            "You don't have to remember this, thanks",
+        ] {
+            assert_eq!(wishes(said), Wishes { all: vec![Wish::ForgetBefore], learn: false }, "{said}");
+        }
+        for said in [
+            "Don't save what I'm about to say. My sister is ill.",
+            "Don't remember anything I say now. My sister is ill.",
+            "Don't remember what I'm going to tell you: my sister is ill",
+            "My sister is ill. No need to remember that.",
+            "My sister is ill, no need to remember it.",
+            "My sister is ill and I don't want that remembered",
+        ] {
+            assert_eq!(wishes(said), Wishes { all: vec![Wish::NotThis], learn: false }, "{said}");
+        }
+        assert_eq!(wishes("Don't save what I'm about to say").all, [Wish::NotNext]);
+        for said in [
+            "Forget what you know about me",
+            "Delete my memories",
+            "Delete your notes about me",
+            "Forget what you know",
+        ] {
+            assert_eq!(wishes(said).all, [Wish::Everything], "{said}");
+        }
+        for (said, wanted) in [
+            ("Forget about tea", &["tea"][..]),
+            ("Forget about green tea, please", &["green tea"]),
+            ("Remove my address from your memory", &["my address"]),
+            ("I don't want my address saved", &["my address"]),
+            ("There's no need to remember that I live in Porto", &["i live in porto"]),
+            ("Forget what you know about my sister", &["my sister"]),
+            ("Forget where my sister lives", &["my sister's home", "my sister lives"]),
+            ("Forget what my dog is called", &["my dog's name", "my dog is called"]),
+        ] {
+            let wanted: Vec<_> = wanted.iter().map(|text| Wish::Forget((*text).to_owned())).collect();
+            assert_eq!(wishes(said), Wishes { all: wanted, learn: false }, "{said}");
         }
     }
 
@@ -347,6 +413,33 @@ mod tests {
             "Forget everything you heard about jazz",
             "Forget everything I hate",
             "Delete my account",
+            "Remove my account",
+            "Delete the notes",
+            "Delete my memories of that day",
+            "I forgot that",
+            "Forgot that",
+            "I'd rather you remembered that",
+            "I want that remembered",
+            "They don't want that remembered",
+            "I don't want that file saved",
+            "There was no need to remember that",
+            "You need to remember that",
+            "No need to keep that promise",
+            "I don't remember any of that",
+            "I don't remember what I'm about to say",
+            "Don't say what I'm about to say",
+            "Forget what you said about me",
+            "Forget what you know about jazz",
+            "Forget where my keys are",
+            "Forget what my sister does",
+            "Forget about it",
+            "Forget about him",
+            "Forget about the exam",
+            "Forget about work for now",
+            "Forget about tomorrow",
+            "Forget about tea, let's talk of the sea",
+            "Forget about tea. How are you?",
+            "You forget about tea",
             "Delete that photo",
             "Never forget that",
         ] {

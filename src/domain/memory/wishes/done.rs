@@ -13,6 +13,8 @@ pub enum Done {
     Forgotten,
     /// No note says what was named.
     NotFound,
+    /// How it is done with messages that come.
+    HowNext,
     /// Nothing is deleted: all of it only they delete themselves.
     LeftToThem,
 }
@@ -24,6 +26,7 @@ pub fn done(wishes: &[Wish], found: bool) -> Vec<Done> {
     for wish in wishes {
         let done = match wish {
             Wish::NotThis => Done::NotNoted,
+            Wish::NotNext => Done::HowNext,
             Wish::ForgetBefore => Done::ForgottenBefore,
             Wish::Forget(_) if found => Done::Forgotten,
             // "I like jazz. Forget that.": that nothing of it was known before goes without saying.

@@ -1,8 +1,10 @@
 //! How wishes are worded.
 
 use super::Wish;
-use super::said::{is_saying, of_what_was_said, told_before};
+use super::refused::{left_alone, not_needed, not_remembered};
+use super::said::{SAID, is_saying, of_what_was_said, told_before};
 use crate::domain::memory::learning::plain;
+use crate::domain::memory::words::tells_nothing;
 
 /// A wish, as it is worded.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,6 +13,10 @@ pub(super) enum Heard {
     That,
     /// "Don't remember this": whatever is said with it.
     This,
+    /// "Don't save what I'm about to say": whatever is said with it, and no message before it.
+    Ahead,
+    /// "Forget about tea": this, where nothing else is said.
+    Alone(String),
     /// It says of itself what is meant.
     Sure(Wish),
 }
@@ -33,16 +39,22 @@ const LEADS: &[&[&str]] = &[
 ];
 /// Without one of these, "you forget that" is no wish.
 const ASKS: &[&str] = &["can", "could", "will", "would", "please"];
+/// Who begins so and goes on with "forgot" has a wish as well.
+const RATHER: &[&[&str]] = &[
+    &["i'd", "rather", "you"],
+    &["i", "would", "rather", "you"],
+    &["i'd", "prefer", "it", "if", "you"],
+    &["i", "would", "prefer", "it", "if", "you"],
+];
 const ERASE: &[&str] = &["delete", "erase", "remove"];
 /// What is known was told.
 const KNOWN: &[&str] =
     &["said", "told", "mentioned", "know", "remember", "learned", "noted", "saved", "stored"];
 const REMEMBERING: &[&str] = &["remembering", "storing", "saving", "recording"];
-const BEHIND: &[&str] = &["please", "thanks", "ok", "okay", "now", "again", "though"];
-/// Who does not remember something has no wish.
-const SUBJECTS: &[&str] = &["i", "we", "you", "they", "he", "she", "it", "who", "people"];
-const REMEMBER: &[&str] = &["remember", "save", "keep", "store", "note", "record", "memorize", "memorise"];
+pub(super) const BEHIND: &[&str] = &["please", "thanks", "ok", "okay", "now", "again", "though"];
 pub(super) const THIS: &[&str] = &["that", "this", "it"];
+/// Whoever forgets about these only does not think of them any more.
+const NO_NAME: &[&str] = &["today", "yesterday", "tomorrow", "work", "all"];
 /// What tells nothing of what is to be forgotten.
 pub(super) const POINTING: &[&str] = &[
     "that",
@@ -59,25 +71,10 @@ pub(super) const POINTING: &[&str] = &[
     "now",
     "before",
 ];
-/// "I don't want you to remember this".
-const WANTED: &[&[&str]] = &[&["to"], &["want", "you", "to"], &["need", "you", "to"], &["like", "you", "to"]];
-/// Where no more than this stands before a "not", that is where the wish begins.
-const WANTING: &[&[&str]] = &[
-    &[],
-    &["i"],
-    &["we"],
-    &["i", "would"],
-    &["i", "want", "you"],
-    &["i", "need", "you"],
-    &["i", "would", "like", "you"],
-    &["i'd", "like", "you"],
-    &["i", "would", "rather", "you", "did"],
-    &["i'd", "rather", "you", "did"],
-];
 
 /// Whether it says nothing of what is meant.
 pub(super) fn is_bare(heard: &[Heard]) -> bool {
-    matches!(heard, [Heard::That | Heard::This])
+    matches!(heard, [Heard::That | Heard::This | Heard::Ahead])
 }
 
 /// What is wished in a part of a message.
@@ -85,20 +82,26 @@ pub(super) fn heard(part: &str) -> Vec<Heard> {
     let words = words_of(part);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let is_asked = part.ends_with('?') && !words.contains(&"please");
-    let Some(mut words) = wanted(&words) else { return Vec::new() };
-    while let [rest @ .., last] = words {
-        match (rest, *last) {
-            ([rest @ .., "thank"], "you") => words = rest,
-            (rest, last) if BEHIND.contains(&last) => words = rest,
-            _ => break,
-        }
+    if let Some(what) = not_needed(&words) {
+        return if is_asked { Vec::new() } else { left_alone(without_behind(what)) };
+    }
+    let Some(words) = wanted(&words) else { return Vec::new() };
+    let words = without_behind(words);
+    let (words, is_of_notes) = match words {
+        [rest @ .., "from", "your", "memory" | "memories" | "notes"] => (without_behind(rest), true),
+        words => (words, false),
+    };
+    if let Some(["forgot", what @ ..]) = RATHER.iter().find_map(|lead| words.strip_prefix(*lead)) {
+        return forgotten(what);
     }
     match words {
         ["forget", what @ ..] => return forgotten(what),
         ["stop", verb, what @ ..] if REMEMBERING.contains(verb) => return forgotten(what),
         // Of other things than notes, like an account, it is not for the companion to say that they are gone.
         [verb, what @ ..] if ERASE.contains(verb) => {
-            let of_notes = |heard: &Heard| !matches!(heard, Heard::Sure(Wish::Forget(_)));
+            let of_notes = |heard: &Heard| {
+                is_of_notes || !matches!(heard, Heard::Sure(Wish::Forget(_)) | Heard::Alone(_))
+            };
             return forgotten(what).into_iter().filter(of_notes).collect();
         }
         _ => {}
@@ -107,6 +110,18 @@ pub(super) fn heard(part: &str) -> Vec<Heard> {
         return vec![Heard::Sure(Wish::NotThis)];
     }
     not_remembered(words, is_asked)
+}
+
+/// Without what may stand behind a wish.
+fn without_behind<'a, 'b>(mut words: &'b [&'a str]) -> &'b [&'a str] {
+    while let [rest @ .., last] = words {
+        words = match (rest, *last) {
+            ([rest @ .., "thank"], "you") | ([rest @ .., "for"], "me") => rest,
+            (rest, last) if BEHIND.contains(&last) => rest,
+            _ => break,
+        }
+    }
+    words
 }
 
 /// "Do not" is one word, as "don't" is.
@@ -129,17 +144,24 @@ fn wanted<'a, 'b>(words: &'b [&'a str]) -> Option<&'b [&'a str]> {
 }
 
 /// What follows "forget".
-fn forgotten(what: &[&str]) -> Vec<Heard> {
+pub(super) fn forgotten(what: &[&str]) -> Vec<Heard> {
     if let Some(heard) = of_what_was_said(what.strip_prefix(&["about"]).unwrap_or(what)) {
         return heard;
     }
     match what {
         ["that" | "this"] | ["about", "that" | "this"] => vec![Heard::That],
         ["everything" | "all", rest @ ..] => everything(rest),
+        ["what", "you", verb, ..] if KNOWN.contains(verb) && !SAID.contains(verb) => everything(&what[1..]),
+        ["my" | "your", "memory" | "memories" | "notes"]
+        | ["my" | "your", "memories" | "notes", "of" | "about", "me"] => {
+            vec![Heard::Sure(Wish::Everything)]
+        }
+        ["where" | "what", "my", who @ .., verb] if !of_mine(who, verb).is_empty() => of_mine(who, verb),
         ["what", "i", "think", "of" | "about", thing @ ..] => opinion(thing),
         ["what", "i", told @ ..] if is_saying(told) => told_before(told),
         ["what", rest @ .., "is" | "are"] => of_oneself(rest),
         ["what" | "where" | "who" | "when" | "how", ..] => asked_for(&what.join(" ")),
+        ["about", thing @ ..] if is_name(thing) => vec![Heard::Alone(thing.join(" "))],
         ["that" | "about", rest @ ..] | rest => of_oneself(rest),
     }
 }
@@ -202,6 +224,29 @@ fn asked_for(what: &str) -> Vec<Heard> {
     known_as.iter().map(|name| forget(name)).collect()
 }
 
+/// "Where my sister lives" is known as this.
+fn of_mine(who: &[&str], verb: &str) -> Vec<Heard> {
+    let (thing, whose) = match (verb, who) {
+        ("lives" | "live", whose) => ("home", whose),
+        ("works" | "work", whose) => ("work", whose),
+        ("called", [whose @ .., "is" | "are"]) => ("name", whose),
+        _ => return Vec::new(),
+    };
+    if whose.is_empty() {
+        return Vec::new();
+    }
+    vec![
+        forget(&format!("my {}'s {thing}", whose.join(" "))),
+        forget(&format!("my {} {verb}", who.join(" "))),
+    ]
+}
+
+/// "Tea", "green tea": not "the exam", which is only not to be thought of any more.
+fn is_name(thing: &[&str]) -> bool {
+    let points = |word: &&str| tells_nothing(word) || POINTING.contains(word) || NO_NAME.contains(word);
+    matches!(thing.len(), 1 | 2) && !thing.iter().any(points)
+}
+
 /// "I live in Porto and that I like tea", "my sister and my brother": cut where another statement in the first person begins.
 pub(super) fn named(what: &[&str]) -> Vec<Heard> {
     let mut cut = vec![Vec::new()];
@@ -226,36 +271,4 @@ fn forget(what: &str) -> Heard {
 
 pub(super) fn is_of_oneself(word: &str) -> bool {
     matches!(word, "i" | "my" | "we" | "our") || word.starts_with("i'") || word.starts_with("we'")
-}
-
-/// "Don't remember this", wherever it stands, unless somebody says that they do not.
-fn not_remembered(words: &[&str], is_asked: bool) -> Vec<Heard> {
-    let denies = |at: usize, word: &str| word == "not" || word == "never" && at == 0;
-    for (at, _) in words.iter().enumerate().filter(|(at, word)| denies(*at, word)) {
-        let (before, behind) = (&words[..at], &words[at + 1..]);
-        let wanted = WANTED.iter().find_map(|wanted| behind.strip_prefix(*wanted));
-        let [verb, what @ ..] = wanted.unwrap_or(behind) else { continue };
-        let states = wanted.is_none() && before.last().is_some_and(|who| SUBJECTS.contains(who));
-        if states || !REMEMBER.contains(verb) {
-            continue;
-        }
-        let begins = WANTING.contains(&before) && (wanted.is_some() || matches!(before, [] | [.., "did"]));
-        match what {
-            [only] if begins && THIS.contains(only) => return vec![Heard::This],
-            // "Can you not remember my name?" is no wish.
-            ["that", _, ..] | ["what" | "where" | "who" | "when" | "how" | "my" | "our", ..]
-                if !is_asked && (begins || before.last() == Some(&"please")) =>
-            {
-                let heard = forgotten(what);
-                if !heard.is_empty() {
-                    return heard;
-                }
-            }
-            _ => {}
-        }
-        if what.first().is_some_and(|first| THIS.contains(first)) {
-            return vec![Heard::Sure(Wish::NotThis)];
-        }
-    }
-    Vec::new()
 }

@@ -3,7 +3,7 @@
 use super::heard::{Heard, POINTING, is_of_oneself, named, of_oneself};
 
 /// What I have done so was told.
-const SAID: &[&str] = &["said", "saying", "told", "mentioned", "wrote", "written", "shared"];
+pub(super) const SAID: &[&str] = &["said", "saying", "told", "mentioned", "wrote", "written", "shared"];
 /// What was said so was said just now.
 const JUST_NOW: &[&str] = &[
     "you", "to", "so", "about", "such", "a", "thing", "moment", "minute", "second", "ago", "in", "my",
