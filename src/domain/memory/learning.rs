@@ -19,8 +19,28 @@ pub struct Learned {
 }
 
 /// What may stand in the way of an "I".
-const FILLERS: &[&str] =
-    &["well", "yes", "no", "oh", "so", "and", "but", "hi", "hello", "hey", "ok", "okay", "anyway", "also"];
+const FILLERS: &[&str] = &[
+    "well",
+    "yes",
+    "no",
+    "oh",
+    "so",
+    "and",
+    "but",
+    "hi",
+    "hello",
+    "hey",
+    "ok",
+    "okay",
+    "anyway",
+    "also",
+    "actually",
+    "recently",
+    "finally",
+    "yesterday",
+];
+/// What was so last time is so since.
+const TIMES: &[&str] = &["week", "weekend", "month", "year", "spring", "summer", "autumn", "fall", "winter"];
 /// What begins so is only imagined, was so once, or is so now and then.
 const IMAGINED: &[&str] = &[
     "if",
@@ -157,11 +177,18 @@ pub(super) fn plain(text: &str) -> Vec<String> {
     words
 }
 
-/// "Well, so I live in Porto" says that somebody lives in Porto.
+/// "Well, so I live in Porto" and "last week I moved to Porto" say that somebody lives in Porto.
 fn without_fillers(clause: &str) -> &str {
     let mut rest = clause.trim_start();
     while let Some((first, after)) = rest.split_once(' ') {
         let word = first.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        if word == "last"
+            && let Some((time, after)) = after.trim_start().split_once(' ')
+            && TIMES.contains(&time.trim_end_matches(',').to_lowercase().as_str())
+        {
+            rest = after.trim_start();
+            continue;
+        }
         if !FILLERS.contains(&word.as_str()) {
             break;
         }

@@ -1,7 +1,19 @@
 //! The words that the rules for statements go by.
 
-pub(in crate::domain::memory) const ADVERBS: &[&str] =
-    &["really", "also", "just", "still", "always", "now", "actually", "absolutely", "currently", "do"];
+pub(in crate::domain::memory) const ADVERBS: &[&str] = &[
+    "really",
+    "also",
+    "just",
+    "still",
+    "always",
+    "now",
+    "actually",
+    "absolutely",
+    "currently",
+    "do",
+    "recently",
+    "finally",
+];
 pub(super) const POINTING: &[&str] = &[
     "it", "that", "this", "these", "those", "you", "your", "him", "her", "them", "what", "how", "when",
     "where", "talking", "here", "there",
