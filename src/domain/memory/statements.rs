@@ -96,10 +96,10 @@ const BEGINNINGS: &[(&str, Kind)] = &[
 #[expect(clippy::option_option, reason = "worth keeping or not; about one thing or not")]
 pub(super) fn tells(said: &str, words: &[String]) -> Option<Option<String>> {
     let words = without_adverbs(words);
-    match states(&words) {
+    match states(said, &words) {
         Some(Some(about)) if about == "name" || about.starts_with("name of ") => of_name(said, about),
         // Of what is not so any number may be true.
-        stated => stated.or_else(|| states(&affirmed(&words)?).map(|_| None)),
+        stated => stated.or_else(|| states(said, &affirmed(&words)?).map(|_| None)),
     }
 }
 
@@ -130,16 +130,20 @@ pub(super) fn denied(words: &[String]) -> Vec<String> {
 fn affirmed<'a>(words: &[&'a str]) -> Option<Vec<&'a str>> {
     let who = match words.first()? {
         &"i" | &"we" => 1,
-        &"my" | &"our" => words.iter().take(4).position(|word| RELATIVES.contains(word))? + 1,
+        &"my" | &"our" => relative(words)? + 1,
         _ => return None,
     };
-    let verb = who + usize::from(words.get(who).is_some_and(|word| HELPS.contains(word)));
+    let helps = |at: usize| words.get(at).is_some_and(|word| HELPS.contains(word));
+    let denies = words.get(who).is_some_and(|word| matches!(*word, "not" | "never" | "no"));
+    // "My sister Ana does not eat meat".
+    let who = who + usize::from(who > 1 && !denies && !helps(who));
+    let verb = who + usize::from(helps(who));
     let (["no", "longer", rest @ ..] | ["not" | "never", rest @ ..]) = words.get(verb..)? else {
         return None;
     };
     let rest = rest.iter().take_while(|word| !REASONS.contains(word));
     let rest = rest.filter(|word| !matches!(**word, "anymore" | "any" | "more" | "longer" | "no"));
-    Some(words[..verb].iter().chain(rest).copied().collect())
+    Some(words[..verb].iter().filter(|word| **word != "does").chain(rest).copied().collect())
 }
 
 /// "I have just moved" is "I have moved".
@@ -156,11 +160,11 @@ fn behind_adverbs<'a, 'b>(words: &'b [&'a str]) -> &'b [&'a str] {
 }
 
 #[expect(clippy::option_option, reason = "as above")]
-fn states(words: &[&str]) -> Option<Option<String>> {
+fn states(said: &str, words: &[&str]) -> Option<Option<String>> {
     of_beginning(words)
         .or_else(|| of_age(words))
         .or_else(|| of_favourite(words))
-        .or_else(|| of_relative(words))
+        .or_else(|| of_relative(said, words))
         .or_else(|| of_having(words))
 }
 
@@ -285,14 +289,31 @@ fn of_favourite(words: &[&str]) -> Option<Option<String>> {
     named.then(|| Some(format!("favourite {}", rest[..is].join(" "))))
 }
 
-/// "My sister lives in Porto", "my best friend is called Ana", "my dog's name is Bruno".
+/// Where it is told of whom it is.
+fn relative(words: &[&str]) -> Option<usize> {
+    let is_one = |word: &&str| {
+        let word = word.trim_end_matches("'s");
+        RELATIVES.contains(&word.strip_suffix("-in-law").unwrap_or(word))
+    };
+    words.iter().take(4).position(is_one)
+}
+
+/// Whether it is a name, as it is written in what was `said`.
+fn is_name(said: &str, word: &str) -> bool {
+    let lists = [OF_RELATIVES, ADVERBS, HELPS, &["i", "not", "never", "no"]];
+    let is_it = |other: &str| other.starts_with(char::is_uppercase) && other.to_lowercase() == word;
+    !lists.iter().any(|list| list.contains(&word)) && said.split(|c: char| !c.is_alphanumeric()).any(is_it)
+}
+
+/// "My sister lives in Porto", "my sister Ana just had a baby", "my best friend is called Ana", "my dog's name is Bruno".
 #[expect(clippy::option_option, reason = "as above")]
-fn of_relative(words: &[&str]) -> Option<Option<String>> {
-    let at = words.iter().take(4).position(|word| RELATIVES.contains(&word.trim_end_matches("'s")))?;
+fn of_relative(said: &str, words: &[&str]) -> Option<Option<String>> {
+    let at = relative(words)?;
     if words.first() != Some(&"my") || at == 0 {
         return None;
     }
-    let rest = &words[at + 1..];
+    let at = at + usize::from(words.get(at + 1).is_some_and(|word| is_name(said, word)));
+    let rest = behind_adverbs(&words[at + 1..]);
     let complete = rest.len() > 1 || rest == ["died"];
     if !complete || !OF_RELATIVES.contains(rest.first()?) {
         return None;
@@ -356,6 +377,35 @@ mod tests {
             assert!(about(said).is_none(), "{said}");
         }
         for said in ["Call me old-fashioned", "Call me long-winded, but it is so"] {
+            assert!(learned(said).is_empty(), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_a_relative_may_have_a_name_and_an_adverb() {
+        for (said, of) in [
+            ("My sister Ana lives in Braga", Some("home of sister ana")),
+            ("My sister just had a baby", None),
+            ("My sister Ana just had a baby", None),
+            ("My sister doesn't eat meat", None),
+            ("My sister Ana does not eat meat", None),
+            ("My mother-in-law lives in Faro", Some("home of mother-in-law")),
+            ("My dog Bruno is ill", None),
+            ("MY SISTER LIVES IN BRAGA", Some("home of sister")),
+        ] {
+            assert_eq!(learned(said).len(), 1, "{said}");
+            assert_eq!(about(said).as_deref(), of, "{said}");
+        }
+        for said in [
+            "My sister I think lives in Braga",
+            "My sister ana lives in Braga",
+            "My sister Ana",
+            "My sister Ana told me so",
+            "My sister just left",
+            "My sister doesn't know",
+            "My brother-at-arms lives in Faro",
+            "My son-in-law",
+        ] {
             assert!(learned(said).is_empty(), "{said}");
         }
     }

@@ -184,7 +184,8 @@ pub(super) const HELPS: &[&str] = &["am", "is", "are", "was", "have", "has", "do
 pub(super) const REASONS: &[&str] = &["but", "since", "because", "so", "when", "and"];
 pub(super) const OF_RELATIVES: &[&str] = &[
     "is", "was", "are", "were", "lives", "live", "works", "work", "has", "have", "likes", "loves", "hates",
-    "moved", "died", "studies", "plays", "turned", "got", "had", "speaks", "called", "named", "name",
+    "moved", "died", "studies", "plays", "turned", "got", "had", "speaks", "called", "named", "name", "eats",
+    "eat", "drinks", "drink", "like", "love", "hate", "speak", "play", "study",
 ];
 pub(super) const HAD: &[&str] = &[
     "sister",
