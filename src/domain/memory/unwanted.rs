@@ -179,20 +179,20 @@ impl Named {
         }
     }
 
-    /// Whether a memory is meant by it; `says` are its words.
-    fn means(&self, text: &str, says: &[String]) -> bool {
+    /// Whether a memory is meant by it.
+    fn means(&self, text: &str, says: &Said) -> bool {
         if self.marks.iter().all(Vec::is_empty) {
             return false;
         }
         match self.words[0].as_str() {
             "i" | "we" => {
                 let beginning = text.split([',', ';', '(']).next().unwrap_or_default();
-                self.is_stated(says) || beginning.len() < text.len() && self.is_stated(&words_of(beginning))
+                self.is_stated(says) || beginning.len() < text.len() && self.is_stated(&Said::of(beginning))
             }
             "my" | "our" => {
                 let is_about =
                     || self.about.as_ref().is_some_and(|thing| about(text).as_ref() == Some(thing));
-                self.stands_in(says) || is_mine(says) && self.is_the_same(says) || is_about()
+                self.stands_in(&says.words) || is_mine(&says.words) && self.is_the_same(says) || is_about()
             }
             _ => {
                 let has = terms(text);
@@ -202,33 +202,34 @@ impl Named {
     }
 
     /// Whether it is stated of the person themselves.
-    fn is_stated(&self, says: &[String]) -> bool {
-        let Some((first, rest)) = says.split_first() else { return false };
+    fn is_stated(&self, says: &Said) -> bool {
+        let Some((first, rest)) = says.words.split_first() else { return false };
         let first = first.as_str();
         if !matches!(first, "i" | "we") {
             if OTHERS.contains(&first) || self.is_outdone_by(says) {
                 return false;
             }
             // "Living in Porto" is said of oneself, too.
-            let is_whole = says.iter().any(|word| matches!(word.as_str(), "i" | "we"));
-            let says = if is_whole { says.join(" ") } else { format!("i {}", says.join(" ")) };
+            let is_whole = says.words.iter().any(|word| matches!(word.as_str(), "i" | "we"));
+            let says = says.words.join(" ");
+            let says = if is_whole { says } else { format!("i {says}") };
             return sameness(&self.words.join(" ")) == sameness(&says);
         }
         let goes_on = rest.strip_prefix(&self.words[1..]).and_then(<[_]>::first);
         self.is_the_same(says) || goes_on.is_some_and(|next| GOES_ON.contains(&next.as_str()))
     }
 
-    fn is_the_same(&self, says: &[String]) -> bool {
+    fn is_the_same(&self, says: &Said) -> bool {
         if self.is_outdone_by(says) {
             return false;
         }
-        let (one, other) = (self.words.join(" "), says.join(" "));
+        let (one, other) = (self.words.join(" "), says.words.join(" "));
         sameness(&one) == sameness(&other) || is_nearly_the_same(&one, &other)
     }
 
-    /// Whether these are too many words to say nearly the same, whatever they are.
-    fn is_outdone_by(&self, says: &[String]) -> bool {
-        words_told_at_least(says) * 4 > self.told * 5
+    /// Whether there are too many words to say nearly the same, whatever they are.
+    const fn is_outdone_by(&self, says: &Said) -> bool {
+        says.at_least * 4 > self.told * 5
     }
 
     /// Whether the words stand side by side, whatever their endings.
@@ -238,6 +239,20 @@ impl Named {
         };
         let wished = || self.words.iter().zip(&self.marks);
         says.windows(self.words.len()).any(|some| some.iter().zip(wished()).all(alike))
+    }
+}
+
+/// What a memory says, worked out once for all that was named.
+struct Said {
+    words: Vec<String>,
+    /// So many of them count at least.
+    at_least: usize,
+}
+
+impl Said {
+    fn of(text: &str) -> Self {
+        let words = words_of(text);
+        Self { at_least: words_told_at_least(&words), words }
     }
 }
 
@@ -256,7 +271,7 @@ pub fn is_meant(wanted: &str, text: &str) -> bool {
 /// Whether a memory is meant by one thing of all that was named.
 #[must_use]
 pub fn is_meant_by_any(named: &[Named], text: &str) -> bool {
-    let says = words_of(text);
+    let says = Said::of(text);
     named.iter().any(|named| named.means(text, &says))
 }
 
