@@ -280,22 +280,24 @@ pub(crate) fn learn_some_of_session(
     Ok(waiting.len() < TURNS_AT_ONCE)
 }
 
-/// Whether anything is known, or about to be learned, that is named in these wishes; true as well where not all of it could be looked at
-/// in time.
-pub(crate) fn is_any_found(db: &Connection, person: i64, wishes: &[Wish]) -> rusqlite::Result<bool> {
+/// Of each thing that is named in these wishes whether it is known, or about to be learned; true as well where not all could be looked
+/// at in time.
+pub(crate) fn which_are_found(db: &Connection, person: i64, wishes: &[Wish]) -> rusqlite::Result<Vec<bool>> {
     let names: Vec<_> = wishes.iter().filter_map(Wish::named).map(str::to_owned).collect();
     if names.is_empty() {
-        return Ok(false);
+        return Ok(Vec::new());
     }
     let named: Vec<_> = names.iter().map(|name| Named::of(name)).collect();
     let waiting = learning_store::waiting_of(db, person, TURNS_AT_ONCE)?;
-    let mut stated = waiting.iter().flat_map(|turn| learned(&turn.said));
-    if stated.any(|stated| is_meant_by_any(&named, &stated.text)) {
-        return Ok(true);
-    }
     let mut left = memory_forgetting::likely(db, person, &names)?;
     let meant = memory_forgetting::meant(db, &mut left, &named)?;
-    Ok(!meant.is_empty() || !left.is_empty())
+    if waiting.len() == TURNS_AT_ONCE || !left.is_empty() {
+        return Ok(vec![true; names.len()]);
+    }
+    let stated = waiting.iter().flat_map(|turn| learned(&turn.said)).map(|stated| stated.text);
+    let says: Vec<_> = stated.chain(meant.into_iter().map(|(_, text)| text)).collect();
+    let is_found = |name: &Named| says.iter().any(|text| is_meant_by_any(std::slice::from_ref(name), text));
+    Ok(named.iter().map(is_found).collect())
 }
 
 /// What a person who is remembered wants to be done with a turn that was just kept.

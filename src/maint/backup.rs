@@ -13,7 +13,7 @@ use crate::adapters::scratch;
 use crate::adapters::set_aside;
 use crate::adapters::snapshot;
 use crate::adapters::sqlite::During;
-use crate::adapters::{erasure_ledger, expiry_store, import_owners};
+use crate::adapters::{erasure_ledger, expiry_store, import_owners, run_store};
 use crate::domain::backup::{GUARDED_FOR, KeepRules};
 use crate::domain::maintenance::BACKUP_DB;
 use crate::domain::retention::check_clock;
@@ -232,9 +232,7 @@ fn into_pipe(job: &Job<'_>, pipe: File, rules: KeepRules, counts: &mut Counts) -
         let backup = observed(job, |observe| backup_writer::stream(proven, job.now, pipe, observe))?;
         take_up(counts, &backup);
     }
-    if !set_aside::older(&job.dir, job.now, kept_aside(job))?.is_empty() {
-        check_fuse(job, rules, false)?;
-    }
+    check_fuse(job, rules, false)?;
     clear_set_aside(job, counts)
 }
 
@@ -281,7 +279,9 @@ fn observed<T>(
 /// A wrong clock must not rotate good backups away; it does not keep a new one from being made. A `--force` that was
 /// `spent` on something else does not pass it.
 fn check_fuse(job: &Job<'_>, rules: KeepRules, spent: bool) -> Result<Clock, MaintError> {
-    let witness = expiry_store::clock_witness(&job.db, job.last_work).during("find the newest turn")?;
+    // One that took over a directory did part of its work without a look at the clock.
+    let last = run_store::last_success(&job.db, BACKUP_DB).during("read the record of runs")?;
+    let witness = expiry_store::clock_witness(&job.db, last).during("find the newest turn")?;
     match check_clock(job.now, witness, DAY * rules.newest.get()) {
         Ok(()) => Ok(Clock::Sure),
         Err(_) if job.run.force && !spent => Ok(Clock::Doubted),

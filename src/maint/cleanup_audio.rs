@@ -182,7 +182,12 @@ fn delete_leftovers(job: &mut Job<'_>, leftovers: &[Leftover], counts: &mut Coun
 
 /// Removes the rows whose file is not there, as a run that was cut short leaves them. No reply is on its way in like that: its
 /// file is whole before its row is written. A row too many only leads to a "not found", so a failure here leaves the run partial.
+/// Where not one of them has its file the directory may be another one, or not mounted: then all stay.
 fn forget_lost(job: &mut Job<'_>) -> Result<(), MaintError> {
+    if are_all_lost(job).during("look for the files of replies")? {
+        job.failed(job.dir.audio().display().to_string(), &NoneIsThere);
+        return Ok(());
+    }
     let mut next = Some(0);
     while let Some(after) = next {
         job.check_stop()?;
@@ -201,6 +206,27 @@ fn forget_lost_after(job: &mut Job<'_>, row: i64) -> rusqlite::Result<Option<i64
         rows.iter().filter(|(_, id, format)| is_lost(job, *id, format)).map(|(_, id, _)| *id).collect();
     delete_rows(job, &lost)?;
     Ok(rows.last().map(|(row, _, _)| *row))
+}
+
+/// What is told where no reply has its file.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "not one reply has its file: is AUDIO_DIR the server's, and mounted? Where the files are gone for good, `doctor --repair` \
+     removes what refers to them"
+)]
+struct NoneIsThere;
+
+/// True where there are replies and none has its file. Most often the first one has.
+fn are_all_lost(job: &Job<'_>) -> rusqlite::Result<bool> {
+    let (mut after, mut any) = (0, false);
+    loop {
+        let rows = inspection::audio_rows(&job.db, after, ROWS_AT_ONCE)?;
+        let Some((last, _, _)) = rows.last() else { return Ok(any) };
+        if rows.iter().any(|(_, id, format)| !is_lost(job, *id, format)) {
+            return Ok(false);
+        }
+        (after, any) = (*last, true);
+    }
 }
 
 /// False where nobody can tell, and for a format that this release does not know.

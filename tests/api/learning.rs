@@ -384,7 +384,6 @@ fn a_wish_to_forget_is_heard_in_ordinary_words() {
         "Forget where I live",
         "I'd rather you forgot that",
         "Remove that from your memory, please",
-        "Forget about Porto",
     ] {
         tell(&app, &talk, "I live in Porto");
         tell(&app, &talk, wish);
@@ -396,7 +395,7 @@ fn a_wish_to_forget_is_heard_in_ordinary_words() {
         "Don't forget that I live in Porto",
         "Forget it, let's talk of the sea",
         "Forget what I told you yesterday",
-        "Forget about Porto, let's talk of the sea",
+        "Forget about Porto",
     ] {
         tell(&app, &talk, none);
         assert_eq!(texts(&app, &talk), ["I live in Porto"], "{none}");

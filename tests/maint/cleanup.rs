@@ -597,6 +597,16 @@ fn every_row_whose_file_is_gone_goes_however_many_and_however_young() {
     assert_eq!(count(&house, "audio"), 1, "that of the reply that can be heard");
     assert_eq!(count(&house, "checkpoints WHERE audio_id IS NOT NULL"), 1, "no other is offered");
     house.assert_sound();
+
+    // Another directory, or one that is not mounted.
+    let elsewhere = house.dir.join("elsewhere");
+    std::fs::rename(&dir, &elsewhere).unwrap();
+    std::fs::create_dir(&dir).unwrap();
+    house.maint(&["cleanup-audio"]).expect(3).tells("is AUDIO_DIR the server's, and mounted?");
+    std::fs::remove_dir(&dir).unwrap();
+    std::fs::rename(&elsewhere, &dir).unwrap();
+    house.maint(&["cleanup-audio"]).expect(0);
+    assert_eq!(count(&house, "audio"), 1, "it can be heard again");
 }
 
 /// Asks a run to stop once it has removed so many files.

@@ -1,7 +1,8 @@
 //! What a turn names that is to be forgotten: it goes before the turn is kept, looked for beside all that others write and deleted in
 //! portions, so that nobody waits for it but whoever wants it.
 //!
-//! Nothing of the turn is told before all of it is gone: what a kill interrupts was not answered, and is done when it is said again.
+//! The turn is kept, and an answer that does not stream is told, once all of it is gone. What a kill interrupts was not kept: it is done
+//! when it is said again, as the page does by itself.
 
 use std::sync::Arc;
 
@@ -37,9 +38,10 @@ impl Work {
         let (database, session) = (&self.app.database, self.request.session);
         let named: Arc<[Named]> = names.iter().map(|name| Named::of(name)).collect();
         // First of all: what is learned meanwhile would not be looked at.
+        let noting = trace.clone();
         let begin = move |db: &Connection| {
-            let whose = trace.whose(db, session)?;
-            whose.map(|person| learning::note_named(db, &trace.heard).map(|()| person.key)).transpose()
+            let whose = noting.whose(db, session)?;
+            whose.map(|person| learning::note_named(db, &noting.heard).map(|()| person.key)).transpose()
         };
         let Some(person) = database.write("note what is to be forgotten", begin).await? else {
             return Ok(());
@@ -55,7 +57,12 @@ impl Work {
             let meant;
             (left, meant) = database.read("look at what may be forgotten", look).await?;
             if !meant.is_empty() {
-                let forget = move |db: &Connection| memory_forgetting::forget_these(db, person, &meant);
+                // They may have been erased meanwhile, and their row be somebody else's.
+                let trace = trace.clone();
+                let forget = move |db: &Connection| match trace.whose(db, session)? {
+                    Some(still) if still.key == person => memory_forgetting::forget_these(db, person, &meant),
+                    _ => Ok(0),
+                };
                 *forgotten += database.write("forget what was named", forget).await?;
             }
         }

@@ -76,7 +76,7 @@ impl Work {
         let person = self.person_to_remember().await.unwrap_or_default();
         let wishes = wishes(&self.request.message).all;
         // Whether anything is meant cannot be looked up: that no such note is left is true in any case.
-        let done = if person.is_some() { done(&wishes, true) } else { Vec::new() };
+        let done = if person.is_some() { done(&wishes, &vec![true; wishes.len()]) } else { Vec::new() };
         Remembered { person, done, ..Remembered::default() }
     }
 
@@ -86,7 +86,7 @@ impl Work {
         let wishes = wishes(&self.request.message).all;
         let begin = move |db: &Connection| {
             let Some(person) = who(db, &token, owner, session)? else { return Ok(None) };
-            let done = done(&wishes, learning::is_any_found(db, person.key, &wishes)?);
+            let done = done(&wishes, &learning::which_are_found(db, person.key, &wishes)?);
             Ok(Some((person, begin.begin(db, person)?, done)))
         };
         let Some((person, searched, done)) = self.app.database.read("recall memories", begin).await? else {

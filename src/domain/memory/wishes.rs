@@ -9,7 +9,7 @@ mod said;
 use crate::domain::memory::learning::{learned, plain, sentences};
 use crate::domain::memory::unwanted::is_meant;
 pub use done::{Done, done};
-use heard::{BEHIND, Heard, heard};
+use heard::{Heard, heard};
 use parts::{Told, parts, told, without_asides};
 
 /// All that somebody wants to be done with what they say.
@@ -107,24 +107,14 @@ fn meant(heard: &Heard, parts: &[Part<'_>], at: usize) -> Vec<Wish> {
     match heard {
         Heard::Sure(wish) => vec![wish.clone()],
         Heard::This => pointed_at(parts),
-        Heard::Ahead if parts.iter().any(|part| part.told > Told::Nothing) => vec![Wish::NotThis],
+        Heard::Ahead if parts[at + 1..].iter().any(|part| part.told > Told::Nothing) => vec![Wish::NotThis],
         Heard::Ahead => vec![Wish::NotNext],
-        Heard::Alone(thing) if parts.len() == 1 && is_all(parts[at].text) => {
-            vec![Wish::Forget(thing.clone())]
-        }
-        Heard::Alone(_) => Vec::new(),
         Heard::That => {
             // "I like jazz. Forget that.": it may be known already.
             let known = before.iter().flat_map(|part| &part.stated).take(MOST_STATED);
             pointed_at(before).into_iter().chain(known.cloned().map(Wish::Forget)).collect()
         }
     }
-}
-
-/// "Forget about tea, let's talk of the sea" is no wish.
-fn is_all(part: &str) -> bool {
-    let asides = &part[without_asides(part).len()..];
-    plain(asides).iter().all(|word| BEHIND.contains(&word.as_str()))
 }
 
 /// What "that" is meant of: these parts of the message where they tell something, else the message before; where that is not sure, both.
@@ -142,7 +132,8 @@ fn leaves(wish: &Wish, before: &[Part<'_>]) -> bool {
         Wish::Forget(text) => {
             before.len() <= MOST_BEFORE && !before.iter().any(|part| is_meant(text, part.text))
         }
-        Wish::NotThis | Wish::NotNext | Wish::ForgetBefore | Wish::Everything => false,
+        Wish::NotNext => true,
+        Wish::NotThis | Wish::ForgetBefore | Wish::Everything => false,
     }
 }
 
@@ -271,6 +262,10 @@ mod tests {
             assert_eq!(wishes(said), Wishes { all: vec![Wish::NotThis], learn: false }, "{said}");
         }
         assert_eq!(wishes("Don't save what I'm about to say").all, [Wish::NotNext]);
+        assert_eq!(wishes("I had a long day. Don't save what I'm about to say.").all, [Wish::NotNext]);
+        assert_eq!(wishes("My sister is ill and please don't remember any of that").all, [Wish::NotThis]);
+        let wanted = Wish::Forget("my brother works for me".to_owned());
+        assert_eq!(wishes("Forget that my brother works for me").all, [wanted]);
         for said in [
             "Forget what you know about me",
             "Delete my memories",
@@ -280,9 +275,7 @@ mod tests {
             assert_eq!(wishes(said).all, [Wish::Everything], "{said}");
         }
         for (said, wanted) in [
-            ("Forget about tea", &["tea"][..]),
-            ("Forget about green tea, please", &["green tea"]),
-            ("Remove my address from your memory", &["my address"]),
+            ("Remove my address from your memory", &["my address"][..]),
             ("I don't want my address saved", &["my address"]),
             ("There's no need to remember that I live in Porto", &["i live in porto"]),
             ("Forget what you know about my sister", &["my sister"]),
@@ -437,8 +430,10 @@ mod tests {
             "Forget about the exam",
             "Forget about work for now",
             "Forget about tomorrow",
-            "Forget about tea, let's talk of the sea",
-            "Forget about tea. How are you?",
+            "Forget about tea",
+            "Just forget about dinner",
+            "You don't have to save my marriage",
+            "No need to keep my dog",
             "You forget about tea",
             "Delete that photo",
             "Never forget that",

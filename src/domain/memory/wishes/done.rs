@@ -19,16 +19,16 @@ pub enum Done {
     LeftToThem,
 }
 
-/// What is told of wishes, each thing once. `found` is whether any note says what they name.
+/// What is told of wishes, each thing once. `found` is for each of them that names something whether any note says it.
 #[must_use]
-pub fn done(wishes: &[Wish], found: bool) -> Vec<Done> {
-    let mut told = Vec::new();
+pub fn done(wishes: &[Wish], found: &[bool]) -> Vec<Done> {
+    let (mut told, mut found) = (Vec::new(), found.iter());
     for wish in wishes {
         let done = match wish {
             Wish::NotThis => Done::NotNoted,
             Wish::NotNext => Done::HowNext,
             Wish::ForgetBefore => Done::ForgottenBefore,
-            Wish::Forget(_) if found => Done::Forgotten,
+            Wish::Forget(_) if found.next() == Some(&true) => Done::Forgotten,
             // "I like jazz. Forget that.": that nothing of it was known before goes without saying.
             Wish::Forget(_) if told.contains(&Done::NotNoted) => continue,
             Wish::Forget(_) => Done::NotFound,

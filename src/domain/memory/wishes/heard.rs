@@ -4,7 +4,6 @@ use super::Wish;
 use super::refused::{left_alone, not_needed, not_remembered};
 use super::said::{SAID, is_saying, of_what_was_said, told_before};
 use crate::domain::memory::learning::plain;
-use crate::domain::memory::words::tells_nothing;
 
 /// A wish, as it is worded.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,10 +12,8 @@ pub(super) enum Heard {
     That,
     /// "Don't remember this": whatever is said with it.
     This,
-    /// "Don't save what I'm about to say": whatever is said with it, and no message before it.
+    /// "Don't save what I'm about to say": whatever is said behind it, and no message before it.
     Ahead,
-    /// "Forget about tea": this, where nothing else is said.
-    Alone(String),
     /// It says of itself what is meant.
     Sure(Wish),
 }
@@ -51,10 +48,8 @@ const ERASE: &[&str] = &["delete", "erase", "remove"];
 const KNOWN: &[&str] =
     &["said", "told", "mentioned", "know", "remember", "learned", "noted", "saved", "stored"];
 const REMEMBERING: &[&str] = &["remembering", "storing", "saving", "recording"];
-pub(super) const BEHIND: &[&str] = &["please", "thanks", "ok", "okay", "now", "again", "though"];
+const BEHIND: &[&str] = &["please", "thanks", "ok", "okay", "now", "again", "though"];
 pub(super) const THIS: &[&str] = &["that", "this", "it"];
-/// Whoever forgets about these only does not think of them any more.
-const NO_NAME: &[&str] = &["today", "yesterday", "tomorrow", "work", "all"];
 /// What tells nothing of what is to be forgotten.
 pub(super) const POINTING: &[&str] = &[
     "that",
@@ -99,9 +94,7 @@ pub(super) fn heard(part: &str) -> Vec<Heard> {
         ["stop", verb, what @ ..] if REMEMBERING.contains(verb) => return forgotten(what),
         // Of other things than notes, like an account, it is not for the companion to say that they are gone.
         [verb, what @ ..] if ERASE.contains(verb) => {
-            let of_notes = |heard: &Heard| {
-                is_of_notes || !matches!(heard, Heard::Sure(Wish::Forget(_)) | Heard::Alone(_))
-            };
+            let of_notes = |heard: &Heard| is_of_notes || !matches!(heard, Heard::Sure(Wish::Forget(_)));
             return forgotten(what).into_iter().filter(of_notes).collect();
         }
         _ => {}
@@ -116,7 +109,9 @@ pub(super) fn heard(part: &str) -> Vec<Heard> {
 fn without_behind<'a, 'b>(mut words: &'b [&'a str]) -> &'b [&'a str] {
     while let [rest @ .., last] = words {
         words = match (rest, *last) {
-            ([rest @ .., "thank"], "you") | ([rest @ .., "for"], "me") => rest,
+            ([rest @ .., "thank"], "you") => rest,
+            // "Forget that for me", and not "forget that my brother works for me".
+            ([rest @ .., "for"], "me") if rest.last().is_some_and(|word| THIS.contains(word)) => rest,
             (rest, last) if BEHIND.contains(&last) => rest,
             _ => break,
         }
@@ -161,7 +156,7 @@ pub(super) fn forgotten(what: &[&str]) -> Vec<Heard> {
         ["what", "i", told @ ..] if is_saying(told) => told_before(told),
         ["what", rest @ .., "is" | "are"] => of_oneself(rest),
         ["what" | "where" | "who" | "when" | "how", ..] => asked_for(&what.join(" ")),
-        ["about", thing @ ..] if is_name(thing) => vec![Heard::Alone(thing.join(" "))],
+        // "Forget about dinner" is only not to be thought of any more.
         ["that" | "about", rest @ ..] | rest => of_oneself(rest),
     }
 }
@@ -239,12 +234,6 @@ fn of_mine(who: &[&str], verb: &str) -> Vec<Heard> {
         forget(&format!("my {}'s {thing}", whose.join(" "))),
         forget(&format!("my {} {verb}", who.join(" "))),
     ]
-}
-
-/// "Tea", "green tea": not "the exam", which is only not to be thought of any more.
-fn is_name(thing: &[&str]) -> bool {
-    let points = |word: &&str| tells_nothing(word) || POINTING.contains(word) || NO_NAME.contains(word);
-    matches!(thing.len(), 1 | 2) && !thing.iter().any(points)
 }
 
 /// "I live in Porto and that I like tea", "my sister and my brother": cut where another statement in the first person begins.

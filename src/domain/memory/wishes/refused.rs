@@ -38,7 +38,10 @@ pub(super) fn not_needed<'a, 'b>(words: &'b [&'a str]) -> Option<&'b [&'a str]> 
     let [verb, what @ ..] = NO_NEED.iter().find_map(|lead| words[begin..].strip_prefix(*lead))? else {
         return None;
     };
-    REMEMBER.contains(verb).then_some(what)
+    // "No need to keep my dog" is about no note.
+    let is_of_notes =
+        !matches!(*verb, "keep" | "save") || what.last().is_some_and(|word| THIS.contains(word));
+    (REMEMBER.contains(verb) && is_of_notes).then_some(what)
 }
 
 /// What is not to be remembered: "this", "any of that", "anything I say now", "my name".
@@ -87,7 +90,7 @@ pub(super) fn not_remembered(words: &[&str], is_asked: bool) -> Vec<Heard> {
         if !heard.is_empty() && is_sure && (!is_asked || heard == [Heard::This]) {
             return heard;
         }
-        if what.first().is_some_and(|first| THIS.contains(first)) {
+        if heard == [Heard::This] || what.first().is_some_and(|first| THIS.contains(first)) {
             return vec![Heard::Sure(Wish::NotThis)];
         }
     }
