@@ -86,14 +86,7 @@ pub fn tell_maker(copy: &Connection, job: &str, began: Timestamp) -> rusqlite::R
 /// # Errors
 /// What `SQLite` says.
 pub fn last_success(connection: &Connection, job: &str) -> rusqlite::Result<Option<Timestamp>> {
-    connection
-        .query_row(
-            "SELECT started_at FROM maintenance_runs WHERE job = ?1 AND outcome = 'succeeded'
-             ORDER BY id DESC LIMIT 1",
-            [job],
-            |row| timestamp(row, 0),
-        )
-        .optional()
+    last_with(connection, job, "'succeeded'")
 }
 
 /// When the job last did its work, at least in part: then its clock was believed. What one file keeps from succeeding night
@@ -102,14 +95,14 @@ pub fn last_success(connection: &Connection, job: &str) -> rusqlite::Result<Opti
 /// # Errors
 /// What `SQLite` says.
 pub fn last_work(connection: &Connection, job: &str) -> rusqlite::Result<Option<Timestamp>> {
-    connection
-        .query_row(
-            "SELECT started_at FROM maintenance_runs WHERE job = ?1 AND outcome IN ('succeeded', 'partial')
-             ORDER BY id DESC LIMIT 1",
-            [job],
-            |row| timestamp(row, 0),
-        )
-        .optional()
+    last_with(connection, job, "'succeeded', 'partial'")
+}
+
+fn last_with(connection: &Connection, job: &str, outcomes: &str) -> rusqlite::Result<Option<Timestamp>> {
+    let sql = format!(
+        "SELECT started_at FROM maintenance_runs WHERE job = ?1 AND outcome IN ({outcomes}) ORDER BY id DESC LIMIT 1"
+    );
+    connection.query_row(&sql, [job], |row| timestamp(row, 0)).optional()
 }
 
 /// Since when the house is to be kept in order: since the first person came, or since a backup was restored, whose record
