@@ -79,15 +79,11 @@ impl App {
             let _making = making;
             match app.sum_up(session, model.as_ref()).await {
                 Ok(false) => {}
-                // What is kept of the session in memory is no longer what a model is to be given.
-                Ok(true) => {
-                    app.recent.forget(session);
-                    tracing::info!(
-                        event = "session_summed_up",
-                        session = session.short(),
-                        "A session was summed up"
-                    );
-                }
+                Ok(true) => tracing::info!(
+                    event = "session_summed_up",
+                    session = session.short(),
+                    "A session was summed up"
+                ),
                 Err(error) => tracing::warn!(
                     event = "summary_failed",
                     session = session.short(),
@@ -108,7 +104,12 @@ impl App {
         let text = summary::kept(&answer).ok_or(SummaryError::Empty)?;
         let new = Summary { text: Some(text), until };
         let replace = move |db: &Connection| summary_store::replace(db, session, summary.until, &new);
-        Ok(self.database.write("keep a summary", replace).await?)
+        // What is kept of the session in memory is no longer what a model is to be given: it goes before, so that whoever begins
+        // once the summary is there is given it, and again after, for whoever read the old one meanwhile.
+        self.recent.forget(session);
+        let replaced = self.database.write("keep a summary", replace).await;
+        self.recent.forget(session);
+        Ok(replaced?)
     }
 }
 
