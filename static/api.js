@@ -113,10 +113,9 @@ export const memories = (page) => json(`/memories?${new URLSearchParams(page)}`)
 
 export const addMemory = (text) => json("/memories", sent("POST", { text }));
 
-export const correctMemory = (id, text) => json(`/memories/${encodeURIComponent(id)}`, sent("PATCH", { text }));
+export const correctMemory = (id, text) => json(memoryAt(id), sent("PATCH", { text }));
 
-/** Forgets one; also when the page is about to go. */
-export const forgetMemory = (id) => request(`/memories/${encodeURIComponent(id)}`, { method: "DELETE", keepalive: true });
+export const memoryAt = (id) => `/memories/${encodeURIComponent(id)}`;
 
 export const forgetMemories = () => request("/memories", { method: "DELETE" }, undefined, SILENCE_MS);
 
@@ -129,9 +128,11 @@ export const session = (id, page) => json(`/sessions/${encodeURIComponent(id)}?$
 /** Renames (`title`) or pins (`pinned`) a conversation. */
 export const changeSession = (id, change) => json(`/sessions/${encodeURIComponent(id)}`, sent("PATCH", change));
 
-/** Deletes a conversation, also when the page is closed meanwhile; and what was learned in it, unless that is kept. */
-export const deleteSession = (id, keepMemories = false) =>
-  request(`/sessions/${encodeURIComponent(id)}?keep_memories=${keepMemories}`, { method: "DELETE", keepalive: true });
+/** Where a conversation is deleted; and what was learned in it, unless that is kept. */
+export const sessionAt = (id, keepMemories = false) => `/sessions/${encodeURIComponent(id)}?keep_memories=${keepMemories}`;
+
+/** Deletes what is at this address, also when the page goes meanwhile. */
+export const remove = (path) => request(path, { method: "DELETE", keepalive: true });
 
 /** What begins to come within that time; null when nothing does. */
 async function begun(url, options) {

@@ -1,8 +1,9 @@
 // Deletes conversations after a while in which that can be undone; at once when the page is left or put aside meanwhile: a phone
-// does not tell the page that it is closed.
+// does not tell the page that it is closed. What cannot be deleted then the next page deletes.
 
 import * as api from "/static/api.js";
 import { deleted } from "/static/interruption.js";
+import { remove } from "/static/owed.js";
 
 export const UNDO_MS = 10_000;
 
@@ -43,11 +44,10 @@ async function carryOut(id) {
   clearTimeout(timer);
   pending.delete(id);
   try {
-    await api.deleteSession(id, keepMemories);
+    await remove(api.sessionAt(id, keepMemories));
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
-    // Already gone is what was wanted.
-    if (failure.status !== 404) return over(failure);
+    return over(failure);
   }
   deleted(id);
   over();

@@ -8,8 +8,11 @@ const SESSION = "companion.session";
 const ATTEMPT = "companion.attempt";
 const LEFT = "companion.left";
 const DELETED = "companion.deleted";
+const OWED = "companion.owed";
 // A tab that has slept while more were deleted keeps what was sent in the first ones.
 const MOST_DELETED = 20;
+// More than anybody deletes without a network; beyond it the oldest are not deleted by a later page.
+const MOST_OWED = 100;
 // More than anybody writes before looking up; beyond it the oldest are only on the page.
 const MOST_TURNS = 20;
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000, 15_000];
@@ -57,6 +60,7 @@ export function leave() {
   remember(null);
   rememberAttempt(null);
   keep(DELETED, null);
+  keep(OWED, null);
   keep(LEFT, String(Math.random()));
 }
 
@@ -90,6 +94,15 @@ export function whenDeleted(act) {
   onDeleted = act;
   addEventListener("storage", ({ key, newValue }) => key === DELETED && newValue && act(newValue.split(" ")[0]));
 }
+
+/** The addresses of what is to be deleted and may not be yet. */
+export const owed = () => kept(OWED)?.split(" ") ?? [];
+
+const owedBut = (path) => owed().filter((other) => other !== path);
+
+export const owe = (path) => keep(OWED, [path, ...owedBut(path)].slice(0, MOST_OWED).join(" "));
+
+export const settled = (path) => keep(OWED, owedBut(path).join(" "));
 
 /** What a tab has kept; whoever has it now keeps it. */
 function taken(tab) {

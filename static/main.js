@@ -2,7 +2,7 @@
 
 import * as api from "/static/api.js";
 import { Conversation, button, element } from "/static/conversation.js";
-import { Draft, Reach, attempted, leave, remember, remembered, whenDeleted, whenLeft } from "/static/interruption.js";
+import { Draft, Reach, attempted, leave, owed, remember, remembered, whenDeleted, whenLeft } from "/static/interruption.js";
 import { Voice } from "/static/voice.js";
 import { mode, retention } from "/static/words.js";
 
@@ -100,8 +100,22 @@ function showReach(isLost) {
   if (isLost) return;
   showMode();
   comeBack();
+  deleteOwed();
   if (shown && !attempted()) return announce();
   return attempt(shown ? goOnHere : begin);
+}
+
+/** Deletes what a page that went could not. */
+async function deleteOwed() {
+  // Who replaces their token is not known yet.
+  if (attempted() || owed().length === 0) return;
+  try {
+    const { removeOwed } = await loaded(import("/static/owed.js"));
+    await removeOwed();
+  } catch (failure) {
+    // It is owed on.
+    if (!(failure instanceof api.Failure)) throw failure;
+  }
 }
 
 // Which conversation is shown
@@ -314,7 +328,7 @@ async function chooseRemembering() {
   if (isAwaited) send();
   // Something may have been said in it meanwhile, in another window. An empty one that stays is in nobody's way; it goes with its time.
   const { checkpoints } = await api.session(unused.id, { limit: 1 }).catch(() => ({}));
-  if (checkpoints === 0) await api.deleteSession(unused.id).catch(() => {});
+  if (checkpoints === 0) await api.remove(api.sessionAt(unused.id)).catch(() => {});
 }
 
 function offerChoice() {
@@ -768,3 +782,4 @@ write($("message").value || draft.text);
 $("send").disabled = false;
 showMode();
 attempt(begin);
+deleteOwed();

@@ -51,12 +51,13 @@ function goesAt({ expires_at: until }) {
 }
 
 /** How long what is remembered is kept, as it is. */
-export function memoriesKept({ retention: { memory_days, person_days } }) {
+export function memoriesKept({ retention: { memory_days, person_days }, max_memories: most }) {
   const told = [
     memory_days
       ? `What I remember is deleted ${days(memory_days)} after it was added or last changed, or when you forget it.`
       : "What I remember is kept until you forget it, also when its conversation has expired.",
   ];
+  told.push(`Of more than ${most.toLocaleString()} things the least useful ones go.`);
   if (person_days) told.push(`It goes with everything else when you have not been here for ${days(person_days)}.`);
   told.push("Backups hold what is forgotten until they are rotated away.");
   return told.join(" ");

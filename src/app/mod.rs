@@ -167,6 +167,12 @@ impl App {
         &self.retention
     }
 
+    /// The most memories that are kept of a person.
+    #[must_use]
+    pub fn max_memories_per_person(&self) -> u32 {
+        self.limits.max_memories_per_person
+    }
+
     /// Refuses what grows the store while the disk is low.
     fn room_to_grow(&self) -> Result<(), AppError> {
         if self.data_dir.is_low() { Err(AppError::DiskFull) } else { Ok(()) }

@@ -171,7 +171,7 @@ pub(crate) const SETTINGS: [Setting; 75] = [
     setting(
         "MAX_MEMORIES_PER_PERSON",
         "10000",
-        "memories of one person; for one more the least useful one goes, which the export tells",
+        "memories of one person; for one more the least useful one goes, which the page and the export tell",
     ),
     setting(
         "EMBEDDING_BASE_URL",

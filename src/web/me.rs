@@ -31,6 +31,8 @@ struct MeBody {
     /// The recovery code, as far as it may be told: `null` when there is none.
     recovery_code: Option<RecoveryBody>,
     retention: RetentionBody,
+    /// The most memories that are kept of them; for one more the least useful one goes.
+    max_memories: u32,
     /// Maintenance jobs that have not succeeded for 48 h.
     maintenance_overdue: Vec<&'static str>,
 }
@@ -87,6 +89,7 @@ pub async fn me(
             memory_days: retention.memory_days.map(RetentionDays::get),
             audio_hours: retention.audio_max_age.as_secs() / 3600,
         },
+        max_memories: app.max_memories_per_person(),
         maintenance_overdue,
     }))
 }

@@ -1,8 +1,9 @@
 // Forgets a memory a little later than asked, so that it can be undone: the server is asked when nobody has, and at once when
-// the page goes or is put aside: a phone does not tell the page that it is closed.
+// the page goes or is put aside: a phone does not tell the page that it is closed. What cannot be forgotten then the next page forgets.
 
 import * as api from "/static/api.js";
 import { button } from "/static/conversation.js";
+import { remove } from "/static/owed.js";
 
 const UNDO_MS = 10_000;
 
@@ -61,12 +62,10 @@ export class Forgetting {
     const { on, undo } = this.#take(id);
     undo.hidden = true;
     try {
-      await api.forgetMemory(id);
+      await remove(api.memoryAt(id));
       on.done();
     } catch (failure) {
       if (!(failure instanceof api.Failure)) throw failure;
-      // Already gone is what was wanted.
-      if (failure.status === 404) return on.done();
       on.failed();
       this.#onFailed(failure.message);
     }

@@ -5,6 +5,8 @@ import { copyOnClick } from "/static/mine/copying.js";
 import { oneAtATime } from "/static/one-at-a-time.js";
 
 const LOOK_EVERY_MS = 2000;
+// What means whoever asks, wherever they are.
+const OF_ONESELF = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/;
 
 /** What is left of so many milliseconds, as a clock shows it. */
 const clock = (ms) => `${Math.floor(ms / 60_000)}:${String(Math.floor(ms / 1000) % 60).padStart(2, "0")}`;
@@ -48,6 +50,7 @@ export function anotherDevice(part, attempt) {
 
   function show(link, svg) {
     field.value = link;
+    made.querySelector(".here-only").hidden = !OF_ONESELF.test(new URL(link).hostname);
     made.querySelector(".qr").replaceChildren(drawn(svg));
     made.hidden = false;
     make.textContent = "Show another link";

@@ -21,6 +21,7 @@ fn a_person_is_told_what_is_kept_and_how_long() {
     assert_eq!(body["created_at"], after_beginning(0));
     let announced = json!({"session_days": 7, "person_days": 400, "memory_days": null, "audio_hours": 24});
     assert_eq!(body["retention"], announced);
+    assert_eq!(body["max_memories"], 10_000);
     let body = app.get_as(&talk.token, "/api/v1/me").expect(200).json();
     assert_eq!(body["last_seen_at"], after_beginning(7_200_000));
     let app = TestApp::spawn_with(|config| {

@@ -106,6 +106,21 @@ export class Guest {
     }
   }
 
+  /** Goes away from the page, or puts it aside first as a phone does, while the server cannot be reached; comes back once it can. */
+  async goesWhileItIsAway(isPutAside) {
+    await this.server.stop();
+    if (isPutAside) {
+      await this.page.evaluate(() => {
+        Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+      });
+    }
+    await this.page.goto("about:blank");
+    await this.server.restart();
+    this.excuse(/ERR_CONNECTION_(REFUSED|RESET)/);
+    await this.open();
+  }
+
   /** Lets the page's own time pass until it is so (`clock.install` comes before), but not more than so much of it. */
   async passes(isSo, mostMs) {
     for (let ms = 0; !(await isSo()); ms += STEP_MS) {

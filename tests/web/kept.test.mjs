@@ -71,29 +71,25 @@ test("opens without its server, says so, keeps what is written and sends it once
   assert.deepEqual(places.filter((place) => place !== "/" && !/^\/static\/[\w./-]+-[0-9a-f]{16}\.\w+$/.test(place)), []);
 });
 
-test("opens where a proxy answers in the place of a server that is away, and sends what was said by itself once that is back", async () => {
-  const direct = server.origin;
+test("opens where a proxy answers in the place of a server that is away, and sends what was said by itself once that is back", async (t) => {
   const proxy = await Proxy.to(server);
+  // Not before the page has gone.
+  t.after(() => proxy.close());
   troubles = /status of 502/;
-  try {
-    guest = await Guest.arrive(browser, server, { kept: true });
-    await guest.open();
-    await guest.say("Before it went away.");
-    await isKept(nameIn(await (await fetch(new URL("/sw.js", server.origin))).text()));
-    proxy.isAway = true;
-    await guest.input.fill("Said into the proxy.");
-    await guest.press("Send");
-    await guest.page.locator("#adrift").getByText(ADRIFT).waitFor();
-    await guest.page.reload();
-    await guest.page.locator("#adrift").getByText(ADRIFT).waitFor();
-    proxy.isAway = false;
-    await guest.page.locator("#adrift").waitFor({ state: "hidden" });
-    await guest.log.locator(".assistant .words:not(:empty)").nth(1).waitFor();
-    assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), ["Before it went away.", "Said into the proxy."]);
-  } finally {
-    server.origin = direct;
-    proxy.close();
-  }
+  guest = await Guest.arrive(browser, server, { kept: true });
+  await guest.open();
+  await guest.say("Before it went away.");
+  await isKept(nameIn(await (await fetch(new URL("/sw.js", server.origin))).text()));
+  proxy.isAway = true;
+  await guest.input.fill("Said into the proxy.");
+  await guest.press("Send");
+  await guest.page.locator("#adrift").getByText(ADRIFT).waitFor();
+  await guest.page.reload();
+  await guest.page.locator("#adrift").getByText(ADRIFT).waitFor();
+  proxy.isAway = false;
+  await guest.page.locator("#adrift").waitFor({ state: "hidden" });
+  await guest.log.locator(".assistant .words:not(:empty)").nth(1).waitFor();
+  assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), ["Before it went away.", "Said into the proxy."]);
 });
 
 test("opens on a network that hangs, too, and says so", async () => {

@@ -57,7 +57,7 @@ describe("what is remembered", () => {
     await guest.open();
     await guest.press("Memories");
     await dialog().getByText("I remember nothing of you yet.").waitFor();
-    await dialog().getByText(/kept until you forget it.*not been here for 400 days.*Backups hold/).waitFor();
+    await dialog().getByText(/kept until you forget it.*Of more than 10,000 things.*not been here for 400 days.*Backups hold/).waitFor();
   });
 
   test("tells where each came from, what is no longer true, and leads to its conversation", async () => {
@@ -228,6 +228,19 @@ describe("what is remembered", () => {
     assert.equal((await deleted).status(), 204);
     assert.deepEqual(await held(), ["One"]);
   });
+
+  for (const isPutAside of [false, true]) {
+    test(`is forgotten by the next page where the server is away as one ${isPutAside ? "is put aside" : "goes"}`, async () => {
+      await guest.open();
+      await add([{ text: "One" }, { text: "Two" }]);
+      await openMemories();
+      await dialog().getByRole("button", { name: "Forget: Two" }).click();
+      await dialog().getByText("Forgotten.").waitFor();
+      await guest.goesWhileItIsAway(isPutAside);
+      await guest.until(() => fetch("/api/v1/memories").then((answer) => answer.json()).then(({ memories }) => memories.length === 1));
+      assert.deepEqual(await held(), ["One"]);
+    });
+  }
 
   test("that could not be forgotten is there again", async () => {
     await guest.page.clock.install();

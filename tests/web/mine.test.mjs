@@ -9,6 +9,7 @@ import { Server } from "./server.mjs";
 
 const PHONE = { viewport: { width: 320, height: 640 }, hasTouch: true };
 const NOBODY = /status of 40[14]/;
+const NAMED = "companion.example";
 const LOST = /ERR_CONNECTION_RESET|status of 401/;
 
 let browser;
@@ -16,7 +17,7 @@ let server;
 let guests;
 
 before(async () => {
-  browser = await launch();
+  browser = await launch([`--host-resolver-rules=MAP ${NAMED} 127.0.0.1`]);
 });
 after(() => browser?.close());
 
@@ -182,6 +183,22 @@ describe("another device", () => {
     // Its corners are round.
     const inner = (rows) => rows.slice(1, -1).map((row) => row.slice(1, -1));
     assert.deepEqual(inner(seen), inner(modules(drawn)));
+  });
+
+  test("is told of a link that only this machine opens, and not of one that others open, too", async () => {
+    const only = (guest) => dialog(guest).getByText(/^Only this machine opens this link\./);
+    const here = await arrive();
+    await here.open();
+    await makeLink(here);
+    await only(here).waitFor();
+    await isAccessible(here.page);
+    server.origin = server.origin.replace("127.0.0.1", NAMED);
+    // Without TLS, on purpose.
+    const named = await arrive();
+    await named.open();
+    assert.match(await makeLink(named), new RegExp(`^http://${NAMED}:`));
+    assert.equal(await only(named).isVisible(), false);
+    for (const guest of guests.splice(0)) await guest.leave(/Cross-Origin-Opener-Policy header has been ignored|elsewhere: http:\/\/127/);
   });
 
   test("with half a link is told so", async () => {

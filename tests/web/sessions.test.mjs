@@ -431,6 +431,23 @@ describe("what was learned", () => {
   }
 });
 
+describe("while the server cannot be reached", () => {
+  for (const isPutAside of [false, true]) {
+    test(`what is deleted as the page ${isPutAside ? "is put aside" : "goes"} is deleted by the next one`, async () => {
+      guest = await Guest.arrive(browser, server);
+      await talkTwice();
+      await openList();
+      await act("Delete", "About gardens").click();
+      await list().getByRole("button", { name: "Delete", exact: true }).click();
+      await list().getByText("is deleted.").waitFor();
+      await guest.goesWhileItIsAway(isPutAside);
+      await guest.until(() => fetch("/api/v1/sessions").then((answer) => answer.json()).then(({ sessions }) => sessions.length === 1));
+      await guest.until(() => localStorage.getItem("companion.owed") === null);
+      assert.deepEqual(Object.keys(await kept()), ["About rivers"]);
+    });
+  }
+});
+
 describe("do not remember this one", () => {
   test("begins one that is not remembered, says so, and when it goes", async () => {
     guest = await Guest.arrive(browser, server);

@@ -424,10 +424,11 @@ describe("when something fails", () => {
     assert.equal((await kept()).length, 2);
   });
 
-  test("a connection that is lost before the answer is taken up again, and the turn is taken once", async () => {
+  test("a connection that is lost before the answer is taken up again, and the turn is taken once", async (t) => {
     const [hears, mayHear] = await hearsOnceItMay();
     server = await Server.start({ STT_COMMAND: hears, TTS_COMMAND: SPEAKING });
     const line = await Line.to(server);
+    t.after(() => line.close());
     await comes();
     const turns = [];
     guest.page.on("websocket", (socket) =>
@@ -449,7 +450,6 @@ describe("when something fails", () => {
     assert.equal(turns[0], turns[1]);
     assert.equal((await kept()).length, 2);
     assert.equal((await answers()).length, 2);
-    line.close();
   });
 
   test("who interrupts when the connection was lost after the answer has kept what they had heard", async (t) => {

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 
 import { load } from "./pure.mjs";
 
-const { day, keptUntil, moment, retention } = await load("words.js");
+const { day, keptUntil, memoriesKept, moment, retention } = await load("words.js");
 
 const UNTIL = "2026-12-24T12:00:00Z";
 const told = (session_days, person_days, session) => retention({ retention: { session_days, person_days }, maintenance_overdue: [] }, session);
@@ -48,5 +48,20 @@ describe("how long one in the list is kept", () => {
     ["a pinned one, while it is not known who is forgotten", pinned, undefined, ""],
   ]) {
     test(`is told of ${what}`, () => assert.equal(keptUntil(session, days), words));
+  }
+});
+
+describe("how long what is remembered is kept", () => {
+  const most = 20_000;
+  for (const [what, memory_days, person_days, words] of [
+    ["until it is forgotten", null, null, "What I remember is kept until you forget it, also when its conversation has expired."],
+    ["for a time", 30, 400, "What I remember is deleted 30 days after it was added or last changed, or when you forget it."],
+  ]) {
+    test(`is told where it is kept ${what}`, () => {
+      const told = memoriesKept({ retention: { memory_days, person_days }, max_memories: most });
+      const bound = `Of more than ${most.toLocaleString()} things the least useful ones go.`;
+      const person = person_days ? ` It goes with everything else when you have not been here for ${person_days} days.` : "";
+      assert.equal(told, `${words} ${bound}${person} Backups hold what is forgotten until they are rotated away.`);
+    });
   }
 });
