@@ -60,6 +60,8 @@ let looked = 0;
 let looking;
 let hearing;
 let unheard = 0;
+// So often it was asked who answers.
+let modes = 0;
 // By answer what is known of it, of those below which there is nothing to be done yet.
 const bare = new Map();
 
@@ -461,9 +463,12 @@ async function showLater(session, turns) {
 }
 
 async function showMode() {
+  const mine = (modes += 1);
   const health = await api.health().catch(({ status }) => {
     if (status === 0) reach.lost();
   });
+  // It has been asked again since.
+  if (mine !== modes) return;
   if (health) {
     serverSpeaks = !ABSENT.includes(health.services.tts);
     voice.offer({ hears: health.services.stt === "connected" });

@@ -289,8 +289,9 @@ fn somebody_takes_the_room_that_a_cleanup_was_lent() {
     let talk = server.start_session();
     assert_eq!(server.say(&talk, "hello").0, 200);
     let mut db = house.db();
-    let old = seed::sessions(&mut db, 400, 10, seed::now() - 8 * DAY);
-    seed::audio(&db, old[399], &house.dir.join("audio"), 300_000, 2 * DAY);
+    // With a pause after each they take at least six seconds: it is not done before it is stopped.
+    let old = seed::sessions(&mut db, 4000, 1, seed::now() - 8 * DAY);
+    seed::audio(&db, old[3999], &house.dir.join("audio"), 300_000, 2 * DAY);
     db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     let sessions = || db.query_row("SELECT count(*) FROM sessions", [], |row| row.get::<_, u64>(0)).unwrap();
     fill(disk.mounted.path());
@@ -307,7 +308,7 @@ fn somebody_takes_the_room_that_a_cleanup_was_lent() {
     let more = fill(&house.dir);
     kill_process(job, Signal::CONT).unwrap();
     let ran = Ran::from(child.wait_with_output().unwrap()).expect(1).tells("space");
-    assert_eq!(sessions(), 401 - ran.report["sessions_deleted"].as_u64().unwrap());
+    assert_eq!(sessions(), 4001 - ran.report["sessions_deleted"].as_u64().unwrap());
     assert!(!reserve.exists());
 
     // Now there is no byte and no reserve, and files can still be unlinked.

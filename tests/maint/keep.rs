@@ -5,10 +5,9 @@ use crate::support::{House, names};
 
 /// Makes the backups look as if they had been made on the days before today, the last one `newest` days ago.
 fn move_back(house: &House, newest: i64) {
-    let dir = house.dir.join("backups");
+    let (dir, now) = (house.dir.join("backups"), seed::now());
     for (age, backup) in (newest..).zip(names(&dir, ".db.zst").into_iter().rev()) {
-        let at = std::time::UNIX_EPOCH
-            + std::time::Duration::from_millis((seed::now() - age * DAY).unsigned_abs());
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis((now - age * DAY).unsigned_abs());
         let moment = companion::domain::clock::Timestamp::from_system(at).compact();
         for ending in [".db.zst", ".json"] {
             let from = backup.to_string_lossy().replace(".db.zst", ending);

@@ -19,17 +19,23 @@ fn copies(house: &House) -> Vec<PathBuf> {
     names(&house.dir.join(".companion-tmp-backup"), "")
 }
 
-/// A backup into a pipe that nobody reads: its copy is there and stays.
-fn unread_backup(house: &House, arguments: &[&str]) -> (PipeReader, Child) {
+/// A backup into a pipe that nobody reads.
+fn into_full_pipe(house: &House, arguments: &[&str]) -> (PipeReader, Child) {
     let (unread, full) = full_pipe();
     let mut command = house.maint_command(&[&["backup-db", "--stdout"], arguments].concat());
     let child = command.stdout(full).spawn().unwrap();
+    (unread, child)
+}
+
+/// The same: its copy is there and stays.
+fn unread_backup(house: &House) -> (PipeReader, Child) {
+    let (unread, child) = into_full_pipe(house, &[]);
     wait_for("the copy is made", || copies(house).len() == 1);
     (unread, child)
 }
 
 fn killed_backup(house: &House) {
-    let (_unread, mut child) = unread_backup(house, &[]);
+    let (_unread, mut child) = unread_backup(house);
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(copies(house).len(), 1, "a copy of everything");
@@ -57,7 +63,7 @@ fn the_copy_that_a_killed_backup_left_goes_when_the_server_starts() {
 #[test]
 fn a_backup_that_nobody_reads_ends_when_its_time_is_up() {
     let house = house();
-    let (_unread, child) = unread_backup(&house, &["--max-runtime", "5s"]);
+    let (_unread, child) = into_full_pipe(&house, &["--max-runtime", "5s"]);
     let told = ended(child);
     assert!(told.contains("--max-runtime 5s"), "{told}");
     house.assert_no_temporary_files();
@@ -66,7 +72,7 @@ fn a_backup_that_nobody_reads_ends_when_its_time_is_up() {
 #[test]
 fn a_backup_that_nobody_reads_ends_when_it_is_told_to() {
     let house = house();
-    let (mut reader, child) = unread_backup(&house, &[]);
+    let (mut reader, child) = unread_backup(&house);
     // Room for its beginning, and not for all of it: once that is taken it waits for the reader.
     let all = rustix::io::ioctl_fionread(&reader).unwrap();
     reader.read_exact(&mut [0; 4096]).unwrap();

@@ -130,20 +130,20 @@ fn two_runs_at_once_are_75_and_other_jobs_go_on() {
 #[test]
 fn sigterm_stops_a_job_at_once_and_the_next_run_finishes() {
     let house = House::built();
-    seed::sessions(&mut house.db(), 3000, 10, seed::now() - 8 * seed::DAY);
+    seed::sessions(&mut house.db(), 10_000, 1, seed::now() - 8 * seed::DAY);
     seed::sign_of_life(&mut house.db());
     let mut child =
         house.maint_command(&["cleanup-sessions", "--json", "--batch-size", "1"]).spawn().unwrap();
     let left =
         || house.db().query_row("SELECT count(*) FROM sessions", [], |row| row.get::<_, u64>(0)).unwrap();
-    wait_for("cleanup has begun", || left() < 3001);
+    wait_for("cleanup has begun", || left() < 10_001);
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
         .unwrap();
     child.wait().unwrap();
     let ran = crate::support::Ran::from(child.wait_with_output().unwrap()).expect(1);
     let deleted = ran.report["sessions_deleted"].as_u64().unwrap();
-    assert!(deleted > 0 && deleted < 3000);
-    assert_eq!(left(), 3001 - deleted, "the report says exactly what changed");
+    assert!(deleted > 0 && deleted < 10_000);
+    assert_eq!(left(), 10_001 - deleted, "the report says exactly what changed");
     house.maint(&["cleanup-sessions"]).expect(0);
     assert_eq!(left(), 1);
     house.assert_sound();
@@ -188,7 +188,7 @@ fn another_process_that_holds_the_database_for_long_is_503_for_all_who_wait() {
             assert_eq!(answer.join().unwrap(), 503);
         }
     });
-    assert!(began.elapsed() < std::time::Duration::from_secs(16), "the waits do not add up");
+    assert!(began.elapsed() < std::time::Duration::from_secs(30), "the waits do not add up");
     db.execute_batch("ROLLBACK").unwrap();
     assert_eq!(server.say(&talk, "and on").0, 200);
 }

@@ -170,9 +170,9 @@ fn while_it_upgrades_the_server_is_alive_and_not_ready() {
     assert_eq!(server.get("/livez").0, 200);
     let (status, body) = server.post("/session/start", &serde_json::json!({}));
     assert_eq!((status, &body["details"]["reason"]), (503, &"migrating".into()), "{body}");
-    house.maint(&["cleanup-audio"]).expect(4).tells("start the server once");
     // Killed between its backup and its migration.
     server.kill();
+    house.maint(&["cleanup-audio"]).expect(4).tells("start the server once");
     assert_eq!(pragma(&house, "user_version"), 1);
     let server = house.listen().unwrap();
     blocker.execute_batch("COMMIT").unwrap();

@@ -456,7 +456,7 @@ describe("where little height is, as on a phone on its side, a conversation", ()
 describe("the keyboard", () => {
   test("writes lines with Shift+Enter and sends with Enter", async () => {
     await guest.open();
-    assert.ok(await guest.input.evaluate((input) => input === document.activeElement));
+    await guest.until(() => document.activeElement === document.querySelector("#message"));
     await guest.page.keyboard.type("first");
     await guest.page.keyboard.press("Shift+Enter");
     await guest.page.keyboard.type("second");

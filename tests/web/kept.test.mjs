@@ -88,7 +88,7 @@ test("opens where a proxy answers in the place of a server that is away, and sen
   await guest.page.locator("#adrift").getByText(ADRIFT).waitFor();
   proxy.isAway = false;
   await guest.page.locator("#adrift").waitFor({ state: "hidden" });
-  await guest.log.locator(".assistant .words:not(:empty)").nth(1).waitFor();
+  await guest.answer(1);
   assert.deepEqual(await guest.log.locator(".user .words").allTextContents(), ["Before it went away.", "Said into the proxy."]);
 });
 

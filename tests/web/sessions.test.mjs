@@ -525,6 +525,7 @@ describe("words in a conversation", () => {
     guest = await Guest.arrive(browser, server);
     await guest.open();
     await guest.say(`A needle. ${"Word after word goes on and on. ".repeat(150)}Another needle.`);
+    await guest.page.getByText(/^This conversation is kept until/).waitFor();
     await guest.page.keyboard.press("Control+Shift+F");
     await guest.page.keyboard.insertText("needle");
     await guest.page.locator("#find").getByText(/^\d+ of \d+$/).waitFor();

@@ -44,9 +44,12 @@ impl Probe {
         !lacks && seen.last.is_some_and(|(_, answers)| answers)
     }
 
-    /// Notes what a look has shown just now.
-    fn note(&self, answers: bool) {
-        self.lock().last = Some((Instant::now(), answers));
+    /// Notes what a look has shown that began then; what a call has shown since is newer.
+    fn note(&self, answers: bool, began: Instant) {
+        let mut seen = self.lock();
+        if seen.last.is_none_or(|(at, _)| at <= began) {
+            seen.last = Some((Instant::now(), answers));
+        }
     }
 
     /// The same of a call.
@@ -96,10 +99,10 @@ impl Upstream {
         if !self.probe.begin() {
             return;
         }
-        let (looking, upstream) = (Looking(self.probe.clone()), self.clone());
+        let (looking, upstream, began) = (Looking(self.probe.clone()), self.clone(), Instant::now());
         runtime.spawn(async move {
             let answered = upstream.attempt(&Ask::get(path), Instant::now() + LONGEST, Repeat::Safe).await;
-            looking.0.note(answered.map_or_else(|error| error.shows_it_answers(), |_| true));
+            looking.0.note(answered.map_or_else(|error| error.shows_it_answers(), |_| true), began);
         });
     }
 }
@@ -112,14 +115,25 @@ mod tests {
     fn what_was_lacking_is_so_for_a_while_or_until_a_call_is_answered() {
         let probe = Probe::new();
         probe.lacks_it();
-        probe.note(true);
+        probe.note(true, Instant::now());
         let now = Instant::now();
         assert!(!probe.answers_at(now), "whatever a look shows");
         assert!(probe.answers_at(now + LACKED_FOR));
         probe.called(false);
-        probe.note(true);
+        probe.note(true, Instant::now());
         assert!(!probe.answers_at(now));
         probe.called(true);
         assert!(probe.answers_at(now));
+    }
+
+    #[test]
+    fn what_a_call_has_shown_since_a_look_began_counts() {
+        let (probe, began) = (Probe::new(), Instant::now());
+        probe.note(false, began);
+        probe.called(true);
+        probe.note(false, began);
+        assert!(probe.answers());
+        probe.note(false, Instant::now());
+        assert!(!probe.answers());
     }
 }
