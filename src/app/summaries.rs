@@ -76,8 +76,7 @@ impl App {
         let Some(making) = self.summaries.begin(session) else { return };
         let app = self.clone();
         self.turns.spawn_aside(async move {
-            let _making = making;
-            match app.sum_up(session, model.as_ref()).await {
+            match app.sum_up(session, model.as_ref(), making).await {
                 Ok(false) => {}
                 Ok(true) => tracing::info!(
                     event = "session_summed_up",
@@ -95,7 +94,12 @@ impl App {
     }
 
     /// False when there was nothing to sum up, or nowhere to keep it.
-    async fn sum_up(&self, session: SessionId, model: &dyn SmallModel) -> Result<bool, SummaryError> {
+    async fn sum_up(
+        &self,
+        session: SessionId,
+        model: &dyn SmallModel,
+        making: Making,
+    ) -> Result<bool, SummaryError> {
         let keep = self.summary.keep;
         let old =
             self.database.read("read what is to be summed up", move |db| old(db, session, keep)).await?;
@@ -103,7 +107,13 @@ impl App {
         let answer = model.complete(summary::request(summary.text.as_deref(), &turns), None).await?;
         let text = summary::kept(&answer).ok_or(SummaryError::Empty)?;
         let new = Summary { text: Some(text), until };
-        let replace = move |db: &Connection| summary_store::replace(db, session, summary.until, &new);
+        let replace = move |db: &Connection| {
+            let replaced = summary_store::replace(db, session, summary.until, &new);
+            // Before anybody sees it: whose turn comes after it can have the next one made. Of two in the place of one only the
+            // first is kept.
+            drop(making);
+            replaced
+        };
         // What is kept of the session in memory is no longer what a model is to be given: it goes before, so that whoever begins
         // once the summary is there is given it, and again after, for whoever read the old one meanwhile.
         self.recent.forget(session);
