@@ -260,7 +260,7 @@ async fn run(
 }
 
 /// To tell those whose turns are cut off.
-const TELLING: Duration = Duration::from_secs(1);
+const TELLING: Duration = Duration::from_secs(5);
 
 async fn drain(app: &App, handle: &ServerHandle, longest: Duration) {
     app.stop_turns();

@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use futures_util::future::Either;
 use tokio::net::TcpStream;
 
-use crate::startup::{StartupError, expecting};
+use crate::startup::{StartupError, TELLING, expecting};
 use crate::web::connection::{Activity, Answer, Connection, ConnectionPace};
 use crate::web::connections::Connections;
 
@@ -73,7 +73,7 @@ where
     let builder = Server::build()
         .workers(workers)
         .max_concurrent_connections(max_connections.div_ceil(workers))
-        .shutdown_timeout(drain.as_secs())
+        .shutdown_timeout(drain.max(TELLING).as_secs())
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let name = format!("companion-{}", listener.local_addr()?);
