@@ -21,7 +21,7 @@ fn the_soft_limit_is_raised_to_what_the_connections_need() {
 #[test]
 fn too_low_a_hard_limit_is_told_in_one_line_and_there_are_fewer_connections() {
     let flooded = Flooded::start_under("ulimit -n 1000", &[]);
-    let log = flooded.log();
+    let log = flooded.log_with("open_files_too_few");
     let lines: Vec<_> = log.lines().filter(|line| line.contains("open_files_too_few")).collect();
     assert_eq!(lines.len(), 1, "{log}");
     for part in ["\"hard_limit\":1000", "\"needed\":16640", "\"connections\":372", "ulimit -Hn"] {
@@ -41,7 +41,7 @@ fn each_service_outside_needs_files_of_its_own() {
         ("QDRANT_URL", "http://127.0.0.1:9"),
     ];
     let flooded = Flooded::start_under("ulimit -n 2000", &services);
-    let log = flooded.log();
+    let log = flooded.log_with("open_files_too_few");
     let line = log.lines().find(|line| line.contains("open_files_too_few")).unwrap();
     for part in ["\"needed\":17680", "\"connections\":352"] {
         assert!(line.contains(part), "{part} is not in {line}");

@@ -7,7 +7,7 @@ use crate::support::{Flooded, KIB, Wire, address_of, turn};
 const REPLIES: usize = 1000;
 
 #[test]
-fn a_thousand_streamed_replies_at_once_are_all_whole_and_take_80_kib_each_at_most() {
+fn a_thousand_streamed_replies_begun_within_10_seconds_are_all_whole_and_take_80_kib_each_at_most() {
     let persona = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&persona, long_winded()).unwrap();
     let flooded = Flooded::start(&[("PERSONA_FILE", persona.path().to_str().unwrap())]);

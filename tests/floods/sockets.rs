@@ -27,7 +27,7 @@ fn flood(flooded: &Flooded, first: &[u8], then: &[u8], times: usize) -> u64 {
     flooded.warm_up();
     let before = flooded.resident();
     let chats = flooded.chats();
-    flooded.runtime.block_on(async {
+    let held = flooded.runtime.block_on(async {
         let mut wire = Wire::connect("127.0.9.200", flooded.address).await;
         let session = wire.start_session().await;
         let mut held = Vec::new();
@@ -44,8 +44,10 @@ fn flood(flooded: &Flooded, first: &[u8], then: &[u8], times: usize) -> u64 {
         });
         join_all(flooding).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
-        drop(held);
+        held
     });
+    chats.go_on();
+    drop(held);
     chats.went_on(flooded);
     flooded.peak().saturating_sub(before)
 }

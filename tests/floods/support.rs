@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,8 @@ const AHEAD: i32 = -10;
 const CHATTING: &str = "127.0.1.1";
 /// Nothing takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Of fewer turns nothing can be told.
+const FEWEST: usize = 100;
 
 /// One flood at a time: what is measured is the server, not what the next test does.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -69,9 +71,17 @@ impl Flooded {
         flooded
     }
 
-    /// What it has logged.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("log")).unwrap()
+    /// What it has logged, once this is among it.
+    pub fn log_with(&self, event: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap();
+            if log.lines().any(|line| line.contains(event) && line.ends_with('}')) {
+                return log;
+            }
+            assert!(began.elapsed() < PATIENCE, "no {event} in {log}");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
     }
 
     /// The soft limit of its open files.
@@ -99,10 +109,10 @@ impl Flooded {
 
     /// Twenty people talk, each with pauses, until they are told to stop.
     pub fn chats(&self) -> Chats {
-        let stop = Arc::new(AtomicBool::new(false));
-        let people =
-            (0..20).map(|number| self.chatting.spawn(talk(self.address, number, stop.clone()))).collect();
-        Chats { stop, people }
+        let (stop, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let talk = |number| talk(self.address, number, stop.clone(), answered.clone());
+        let people = (0..20).map(|number| self.chatting.spawn(talk(number))).collect();
+        Chats { stop, answered, people }
     }
 
     /// Twenty people have talked for two seconds: what that needs is there from now on.
@@ -149,15 +159,26 @@ impl Drop for Flooded {
 /// Who talks meanwhile.
 pub struct Chats {
     stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
     people: Vec<JoinHandle<Vec<Duration>>>,
 }
 
 impl Chats {
+    /// Waits until something can be told of them.
+    #[track_caller]
+    pub fn go_on(&self) {
+        let began = Instant::now();
+        while self.answered.load(Ordering::Relaxed) < FEWEST {
+            assert!(began.elapsed() < PATIENCE, "there are too few turns");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
     /// Ends them: every turn was answered. Returns how long 99 of 100 took at most.
     #[track_caller]
     pub fn went_on(self, flooded: &Flooded) -> Duration {
         let took = self.end(flooded);
-        assert!(took.len() >= 100, "{} turns are too few to tell", took.len());
+        assert!(took.len() >= FEWEST, "{} turns are too few to tell", took.len());
         let (median, p99) = (took[took.len() / 2], took[took.len() * 99 / 100]);
         println!("{} turns meanwhile: median {median:?}, p99 {p99:?}", took.len());
         p99
@@ -182,7 +203,12 @@ fn runtime(threads: usize, nice: i32) -> Runtime {
     runtime.worker_threads(threads).enable_all().build().unwrap()
 }
 
-async fn talk(address: SocketAddr, number: u64, stop: Arc<AtomicBool>) -> Vec<Duration> {
+async fn talk(
+    address: SocketAddr,
+    number: u64,
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+) -> Vec<Duration> {
     // Not all in one breath.
     tokio::time::sleep(Duration::from_millis(5 * number)).await;
     let mut took = Vec::new();
@@ -194,6 +220,7 @@ async fn talk(address: SocketAddr, number: u64, stop: Arc<AtomicBool>) -> Vec<Du
         wire.send(&request).await;
         assert_eq!(wire.answer().await.0, 200);
         took.push(began.elapsed());
+        answered.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     took
