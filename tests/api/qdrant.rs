@@ -106,6 +106,8 @@ fn what_is_remembered_is_found_in_qdrant_and_what_is_forgotten_leaves_it() {
     assert!(texts(&app, &token, "?q=sister").is_empty(), "at once, whatever Qdrant still holds");
     carried(&app);
     assert!(texts(&app, &token, "?q=sister").is_empty());
+    // That search may have come too late, and it is told so until Qdrant was seen to answer again.
+    carried(&app);
     assert_eq!(state_of_it(&app), "connected");
     let told = status(&app);
     assert_eq!((&told["index"], &told["memories"]), (&"qdrant".into(), &1.into()));
@@ -267,7 +269,7 @@ fn a_hung_qdrant_costs_fifty_conversations_one_wait_within_its_patience_and_then
 }
 
 #[test]
-fn searches_that_hang_while_all_else_answers_cost_one_turn_once() {
+fn searches_that_hang_while_all_else_answers_cost_one_turn_once_and_the_others_find_within_900_ms() {
     let dir = tempfile::TempDir::new().unwrap();
     let hang = dir.path().join("hang");
     let qdrant = Bridge::start_with(&["--hang-searches", hang.to_str().unwrap()]);
@@ -308,7 +310,11 @@ fn five_hundred_at_once_share_few_connections() {
         (0..500).for_each(|asked| drop(scope.spawn(move || found(asked % 20))));
     });
     assert!(line.most_open() <= 16, "all share them");
-    assert_eq!(line.taken(), 1, "one is enough while it holds");
+    // Who carries takes another one when a call of its own has failed.
+    let calls = &status(&app)["qdrant"]["calls"];
+    let failed = calls["timed_out"].as_u64().unwrap() + calls["unreachable"].as_u64().unwrap();
+    let taken = line.taken() as u64;
+    assert!(taken <= 1 + failed, "{taken} connections, {failed} failures: one is enough while it holds");
     carried(&app);
     line.set(State::Down);
     line.set(State::Up);
@@ -320,8 +326,21 @@ fn five_hundred_at_once_share_few_connections() {
     carried(&app);
 }
 
-/// What is said of one that cannot be used, in one line.
-fn problem(qdrant: QdrantConfig) -> String {
+/// What is told once that holds this: before, one that is slow may be told to have timed out.
+#[track_caller]
+fn told(app: &TestApp, part: &str) -> String {
+    let mut last = String::new();
+    wait_for(&format!("{part:?} is told"), || {
+        last = status(app)["qdrant"]["problem"].as_str().unwrap_or_default().to_owned();
+        last.contains(part)
+    });
+    assert_eq!(last.lines().count(), 1, "{last}");
+    last
+}
+
+/// What is said of one that cannot be used, in one line that holds this.
+#[track_caller]
+fn problem(qdrant: QdrantConfig, part: &str) -> String {
     let app = TestApp::spawn_with(|config| asks_for(qdrant, config));
     let talk = app.start_session();
     remember(&app, &talk.token, "My sister lives in Porto");
@@ -330,10 +349,8 @@ fn problem(qdrant: QdrantConfig) -> String {
         ["My sister lives in Porto"],
         "the embedded index does"
     );
-    wait_for("it is told", || status(&app)["qdrant"]["problem"].is_string());
-    let told = status(&app)["qdrant"]["problem"].as_str().unwrap().to_owned();
+    let told = told(&app, part);
     assert_eq!(state_of_it(&app), "disconnected");
-    assert_eq!(told.lines().count(), 1);
     told
 }
 
@@ -392,42 +409,42 @@ fn answering(answer: &'static [u8]) -> String {
 #[test]
 fn what_cannot_be_used_is_told_in_one_clear_line() {
     let closed = Bridge::start_with(&["--key", "open-sesame"]);
-    assert!(problem(config(&closed.url(), "tests")).contains("QDRANT_API_KEY"));
+    problem(config(&closed.url(), "tests"), "QDRANT_API_KEY");
     let key = |key: &str| Some(ApiKey::new(key.to_owned()));
-    let told = problem(QdrantConfig { key: key("very-secret"), ..config(&closed.url(), "tests") });
-    assert!(told.contains("refuses the key") && !told.contains("very-secret"), "{told}");
+    let wrong = QdrantConfig { key: key("very-secret"), ..config(&closed.url(), "tests") };
+    let told = problem(wrong, "refuses the key");
+    assert!(!told.contains("very-secret"), "{told}");
     let right = QdrantConfig { key: key("open-sesame"), ..config(&closed.url(), "tests") };
     let app = TestApp::spawn_with(|config| asks_for(right, config));
     carried(&app);
     drop(app);
 
     let old = Bridge::start_with(&["--version", "1.18.9"]);
-    let told = problem(config(&old.url(), "tests"));
-    assert!(told.contains("1.18.9 is too old") && told.contains("1.19"), "{told}");
+    let told = problem(config(&old.url(), "tests"), "1.18.9 is too old");
+    assert!(told.contains("1.19"), "{told}");
 
     let rest = answering(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    let told = problem(config(&rest, "tests"));
-    assert!(told.contains("not Qdrant's gRPC port") && told.contains("6334"), "{told}");
+    let told = problem(config(&rest, "tests"), "not Qdrant's gRPC port");
+    assert!(told.contains("6334"), "{told}");
 
     let qdrant = Bridge::start();
     let edition = Edition { generation: [1; 16], dimensions: None };
     collection_of([9; 16], &qdrant.url(), "anothers", edition);
-    let told = problem(config(&qdrant.url(), "anothers"));
-    assert!(told.contains("anothers") && told.contains("QDRANT_COLLECTION"), "{told}");
+    let told = problem(config(&qdrant.url(), "anothers"), "QDRANT_COLLECTION");
+    assert!(told.contains("anothers"), "{told}");
 
     let unused = Refusing::new();
-    let told = problem(config(&format!("http://{unused}"), "tests"));
-    assert!(told.contains("cannot be reached") && told.contains("refused"), "{told}");
+    let told = problem(config(&format!("http://{unused}"), "tests"), "cannot be reached");
+    assert!(told.contains("refused"), "{told}");
 
     // As a server does that calms whoever takes back too much: SETTINGS, then GOAWAY with ENHANCE_YOUR_CALM (RFC 9113, 6.8 and 7).
     let calms = answering(b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0b");
-    let told = problem(config(&calms, "tests"));
-    assert!(told.contains("cannot be reached"), "{told}");
+    problem(config(&calms, "tests"), "cannot be reached");
 
-    let told = problem(config(&rest.replace("http:", "https:"), "tests"));
-    assert!(told.contains("does not speak TLS") && !told.contains("Error"), "{told}");
-    let told = problem(config("http://no-such-host.invalid:6334", "tests"));
-    assert!(told.contains("cannot be reached") && !told.contains("Error"), "{told}");
+    let told = problem(config(&rest.replace("http:", "https:"), "tests"), "does not speak TLS");
+    assert!(!told.contains("Error"), "{told}");
+    let told = problem(config("http://no-such-host.invalid:6334", "tests"), "cannot be reached");
+    assert!(!told.contains("Error"), "{told}");
 }
 
 #[test]
@@ -454,12 +471,11 @@ fn a_circuit_that_opens_is_told_in_the_status_and_the_metrics() {
     assert_eq!(status(&app)["qdrant"]["circuit"], "closed");
 }
 
-/// What is said of a collection of this store that cannot hold what is made now.
-fn problem_with_shape(app: &TestApp) -> String {
-    wait_for("it is told", || status(app)["qdrant"]["problem"].is_string());
-    let told = status(app)["qdrant"]["problem"].as_str().unwrap().to_owned();
-    assert!(told.contains("reindex-memories") && told.lines().count() == 1, "{told}");
-    told
+/// This is said of a collection of this store that cannot hold what is made now, with what to do.
+#[track_caller]
+fn problem_with_shape(app: &TestApp, part: &str) {
+    let told = told(app, part);
+    assert!(told.contains("reindex-memories"), "{told}");
 }
 
 #[test]
@@ -472,8 +488,8 @@ fn a_collection_of_another_shape_is_told_with_what_to_do() {
         app.db().query_row("SELECT owner, generation FROM memory_copy", [], marks).unwrap();
     collection_of(owner, &qdrant.url(), "tests", Edition { generation, dimensions: Some(384) });
     let app = app.restart_with(|config| asks(&qdrant.url(), config));
-    let told = problem_with_shape(&app);
-    assert!(told.contains("384 dimensions") && told.contains("have no"), "{told}");
+    problem_with_shape(&app, "384 dimensions");
+    assert!(told(&app, "384 dimensions").contains("have no"));
 
     app.db().execute("UPDATE memory_copy SET model = 1, dimensions = 384", []).unwrap();
     // Made while no server runs, which would begin its own in between.
@@ -484,11 +500,9 @@ fn a_collection_of_another_shape_is_told_with_what_to_do() {
         })
     };
     let app = with(app, Modifier::None, Distance::Cosine);
-    let told = problem_with_shape(&app);
-    assert!(told.contains("does not count the rarity of words"), "{told}");
+    problem_with_shape(&app, "does not count the rarity of words");
     let app = with(app, Modifier::Idf, Distance::Euclid);
-    let told = problem_with_shape(&app);
-    assert!(told.contains("does not measure by the cosine"), "{told}");
+    problem_with_shape(&app, "does not measure by the cosine");
 
     let app = with(app, Modifier::Idf, Distance::Cosine);
     carried(&app);
@@ -554,8 +568,7 @@ fn what_memories_mean_is_carried_when_it_is_known_and_anew_for_another_model() {
     remember(&app, &talk.token, "My cat is old");
     wait_for_vectors(&app, 4);
     let app = app.restart_with(to_others);
-    let told = problem_with_shape(&app);
-    assert!(told.contains("with 2 dimensions, those made now have 3"), "{told}");
+    problem_with_shape(&app, "with 2 dimensions, those made now have 3");
     assert_eq!(texts(&app, &talk.token, "?q=old"), ["My cat is old"], "the embedded index does");
 }
 

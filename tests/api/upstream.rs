@@ -137,11 +137,13 @@ fn each_stage_has_its_own_limit() {
         let silence = limited(|patience| patience.silence = SHORT);
         outside.next(begins());
         assert_eq!(answer(&silence, Repeat::Safe).await, Err(UpstreamError::TimedOut(Stage::Silence)));
-        let total = limited(|patience| (patience.silence, patience.total) = (SHORT, 2 * SHORT));
+        let total = limited(|patience| patience.total = 2 * SHORT);
         outside.next([vec![events_begin()], drips].concat());
         assert_eq!(answer(&total, Repeat::Safe).await, Err(UpstreamError::TimedOut(Stage::Total)));
         assert_eq!(answer(&total, Repeat::Safe).await, Err(UpstreamError::TimedOut(Stage::Total)));
     });
+    // Who is late to be read is left before that.
+    wait_for("all have come", || outside.requests("/v1/thing").len() >= 4);
     assert_eq!(outside.requests("/v1/thing").len(), 4, "what took too long is not repeated");
 }
 
@@ -178,7 +180,7 @@ fn a_long_wait_that_is_asked_for_is_told_instead_of_waited() {
     let upstream = upstream(&outside.url, |_| {});
     let began = Instant::now();
     let told = runtime().block_on(answer(&upstream, Repeat::Safe)).unwrap_err();
-    assert!(began.elapsed() < LONG / 4);
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     assert_eq!(told.retry_after(), Some(Duration::from_secs(17)));
     assert_eq!(told.to_string(), "it answered 429 (rate_limit_exceeded)");
     assert_eq!(outside.requests("/v1/thing").len(), 1);
@@ -202,7 +204,7 @@ fn a_connection_the_upstream_closed_while_it_rested_is_not_missed() {
 #[test]
 fn who_fails_too_often_is_left_alone_then_tried_once_and_healed_by_a_success() {
     let outside = Outside::new(refusal(500, &[], "x"));
-    let recovery = Duration::from_secs(2);
+    let recovery = Duration::from_secs(5);
     let upstream = upstream(&outside.url, |setup| setup.breaker.recovery = recovery);
     let failing = || async { answer(&upstream, Repeat::Never).await.unwrap_err() };
     runtime().block_on(async {
@@ -234,7 +236,7 @@ fn who_fails_too_often_is_left_alone_then_tried_once_and_healed_by_a_success() {
 #[test]
 fn answers_that_are_interrupted_heal_as_whole_ones_do() {
     let outside = Outside::new(refusal(500, &[], "x"));
-    let upstream = upstream(&outside.url, |setup| setup.breaker.recovery = Duration::from_millis(300));
+    let upstream = upstream(&outside.url, |setup| setup.breaker.recovery = Duration::from_secs(5));
     let circuit = || upstream.clone().report().circuit;
     let fails = || async { drop(answer(&upstream, Repeat::Never).await.unwrap_err()) };
     let interrupted = || async {
