@@ -99,6 +99,7 @@ fn whose_recordings_kill_what_hears_turns_hearing_off_for_nobody() {
     let app = Programs::new().server_with(&format!("{kills}; {HEARS}"), ESPEAK, |config| {
         impatient(config);
         config.speech.hearing_timeout = 60 * PATIENCE;
+        config.outside.breaker.recovery = 60 * PATIENCE;
     });
     let talk = app.start_session();
     for _ in 0..6 {

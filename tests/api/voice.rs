@@ -226,7 +226,7 @@ fn a_program_that_hangs_is_killed_with_all_it_has_started() {
     let programs = Programs::new();
     let hangs = "sleep 1000 & echo $! > \"$HERE/child\"; echo $$ > \"$HERE/self\"; wait";
     let app = programs.server_with(hangs, ESPEAK, |config| {
-        config.speech.hearing_timeout = Duration::from_secs(2);
+        config.speech.hearing_timeout = Duration::from_secs(4);
     });
     app.speak_to(&app.start_session(), &recording("wav")).refused(504, "upstream_timeout");
     for name in ["child", "self"] {

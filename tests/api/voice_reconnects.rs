@@ -58,11 +58,13 @@ fn an_interruption_after_a_reconnect_drops_the_work_within_50_ms_and_keeps_what_
 fn two_who_wait_for_the_same_turn_both_hear_of_its_interruption() {
     for (said, kept) in [("I feel calm today", 1), ("", 0)] {
         let programs = Programs::new();
-        let hears = format!("while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done; echo '{said}'");
+        let waits = "touch \"$HERE/hears\"; while [ ! -e \"$HERE/go\" ]; do sleep 0.01; done";
+        let hears = format!("{waits}; echo '{said}'");
         let app = programs.server(&hears, ESPEAK);
         let talk = app.start_session();
         let (mut first, mut second) = (app.socket(&talk), app.socket(&talk));
         first.speak(&recording("wav"), Some(TURN));
+        wait_for("it is listened to", || programs.path("hears").exists());
         second.speak(&recording("wav"), Some(TURN));
         second.interrupt(None);
         assert_eq!(second.until("audio_end")["interrupted"], true, "before it was understood");
@@ -158,7 +160,7 @@ const SPEAKS_FOR_LONG: &str =
     "exec ffmpeg -nostdin -loglevel error -f lavfi -i anullsrc=r=44100:cl=mono -t 180 -f wav -";
 
 #[test]
-fn a_dead_connection_does_not_hold_up_who_sends_the_turn_again() {
+fn a_dead_connection_does_not_hold_up_who_sends_the_turn_again_and_is_answered_within_8_seconds() {
     let app = Programs::new().server(HEARS, SPEAKS_FOR_LONG);
     let talk = app.start_session();
     let mut dead = app.socket(&talk);
@@ -179,11 +181,14 @@ fn who_takes_nothing_for_ten_seconds_has_gone_away() {
     let talk = app.start_session();
     let _never_opened = app.model.hold_next("Hello there. How", " are you?");
     let mut dead = app.socket(&talk);
+    let before = Instant::now();
     dead.speak(&recording("wav"), None);
     dead.until("audio_start");
+    // It may have been full for a while when this is read.
     let began = Instant::now();
     app.say(&talk, "hello").expect(200);
-    assert!((9..15).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert!(before.elapsed() >= Duration::from_secs(9), "{:?}", before.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     assert_eq!(app.said(&talk), ["hello"], "nothing of the other is kept");
 }
 
