@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::adapters::backup_disk::BackupDisk;
 use crate::adapters::data_dir::{DataDir, DataDirError, Lock};
@@ -214,10 +215,9 @@ impl Application {
                 () = cut => tracing::warn!("Stopping at once"),
             }
         }
-        handle.stop(false).await;
         let served = match served {
             Some(ended) => ended,
-            None => serving.await,
+            None => end(&handle, serving).await,
         };
         let served = served.map_err(|_| StartupError::Died("the HTTP server"))?;
         self.database.close().await;
@@ -259,6 +259,8 @@ async fn run(
     }
 }
 
+/// What serves ends at once when it is told to, unless it waits for somebody.
+const ENDING: Duration = Duration::from_secs(1);
 /// To tell those whose turns are cut off.
 const TELLING: Duration = Duration::from_secs(5);
 
@@ -283,4 +285,18 @@ async fn drain(app: &App, handle: &ServerHandle, longest: Duration) {
         // Who does not read it is not waited for.
         drop(tokio::time::timeout(TELLING, told).await);
     }
+}
+
+/// Ends what serves, also while it still waits for who does not read: it is deaf to a second word then, and left to the end of the
+/// process.
+async fn end(
+    handle: &ServerHandle,
+    mut serving: JoinHandle<std::io::Result<()>>,
+) -> Result<std::io::Result<()>, JoinError> {
+    let _told = handle.stop(false);
+    let ended = tokio::time::timeout(ENDING, &mut serving).await;
+    ended.unwrap_or_else(|_| {
+        serving.abort();
+        Ok(Ok(()))
+    })
 }

@@ -1,5 +1,6 @@
 //! A server that is told to stop, to make room for its next release.
 
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -133,4 +134,24 @@ fn who_is_connected_and_silent_does_not_hold_up_the_end() {
     app.finish();
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_eq!((idle.rest().len(), never_spoke.broken().len()), (0, 0));
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_who_does_not_read() {
+    let mut app = TestApp::spawn();
+    let talk = app.start_session();
+    app.say(&talk, "hello").expect(200);
+    // More than lies on the way to a client.
+    let audio = seed::audio(&app, &talk, "mp3", &vec![7; 32 << 20]);
+    let mut unread = app.wire();
+    unread.send(format!("GET /api/v1/voice/audio/{audio} HTTP/1.1\r\nHost: x\r\n\r\n"));
+    unread.head().expect(200);
+    app.begin_to_stop();
+    wait_for("nobody is taken any more", || {
+        TcpStream::connect(app.url.trim_start_matches("http://")).is_err()
+    });
+    let began = Instant::now();
+    app.cut();
+    app.finish();
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
