@@ -1,6 +1,6 @@
 //! Rows put straight into the database, where saying them one by one would take too long.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 
 use super::{BEGINNING, Talk, TestApp};
@@ -9,7 +9,8 @@ use super::{BEGINNING, Talk, TestApp};
 /// of `words` each. Returns their ids, the last active first.
 pub fn sessions(app: &TestApp, token: &str, sessions: u32, turns: u32, words: &str) -> Vec<String> {
     let mut db = app.db();
-    let transaction = db.transaction().unwrap();
+    // One that read first and wrote then would not wait for a server that writes meanwhile.
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
     let person = key_of(&transaction, token);
     let mut ids = Vec::new();
     for number in 0..sessions {

@@ -60,7 +60,9 @@ impl House {
 
     pub fn db(&self) -> Connection {
         #[expect(clippy::disallowed_methods, reason = "a test looks at what is there")]
-        Connection::open(self.database()).unwrap()
+        let db = Connection::open(self.database()).unwrap();
+        db.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+        db
     }
 
     pub fn backups(&self) -> Vec<PathBuf> {

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 pub const HOUR: i64 = 3_600_000;
 pub const DAY: i64 = 24 * HOUR;
@@ -15,7 +15,8 @@ pub fn now() -> i64 {
 
 /// `sessions` sessions of one new person, last active at `at`, with `turns` turns each. Returns their ids.
 pub fn sessions(db: &mut Connection, sessions: u32, turns: u32, at: i64) -> Vec<uuid::Uuid> {
-    let transaction = db.transaction().unwrap();
+    // One that read first and wrote then would not wait for who writes meanwhile.
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
     let person = person(&transaction, at);
     let mut ids = Vec::new();
     for _ in 0..sessions {
