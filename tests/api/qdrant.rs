@@ -74,7 +74,8 @@ fn forget(app: &TestApp, token: &str, id: &str) {
     app.ask("DELETE", &format!("/api/v1/memories/{id}"), &[("x-companion-person", token)], b"").expect(204);
 }
 
-fn searches(app: &TestApp) -> u64 {
+/// How many searches Qdrant has answered.
+pub fn searches(app: &TestApp) -> u64 {
     status(app)["qdrant"]["calls"]["answered"].as_u64().unwrap()
 }
 
