@@ -1,6 +1,6 @@
 //! What request bodies may take together, and how slowly they may come.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -9,11 +9,12 @@ use crate::support::{Talk, TestApp, wait_for};
 
 const MIB: usize = 1 << 20;
 
-/// A quarter of the budget is one body of 1 MiB.
+/// A quarter of the budget is one body of 1 MiB; while there is room for others, who stalls may do so for longer than any test takes.
 fn small_budget() -> TestApp {
     TestApp::spawn_with(|config| {
         config.limits.max_request_bytes = MIB as u64;
         config.limits.max_inflight_body_bytes = 4 * MIB as u64;
+        config.limits.body_idle = Duration::from_secs(60);
         config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     })
 }
@@ -83,10 +84,8 @@ fn when_that_reserve_is_full_of_bodies_that_stall_talk_waits_for_a_few_seconds_o
     let talk = app.start_session();
     let all = (1..=16).flat_map(|number| (0..32).map(move |_| format!("192.0.2.{number}")));
     let held: Vec<_> = all.map(|address| begun(&app, &address, 64 * 1024)).collect();
-    let began = Instant::now();
+    // Which is waited for for 20 s; they would have a minute.
     wait_for("there is room again", || send(&app, "192.0.2.99", &turn(&talk, 1000)) == 200);
-    // They would have 15.
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_eq!(send(&app, "192.0.2.98", &turn(&talk, 64 * 1024)), 200, "half of it is free");
     drop(held);
 }

@@ -11,7 +11,7 @@ use crate::support::wire::Wire;
 use crate::support::{TestApp, wait_for};
 
 const SHORT: Duration = Duration::from_millis(400);
-/// Who asks for the metrics all the while, on a machine that does much else, has its own header out by then.
+/// Who asks for something meanwhile, on a machine that does much else, has its own header out by then.
 const WHILE_ASKED: Duration = Duration::from_secs(3);
 const LONG: Duration = Duration::from_secs(60);
 const LIVEZ: &str = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -32,16 +32,20 @@ fn is_served(wire: &mut Wire) -> bool {
 
 #[test]
 fn a_header_that_is_not_whole_in_time_ends_the_connection_be_it_the_first_or_a_later_one() {
-    let app = TestApp::spawn_with(|config| config.limits.header = SHORT);
-    for make in [TestApp::wire, kept] {
+    let app = TestApp::spawn_with(|config| config.limits.header = WHILE_ASKED);
+    let ends = |make: fn(&TestApp) -> Wire| {
         let began = Instant::now();
         let mut wire = make(&app);
         wire.send("GET /livez HTTP/1.1\r\nHost: x\r\nX: y");
         let answer = wire.answer().expect(408);
         assert_eq!((answer.header("connection"), answer.header("content-length")), ("close", "0"));
         assert_eq!(wire.rest(), b"");
-        assert!(began.elapsed() >= SHORT, "{:?}", began.elapsed());
-    }
+        assert!(began.elapsed() >= WHILE_ASKED, "{:?}", began.elapsed());
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| ends(TestApp::wire));
+        ends(kept);
+    });
     app.get("/livez").expect(200);
 }
 
@@ -114,7 +118,7 @@ fn a_body_that_comes_with_its_header_is_none_of_it() {
 
 #[test]
 fn what_follows_a_request_is_read_after_its_answer_and_timed() {
-    let app = TestApp::spawn_with(|config| config.limits.header = SHORT);
+    let app = TestApp::spawn_with(|config| config.limits.header = WHILE_ASKED);
     let mut wire = app.wire();
     wire.send(format!("{LIVEZ}{LIVEZ}{}", &LIVEZ[..20]));
     wire.answer().expect(200);
@@ -175,7 +179,7 @@ fn a_connection_on_which_nothing_is_under_way_ends() {
 #[test]
 fn a_connection_whose_answer_takes_its_time_is_not_idle() {
     let app = TestApp::spawn_with(|config| {
-        (config.limits.idle, config.limits.header) = (2 * SHORT, 2 * SHORT);
+        (config.limits.idle, config.limits.header) = (WHILE_ASKED + SHORT, WHILE_ASKED);
     });
     let talk = app.start_session();
     let gate = app.model.hold_next("well", "!");
@@ -261,25 +265,29 @@ fn a_trusted_proxy_comes_for_everybody() {
 
 #[test]
 fn while_most_places_are_taken_idle_connections_end_sooner() {
-    let app = TestApp::spawn_with(|config| {
-        config.limits.max_connections = 8;
-        config.limits.header = SHORT;
-    });
-    let mut few: Vec<_> = (0..4).map(|_| kept(&app)).collect();
-    assert!(few[3].is_silent_for(2 * SHORT), "none of them ends: there is room");
+    let of_eight = || {
+        TestApp::spawn_with(|config| {
+            config.limits.max_connections = 8;
+            config.limits.header = WHILE_ASKED;
+        })
+    };
+    // Both at a time, as each takes that long.
+    let (crowded, roomy) = (of_eight(), of_eight());
+    let mut most: Vec<_> = (0..7).map(|_| kept(&crowded)).collect();
+    let mut few: Vec<_> = (0..4).map(|_| kept(&roomy)).collect();
+    assert!(few[3].is_silent_for(WHILE_ASKED + SHORT), "none of them ends: there is room");
     assert!(few.iter_mut().all(is_served));
-    few.extend((0..3).map(|_| kept(&app)));
     wait_for("one of them has ended", || {
-        few.iter_mut().any(|wire| !wire.is_silent_for(Duration::from_millis(1)))
+        most.iter_mut().any(|wire| !wire.is_silent_for(Duration::from_millis(1)))
     });
-    assert!(is_served(&mut app.wire()));
+    assert!(is_served(&mut crowded.wire()));
 }
 
 #[test]
 fn connections_and_why_they_were_ended_are_counted() {
     let app = TestApp::spawn_with(|config| {
         config.limits.max_connections = 64;
-        (config.limits.header, config.limits.idle) = (WHILE_ASKED, 5 * SHORT);
+        (config.limits.header, config.limits.idle) = (WHILE_ASKED, WHILE_ASKED);
         config.limits.unread_answer = 5 * SHORT;
     });
     let ended =
@@ -289,6 +297,9 @@ fn connections_and_why_they_were_ended_are_counted() {
     let mut wire = kept(&app);
     // The place of whoever asked before is given back by another thread.
     wait_for("the kept one is counted", || open() == 2.0);
+    let talk = app.start_session();
+    app.model.next(pieces(&vec!["word ".repeat(200).as_str(); 40_000]));
+    let _unread = app.stream(&json!({"session_id": talk.session, "message": "hello"}));
     assert_eq!(wire.rest(), b"");
     assert_eq!((ended("idle"), ended("slow_header")), (1.0, 0.0));
     app.wire().answer().expect(408);
@@ -296,9 +307,6 @@ fn connections_and_why_they_were_ended_are_counted() {
     wire.try_send(&[b'x'; HEADER + 1]);
     assert_eq!(wire.broken_or_status(), Some(431));
     assert_eq!((ended("slow_header"), ended("large_header")), (1.0, 1.0));
-    let talk = app.start_session();
-    app.model.next(pieces(&vec!["word ".repeat(200).as_str(); 40_000]));
-    let _unread = app.stream(&json!({"session_id": talk.session, "message": "hello"}));
     wait_for("the unread answer was ended", || ended("unread_answer") == 1.0);
     assert_eq!(ended("too_many"), 0.0);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::TestApp;
+use super::{TestApp, wait_for};
 
 /// What one scrape told.
 #[derive(Debug)]
@@ -16,6 +16,16 @@ pub struct Scrape {
 impl Scrape {
     pub fn of(app: &TestApp) -> Self {
         Self::read(&app.get("/metrics").expect(200).text())
+    }
+
+    /// With what is on disk and in the database: the first one who asks may be told before it is looked at.
+    #[track_caller]
+    pub fn of_house(app: &TestApp) -> Self {
+        let mut last = None;
+        wait_for("the house is looked at", || {
+            last.insert(Self::of(app)).series.contains_key("companion_turns_to_learn")
+        });
+        last.unwrap()
     }
 
     #[track_caller]
