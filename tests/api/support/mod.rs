@@ -351,6 +351,14 @@ fn count(db: &Connection, table: &str) -> u64 {
     db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
 }
 
+/// Asks until it is answered with 200, at most 20 s; that answer.
+#[track_caller]
+pub fn once_answered(what: &str, ask: impl Fn() -> Answer) -> Answer {
+    let mut last = None;
+    wait_for(what, || last.insert(ask()).status == 200);
+    last.unwrap()
+}
+
 /// Waits until `so`, at most 20 s.
 #[track_caller]
 pub fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
