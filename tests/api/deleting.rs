@@ -77,6 +77,8 @@ fn a_session_whose_deletion_was_begun_is_out_of_reach_and_goes_at_the_next_start
     let (talk, audio) = talk_with_audio(&app);
     let asked_again = app.start_session();
     app.say(&asked_again, "hello").expect(200);
+    // What this server itself found to be begun it has gone through before it notes its first numbers.
+    wait_for("the numbers are noted", || app.count("samples") == 2);
     let begun = "INSERT INTO deletions (session_id, keep_memories) SELECT id, 0 FROM sessions";
     assert_eq!(app.db().execute(begun, []).unwrap(), 2);
     let kept = app.start_session();

@@ -287,7 +287,8 @@ fn a_reply_never_waits_for_what_is_learned() {
     for said in ["I like tea", "I like jazz", "I like Porto"] {
         app.tell(&talk, said).expect(200);
     }
-    assert!(began.elapsed() < Duration::from_secs(5));
+    // The model may be silent for 20 s.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     wait_for("it is asked", || asked_small(&outside).len() == 1);
     assert_eq!(app.count("to_learn"), 3);
     app.finish();
@@ -295,24 +296,25 @@ fn a_reply_never_waits_for_what_is_learned() {
 
 #[test]
 fn four_people_are_learned_from_side_by_side_and_each_in_order() {
-    let slow = Duration::from_secs(2);
+    let gate = Gate::default();
+    let held = gate.0.clone();
     let (outside, app) = finding(move |told| {
         let facts = match told {
             told if told.contains("Lisbon now") => memories(&[("I live in Lisbon", &[1])]),
             _ => memories(&[("I live by the river in Porto", &[])]),
         };
-        [vec![Part::Pause(slow)], facts].concat()
+        [vec![Part::Await(held.clone())], facts].concat()
     });
     let talks: Vec<_> = (0..4).map(|_| app.start_session()).collect();
-    let began = std::time::Instant::now();
     app.tell(&talks[0], "the river in Porto is where I sleep").expect(200);
     app.tell(&talks[0], "they call Lisbon now my place").expect(200);
     for talk in &talks[1..] {
         app.tell(talk, "the river in Porto is where I sleep").expect(200);
     }
+    wait_for("four are asked about while none is answered", || asked_small(&outside).len() == 4);
+    assert!(!asked_small(&outside).concat().contains("Lisbon now"), "it is that one's second turn");
+    gate.open();
     wait_for("it is learned", || app.count("to_learn") == 0);
-    // One after another they take all five.
-    assert!(began.elapsed() < 5 * slow, "five turns took {:?}", began.elapsed());
     let mut moved = remembered(&app, &talks[0]);
     moved.sort_unstable();
     let both = [("I live by the river in Porto".to_owned(), false), ("I live in Lisbon".to_owned(), true)];

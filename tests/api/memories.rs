@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::wire::Answer;
-use crate::support::{TestApp, files_below};
+use crate::support::{TestApp, files_below, wait_for};
 
 const PATH: &str = "/api/v1/memories";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -177,7 +177,7 @@ fn a_correction_is_found_and_what_it_said_before_is_in_no_file() {
     );
     assert_eq!(texts(&app, &token, "?q=porto"), ["I live in Porto"]);
     assert!(texts(&app, &token, "?q=lisbon").is_empty());
-    assert_eq!(holding(&app, "Unmistakable"), Vec::<String>::new());
+    wait_for("the words are gone", || holding(&app, "Unmistakable").is_empty());
     ask(&app, &token, "PATCH", &path, &json!({"source": "another"})).expect(200);
     assert_eq!(listed(&app, &token, "?q=porto")[0]["source"], "another");
 }
@@ -192,11 +192,11 @@ fn what_is_forgotten_is_in_no_file() {
     }
     assert!(!holding(&app, "Unmistakable-one").is_empty());
     ask(&app, &token, "DELETE", &format!("{PATH}/{first}"), &Value::Null).expect(204);
-    assert_eq!(holding(&app, "Unmistakable-one"), Vec::<String>::new());
+    wait_for("the words are gone", || holding(&app, "Unmistakable-one").is_empty());
     ask(&app, &token, "DELETE", &format!("{PATH}/{first}"), &Value::Null).refused(404, "memory_not_found");
     assert_eq!(texts(&app, &token, "?limit=100").len(), 100);
     ask(&app, &token, "DELETE", PATH, &Value::Null).expect(204);
-    assert_eq!(holding(&app, "Unmistakable"), Vec::<String>::new());
+    wait_for("the words are gone", || holding(&app, "Unmistakable").is_empty());
     assert!(texts(&app, &token, "").is_empty() && texts(&app, &token, "?q=dog").is_empty());
     assert_eq!(app.count("memory_words"), 0);
     ask(&app, &token, "DELETE", PATH, &Value::Null).expect(204);
@@ -294,7 +294,7 @@ fn who_is_erased_leaves_no_memory() {
     remember(&app, &token, "Unmistakable is my dog");
     app.erase(&token).expect(200);
     assert_eq!((app.count("memories"), app.count("memory_words")), (0, 0));
-    assert_eq!(holding(&app, "Unmistakable"), Vec::<String>::new());
+    wait_for("the words are gone", || holding(&app, "Unmistakable").is_empty());
     ask(&app, &token, "POST", PATH, &json!({"text": "x"})).refused(401, "unauthorized");
 }
 
