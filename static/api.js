@@ -7,8 +7,8 @@ const SILENCE_MS = 90_000;
 // What the server answers at once is not waited for as long: a network may hang without saying so.
 const ANSWER_MS = 20_000;
 const HEALTH_MS = 5000;
-// What stands before the server answers so while it is away, in words of its own.
-const AWAY = [502, 503, 504];
+/** What stands before the server answers so while it is away, in words of its own. */
+const isAway = (status) => status === 404 || status >= 500;
 
 /** Gives up what has been silent for so long: `heard` begins that time anew, `end` ends it. */
 function patience(ms = SILENCE_MS) {
@@ -41,7 +41,7 @@ function unreachable() {
 }
 
 function refused(status, told) {
-  if (AWAY.includes(status) && !told?.error) return unreachable();
+  if (isAway(status) && !told?.error) return unreachable();
   const message = told?.message ?? "Something went wrong; please try again.";
   return new Failure(status, told?.error ?? "unknown", message, told?.details);
 }

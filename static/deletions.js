@@ -1,5 +1,5 @@
 // Deletes conversations after a while in which that can be undone; at once when the page is left or put aside meanwhile: a phone
-// does not tell the page that it is closed. What cannot be deleted then the next page deletes.
+// does not tell the page that it is closed. Of what cannot be deleted then the next page asks.
 
 import * as api from "/static/api.js";
 import { deleted } from "/static/interruption.js";
@@ -10,7 +10,7 @@ export const UNDO_MS = 10_000;
 // By id: `{ session, keepMemories, timer, over }`.
 const pending = new Map();
 
-/** Deletes now what is to be deleted soon. */
+/** Deletes now what is to be deleted soon. Tells of each how that ended: nothing, or the failure. */
 export const carryOutAll = () => Promise.all([...pending.keys()].map(carryOut));
 
 // Whether it could be deleted is not heard any more.
@@ -47,7 +47,8 @@ async function carryOut(id) {
     await remove(api.sessionAt(id, keepMemories));
   } catch (failure) {
     if (!(failure instanceof api.Failure)) throw failure;
-    return over(failure);
+    over(failure);
+    return failure;
   }
   deleted(id);
   over();

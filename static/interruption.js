@@ -11,8 +11,8 @@ const DELETED = "companion.deleted";
 const OWED = "companion.owed";
 // A tab that has slept while more were deleted keeps what was sent in the first ones.
 const MOST_DELETED = 20;
-// More than anybody deletes without a network; beyond it the oldest are not deleted by a later page.
-const MOST_OWED = 100;
+// More than anybody deletes and leaves at once; beyond it the oldest are not asked about.
+const MOST_OWED = 20;
 // More than anybody writes before looking up; beyond it the oldest are only on the page.
 const MOST_TURNS = 20;
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000, 15_000];

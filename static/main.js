@@ -102,20 +102,20 @@ function showReach(isLost) {
   if (isLost) return;
   showMode();
   comeBack();
-  deleteOwed();
+  askOwed();
   if (shown && !attempted()) return announce();
   return attempt(shown ? goOnHere : begin);
 }
 
-/** Deletes what a page that went could not. */
-async function deleteOwed() {
+/** Asks about what a page that went could not delete. */
+async function askOwed() {
   // Who replaces their token is not known yet.
   if (attempted() || owed().length === 0) return;
   try {
-    const { removeOwed } = await loaded(import("/static/owed.js"));
-    await removeOwed();
+    const { ask } = await loaded(import("/static/owed.js"));
+    await ask($("notice"));
   } catch (failure) {
-    // It is owed on.
+    // It is asked once the server can be reached, or by the next page.
     if (!(failure instanceof api.Failure)) throw failure;
   }
 }
@@ -127,6 +127,7 @@ async function settle() {
   if (!attempted()) return;
   const replacing = await loaded(import("/static/mine/replacing.js"));
   await replacing.settle();
+  askOwed();
 }
 
 async function goOnHere() {
@@ -787,4 +788,4 @@ write($("message").value || draft.text);
 $("send").disabled = false;
 showMode();
 attempt(begin);
-deleteOwed();
+askOwed();

@@ -8,6 +8,7 @@ import { askFirst } from "/static/mine/asking.js";
 import { copyForMe } from "/static/mine/export.js";
 import { recoveryCode } from "/static/mine/recovery-code.js";
 import { replaceToken } from "/static/mine/replacing.js";
+import { leftOver } from "/static/owed.js";
 import { day } from "/static/words.js";
 
 const others = (browsers) => {
@@ -64,6 +65,13 @@ export async function open(dialog, { kept, signedIn, onErased, onLeft, onUnanswe
     part("alone").querySelector(".told").textContent = others(me.browsers);
   }
 
+  /** Fails where something that was to be deleted is still there. */
+  async function nothingLeft() {
+    const failed = (await carryOutAll()).find(Boolean);
+    if (failed) throw failed;
+    if ((await leftOver()).length > 0) throw new api.Failure(409, "left_over", "Something that could not be deleted is still here: on the page it is asked what is to become of it.");
+  }
+
   const replaced = askFirst(part("alone").querySelector(".start"), part("alone").querySelector(".question"), () =>
     attempt(async () => {
       await replaceToken();
@@ -79,7 +87,7 @@ export async function open(dialog, { kept, signedIn, onErased, onLeft, onUnanswe
   askFirst(leaving, leave.querySelector(".question"), () =>
     attempt(async () => {
       // Afterwards nobody could delete them.
-      await carryOutAll();
+      await nothingLeft();
       await api.leave();
       onLeft();
       if (signedIn) await api.signOut();

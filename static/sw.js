@@ -11,7 +11,7 @@ const PAGE = "/";
 // A network that hangs does not say so.
 const PATIENCE_MS = 3000;
 // Who stands before the server answers so while it is away; and the server, whoever has asked too often.
-const INSTEAD = [429, 502, 503, 504];
+const isInstead = (status) => [404, 429].includes(status) || status >= 500;
 
 /** As the server has it. Where something before the server puts a page to sign in at in its place, it is none. */
 async function fresh(path) {
@@ -43,7 +43,7 @@ const patience = () => new Promise((resolve) => setTimeout(resolve, PATIENCE_MS)
 function page(request) {
   const served = fetch(request, { cache: "no-cache" });
   const instead = async () => (await kept(PAGE)) ?? served;
-  const fit = (answer) => (INSTEAD.includes(answer.status) ? instead() : answer);
+  const fit = (answer) => (isInstead(answer.status) ? instead() : answer);
   return Promise.race([served.then(fit, instead), patience().then(instead)]);
 }
 

@@ -14,6 +14,12 @@ export function moment(value) {
   return new Date(value).toLocaleString(undefined, { dateStyle: "long", timeStyle: "short" });
 }
 
+// What means whoever asks, wherever they are.
+const OF_ONESELF = /^(localhost|.+\.localhost|127(\.\d+){3}|0\.0\.0\.0|\[::1?\])$/;
+
+/** Whether an address leads to the machine it is opened on. */
+export const isOfThisMachine = (address) => OF_ONESELF.test(new URL(address).hostname);
+
 const days = (count) => (count === 1 ? "1 day" : `${count} days`);
 
 /** What is kept for good goes with its person all the same. */

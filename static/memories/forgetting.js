@@ -1,5 +1,5 @@
 // Forgets a memory a little later than asked, so that it can be undone: the server is asked when nobody has, and at once when
-// the page goes or is put aside: a phone does not tell the page that it is closed. What cannot be forgotten then the next page forgets.
+// the page goes or is put aside: a phone does not tell the page that it is closed. Of what cannot be forgotten then the next page asks.
 
 import * as api from "/static/api.js";
 import { button } from "/static/conversation.js";

@@ -3,10 +3,9 @@
 import * as api from "/static/api.js";
 import { copyOnClick } from "/static/mine/copying.js";
 import { oneAtATime } from "/static/one-at-a-time.js";
+import { isOfThisMachine } from "/static/words.js";
 
 const LOOK_EVERY_MS = 2000;
-// What means whoever asks, wherever they are.
-const OF_ONESELF = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/;
 
 /** What is left of so many milliseconds, as a clock shows it. */
 const clock = (ms) => `${Math.floor(ms / 60_000)}:${String(Math.floor(ms / 1000) % 60).padStart(2, "0")}`;
@@ -50,7 +49,7 @@ export function anotherDevice(part, attempt) {
 
   function show(link, svg) {
     field.value = link;
-    made.querySelector(".here-only").hidden = !OF_ONESELF.test(new URL(link).hostname);
+    made.querySelector(".here-only").hidden = !isOfThisMachine(link);
     made.querySelector(".qr").replaceChildren(drawn(svg));
     made.hidden = false;
     make.textContent = "Show another link";

@@ -5,7 +5,7 @@ import { beforeEach, test } from "node:test";
 
 import { load } from "./pure.mjs";
 
-const { Draft, deleted } = await load("interruption.js");
+const { Draft, deleted, owe, owed, settled } = await load("interruption.js");
 
 /** What a browser keeps, by name. */
 function storage() {
@@ -45,4 +45,12 @@ test("of the conversations that were deleted the last 20 are known to a tab that
   assert.deepEqual(left(), [0]);
   deleted("0");
   assert.deepEqual(left(), []);
+});
+
+test("of what could not be deleted the last 20 are asked about", () => {
+  numbers(0, 21).forEach((id) => owe(`/memories/${id}`));
+  owe("/memories/5");
+  assert.deepEqual(owed(), [5, ...numbers(1, 21).reverse().filter((id) => id !== 5)].map((id) => `/memories/${id}`));
+  settled("/memories/5");
+  assert.equal(owed().length, 19);
 });

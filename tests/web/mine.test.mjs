@@ -454,6 +454,25 @@ describe("the way back", () => {
     guest.excuse(/status of 40[14]/);
   });
 
+  test("does not leave what was deleted just before and could not be: nobody could delete it then", async () => {
+    const guest = await somebody("Not to be left.");
+    await guest.page.route("**/api/v1/sessions/*", (route) =>
+      route.request().method() === "DELETE" ? route.fulfill({ status: 500, json: { error: "internal_error", message: "Not now." } }) : route.continue());
+    await guest.press("Conversations");
+    await guest.page.getByRole("button", { name: "Delete: Not to be left." }).click();
+    await guest.page.getByRole("dialog", { name: "Conversations" }).getByRole("button", { name: "Delete", exact: true }).click();
+    await guest.page.locator("#notice").getByRole("button", { name: "Undo" }).waitFor();
+    await guest.press("Your data");
+    await guest.press("Leave this browser");
+    await guest.press("Leave for good");
+    await dialog(guest).getByText("Not now.").waitFor();
+    assert.equal(new URL(guest.page.url()).pathname, "/");
+    await guest.page.unrouteAll();
+    await guest.press("Leave for good");
+    await guest.page.getByText("This browser is nobody now").waitFor();
+    guest.excuse(/status of (500|40[14])/);
+  });
+
   test("shows nothing that somebody else was writing to whoever comes back", async () => {
     const owner = await somebody("This is the owner's.");
     const code = await makeCode(owner);

@@ -1,4 +1,4 @@
-// A proxy that knows no WebSockets: what asks for one reaches the server as an ordinary request. While the server is away it says so.
+// A proxy that knows no WebSockets: what asks for one reaches the server as an ordinary request. While the server is `away` it says so, with this status.
 
 import { once } from "node:events";
 import { createServer, request } from "node:http";
@@ -8,9 +8,9 @@ export class Proxy {
   static async to(server) {
     const proxy = new Proxy();
     const { hostname, port } = new URL(server.origin);
-    proxy.isAway = false;
+    proxy.away = null;
     proxy.listener = createServer((asked, answer) => {
-      if (proxy.isAway) return answer.writeHead(502, { "content-type": "text/html" }).end("<h1>502 Bad Gateway</h1>");
+      if (proxy.away) return answer.writeHead(proxy.away, { "content-type": "text/html" }).end("<h1>Not here</h1>");
       const { upgrade, connection, ...headers } = asked.headers;
       const onward = request({ hostname, port, method: asked.method, path: asked.url, headers }, (answered) => {
         answer.writeHead(answered.statusCode, answered.headers);

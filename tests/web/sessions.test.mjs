@@ -431,21 +431,42 @@ describe("what was learned", () => {
   }
 });
 
-describe("while the server cannot be reached", () => {
-  for (const isPutAside of [false, true]) {
-    test(`what is deleted as the page ${isPutAside ? "is put aside" : "goes"} is deleted by the next one`, async () => {
-      guest = await Guest.arrive(browser, server);
-      await talkTwice();
-      await openList();
-      await act("Delete", "About gardens").click();
-      await list().getByRole("button", { name: "Delete", exact: true }).click();
-      await list().getByText("is deleted.").waitFor();
-      await guest.goesWhileItIsAway(isPutAside);
-      await guest.until(() => fetch("/api/v1/sessions").then((answer) => answer.json()).then(({ sessions }) => sessions.length === 1));
-      await guest.until(() => localStorage.getItem("companion.owed") === null);
-      assert.deepEqual(Object.keys(await kept()), ["About rivers"]);
-    });
-  }
+describe("what is deleted as the page goes while the server cannot be reached", () => {
+  const told = () => guest.page.locator("#notice").getByText(/^Still here, because it could not be deleted: “About gardens”\./);
+
+  beforeEach(async () => {
+    guest = await Guest.arrive(browser, server);
+    await talkTwice();
+    await openList();
+    await act("Delete", "About gardens").click();
+    await list().getByRole("button", { name: "Delete", exact: true }).click();
+    await list().getByText("is deleted.").waitFor();
+  });
+
+  test("is still there: the next page says so, and deletes it when that is still wanted", async () => {
+    await guest.goesWhileItIsAway();
+    await told().waitFor();
+    await isAccessible(guest.page);
+    const another = await guest.anotherTab();
+    await another.page.goto(server.origin);
+    await another.page.locator("#notice").getByText("“About gardens”").waitFor();
+    await guest.press("Delete now");
+    await told().waitFor({ state: "detached" });
+    await another.page.locator("#notice").getByText("“About gardens”").waitFor({ state: "detached" });
+    assert.deepEqual(Object.keys(await kept()), ["About rivers"]);
+    assert.equal(await guest.page.evaluate(() => localStorage.getItem("companion.owed")), null);
+  });
+
+  test("stays where it was put aside first, as a phone does with a page, and is to be kept after all", async () => {
+    await guest.goesWhileItIsAway(true);
+    await told().waitFor();
+    await guest.press("Keep");
+    await told().waitFor({ state: "detached" });
+    await guest.page.reload();
+    await guest.isAnnounced();
+    assert.equal(await told().count(), 0);
+    assert.deepEqual(Object.keys(await kept()).sort(), ["About gardens", "About rivers"]);
+  });
 });
 
 describe("do not remember this one", () => {

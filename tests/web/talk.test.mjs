@@ -525,6 +525,15 @@ describe("with the keyboard alone", () => {
     await guest.page.keyboard.press("Escape");
     await guest.page.keyboard.press("Control+Shift+O");
     await guest.log.getByText("The first one.").waitFor({ state: "detached" });
+    // By what is printed on it, wherever it lies; where another alphabet is printed, by its place.
+    const press = (key, code) => guest.page.evaluate((keys) => document.dispatchEvent(new KeyboardEvent("keydown", { ...keys, ctrlKey: true, shiftKey: true })), { key, code });
+    const list = guest.page.getByRole("dialog", { name: "Your conversations" });
+    for (const [key, code] of [["L", "KeyP"], ["Д", "KeyL"]]) {
+      await press(key, code);
+      await list.waitFor();
+      await guest.page.keyboard.press("Escape");
+      await list.waitFor({ state: "hidden" });
+    }
   });
 });
 

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 
 import { load } from "./pure.mjs";
 
-const { day, keptUntil, memoriesKept, moment, retention } = await load("words.js");
+const { day, isOfThisMachine, keptUntil, memoriesKept, moment, retention } = await load("words.js");
 
 const UNTIL = "2026-12-24T12:00:00Z";
 const told = (session_days, person_days, session) => retention({ retention: { session_days, person_days }, maintenance_overdue: [] }, session);
@@ -64,4 +64,10 @@ describe("how long what is remembered is kept", () => {
       assert.equal(told, `${words} ${bound}${person} Backups hold what is forgotten until they are rotated away.`);
     });
   }
+});
+
+test("an address that means whoever opens it is known", () => {
+  const of = (host) => isOfThisMachine(`http://${host}:8000/link#0123`);
+  for (const host of ["localhost", "my.localhost", "127.0.0.1", "127.8.0.1", "[::1]", "[::]", "0.0.0.0"]) assert.ok(of(host), host);
+  for (const host of ["192.168.1.2", "companion.example", "[fe80::1]", "localhost.example", "127.0.0.1.example"]) assert.ok(!of(host), host);
 });
