@@ -1,7 +1,8 @@
-//! A hundred writes a second for a minute, while backups are made, restored elsewhere and looked at, one after the
-//! other. Tests begin in the order of their names; this file's begins among the first, and the others run beside it.
+//! A hundred writes a second for two minutes, while backups are made, restored elsewhere and looked at, one after the
+//! other. It has a pace, which is the disk's to keep: `tests/run` runs it by itself.
 
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,20 @@ fn write(server: &Server, acknowledged: &Acknowledged, stop: &AtomicBool) {
     }
 }
 
+/// How long the disk takes, on average, to keep a few bytes, beside all that goes on there; until told to stop.
+fn mean_flush(stop: &AtomicBool) -> Duration {
+    let file = tempfile::tempfile().unwrap();
+    let (mut taken, mut flushes) = (Duration::ZERO, 0);
+    while !stop.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        file.write_all_at(b"a few bytes", 0).unwrap();
+        file.sync_data().unwrap();
+        (taken, flushes) = (taken + began.elapsed(), flushes + 1);
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
+    taken / flushes.max(1)
+}
+
 /// Waits until so long after `began`.
 fn wait_until(began: Instant, due: Duration) {
     while began.elapsed() < due {
@@ -105,22 +120,24 @@ fn backups_taken_while_a_hundred_things_a_second_are_said_hold_all_that_was_conf
     let server = house.start();
     let acknowledged = Acknowledged::default();
     let stop = AtomicBool::new(false);
-    let lasting = Duration::from_secs(60) * rounds(1);
+    let lasting = Duration::from_secs(120) * rounds(1);
     let wanted = lasting.as_secs() * u64::from(WRITES_PER_SECOND);
     let began = Instant::now();
     let mut held = Vec::new();
-    std::thread::scope(|scope| {
+    let flush = std::thread::scope(|scope| {
+        let machine = scope.spawn(|| mean_flush(&stop));
         for _ in 0..WRITERS {
             scope.spawn(|| write(&server, &acknowledged, &stop));
         }
         let over = Over(&stop);
-        // All of it is said, however slow the machine.
+        // All of it is said, however slow the machine; by how much it may be slower is asserted below.
         while began.elapsed() < lasting || acknowledged.now().1 < wanted {
             held.push(back_up_and_restore(&house, &acknowledged));
-            // Once a second, so that the other tests get on meanwhile.
+            // Once a second, so that who writes gets on meanwhile.
             wait_until(began, Duration::from_secs(1) * u32::try_from(held.len()).unwrap());
         }
         drop(over);
+        machine.join().unwrap()
     });
     let took = began.elapsed();
     let (sessions, turns) = acknowledged.now();
@@ -129,9 +146,12 @@ fn backups_taken_while_a_hundred_things_a_second_are_said_hold_all_that_was_conf
     writeln!(std::io::stderr(), "{told}").unwrap();
     assert!(held.is_sorted_by(|a, b| a.0 <= b.0 && a.1 <= b.1), "rows went away: {held:?}");
     assert!(held.len() > 10, "too few backups: {}", held.len());
-    // The pace is what the backups are to stand; how much of it a machine keeps beside other tests is the machine's. Nobody is kept
-    // waiting for all of a backup.
-    assert!(turns >= wanted && took <= lasting * 3, "{turns} writes of {wanted} took {took:?}");
+    // Three of four in time, where the disk keeps that pace: each is a flush, and meets one more while the log is emptied.
+    let most = (lasting * 4 / 3).max(flush * 2 * u32::try_from(wanted).unwrap());
+    assert!(
+        turns >= wanted && took <= most,
+        "{turns} writes of {wanted} took {took:?} and not {most:?}, a flush {flush:?}"
+    );
     assert_eq!(back_up_and_restore(&house, &acknowledged), (sessions, turns), "and not one more");
     server.stop();
     house.assert_sound();
