@@ -144,18 +144,33 @@ pub fn recount(connection: &Connection, sessions: &[Miscounted]) -> rusqlite::Re
     transaction.commit()
 }
 
-/// Up to `limit` audio rows after the row `after`: row, id, and format as it is written.
+/// What is noted of an audio reply.
+#[derive(Debug, Clone)]
+pub struct AudioRow {
+    /// Its row.
+    pub key: i64,
+    /// Its id.
+    pub id: AudioId,
+    /// Its format as it is written.
+    pub format: String,
+    /// When it was spoken.
+    pub created_at: Timestamp,
+}
+
+/// Up to `limit` audio rows after the row `after`.
 ///
 /// # Errors
 /// What `SQLite` says.
-pub fn audio_rows(
-    connection: &Connection,
-    after: i64,
-    limit: u32,
-) -> rusqlite::Result<Vec<(i64, AudioId, String)>> {
+pub fn audio_rows(connection: &Connection, after: i64, limit: u32) -> rusqlite::Result<Vec<AudioRow>> {
+    let audio_row = |row: &Row<'_>| {
+        let (id, created_at) = (public_id(row, 1)?, timestamp(row, 3)?);
+        Ok(AudioRow { key: row.get(0)?, id, format: row.get(2)?, created_at })
+    };
     connection
-        .prepare_cached("SELECT id, public_id, format FROM audio WHERE id > ?1 ORDER BY id LIMIT ?2")?
-        .query_map(params![after, limit], |row| Ok((row.get(0)?, public_id(row, 1)?, row.get(2)?)))?
+        .prepare_cached(
+            "SELECT id, public_id, format, created_at FROM audio WHERE id > ?1 ORDER BY id LIMIT ?2",
+        )?
+        .query_map(params![after, limit], audio_row)?
         .collect()
 }
 

@@ -1,6 +1,5 @@
 //! `cleanup-audio`: deletes audio replies past their age, then the oldest beyond the byte budget.
-//! Files go first and rows right after, because a full disk can still unlink. Rows whose file is gone, whoever took it, go
-//! in the end.
+//! Files go first and rows right after, because a full disk can still unlink. In the end rows go whose file an earlier run took.
 
 use std::time::Duration;
 
@@ -9,8 +8,9 @@ use serde::Serialize;
 
 use crate::adapters::audio_store::{self, AudioFile, Leftover};
 use crate::adapters::disk::Naming;
+use crate::adapters::expiry_store;
+use crate::adapters::inspection::{self, AudioRow};
 use crate::adapters::sqlite::During;
-use crate::adapters::{expiry_store, inspection};
 use crate::domain::audio::{AudioFormat, AudioId};
 use crate::domain::clock::Timestamp;
 use crate::domain::maintenance::CLEANUP_AUDIO;
@@ -90,9 +90,11 @@ fn clean_up(job: &mut Job<'_>, options: Options, counts: &mut Counts) -> Result<
         bytes.for_each(|bytes| counts.take_up(bytes));
         return Ok(());
     }
-    delete_files(job, &doomed, counts)?;
+    let rows_go = delete_files(job, &doomed, counts)?;
     delete_leftovers(job, &leftovers, counts);
-    forget_lost(job)?;
+    if rows_go {
+        forget_lost(job, cutoff)?;
+    }
     tracing::info!(
         event = "audio_cleanup_completed",
         files_scanned = counts.files_scanned,
@@ -137,23 +139,34 @@ impl Counts {
     }
 }
 
-/// Removes the files, and with each batch its rows, also when the run has to stop. Rows that cannot be removed are left to
-/// [`forget_lost`].
-fn delete_files(job: &mut Job<'_>, doomed: &[&AudioFile], counts: &mut Counts) -> Result<(), MaintError> {
-    let mut rows_go = true;
+/// Removes the files, and with each batch its rows, also when the run has to stop. Says whether rows can be removed.
+fn delete_files(job: &mut Job<'_>, doomed: &[&AudioFile], counts: &mut Counts) -> Result<bool, MaintError> {
+    let (mut ended, mut left) = (Ok(()), Vec::new());
     for batch in doomed.chunks(FILES_AT_ONCE) {
         let mut gone = Vec::new();
-        let ended: Result<(), MaintError> = batch.iter().try_for_each(|file| {
+        ended = batch.iter().try_for_each(|file| {
             job.check_stop()?;
             gone.extend(delete_file(job, file, counts));
             job.run.progress.advance("audio files deleted", counts.files_deleted, doomed.len() as u64);
             Ok(())
         });
         // Where one batch found no room or no lock, the next ones are not made to wait for it.
-        rows_go = rows_go && delete_rows(job, &gone).is_ok();
-        ended?;
+        if !left.is_empty() || delete_rows(job, &gone).is_err() {
+            left.append(&mut gone);
+        }
+        if ended.is_err() {
+            break;
+        }
     }
-    Ok(())
+    let deleted = delete_all_rows(job, &left);
+    let rows_go = deleted.is_ok();
+    deleted.unwrap_or_else(|error| tell_of_rows(job, &error));
+    ended.map(|()| rows_go)
+}
+
+/// A row too many only leads to a "not found", so a failure leaves the run partial.
+fn tell_of_rows(job: &mut Job<'_>, error: &rusqlite::Error) {
+    job.failed("rows of deleted audio".to_owned(), error);
 }
 
 /// The id whose row is to go now.
@@ -180,32 +193,32 @@ fn delete_leftovers(job: &mut Job<'_>, leftovers: &[Leftover], counts: &mut Coun
     }
 }
 
-/// Removes the rows whose file is not there, as a run that was cut short leaves them. No reply is on its way in like that: its
-/// file is whole before its row is written. A row too many only leads to a "not found", so a failure here leaves the run partial.
-/// Where not one of them has its file the directory may be another one, or not mounted: then all stay.
-fn forget_lost(job: &mut Job<'_>) -> Result<(), MaintError> {
-    if are_all_lost(job).during("look for the files of replies")? {
-        job.failed(job.dir.audio().display().to_string(), &NoneIsThere);
-        return Ok(());
-    }
-    let mut next = Some(0);
+/// Removes rows whose file is not there: those past the age, whose files would go as well, and younger ones where a killed run may
+/// have taken their files. No reply is on its way in like that: its file is whole before its row is written. Where not one
+/// reply has its file the directory may be another one, or not mounted: the younger ones stay.
+fn forget_lost(job: &mut Job<'_>, cutoff: Timestamp) -> Result<(), MaintError> {
+    let (mut young, mut any_there, mut next) = (Vec::new(), false, Some(0));
     while let Some(after) = next {
         job.check_stop()?;
-        next = forget_lost_after(job, after).unwrap_or_else(|error| {
-            job.failed("rows of deleted audio".to_owned(), &error);
-            None
-        });
+        let rows = inspection::audio_rows(&job.db, after, ROWS_AT_ONCE).during("read the audio rows")?;
+        next = rows.last().map(|row| row.key);
+        let all = rows.len();
+        let lost: Vec<_> = rows.into_iter().filter(|row| is_lost(job, row)).collect();
+        any_there |= lost.len() < all;
+        let (old, younger): (Vec<_>, Vec<_>) = lost.into_iter().partition(|row| row.created_at < cutoff);
+        young.extend(younger.iter().map(|row| row.id));
+        let old: Vec<_> = old.iter().map(|row| row.id).collect();
+        if let Err(error) = delete_rows(job, &old) {
+            tell_of_rows(job, &error);
+            return Ok(());
+        }
+    }
+    if !young.is_empty() && !any_there {
+        job.failed(job.dir.audio().display().to_string(), &NoneIsThere);
+    } else if job.after_kill {
+        delete_all_rows(job, &young).unwrap_or_else(|error| tell_of_rows(job, &error));
     }
     Ok(())
-}
-
-/// Goes on after this row, and returns the last one it has looked at.
-fn forget_lost_after(job: &mut Job<'_>, row: i64) -> rusqlite::Result<Option<i64>> {
-    let rows = inspection::audio_rows(&job.db, row, ROWS_AT_ONCE)?;
-    let lost: Vec<_> =
-        rows.iter().filter(|(_, id, format)| is_lost(job, *id, format)).map(|(_, id, _)| *id).collect();
-    delete_rows(job, &lost)?;
-    Ok(rows.last().map(|(row, _, _)| *row))
 }
 
 /// What is told where no reply has its file.
@@ -216,24 +229,15 @@ fn forget_lost_after(job: &mut Job<'_>, row: i64) -> rusqlite::Result<Option<i64
 )]
 struct NoneIsThere;
 
-/// True where there are replies and none has its file. Most often the first one has.
-fn are_all_lost(job: &Job<'_>) -> rusqlite::Result<bool> {
-    let (mut after, mut any) = (0, false);
-    loop {
-        let rows = inspection::audio_rows(&job.db, after, ROWS_AT_ONCE)?;
-        let Some((last, _, _)) = rows.last() else { return Ok(any) };
-        if rows.iter().any(|(_, id, format)| !is_lost(job, *id, format)) {
-            return Ok(false);
-        }
-        (after, any) = (*last, true);
-    }
+/// False where nobody can tell, and for a format that this release does not know.
+fn is_lost(job: &Job<'_>, row: &AudioRow) -> bool {
+    AudioFormat::from_extension(&row.format).is_some_and(|format| {
+        audio_store::path_of(job.dir.audio(), row.id, format).try_exists().is_ok_and(|there| !there)
+    })
 }
 
-/// False where nobody can tell, and for a format that this release does not know.
-fn is_lost(job: &Job<'_>, id: AudioId, format: &str) -> bool {
-    AudioFormat::from_extension(format).is_some_and(|format| {
-        audio_store::path_of(job.dir.audio(), id, format).try_exists().is_ok_and(|there| !there)
-    })
+fn delete_all_rows(job: &mut Job<'_>, ids: &[AudioId]) -> rusqlite::Result<()> {
+    ids.chunks(FILES_AT_ONCE).try_for_each(|ids| delete_rows(job, ids))
 }
 
 fn delete_rows(job: &mut Job<'_>, ids: &[AudioId]) -> rusqlite::Result<()> {

@@ -11,7 +11,7 @@ use crate::adapters::acting::{self, Acting};
 use crate::adapters::data_dir::{DataDir, Lock};
 use crate::adapters::run_store;
 use crate::adapters::set_aside;
-use crate::adapters::sqlite::{self, Access, DbError};
+use crate::adapters::sqlite::{self, Access, DbError, During};
 use crate::config::MaintConfig;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::span::Span;
@@ -177,6 +177,8 @@ pub(crate) struct Job<'a> {
     pub db: Connection,
     /// When this job last did its work, at least in part, as known before this run.
     pub last_work: Option<Timestamp>,
+    /// The run of this job before this one never told its end: most often it was killed.
+    pub after_kill: bool,
     pub errors: Failures,
     // Dropped in this order, after the run is recorded: the reserve comes back before the lock is let go, and root is root
     // again when all is done.
@@ -251,14 +253,15 @@ impl Run<'_> {
         let reserve = if reserve && !self.dry_run { Some(Released::of(&dir)?) } else { None };
         let db = if needs.reserve { open_on_full_disk(&dir, schema) } else { open_database(&dir, schema) };
         let db = db.map_err(|error| without_reserve(error.into(), reserve.as_ref()))?;
-        let last_work = run_store::last_work(&db, job)
-            .map_err(|source| DbError::from_sqlite("read the record of runs", source))?;
+        let last_work = run_store::last_work(&db, job).during("read the record of runs")?;
+        let last_run = run_store::last_run(&db, job).during("read the record of runs")?;
         Ok(Job {
             run: self,
             now,
             dir,
             db,
             last_work,
+            after_kill: last_run.is_some_and(|run| run.ended_at.is_none()),
             errors: Failures::default(),
             reserve,
             _lock: lock,

@@ -27,13 +27,10 @@ pub fn rows_without_file(visit: &mut Visit<'_>, db: &Connection) -> Result<(), M
     loop {
         visit.run.check_stop()?;
         let rows = inspection::audio_rows(db, after, PAGE).during("read the audio rows")?;
-        let Some((last, _, _)) = rows.last() else { return Ok(()) };
-        after = *last;
-        let lost: Vec<_> = rows
-            .into_iter()
-            .filter(|(_, id, format)| !has_file(visit, *id, format))
-            .map(|(_, id, _)| id)
-            .collect();
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.key;
+        let lost: Vec<_> =
+            rows.iter().filter(|row| !has_file(visit, row.id, &row.format)).map(|row| row.id).collect();
         if !lost.is_empty() {
             // Cleanup removes files before their rows.
             visit.while_idle(&[CLEANUP_AUDIO], |visit| tell_lost(visit, db, &lost))?;
