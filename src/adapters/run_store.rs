@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::adapters::person_store;
 use crate::adapters::session_store::timestamp;
 use crate::domain::clock::Timestamp;
-use crate::domain::maintenance::RESTORE_DB;
+use crate::domain::maintenance::{BACKUP_DB, RESTORE_DB};
 
 const KEPT_RUNS: u32 = 1000;
 
@@ -86,7 +86,7 @@ pub fn tell_maker(copy: &Connection, job: &str, began: Timestamp) -> rusqlite::R
 /// # Errors
 /// What `SQLite` says.
 pub fn last_success(connection: &Connection, job: &str) -> rusqlite::Result<Option<Timestamp>> {
-    last_with(connection, job, "'succeeded'")
+    last_with(connection, job, "outcome = 'succeeded'")
 }
 
 /// When the job last did its work, at least in part: then its clock was believed. What one file keeps from succeeding night
@@ -95,12 +95,21 @@ pub fn last_success(connection: &Connection, job: &str) -> rusqlite::Result<Opti
 /// # Errors
 /// What `SQLite` says.
 pub fn last_work(connection: &Connection, job: &str) -> rusqlite::Result<Option<Timestamp>> {
-    last_with(connection, job, "'succeeded', 'partial'")
+    last_with(connection, job, "outcome IN ('succeeded', 'partial')")
 }
 
-fn last_with(connection: &Connection, job: &str, outcomes: &str) -> rusqlite::Result<Option<Timestamp>> {
+/// When `backup-db` last succeeded with a backup that stays here. One that went into a pipe was made by any clock.
+///
+/// # Errors
+/// What `SQLite` says.
+pub fn last_backup_on_disk(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let stays = "(json_valid(report) AND report ->> '$.path' = '-') IS NOT TRUE";
+    last_with(connection, BACKUP_DB, &format!("outcome = 'succeeded' AND {stays}"))
+}
+
+fn last_with(connection: &Connection, job: &str, which: &str) -> rusqlite::Result<Option<Timestamp>> {
     let sql = format!(
-        "SELECT started_at FROM maintenance_runs WHERE job = ?1 AND outcome IN ({outcomes}) ORDER BY id DESC LIMIT 1"
+        "SELECT started_at FROM maintenance_runs WHERE job = ?1 AND {which} ORDER BY id DESC LIMIT 1"
     );
     connection.query_row(&sql, [job], |row| timestamp(row, 0)).optional()
 }

@@ -232,7 +232,9 @@ fn into_pipe(job: &Job<'_>, pipe: File, rules: KeepRules, counts: &mut Counts) -
         let backup = observed(job, |observe| backup_writer::stream(proven, job.now, pipe, observe))?;
         take_up(counts, &backup);
     }
-    check_fuse(job, rules, false)?;
+    if !set_aside::older(&job.dir, job.now, kept_aside(job))?.is_empty() {
+        check_fuse(job, rules, false)?;
+    }
     clear_set_aside(job, counts)
 }
 
@@ -279,8 +281,8 @@ fn observed<T>(
 /// A wrong clock must not rotate good backups away; it does not keep a new one from being made. A `--force` that was
 /// `spent` on something else does not pass it.
 fn check_fuse(job: &Job<'_>, rules: KeepRules, spent: bool) -> Result<Clock, MaintError> {
-    // One that took over a directory did part of its work without a look at the clock.
-    let last = run_store::last_success(&job.db, BACKUP_DB).during("read the record of runs")?;
+    // One that took over a directory did part of its work without a look at the clock, one into a pipe all of it.
+    let last = run_store::last_backup_on_disk(&job.db).during("read the record of runs")?;
     let witness = expiry_store::clock_witness(&job.db, last).during("find the newest turn")?;
     match check_clock(job.now, witness, DAY * rules.newest.get()) {
         Ok(()) => Ok(Clock::Sure),
