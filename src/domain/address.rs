@@ -1,7 +1,7 @@
 //! Where a service outside is: an `http` or `https` address below which its API lies.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// An address like `https://api.groq.com/openai/v1`.
@@ -59,9 +59,17 @@ pub fn is_host(text: &str) -> bool {
     let name = text.strip_suffix('.').unwrap_or(text);
     let is_number =
         name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
-    // An address on one link has its interface behind it.
-    let address = text.split_once('%').map_or(text, |(address, _)| address);
-    address.parse::<IpAddr>().is_ok() || (name.len() <= 253 && !is_number && name.split('.').all(is_label))
+    text.parse::<IpAddr>().is_ok()
+        || is_on_one_link(text)
+        || (name.len() <= 253 && !is_number && name.split('.').all(is_label))
+}
+
+/// `fe80::1%eth0`: an IPv6 address on one link has its interface behind it.
+fn is_on_one_link(text: &str) -> bool {
+    let may_be_in_it = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    text.split_once('%').is_some_and(|(address, zone)| {
+        address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() && zone.bytes().all(may_be_in_it)
+    })
 }
 
 fn host_and_port(authority: &str, usual: u16) -> Option<(String, u16)> {
@@ -71,7 +79,7 @@ fn host_and_port(authority: &str, usual: u16) -> Option<(String, u16)> {
         _ => (authority, usual),
     };
     if let Some(six) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        return six.parse::<std::net::Ipv6Addr>().ok().map(|six| (six.to_string(), port));
+        return six.parse::<Ipv6Addr>().ok().map(|six| (six.to_string(), port));
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     (!host.is_empty() && host.bytes().all(plain)).then(|| (host.to_ascii_lowercase(), port))
@@ -186,6 +194,7 @@ mod tests {
             "::",
             "::1",
             "fe80::1%eth0",
+            "fe80::1%br-lan_2.7",
             "localhost",
             "companion.lan.",
             "my_box-2",
@@ -202,6 +211,11 @@ mod tests {
             "999.1.1.1",
             "1234",
             "[::1]",
+            "127.0.0.1%foo",
+            "::1%",
+            "::1%a b",
+            "::1%a%b",
+            "localhost%eth0",
             "http://x",
             "x:80",
             "h\u{f6}st",
