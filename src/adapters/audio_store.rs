@@ -122,29 +122,48 @@ pub struct Evicted {
     pub left: u64,
 }
 
-/// Deletes the oldest files, and `newcomer` last, until the others have at most `budget` bytes. Those that cannot be removed are
-/// passed over.
+/// Deletes the oldest files until those that are left have at most `budget` bytes. Those that cannot be removed are passed over;
+/// where they leave no room for `newcomer`, which has no more than that itself, it goes and nobody else for it.
 ///
 /// # Errors
 /// When the directory cannot be read.
 pub fn evict(dir: &Path, budget: u64, newcomer: &Path) -> Result<Evicted, DiskError> {
     let mut files = list(dir)?;
     files.sort_by_key(|file| (file.path == newcomer, file.written_at));
-    let left = files.iter().map(|file| file.bytes).sum();
-    let mut evicted = Evicted { left, ..Evicted::default() };
+    let mut evicted = Evicted { left: files.iter().map(|file| file.bytes).sum(), ..Evicted::default() };
+    let mut newcomer = files.pop_if(|file| file.path == newcomer);
+    let mut stuck = 0;
     for file in files {
         if evicted.left <= budget {
             break;
         }
-        match remove_file(&file.path) {
-            Ok(_) => {
-                evicted.left -= file.bytes;
-                evicted.gone.push(file);
-            }
-            Err(error) => evicted.stuck.push(error),
+        let bytes = file.bytes;
+        if evicted.remove(file) {
+            continue;
+        }
+        stuck += bytes;
+        if let Some(newcomer) = newcomer.take_if(|newcomer| stuck + newcomer.bytes > budget) {
+            evicted.remove(newcomer);
         }
     }
     Ok(evicted)
+}
+
+impl Evicted {
+    /// Removes the file, and says whether it is gone.
+    fn remove(&mut self, file: AudioFile) -> bool {
+        match remove_file(&file.path) {
+            Ok(_) => {
+                self.left -= file.bytes;
+                self.gone.push(file);
+                true
+            }
+            Err(error) => {
+                self.stuck.push(error);
+                false
+            }
+        }
+    }
 }
 
 /// Every audio file of ours in `dir`: regular files with a name of ours. Links, directories and foreign files are not
