@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tungstenite::Message;
 
+use crate::learning::texts;
+use crate::memories::remember;
 use crate::support::model::Step;
 use crate::support::voice::{ESPEAK, Programs, recording};
 use crate::support::{Talk, TestApp, wait_for};
@@ -46,12 +48,14 @@ fn who_goes_on_speaking_before_it_was_understood_is_answered_within_50_ms_and_ha
 }
 
 #[test]
-fn who_interrupts_what_is_being_heard_and_leaves_has_it_kept() {
+fn who_interrupts_what_is_being_heard_and_leaves_has_it_kept_learned_and_done() {
+    const SAID: &str = "I live in Porto. Forget that I like tea.";
     let programs = Programs::new();
-    std::fs::write(programs.path("said"), "I had a strange dream").unwrap();
+    std::fs::write(programs.path("said"), SAID).unwrap();
     let app = programs.server(HEARS_SLOWLY, ESPEAK);
     let talk = app.start_session();
-    let mut socket = app.socket(&talk);
+    remember(&app, &talk.token, "I like tea");
+    let mut socket = app.try_socket(&talk.session, &[("x-companion-person", &talk.token)]).unwrap();
     socket.speak(&recording("wav"), None);
     wait_for("it is being heard", || programs.path("hears").exists());
     socket.interrupt(None);
@@ -59,7 +63,9 @@ fn who_interrupts_what_is_being_heard_and_leaves_has_it_kept() {
     drop(socket);
     std::fs::write(programs.path("go"), "").unwrap();
     wait_for("it is kept", || app.count("checkpoints") == 1);
-    assert_eq!(kept(&app, &talk), ["I had a strange dream"]);
+    assert_eq!(kept(&app, &talk), [SAID]);
+    wait_for("it is learned", || app.count("to_learn") == 0);
+    assert_eq!(texts(&app, &talk), ["I live in Porto"]);
 }
 
 #[test]

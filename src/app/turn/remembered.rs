@@ -123,7 +123,8 @@ impl Work {
             tells_nothing: self.app.small_model.is_none() && learned(&self.request.message).is_empty(),
         };
         let used = self.remembered.memories.iter().map(|found| found.memory.id).collect();
-        let is_unknown = self.remembered.degraded && self.remembered.person.is_none();
+        // They could not be looked up, or were not yet: what is said is interrupted at any time.
+        let is_unknown = self.remembered.person.is_none();
         let token = self.request.token.clone().filter(|_| is_unknown);
         Trace { person: self.remembered.person, token, used, heard }
     }
