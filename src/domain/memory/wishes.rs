@@ -10,7 +10,7 @@ use crate::domain::memory::learning::{learned, plain, sentences};
 use crate::domain::memory::unwanted::is_meant;
 pub use done::{Done, done};
 use heard::{Heard, heard};
-use parts::{Told, parts, told, without_asides};
+use parts::{Told, is_quoted, parts, told, without_asides};
 
 /// All that somebody wants to be done with what they say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     fn of(text: &'a str) -> Self {
-        let heard = heard(without_asides(text));
+        let heard = if is_quoted(text) { Vec::new() } else { heard(without_asides(text)) };
         if !heard.is_empty() {
             return Self { text, heard, told: Told::Nothing, stated: Vec::new() };
         }
@@ -437,8 +437,38 @@ mod tests {
             "You forget about tea",
             "Delete that photo",
             "Never forget that",
+            "You will forget my birthday again.",
+            "You would forget my name",
+            "And then you will forget that I live in Porto.",
+            "You will forget that",
+            "Will you forget my birthday?",
+            "Well, would you forget my name?",
+            "Okay, so now you just forget my name?",
+            "Forget my name!? Never.",
+            "Forget that? Never!",
+            "Forget that I live in Porto? I would never.",
+            "I told my sister, please forget that I love tea",
+            "I said to him, forget my name",
+            "I told Anna, forget my name",
+            "They want me to say: please forget that I live in Porto",
+            "You should forget my name, he said to her.",
+            "Please forget that, my sister said.",
+            "Never keep my dog",
+            "Please don't keep my dog",
+            "Please don't record my voice",
         ] {
             assert_eq!(wishes(said), Wishes::default(), "{said}");
+        }
+        for (said, wanted) in [
+            ("You can forget that", Wish::ForgetBefore),
+            ("Will you forget that?", Wish::ForgetBefore),
+            ("I told you, forget that", Wish::ForgetBefore),
+            ("I said something silly, forget that", Wish::ForgetBefore),
+            ("Can you forget my name?", Wish::Forget("my name".to_owned())),
+            ("Would you please forget my name?", Wish::Forget("my name".to_owned())),
+            ("Would you forget my name, please?", Wish::Forget("my name".to_owned())),
+        ] {
+            assert_eq!(wishes(said).all, [wanted], "{said}");
         }
     }
 

@@ -34,8 +34,8 @@ const LEADS: &[&[&str]] = &[
     &["you", "have", "to"],
     &["you", "need", "to"],
 ];
-/// Without one of these, "you forget that" is no wish.
-const ASKS: &[&str] = &["can", "could", "will", "would", "please"];
+/// Without one of these, "you forget my name" and "you would forget my name" are no wishes.
+const ASKS: &[&str] = &["can", "could", "please"];
 /// Who begins so and goes on with "forgot" has a wish as well.
 const RATHER: &[&[&str]] = &[
     &["i'd", "rather", "you"],
@@ -76,11 +76,22 @@ pub(super) fn is_bare(heard: &[Heard]) -> bool {
 pub(super) fn heard(part: &str) -> Vec<Heard> {
     let words = words_of(part);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let is_asked = part.ends_with('?') && !words.contains(&"please");
-    if let Some(what) = not_needed(&words) {
+    let heard = worded(&words, part.ends_with('?') && !words.contains(&"please"));
+    if part.ends_with('?') && only_asks(&words, &heard) { Vec::new() } else { heard }
+}
+
+/// "Forget my name?" and "will you forget my birthday?" want to know something; "will you forget that?" has a wish.
+fn only_asks(words: &[&str], heard: &[Heard]) -> bool {
+    let mut polite = words.iter().take_while(|word| BEFORE.contains(word));
+    let may_be_one = |word: &&str| ASKS.contains(word) || matches!(*word, "will" | "would") && is_bare(heard);
+    !words.contains(&"please") && !polite.any(may_be_one)
+}
+
+fn worded(words: &[&str], is_asked: bool) -> Vec<Heard> {
+    if let Some(what) = not_needed(words) {
         return if is_asked { Vec::new() } else { left_alone(without_behind(what)) };
     }
-    let Some(words) = wanted(&words) else { return Vec::new() };
+    let Some(words) = wanted(words) else { return Vec::new() };
     let words = without_behind(words);
     let (words, is_of_notes) = match words {
         [rest @ .., "from", "your", "memory" | "memories" | "notes"] => (without_behind(rest), true),
@@ -134,8 +145,11 @@ fn wanted<'a, 'b>(words: &'b [&'a str]) -> Option<&'b [&'a str]> {
         return Some(rest);
     }
     let (before, rest) = words.split_at(begin);
-    let is_told = before.last() == Some(&"you") && !before.iter().any(|word| ASKS.contains(word));
-    (!is_told).then_some(rest)
+    let you = before.iter().position(|word| *word == "you");
+    let asks = before.iter().enumerate().any(|(at, word)| {
+        ASKS.contains(word) || matches!(*word, "will" | "would") && you.is_some_and(|you| at < you)
+    });
+    (you.is_none() || asks).then_some(rest)
 }
 
 /// What follows "forget".

@@ -43,7 +43,11 @@ const OF_SAYING: &[&str] = &[
     "regret",
 ];
 /// Whoever does so may say in others' words what follows.
-const SAYS: &[&str] = &["said", "says", "told", "asked", "wrote", "sings", "sang"];
+const SAYS: &[&str] = &["said", "say", "says", "told", "asked", "wrote", "sings", "sang"];
+/// Whoever is talked to so is somebody else.
+const OTHERS: &[&str] = &["him", "her", "them", "everybody", "everyone", "people", "someone", "somebody"];
+/// And who belongs to one of these.
+const WHOSE: &[&str] = &["my", "our", "his", "her", "their"];
 
 /// What a part of a message that is no wish tells.
 pub(super) fn told(part: &str) -> Told {
@@ -86,14 +90,39 @@ fn is_seam(piece: &str, next: &str) -> bool {
     let (wished, wished_next) = (heard(piece), heard(next));
     let begins = || is_bare(&wished_next) || !wished_next.is_empty() && told(piece) == Told::Nothing;
     let ends = || is_bare(&wished) || !wished.is_empty() && !goes_on(next) && !learned(next).is_empty();
-    begins() && !is_told(piece) || ends()
+    begins() && !is_told(piece) || ends() && !is_speaker(next)
 }
 
-/// "She told me, forget that".
+/// "She told me, forget that", "I said to my sister, forget that"; who says "I told you, forget that" has the wish themselves.
 fn is_told(piece: &str) -> bool {
     let words = plain(piece);
-    let says = words.iter().rev().take(2).any(|word| SAYS.contains(&word.as_str()));
-    says && words.iter().all(|word| word != "i")
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let Some(at) = words.iter().rposition(|word| SAYS.contains(word)) else { return false };
+    let behind = &words[at + 1..];
+    let is_named =
+        || piece.split_whitespace().next_back().is_some_and(|last| last.starts_with(char::is_uppercase));
+    let is_to_others = match behind.strip_prefix(&["to"]).unwrap_or(behind) {
+        [other] => OTHERS.contains(other) || *other != "i" && is_named(),
+        [whose, _] => WHOSE.contains(whose),
+        _ => false,
+    };
+    is_to_others || behind.len() < 2 && !words.contains(&"i")
+}
+
+/// "He said", "my sister told him", behind what they said.
+fn is_speaker(piece: &str) -> bool {
+    let words = plain(piece);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (who, told) = words.split_at(words.iter().position(|word| SAYS.contains(word)).unwrap_or_default());
+    let is_other =
+        matches!(who, ["he" | "she" | "they"]) || matches!(who, [whose, _] if WHOSE.contains(whose));
+    is_other && matches!(told, [_] | [_, "to", ..] | [_, "me" | "us"])
+        || is_other && matches!(told, [_, other] if OTHERS.contains(other))
+}
+
+/// Whether somebody else says it: "you should forget my name, he said to her".
+pub(super) fn is_quoted(part: &str) -> bool {
+    pieces(part).iter().skip(1).any(|piece| is_speaker(piece))
 }
 
 fn goes_on(piece: &str) -> bool {

@@ -38,10 +38,12 @@ pub(super) fn not_needed<'a, 'b>(words: &'b [&'a str]) -> Option<&'b [&'a str]> 
     let [verb, what @ ..] = NO_NEED.iter().find_map(|lead| words[begin..].strip_prefix(*lead))? else {
         return None;
     };
-    // "No need to keep my dog" is about no note.
-    let is_of_notes =
-        !matches!(*verb, "keep" | "save") || what.last().is_some_and(|word| THIS.contains(word));
-    (REMEMBER.contains(verb) && is_of_notes).then_some(what)
+    (REMEMBER.contains(verb) && is_of_notes(verb, what)).then_some(what)
+}
+
+/// "Do not keep my dog" and "do not record my voice" are about no note.
+fn is_of_notes(verb: &str, what: &[&str]) -> bool {
+    !matches!(verb, "keep" | "save" | "record") || !matches!(what, ["my" | "our", ..])
 }
 
 /// What is not to be remembered: "this", "any of that", "anything I say now", "my name".
@@ -80,7 +82,7 @@ pub(super) fn not_remembered(words: &[&str], is_asked: bool) -> Vec<Heard> {
         let wanted = WANTED.iter().find_map(|wanted| behind.strip_prefix(*wanted));
         let [verb, what @ ..] = wanted.unwrap_or(behind) else { continue };
         let states = wanted.is_none() && before.last().is_some_and(|who| SUBJECTS.contains(who));
-        if states || !REMEMBER.contains(verb) {
+        if states || !REMEMBER.contains(verb) || !is_of_notes(verb, what) {
             continue;
         }
         let begins = WANTING.contains(&before) && (wanted.is_some() || matches!(before, [] | [.., "did"]));
