@@ -58,6 +58,13 @@ const NOT_FOUND: [&str; 3] = [
     "I looked, and I have not noted that in these words. What I have noted, and can be deleted, is under “What I remember”.",
 ];
 
+/// The same where there are notes of some of what is named, and of other things none.
+const SOME_FORGOTTEN: [&str; 3] = [
+    "Of some of that I had notes, which are deleted; of the rest I find none in these words. “What I remember” shows what there still is.",
+    "What I had noted of it in these words is deleted, and the rest I had not noted so. “What I remember” shows what there still is.",
+    "I have deleted the notes that say some of that; there is no note that says the rest in these words. If you see it in others under “What I remember”, you can delete it there.",
+];
+
 /// The same for what is not to be remembered from the beginning.
 const NOT_REMEMBERED: [&str; 3] = [
     "I make no note of this message. The conversation itself stays until you delete it.",
@@ -134,6 +141,7 @@ const fn told_of(done: &Done) -> &'static [&'static str; 3] {
         Done::NotNoted => &NOT_REMEMBERED,
         Done::ForgottenBefore => &FORGOTTEN_BEFORE,
         Done::Forgotten => &FORGOTTEN,
+        Done::SomeForgotten => &SOME_FORGOTTEN,
         Done::NotFound => &NOT_FOUND,
         Done::HowNext => &HOW_NEXT,
         Done::LeftToThem => &EVERYTHING,

@@ -280,24 +280,30 @@ pub(crate) fn learn_some_of_session(
     Ok(waiting.len() < TURNS_AT_ONCE)
 }
 
-/// Of each thing that is named in these wishes whether it is known, or about to be learned; true as well where not all could be looked
-/// at in time.
+/// Of each of these wishes that names something whether it is known, by any name, or about to be learned; true as well where not all could
+/// be looked at in time.
 pub(crate) fn which_are_found(db: &Connection, person: i64, wishes: &[Wish]) -> rusqlite::Result<Vec<bool>> {
-    let names: Vec<_> = wishes.iter().filter_map(Wish::named).map(str::to_owned).collect();
+    let names: Vec<_> = wishes.iter().flat_map(Wish::named).cloned().collect();
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let named: Vec<_> = names.iter().map(|name| Named::of(name)).collect();
+    let wishes = wishes.iter().map(|wish| wish.named().len()).filter(|names| *names > 0);
     let waiting = learning_store::waiting_of(db, person, TURNS_AT_ONCE)?;
     let mut left = memory_forgetting::likely(db, person, &names)?;
     let meant = memory_forgetting::meant(db, &mut left, &named)?;
     if waiting.len() == TURNS_AT_ONCE || !left.is_empty() {
-        return Ok(vec![true; names.len()]);
+        return Ok(wishes.map(|_| true).collect());
     }
     let stated = waiting.iter().flat_map(|turn| learned(&turn.said)).map(|stated| stated.text);
     let says: Vec<_> = stated.chain(meant.into_iter().map(|(_, text)| text)).collect();
-    let is_found = |name: &Named| says.iter().any(|text| is_meant_by_any(std::slice::from_ref(name), text));
-    Ok(named.iter().map(is_found).collect())
+    let mut rest = named.as_slice();
+    let is_found = |names: usize| {
+        let (of_one, others) = rest.split_at(names);
+        rest = others;
+        says.iter().any(|text| is_meant_by_any(of_one, text))
+    };
+    Ok(wishes.map(is_found).collect())
 }
 
 /// What a person who is remembered wants to be done with a turn that was just kept.
@@ -313,7 +319,7 @@ pub(crate) struct Heard {
 impl Heard {
     /// What of it names what is to be forgotten.
     pub(crate) fn named(&self) -> Vec<String> {
-        self.wishes.all.iter().filter_map(Wish::named).map(str::to_owned).collect()
+        self.wishes.all.iter().flat_map(Wish::named).cloned().collect()
     }
 }
 

@@ -152,6 +152,10 @@ const fn told_of(done: &Done) -> &'static str {
             "that something is forgotten, and notes that say it in their words are deleted; what is noted in other words they \
              find, and can delete, under \"What I remember\""
         }
+        Done::SomeForgotten => {
+            "that several things are forgotten: notes that say some of them in their words are deleted, and of the others there is \
+             none that does; what is noted in other words they find, and can delete, under \"What I remember\""
+        }
         Done::NotFound => {
             "that something is forgotten, but there is no note that says it in their words, so nothing is deleted; what is noted in \
              other words they find, and can delete, under \"What I remember\""
@@ -273,6 +277,7 @@ mod tests {
             (Some(Done::NotNoted), Some("no note is made of it")),
             (Some(Done::ForgottenBefore), Some("of their last message are deleted")),
             (Some(Done::Forgotten), Some("in their words are deleted")),
+            (Some(Done::SomeForgotten), Some("of the others there is none")),
             (Some(Done::NotFound), Some("so nothing is deleted")),
             (Some(Done::HowNext), Some("with a message that says so itself")),
             (Some(Done::LeftToThem), Some("nothing is deleted, and they delete all of it themselves")),

@@ -361,6 +361,22 @@ fn whoever_wants_something_forgotten_is_told_that_it_is_done_where_it_is() {
         assert!(none.iter().any(|words| told.contains(words)), "{wish}: {told}");
     }
     assert_eq!(texts(&app, &talk), ["My sister lives in Braga"]);
+    // One thing may be known by several names: what is said of them is one answer, and of several things as well.
+    for (wish, says) in [
+        ("Forget where I live", ["are deleted", "no note of mine says that", "have deleted"]),
+        (
+            "Forget that I live in Porto and that my brother is called Bruno",
+            ["of the rest I find none", "the rest I had not noted so", "no note that says the rest"],
+        ),
+    ] {
+        app.tell(&talk, "I live in Porto").expect(200);
+        let told = answer(app.tell(&talk, wish));
+        let others = ["nothing to delete", "nothing is deleted", "have not noted that"];
+        assert!(says.iter().any(|words| told.contains(words)), "{wish}: {told}");
+        assert!(!others.iter().any(|words| told.contains(words)), "{wish}: {told}");
+    }
+    learned(&app);
+    assert_eq!(texts(&app, &talk), ["My sister lives in Braga"]);
     let told = answer(app.tell(&talk, "Don't remember this. My brother is called Bruno."));
     let kept = ["no note", "note nothing"];
     assert!(kept.iter().any(|word| told.contains(word)), "{told}");

@@ -35,8 +35,8 @@ pub enum Wish {
     NotThis,
     /// "Forget that": what was learned from the turn before is forgotten.
     ForgetBefore,
-    /// "Forget that I live in Porto": that statement is forgotten.
-    Forget(String),
+    /// "Forget that I live in Porto": that statement is forgotten, by each name that it may be known by.
+    Forget(Vec<String>),
     /// "Don't save what I'm about to say", with nothing else: what comes is not known yet, and it is said how it is done.
     NotNext,
     /// "Forget everything": nothing is forgotten at a word, and it is said where it is done.
@@ -44,17 +44,17 @@ pub enum Wish {
 }
 
 impl Wish {
-    /// What it names.
+    /// What it names, by one name or several.
     #[must_use]
-    pub fn named(&self) -> Option<&str> {
+    pub fn named(&self) -> &[String] {
         match self {
-            Self::Forget(name) => Some(name),
-            Self::NotThis | Self::NotNext | Self::ForgetBefore | Self::Everything => None,
+            Self::Forget(names) => names,
+            Self::NotThis | Self::NotNext | Self::ForgetBefore | Self::Everything => &[],
         }
     }
 }
 
-/// The most wishes that are heeded of a message.
+/// The most wishes that are heeded of a message; one that goes by several names counts as so many.
 const MOST_WISHES: usize = 10;
 /// Where more stands before a wish than this it is not looked at, and nothing of it is learned.
 const MOST_BEFORE: usize = 50;
@@ -91,7 +91,8 @@ pub fn wishes(said: &str) -> Wishes {
     for (at, part) in parts.iter().enumerate() {
         learn |= part.told > Told::Nothing;
         for wish in part.heard.iter().flat_map(|heard| meant(heard, &parts, at)) {
-            if all.len() < MOST_WISHES && !all.contains(&wish) {
+            let names: usize = all.iter().map(|wish: &Wish| wish.named().len().max(1)).sum();
+            if names + wish.named().len().max(1) <= MOST_WISHES && !all.contains(&wish) {
                 learn &= leaves(&wish, &parts[..at]);
                 all.push(wish);
             }
@@ -112,7 +113,10 @@ fn meant(heard: &Heard, parts: &[Part<'_>], at: usize) -> Vec<Wish> {
         Heard::That => {
             // "I like jazz. Forget that.": it may be known already.
             let known = before.iter().flat_map(|part| &part.stated).take(MOST_STATED);
-            pointed_at(before).into_iter().chain(known.cloned().map(Wish::Forget)).collect()
+            pointed_at(before)
+                .into_iter()
+                .chain(known.cloned().map(|stated| Wish::Forget(vec![stated])))
+                .collect()
         }
     }
 }
@@ -129,8 +133,9 @@ fn pointed_at(parts: &[Part<'_>]) -> Vec<Wish> {
 /// Whether what was said before a wish is learned from all the same: "I live in Lisbon now. Forget that I live in Porto."
 fn leaves(wish: &Wish, before: &[Part<'_>]) -> bool {
     match wish {
-        Wish::Forget(text) => {
-            before.len() <= MOST_BEFORE && !before.iter().any(|part| is_meant(text, part.text))
+        Wish::Forget(names) => {
+            let is_in = |part: &Part<'_>| names.iter().any(|name| is_meant(name, part.text));
+            before.len() <= MOST_BEFORE && !before.iter().any(is_in)
         }
         Wish::NotNext => true,
         Wish::NotThis | Wish::ForgetBefore | Wish::Everything => false,
@@ -141,6 +146,10 @@ fn leaves(wish: &Wish, before: &[Part<'_>]) -> bool {
 mod tests {
     use super::*;
 
+    fn forget(name: &str) -> Wish {
+        Wish::Forget(vec![name.to_owned()])
+    }
+
     #[test]
     fn a_wish_to_forget_is_heard() {
         for (said, wanted) in [
@@ -149,19 +158,19 @@ mod tests {
             ("Don't remember this", Some(Wish::ForgetBefore)),
             ("Don't remember this. My sister is ill.", Some(Wish::NotThis)),
             ("Off the record, my sister is ill", Some(Wish::NotThis)),
-            ("Forget that I live in Porto", Some(Wish::Forget("i live in porto".to_owned()))),
+            ("Forget that I live in Porto", Some(forget("i live in porto"))),
             ("Please forget that, thank you", Some(Wish::ForgetBefore)),
             ("Would you please forget about that?", Some(Wish::ForgetBefore)),
             ("forget that I said that", Some(Wish::ForgetBefore)),
             ("Forget I said anything", Some(Wish::ForgetBefore)),
             ("Forget what I told you before.", Some(Wish::ForgetBefore)),
-            ("Forget what I told you about my sister, please", Some(Wish::Forget("my sister".to_owned()))),
-            ("Forget that I said I live in Porto", Some(Wish::Forget("i live in porto".to_owned()))),
-            ("Forget that we live in Porto now, thanks", Some(Wish::Forget("we live in porto".to_owned()))),
-            ("Forget my name", Some(Wish::Forget("my name".to_owned()))),
+            ("Forget what I told you about my sister, please", Some(forget("my sister"))),
+            ("Forget that I said I live in Porto", Some(forget("i live in porto"))),
+            ("Forget that we live in Porto now, thanks", Some(forget("we live in porto"))),
+            ("Forget my name", Some(forget("my name"))),
             ("Do not remember this", Some(Wish::ForgetBefore)),
             ("Please do not keep that.", Some(Wish::ForgetBefore)),
-            ("Don't remember that I live in Porto", Some(Wish::Forget("i live in porto".to_owned()))),
+            ("Don't remember that I live in Porto", Some(forget("i live in porto"))),
             ("Don't remember this, but my sister is ill", Some(Wish::NotThis)),
             ("My boss is called Tom, please don't remember that", Some(Wish::NotThis)),
             ("My boss is called Tom. Do not store this!", Some(Wish::NotThis)),
@@ -178,20 +187,14 @@ mod tests {
             ("I cannot forget what she said", None),
             ("Do you remember that?", None),
             ("I don't remember this place", None),
-            ("Don't remember my name", Some(Wish::Forget("my name".to_owned()))),
-            ("Please don't store my address.", Some(Wish::Forget("my address".to_owned()))),
+            ("Don't remember my name", Some(forget("my name"))),
+            ("Please don't store my address.", Some(forget("my address"))),
             ("I don't want you to remember this", Some(Wish::ForgetBefore)),
             ("I would not like you to remember what I just said", Some(Wish::ForgetBefore)),
-            (
-                "I don't need you to remember that I live in Porto",
-                Some(Wish::Forget("i live in porto".to_owned())),
-            ),
+            ("I don't need you to remember that I live in Porto", Some(forget("i live in porto"))),
             ("I don't want you to remember this. My sister is ill.", Some(Wish::NotThis)),
             ("My sister is ill and I don't want you to remember this", Some(Wish::NotThis)),
-            (
-                "I like tea and please don't remember that I live in Porto",
-                Some(Wish::Forget("i live in porto".to_owned())),
-            ),
+            ("I like tea and please don't remember that I live in Porto", Some(forget("i live in porto"))),
             ("I don't want to remember my name", None),
             ("I would not remember my name", None),
             ("My parents don't remember my birthday", None),
@@ -213,22 +216,22 @@ mod tests {
             ("You have to forget that, please", Wish::ForgetBefore),
             ("I'd like you to forget that", Wish::ForgetBefore),
             ("I would like you to not remember that", Wish::ForgetBefore),
-            ("I'd like you to forget that I live in Porto.", Wish::Forget("i live in porto".to_owned())),
-            ("You must forget that I live in Porto", Wish::Forget("i live in porto".to_owned())),
+            ("I'd like you to forget that I live in Porto.", forget("i live in porto")),
+            ("You must forget that I live in Porto", forget("i live in porto")),
             ("Please delete that", Wish::ForgetBefore),
             ("Could you erase what I just said?", Wish::ForgetBefore),
             ("Don't remember what I just said", Wish::ForgetBefore),
-            ("Please don't remember what I said about my sister", Wish::Forget("my sister".to_owned())),
+            ("Please don't remember what I said about my sister", forget("my sister")),
             ("Never remember that", Wish::ForgetBefore),
             ("Please stop remembering that", Wish::ForgetBefore),
-            ("Stop remembering that I live in Porto", Wish::Forget("i live in porto".to_owned())),
+            ("Stop remembering that I live in Porto", forget("i live in porto")),
             ("Forget everything", Wish::Everything),
             ("Please forget everything I told you.", Wish::Everything),
             ("Forget everything you know about me", Wish::Everything),
             ("I want you to forget all of that", Wish::Everything),
             ("Can you delete everything you remember?", Wish::Everything),
-            ("Forget everything about my sister", Wish::Forget("my sister".to_owned())),
-            ("Forget all I told you about my sister", Wish::Forget("my sister".to_owned())),
+            ("Forget everything about my sister", forget("my sister")),
+            ("Forget all I told you about my sister", forget("my sister")),
         ] {
             assert_eq!(wishes(said), Wishes { all: vec![wanted], learn: false }, "{said}");
         }
@@ -264,7 +267,7 @@ mod tests {
         assert_eq!(wishes("Don't save what I'm about to say").all, [Wish::NotNext]);
         assert_eq!(wishes("I had a long day. Don't save what I'm about to say.").all, [Wish::NotNext]);
         assert_eq!(wishes("My sister is ill and please don't remember any of that").all, [Wish::NotThis]);
-        let wanted = Wish::Forget("my brother works for me".to_owned());
+        let wanted = forget("my brother works for me");
         assert_eq!(wishes("Forget that my brother works for me").all, [wanted]);
         for said in [
             "Forget what you know about me",
@@ -282,14 +285,14 @@ mod tests {
             ("Forget where my sister lives", &["my sister's home", "my sister lives"]),
             ("Forget what my dog is called", &["my dog's name", "my dog is called"]),
         ] {
-            let wanted: Vec<_> = wanted.iter().map(|text| Wish::Forget((*text).to_owned())).collect();
-            assert_eq!(wishes(said), Wishes { all: wanted, learn: false }, "{said}");
+            let wanted = Wish::Forget(wanted.iter().map(|name| (*name).to_owned()).collect());
+            assert_eq!(wishes(said), Wishes { all: vec![wanted], learn: false }, "{said}");
         }
     }
 
     #[test]
     fn a_wish_is_heard_in_the_midst_of_a_sentence() {
-        let porto = || Wish::Forget("i live in porto".to_owned());
+        let porto = || forget("i live in porto");
         for (said, wanted, learn) in [
             ("Forget that, I was joking.", Wish::ForgetBefore, false),
             ("Don't remember that, I was joking.", Wish::ForgetBefore, false),
@@ -312,7 +315,7 @@ mod tests {
             assert_eq!(wishes(said), Wishes { all: vec![wanted], learn }, "{said}");
         }
         let told = wishes("My boss is called Tom, please forget that");
-        assert_eq!(told.all, [Wish::NotThis, Wish::Forget("my boss is called tom".to_owned())]);
+        assert_eq!(told.all, [Wish::NotThis, forget("my boss is called tom")]);
         for none in [
             "She told me, forget that.",
             "The letter says: forget my name",
@@ -342,7 +345,8 @@ mod tests {
             ("Forget what I told you yesterday", &[]),
             ("Forget what I told my sister", &[]),
         ] {
-            let wanted: Vec<_> = wanted.iter().map(|text| Wish::Forget((*text).to_owned())).collect();
+            let names: Vec<_> = wanted.iter().map(|name| (*name).to_owned()).collect();
+            let wanted: &[_] = if names.is_empty() { &[] } else { &[Wish::Forget(names)] };
             assert_eq!(wishes(said).all, wanted, "{said}");
         }
         for said in [
@@ -369,7 +373,7 @@ mod tests {
             ("Forget that I shared my flat", "i shared my flat"),
             ("Forget my last name", "my last name"),
         ] {
-            assert_eq!(wishes(said).all, [Wish::Forget(wanted.to_owned())], "{said}");
+            assert_eq!(wishes(said).all, [forget(wanted)], "{said}");
         }
         for said in [
             "Forget the last thing",
@@ -464,9 +468,9 @@ mod tests {
             ("Will you forget that?", Wish::ForgetBefore),
             ("I told you, forget that", Wish::ForgetBefore),
             ("I said something silly, forget that", Wish::ForgetBefore),
-            ("Can you forget my name?", Wish::Forget("my name".to_owned())),
-            ("Would you please forget my name?", Wish::Forget("my name".to_owned())),
-            ("Would you forget my name, please?", Wish::Forget("my name".to_owned())),
+            ("Can you forget my name?", forget("my name")),
+            ("Would you please forget my name?", forget("my name")),
+            ("Would you forget my name, please?", forget("my name")),
         ] {
             assert_eq!(wishes(said).all, [wanted], "{said}");
         }
@@ -474,7 +478,7 @@ mod tests {
 
     #[test]
     fn forget_that_is_meant_of_what_was_said_before_it() {
-        let jazz = || Wish::Forget("i like jazz".to_owned());
+        let jazz = || forget("i like jazz");
         for (said, wanted, learn) in [
             ("I like jazz. Forget that.", vec![Wish::NotThis, jazz()], false),
             ("Jazz is what I like! Please forget that, thanks.", vec![Wish::NotThis], false),
@@ -528,10 +532,10 @@ mod tests {
             ("Forget what I told you about my mother or my father", ["my mother", "my father"]),
             ("Forget my cat and dog. Forget my cat and dog! Forget my name.", ["my cat and dog", "my name"]),
         ] {
-            let wanted = wanted.map(|text| Wish::Forget(text.to_owned()));
+            let wanted = wanted.map(|text| forget(text));
             assert_eq!(wishes(said).all, wanted, "{said}");
         }
-        let both = [Wish::ForgetBefore, Wish::Forget("i like tea".to_owned())];
+        let both = [Wish::ForgetBefore, forget("i like tea")];
         assert_eq!(wishes("Forget that. And forget that I like tea.").all, both);
         let many: String = (0..100).map(|number| format!("Forget that I like tea {number}. ")).collect();
         assert_eq!(wishes(&many).all.len(), MOST_WISHES);

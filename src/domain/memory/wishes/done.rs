@@ -11,6 +11,8 @@ pub enum Done {
     ForgottenBefore,
     /// Notes that say what was named are deleted.
     Forgotten,
+    /// Of several things that were named some notes are deleted, and of others there are none.
+    SomeForgotten,
     /// No note says what was named.
     NotFound,
     /// How it is done with messages that come.
@@ -37,6 +39,17 @@ pub fn done(wishes: &[Wish], found: &[bool]) -> Vec<Done> {
         if !told.contains(&done) {
             told.push(done);
         }
+    }
+    together(told)
+}
+
+/// That notes are deleted and that there are none would contradict each other, one after the other.
+fn together(mut told: Vec<Done>) -> Vec<Done> {
+    let named = |done: &Done| matches!(done, Done::Forgotten | Done::NotFound);
+    if told.iter().filter(|done| named(done)).count() > 1 {
+        let first = told.iter().position(named).unwrap_or_default();
+        told[first] = Done::SomeForgotten;
+        told.retain(|done| !named(done));
     }
     told
 }

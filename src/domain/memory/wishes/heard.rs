@@ -230,7 +230,8 @@ fn asked_for(what: &str) -> Vec<Heard> {
         "who i am" | "what i am called" => &["my name"],
         _ => &[],
     };
-    known_as.iter().map(|name| forget(name)).collect()
+    let names: Vec<_> = known_as.iter().map(|name| (*name).to_owned()).collect();
+    (!names.is_empty()).then_some(Heard::Sure(Wish::Forget(names))).into_iter().collect()
 }
 
 /// "Where my sister lives" is known as this.
@@ -244,10 +245,8 @@ fn of_mine(who: &[&str], verb: &str) -> Vec<Heard> {
     if whose.is_empty() {
         return Vec::new();
     }
-    vec![
-        forget(&format!("my {}'s {thing}", whose.join(" "))),
-        forget(&format!("my {} {verb}", who.join(" "))),
-    ]
+    let names = vec![format!("my {}'s {thing}", whose.join(" ")), format!("my {} {verb}", who.join(" "))];
+    vec![Heard::Sure(Wish::Forget(names))]
 }
 
 /// "I live in Porto and that I like tea", "my sister and my brother": cut where another statement in the first person begins.
@@ -269,7 +268,7 @@ pub(super) fn named(what: &[&str]) -> Vec<Heard> {
 }
 
 fn forget(what: &str) -> Heard {
-    Heard::Sure(Wish::Forget(what.to_owned()))
+    Heard::Sure(Wish::Forget(vec![what.to_owned()]))
 }
 
 pub(super) fn is_of_oneself(word: &str) -> bool {
