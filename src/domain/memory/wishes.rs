@@ -251,6 +251,9 @@ mod tests {
             "I don't want it to be saved.",
             "No need to remember that",
             "You don't have to remember this, thanks",
+            "Don't save this to your memory",
+            "Please don't save that to memory.",
+            "No need to keep it in your notes",
         ] {
             assert_eq!(wishes(said), Wishes { all: vec![Wish::ForgetBefore], learn: false }, "{said}");
         }
@@ -261,6 +264,8 @@ mod tests {
             "My sister is ill. No need to remember that.",
             "My sister is ill, no need to remember it.",
             "My sister is ill and I don't want that remembered",
+            "Don't remember this my sister is ill",
+            "I love my sister don't remember this",
         ] {
             assert_eq!(wishes(said), Wishes { all: vec![Wish::NotThis], learn: false }, "{said}");
         }
@@ -280,6 +285,7 @@ mod tests {
         for (said, wanted) in [
             ("Remove my address from your memory", &["my address"][..]),
             ("I don't want my address saved", &["my address"]),
+            ("Please don't save my address in your notes", &["my address"]),
             ("There's no need to remember that I live in Porto", &["i live in porto"]),
             ("Forget what you know about my sister", &["my sister"]),
             ("Forget where my sister lives", &["my sister's home", "my sister lives"]),
@@ -441,6 +447,11 @@ mod tests {
             "You forget about tea",
             "Delete that photo",
             "Never forget that",
+            "I like tea but my husband does not remember that day.",
+            "I live in Porto and my parents do not keep that promise.",
+            "I live in Porto. My grandmother doesn\u{2019}t remember that.",
+            "My name is Anna, and it hurts my mother not to remember this.",
+            "I like tea. The shops do not keep this brand.",
             "You will forget my birthday again.",
             "You would forget my name",
             "And then you will forget that I live in Porto.",

@@ -88,15 +88,11 @@ fn only_asks(words: &[&str], heard: &[Heard]) -> bool {
 }
 
 fn worded(words: &[&str], is_asked: bool) -> Vec<Heard> {
-    if let Some(what) = not_needed(words) {
-        return if is_asked { Vec::new() } else { left_alone(without_behind(what)) };
+    let (words, is_of_notes) = without_notes(without_behind(words));
+    if let Some(what) = not_needed(words, is_of_notes) {
+        return if is_asked { Vec::new() } else { left_alone(what) };
     }
     let Some(words) = wanted(words) else { return Vec::new() };
-    let words = without_behind(words);
-    let (words, is_of_notes) = match words {
-        [rest @ .., "from", "your", "memory" | "memories" | "notes"] => (without_behind(rest), true),
-        words => (words, false),
-    };
     if let Some(["forgot", what @ ..]) = RATHER.iter().find_map(|lead| words.strip_prefix(*lead)) {
         return forgotten(what);
     }
@@ -113,7 +109,18 @@ fn worded(words: &[&str], is_asked: bool) -> Vec<Heard> {
     if words.windows(3).any(|three| three == ["off", "the", "record"]) {
         return vec![Heard::Sure(Wish::NotThis)];
     }
-    not_remembered(words, is_asked)
+    not_remembered(words, is_asked, is_of_notes)
+}
+
+/// Without "from your memory", "to your notes", and whether that was there.
+fn without_notes<'a, 'b>(words: &'b [&'a str]) -> (&'b [&'a str], bool) {
+    let ([rest @ .., "your", "memory" | "memories" | "notes"] | [rest @ .., "memory"]) = words else {
+        return (words, false);
+    };
+    match rest {
+        [rest @ .., "from" | "to" | "in" | "into"] => (without_behind(rest), true),
+        _ => (words, false),
+    }
 }
 
 /// Without what may stand behind a wish.
@@ -130,9 +137,10 @@ fn without_behind<'a, 'b>(mut words: &'b [&'a str]) -> &'b [&'a str] {
     words
 }
 
-/// "Do not" is one word, as "don't" is.
+/// "Do not" is one word, as "don't" is; "doesn't" is two, for nobody is told so to leave something alone.
 fn words_of(sentence: &str) -> Vec<String> {
-    let words = plain(sentence);
+    let sentence = sentence.to_lowercase().replace('\u{2019}', "'");
+    let words = plain(&sentence.replace("doesn't", "does not").replace("doesnt", "does not"));
     let is_do = |place: usize| words[place] == "do" && words.get(place + 1).is_some_and(|next| next == "not");
     (0..words.len()).filter(|place| !is_do(*place)).map(|place| words[place].clone()).collect()
 }

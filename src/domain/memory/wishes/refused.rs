@@ -32,17 +32,17 @@ const WANTING: &[&[&str]] = &[
 ];
 
 /// What there is no need to remember.
-pub(super) fn not_needed<'a, 'b>(words: &'b [&'a str]) -> Option<&'b [&'a str]> {
+pub(super) fn not_needed<'a, 'b>(words: &'b [&'a str], is_of_notes: bool) -> Option<&'b [&'a str]> {
     let begin =
         words.iter().take_while(|word| BEFORE.contains(word) && !matches!(**word, "no" | "you")).count();
     let [verb, what @ ..] = NO_NEED.iter().find_map(|lead| words[begin..].strip_prefix(*lead))? else {
         return None;
     };
-    (REMEMBER.contains(verb) && is_of_notes(verb, what)).then_some(what)
+    (REMEMBER.contains(verb) && (is_of_notes || may_be_noted(verb, what))).then_some(what)
 }
 
 /// "Do not keep my dog" and "do not record my voice" are about no note.
-fn is_of_notes(verb: &str, what: &[&str]) -> bool {
+fn may_be_noted(verb: &str, what: &[&str]) -> bool {
     !matches!(verb, "keep" | "save" | "record") || !matches!(what, ["my" | "our", ..])
 }
 
@@ -66,8 +66,17 @@ fn is_ahead(words: &[&str]) -> bool {
     matches!(*verb, "say" | "tell" | "write" | "share") && rest.iter().all(is_now)
 }
 
+/// "My parents", "and the shops", "does".
+fn is_subject(before: &[&str]) -> bool {
+    let begins = |before: &[&str]| {
+        before.last().is_none_or(|word| matches!(*word, "and" | "but" | "or" | "so" | "because" | "that"))
+    };
+    matches!(before, [.., "does"])
+        || matches!(before, [before @ .., "my" | "our" | "the", _] if begins(before))
+}
+
 /// "Don't remember this", wherever it stands, unless somebody says that they do not.
-pub(super) fn not_remembered(words: &[&str], is_asked: bool) -> Vec<Heard> {
+pub(super) fn not_remembered(words: &[&str], is_asked: bool, is_of_notes: bool) -> Vec<Heard> {
     let denies = |at: usize, word: &str| word == "not" || word == "never" && at == 0;
     for (at, _) in words.iter().enumerate().filter(|(at, word)| denies(*at, word)) {
         let (before, behind) = (&words[..at], &words[at + 1..]);
@@ -79,10 +88,13 @@ pub(super) fn not_remembered(words: &[&str], is_asked: bool) -> Vec<Heard> {
             let is_within = before != ["i"] && heard == [Heard::This];
             return if is_within { vec![Heard::Sure(Wish::NotThis)] } else { heard };
         }
-        let wanted = WANTED.iter().find_map(|wanted| behind.strip_prefix(*wanted));
-        let [verb, what @ ..] = wanted.unwrap_or(behind) else { continue };
-        let states = wanted.is_none() && before.last().is_some_and(|who| SUBJECTS.contains(who));
-        if states || !REMEMBER.contains(verb) || !is_of_notes(verb, what) {
+        let wanted = WANTED.iter().find(|wanted| behind.starts_with(wanted));
+        let [verb, what @ ..] = &behind[wanted.map_or(0, |wanted| wanted.len())..] else { continue };
+        let states = match wanted {
+            None => before.last().is_some_and(|who| SUBJECTS.contains(who)) || is_subject(before),
+            Some(lead) => lead.len() == 1 && matches!(before, [.., "my" | "our" | "the", _]),
+        };
+        if states || !REMEMBER.contains(verb) || !is_of_notes && !may_be_noted(verb, what) {
             continue;
         }
         let begins = WANTING.contains(&before) && (wanted.is_some() || matches!(before, [] | [.., "did"]));
@@ -92,7 +104,9 @@ pub(super) fn not_remembered(words: &[&str], is_asked: bool) -> Vec<Heard> {
         if !heard.is_empty() && is_sure && (!is_asked || heard == [Heard::This]) {
             return heard;
         }
-        if heard == [Heard::This] || what.first().is_some_and(|first| THIS.contains(first)) {
+        // "Do not remember this my sister is ill", as a recording is written down.
+        let is_order = WANTING.contains(&before) || before.last() == Some(&"please");
+        if heard == [Heard::This] || is_order && what.first().is_some_and(|first| THIS.contains(first)) {
             return vec![Heard::Sure(Wish::NotThis)];
         }
     }
