@@ -98,6 +98,9 @@ pub(super) fn tells(said: &str, words: &[String]) -> Option<Option<String>> {
     let words = without_adverbs(words);
     match states(said, &words) {
         Some(Some(about)) if about == "name" || about.starts_with("name of ") => of_name(said, about),
+        Some(Some(about)) if about == "home" || about.starts_with("home of ") => {
+            Some((!is_moved_elsewhere(said)).then_some(about))
+        }
         // Of what is not so any number may be true.
         stated => stated.or_else(|| states(said, &affirmed(&words)?).map(|_| None)),
     }
@@ -211,6 +214,11 @@ fn of_name(said: &str, about: String) -> Option<Option<String>> {
     }
     let first = name.split('-').next().unwrap_or_default();
     (!NO_NAME.contains(&first)).then_some(None)
+}
+
+/// "I moved to decaf": a place begins with a capital where its script has any.
+fn is_moved_elsewhere(said: &str) -> bool {
+    said.split_once(" moved to ").is_some_and(|(_, behind)| behind.starts_with(char::is_lowercase))
 }
 
 /// "Call me later", "I live in fear", "I speak with her": what begins so and is none of it.
@@ -355,6 +363,9 @@ mod tests {
             "I moved to Porto when I was five",
             "Last year I moved to Porto as I did when I was five",
             "I moved to Porto as a child",
+            "I've recently moved to decaf",
+            "Last week I moved to marketing.",
+            "My sister moved to marketing",
             "We moved to Porto ten years ago",
             "We got married ten years ago",
             "My name is mispronounced by everybody",
