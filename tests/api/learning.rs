@@ -405,8 +405,16 @@ fn a_wish_to_forget_is_heard_in_ordinary_words() {
         tell(&app, &talk, wish);
         assert_eq!(texts(&app, &talk), [""; 0], "{wish}");
     }
+    for wish in ["Forget that my dog's ill", "Delete everything you know about my dog"] {
+        tell(&app, &talk, "My dog is ill");
+        tell(&app, &talk, wish);
+        assert_eq!(texts(&app, &talk), [""; 0], "{wish}");
+    }
     tell(&app, &talk, "I live in Porto");
     for none in [
+        "You will forget that I live in Porto.",
+        "Forget that I live in Porto? I would never.",
+        "They want me to say: please forget that I live in Porto",
         "I will never forget that day",
         "Don't forget that I live in Porto",
         "Forget it, let's talk of the sea",

@@ -2,6 +2,7 @@
 
 mod done;
 mod heard;
+mod names;
 mod parts;
 mod refused;
 mod said;
@@ -334,6 +335,59 @@ mod tests {
     }
 
     #[test]
+    fn what_is_named_in_ordinary_words_is_one_thing_or_several() {
+        let porto = ["i live in porto"];
+        let home = ["my home", "my address", "i live"];
+        for (said, wanted) in [
+            ("Delete everything you know about my sister", &[&["my sister"][..]][..]),
+            ("Delete what you know about my sister", &[&["my sister"]]),
+            ("Can you delete what I told you about my sister?", &[&["my sister"]]),
+            ("Please erase what I said about my sister", &[&["my sister"]]),
+            ("Please delete your notes about my sister", &[&["my sister"]]),
+            ("Delete all your notes about my sister", &[&["my sister"]]),
+            ("Forget anything I told you about my sister", &[&["my sister"]]),
+            ("Also forget that I live in Porto", &[&porto]),
+            ("Yes please forget that I live in Porto", &[&porto]),
+            ("Forget the fact that I live in Porto", &[&porto]),
+            ("I want my name forgotten", &[&["my name"]]),
+            ("I'd like my name to be forgotten, please", &[&["my name"]]),
+            ("Would you mind forgetting my name?", &[&["my name"]]),
+            ("Forget my name, my sister and my dog", &[&["my name"], &["my sister"], &["my dog"]]),
+            ("Forget my name and where I live", &[&["my name"], &home]),
+            ("Forget where I live and my name", &[&home, &["my name"]]),
+            ("Forget that my dog's ill", &[&["my dog's ill", "my dog is ill"]]),
+            ("Forget that we\u{2019}re vegetarians", &[&["we're vegetarians", "we are vegetarians"]]),
+            ("Forget that my sister's home is Braga", &[&["my sister's home is braga"]]),
+            ("Forget my name right now", &[&["my name"]]),
+            ("Forget my name completely, from now on", &[&["my name"]]),
+            ("Forget that I trust you completely", &[&["i trust you completely"]]),
+        ] {
+            let wanted: Vec<_> = wanted
+                .iter()
+                .map(|names| Wish::Forget(names.iter().map(|name| (*name).to_owned()).collect()))
+                .collect();
+            assert_eq!(wishes(said), Wishes { all: wanted, learn: false }, "{said}");
+        }
+        for said in [
+            "I want that forgotten",
+            "Would you mind forgetting that?",
+            "Forget I ever said that",
+            "Forget that, then",
+            "Forget this forever, please",
+        ] {
+            assert_eq!(wishes(said).all, [Wish::ForgetBefore], "{said}");
+        }
+        for said in [
+            "I want to be forgotten",
+            "Forget anything else",
+            "Delete my sister",
+            "Delete my photo and what it says",
+        ] {
+            assert_eq!(wishes(said).all, [], "{said}");
+        }
+    }
+
+    #[test]
     fn only_what_was_just_said_is_meant_by_what_i_said() {
         for (said, wanted) in [
             ("Forget what I do for a living", &["my work", "my job", "i work"][..]),
@@ -586,7 +640,18 @@ mod tests {
         ] {
             drop(wishes(strange));
         }
-        for long in ["a,", "forget that, I like tea, ", "I like tea. Forget that. ", "not remember my "] {
+        for long in [
+            "a,",
+            "forget that, I like tea, ",
+            "I like tea. Forget that. ",
+            "not remember my ",
+            "forget where I live and ",
+            "forget the fact ",
+            "the fact ",
+            "and what I said about my sister ",
+            "and where I live ",
+        ] {
+            drop(wishes(&format!("forget {}", long.repeat(7900 / long.len()))));
             drop(wishes(&long.repeat(8000 / long.len())));
         }
     }

@@ -1,6 +1,7 @@
 //! How wishes are worded.
 
 use super::Wish;
+use super::names::{all_asked_for, is_of_oneself, named, of_mine, opinion};
 use super::refused::{left_alone, not_needed, not_remembered};
 use super::said::{SAID, is_saying, of_what_was_said, told_before};
 use crate::domain::memory::learning::plain;
@@ -21,7 +22,7 @@ pub(super) enum Heard {
 /// What may stand before and behind a wish without changing it.
 pub(super) const BEFORE: &[&str] = &[
     "please", "just", "can", "could", "would", "will", "you", "ok", "okay", "no", "oh", "hey", "so", "and",
-    "but", "actually", "sorry", "now", "wait", "well", "then",
+    "but", "actually", "sorry", "now", "wait", "well", "then", "also", "yes",
 ];
 /// Who begins so has a wish as well.
 const LEADS: &[&[&str]] = &[
@@ -84,7 +85,7 @@ pub(super) fn heard(part: &str) -> Vec<Heard> {
 fn only_asks(words: &[&str], heard: &[Heard]) -> bool {
     let mut polite = words.iter().take_while(|word| BEFORE.contains(word));
     let may_be_one = |word: &&str| ASKS.contains(word) || matches!(*word, "will" | "would") && is_bare(heard);
-    !words.contains(&"please") && !polite.any(may_be_one)
+    !words.iter().any(|word| matches!(*word, "please" | "mind")) && !polite.any(may_be_one)
 }
 
 fn worded(words: &[&str], is_asked: bool) -> Vec<Heard> {
@@ -99,8 +100,15 @@ fn worded(words: &[&str], is_asked: bool) -> Vec<Heard> {
     match words {
         ["forget", what @ ..] => return forgotten(what),
         ["stop", verb, what @ ..] if REMEMBERING.contains(verb) => return forgotten(what),
+        ["mind", "forgetting", what @ ..] => return forgotten(what),
+        ["i", "want" | "need", what @ .., "forgotten"]
+        | ["i'd", "like", what @ .., "forgotten"]
+        | ["i", "would", "like", what @ .., "forgotten"] => {
+            return forgotten(what.strip_suffix(&["to", "be"]).unwrap_or(what));
+        }
         // Of other things than notes, like an account, it is not for the companion to say that they are gone.
         [verb, what @ ..] if ERASE.contains(verb) => {
+            let is_of_notes = is_of_notes || is_known(what);
             let of_notes = |heard: &Heard| is_of_notes || !matches!(heard, Heard::Sure(Wish::Forget(_)));
             return forgotten(what).into_iter().filter(of_notes).collect();
         }
@@ -110,6 +118,15 @@ fn worded(words: &[&str], is_asked: bool) -> Vec<Heard> {
         return vec![Heard::Sure(Wish::NotThis)];
     }
     not_remembered(words, is_asked, is_of_notes)
+}
+
+/// "Everything you know about my sister", "your notes about my sister".
+fn is_known(what: &[&str]) -> bool {
+    match what {
+        ["your", "notes" | "memories", ..] | ["all", "your", "notes" | "memories", ..] => true,
+        [first, ..] => !is_of_oneself(first) && what.iter().any(|word| KNOWN.contains(word)),
+        [] => false,
+    }
 }
 
 /// Without "from your memory", "to your notes", and whether that was there.
@@ -127,10 +144,18 @@ fn without_notes<'a, 'b>(words: &'b [&'a str]) -> (&'b [&'a str], bool) {
 fn without_behind<'a, 'b>(mut words: &'b [&'a str]) -> &'b [&'a str] {
     while let [rest @ .., last] = words {
         words = match (rest, *last) {
-            ([rest @ .., "thank"], "you") => rest,
+            ([rest @ .., "thank"], "you")
+            | ([rest @ .., "right"], "now")
+            | ([rest @ .., "from", "now"], "on") => rest,
             // "Forget that for me", and not "forget that my brother works for me".
             ([rest @ .., "for"], "me") if rest.last().is_some_and(|word| THIS.contains(word)) => rest,
             (rest, last) if BEHIND.contains(&last) => rest,
+            // "Forget my name completely", and not "forget that I trust you completely".
+            (rest, "then" | "completely" | "forever")
+                if !rest.iter().any(|word| matches!(*word, "i" | "we")) =>
+            {
+                rest
+            }
             _ => break,
         }
     }
@@ -140,7 +165,12 @@ fn without_behind<'a, 'b>(mut words: &'b [&'a str]) -> &'b [&'a str] {
 /// "Do not" is one word, as "don't" is; "doesn't" is two, for nobody is told so to leave something alone.
 fn words_of(sentence: &str) -> Vec<String> {
     let sentence = sentence.to_lowercase().replace('\u{2019}', "'");
-    let words = plain(&sentence.replace("doesn't", "does not").replace("doesnt", "does not"));
+    let mut sentence = sentence.replace("doesn't", "does not").replace("doesnt", "does not");
+    // "Forget my name, my sister and my dog", and not "forget that my dog, my best friend, is ill".
+    if !sentence.contains("that ") {
+        sentence = sentence.replace(", my ", " and my ").replace(", our ", " and our ");
+    }
+    let words = plain(&sentence);
     let is_do = |place: usize| words[place] == "do" && words.get(place + 1).is_some_and(|next| next == "not");
     (0..words.len()).filter(|place| !is_do(*place)).map(|place| words[place].clone()).collect()
 }
@@ -166,8 +196,11 @@ pub(super) fn forgotten(what: &[&str]) -> Vec<Heard> {
         return heard;
     }
     match what {
+        ["the", "fact", that @ ..] => forgotten(that),
         ["that" | "this"] | ["about", "that" | "this"] => vec![Heard::That],
         ["everything" | "all", rest @ ..] => everything(rest),
+        ["anything" | "whatever", "i" | "you", ..] => everything(&what[1..]),
+        ["your", "memories" | "notes", "about", who, ..] if is_of_oneself(who) => everything(what),
         ["what", "you", verb, ..] if KNOWN.contains(verb) && !SAID.contains(verb) => everything(&what[1..]),
         ["my" | "your", "memory" | "memories" | "notes"]
         | ["my" | "your", "memories" | "notes", "of" | "about", "me"] => {
@@ -177,7 +210,7 @@ pub(super) fn forgotten(what: &[&str]) -> Vec<Heard> {
         ["what", "i", "think", "of" | "about", thing @ ..] => opinion(thing),
         ["what", "i", told @ ..] if is_saying(told) => told_before(told),
         ["what", rest @ .., "is" | "are"] => of_oneself(rest),
-        ["what" | "where" | "who" | "when" | "how", ..] => asked_for(&what.join(" ")),
+        ["what" | "where" | "who" | "when" | "how", ..] => all_asked_for(what),
         // "Forget about dinner" is only not to be thought of any more.
         ["that" | "about", rest @ ..] | rest => of_oneself(rest),
     }
@@ -206,7 +239,8 @@ fn everything(rest: &[&str]) -> Vec<Heard> {
         | ["that"]
         | ["of", "it" | "that" | "this"]
         | ["about", ..]
-        | ["my" | "your", "memories" | "notes"] => true,
+        | ["my" | "your", "memories" | "notes"]
+        | ["your", "memories" | "notes", "about", ..] => true,
         ["i" | "you", ..] | ["that", "i" | "you", ..] => rest.iter().any(|word| KNOWN.contains(word)),
         _ => false,
     };
@@ -215,70 +249,4 @@ fn everything(rest: &[&str]) -> Vec<Heard> {
         None | Some(["me" | "us", ..]) if is_all => vec![Heard::Sure(Wish::Everything)],
         _ => Vec::new(),
     }
-}
-
-/// "What I think of my boss".
-fn opinion(thing: &[&str]) -> Vec<Heard> {
-    let thing: Vec<_> = thing.iter().copied().filter(|word| !matches!(*word, "a" | "an" | "the")).collect();
-    let names = thing.first().is_some_and(|first| !POINTING.contains(first));
-    names.then(|| forget(&format!("my opinion of {}", thing.join(" ")))).into_iter().collect()
-}
-
-/// What is asked for so is known as this.
-fn asked_for(what: &str) -> Vec<Heard> {
-    let known_as: &[&str] = match what {
-        "what i do" | "what i do for a living" | "what i do for work" | "where i work" => {
-            &["my work", "my job", "i work"]
-        }
-        "where i live" => &["my home", "my address", "i live"],
-        "where i am from" | "where i come from" => &["my origin"],
-        "where i was born" => &["my birthplace"],
-        "when i was born" => &["my birthday"],
-        "how old i am" => &["my age"],
-        "who i am" | "what i am called" => &["my name"],
-        _ => &[],
-    };
-    let names: Vec<_> = known_as.iter().map(|name| (*name).to_owned()).collect();
-    (!names.is_empty()).then_some(Heard::Sure(Wish::Forget(names))).into_iter().collect()
-}
-
-/// "Where my sister lives" is known as this.
-fn of_mine(who: &[&str], verb: &str) -> Vec<Heard> {
-    let (thing, whose) = match (verb, who) {
-        ("lives" | "live", whose) => ("home", whose),
-        ("works" | "work", whose) => ("work", whose),
-        ("called", [whose @ .., "is" | "are"]) => ("name", whose),
-        _ => return Vec::new(),
-    };
-    if whose.is_empty() {
-        return Vec::new();
-    }
-    let names = vec![format!("my {}'s {thing}", whose.join(" ")), format!("my {} {verb}", who.join(" "))];
-    vec![Heard::Sure(Wish::Forget(names))]
-}
-
-/// "I live in Porto and that I like tea", "my sister and my brother": cut where another statement in the first person begins.
-pub(super) fn named(what: &[&str]) -> Vec<Heard> {
-    let mut cut = vec![Vec::new()];
-    let mut rest = what;
-    while let [word, after @ ..] = rest {
-        let next = after.strip_prefix(&["that"]).unwrap_or(after);
-        let is_seam =
-            matches!(*word, "and" | "or" | "but") && next.first().is_some_and(|next| is_of_oneself(next));
-        if is_seam {
-            cut.push(Vec::new());
-        } else {
-            cut.last_mut().into_iter().for_each(|part: &mut Vec<_>| part.push(*word));
-        }
-        rest = if is_seam { next } else { after };
-    }
-    cut.into_iter().filter(|part| !part.is_empty()).map(|part| forget(&part.join(" "))).collect()
-}
-
-fn forget(what: &str) -> Heard {
-    Heard::Sure(Wish::Forget(vec![what.to_owned()]))
-}
-
-pub(super) fn is_of_oneself(word: &str) -> bool {
-    matches!(word, "i" | "my" | "we" | "our") || word.starts_with("i'") || word.starts_with("we'")
 }

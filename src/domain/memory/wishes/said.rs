@@ -1,6 +1,7 @@
 //! How what was said before is pointed at.
 
-use super::heard::{Heard, POINTING, is_of_oneself, named, of_oneself};
+use super::heard::{Heard, POINTING, of_oneself};
+use super::names::{is_of_oneself, named};
 
 /// What I have done so was told.
 pub(super) const SAID: &[&str] = &["said", "saying", "told", "mentioned", "wrote", "written", "shared"];
@@ -20,7 +21,8 @@ pub(super) fn is_saying(words: &[&str]) -> bool {
 }
 
 fn without_help<'a, 'b>(words: &'b [&'a str]) -> &'b [&'a str] {
-    let helps = words.iter().take_while(|word| matches!(**word, "just" | "have" | "had" | "was")).count();
+    let helps =
+        words.iter().take_while(|word| matches!(**word, "just" | "ever" | "have" | "had" | "was")).count();
     &words[helps..]
 }
 
