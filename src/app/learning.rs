@@ -26,7 +26,7 @@ use crate::app::{App, AppError};
 use crate::domain::chat::{ChatError, SmallModel};
 use crate::domain::clock::Timestamp;
 use crate::domain::memory::extraction;
-use crate::domain::memory::learning::learned;
+use crate::domain::memory::learning::{learned, stated};
 use crate::domain::memory::sameness::sameness;
 use crate::domain::memory::unwanted::{Named, Unwanted, Withheld, is_meant_by_any};
 use crate::domain::memory::wishes::{Wish, Wishes};
@@ -295,13 +295,12 @@ pub(crate) fn which_are_found(db: &Connection, person: i64, wishes: &[Wish]) -> 
     if waiting.len() == TURNS_AT_ONCE || !left.is_empty() {
         return Ok(wishes.map(|_| true).collect());
     }
-    let stated = waiting.iter().flat_map(|turn| learned(&turn.said)).map(|stated| stated.text);
-    let says: Vec<_> = stated.chain(meant.into_iter().map(|(_, text)| text)).collect();
-    let mut rest = named.as_slice();
+    let meant = meant.iter().map(|(_, text)| text.as_str());
+    let says: Vec<_> = waiting.iter().flat_map(|turn| stated(&turn.said)).chain(meant).collect();
+    let mut named = named.into_iter();
     let is_found = |names: usize| {
-        let (of_one, others) = rest.split_at(names);
-        rest = others;
-        says.iter().any(|text| is_meant_by_any(of_one, text))
+        let of_one: Vec<_> = named.by_ref().take(names).collect();
+        says.iter().any(|text| is_meant_by_any(&of_one, text))
     };
     Ok(wishes.map(is_found).collect())
 }

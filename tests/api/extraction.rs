@@ -397,6 +397,7 @@ fn a_wish_acts_before_the_model_has_answered() {
     let (outside, app) = finding(move |told| match told {
         told if told.contains("sister") => held(memories(&[("My sister is ill", &[])])),
         told if told.contains("bridge") => held(memories(&[("My home is in Porto", &[])])),
+        told if told.contains("nurse") => held(memories(&[("I work as a nurse", &[])])),
         told if told.contains("town") => held(memories(&[("I live in Porto", &[]), ("I fear spiders", &[])])),
         _ => memories(&[]),
     });
@@ -416,13 +417,18 @@ fn a_wish_acts_before_the_model_has_answered() {
     app.tell(&talk, "Forget that I live in Porto").expect(200);
     well(&talk);
     assert_eq!(texts(&app, &talk), ["I fear spiders"]);
-    // One that the model words otherwise.
-    app.tell(&talk, "I live in Porto, near the bridge").expect(200);
-    app.tell(&talk, "Forget that I live in Porto").expect(200);
-    let large = asked(&outside).into_iter().rfind(|body| body["model"] == "large").unwrap().to_string();
-    assert!(large.contains("in their words are deleted"), "it waited to be learned: {large}");
-    well(&talk);
-    assert_eq!(texts(&app, &talk), ["I fear spiders"]);
+    // One that the model words otherwise, and one that no rule knows.
+    for (said, wish) in [
+        ("I live in Porto, near the bridge", "Forget that I live in Porto"),
+        ("I'm a nurse.", "Forget that I'm a nurse."),
+    ] {
+        app.tell(&talk, said).expect(200);
+        app.tell(&talk, wish).expect(200);
+        let large = asked(&outside).into_iter().rfind(|body| body["model"] == "large").unwrap().to_string();
+        assert!(large.contains("in their words are deleted"), "it waited to be learned: {large}");
+        well(&talk);
+        assert_eq!(texts(&app, &talk), ["I fear spiders"], "{said}");
+    }
     // All of it, with the conversation.
     app.tell(&talk, "the sister once more").expect(200);
     app.delete(&talk, "").expect(204);

@@ -8,6 +8,8 @@ use crate::domain::plain::composed;
 
 const MOST_STATEMENTS: usize = 5;
 const MOST_CHARS: usize = 300;
+/// So many statements of a message are held against what is not to be learned.
+const MOST_STATED: usize = 20;
 
 /// A statement that is worth keeping.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,20 +66,22 @@ const SAYS: &[&str] =
 /// What is learned from a message.
 #[must_use]
 pub fn learned(said: &str) -> Vec<Learned> {
-    let statements = sentences(said).filter(|sentence| is_stated(sentence)).flat_map(clauses);
-    let mut found: Vec<Learned> = Vec::new();
-    for clause in statements {
-        let clause = clause.trim().trim_matches(|c: char| matches!(c, ',' | '.' | '!' | ';' | '"' | ' '));
-        let clause = without_fillers(clause);
-        let words = plain(clause);
-        if clause.chars().count() > MOST_CHARS || found.len() >= MOST_STATEMENTS {
-            continue;
-        }
-        if let Some(about) = tells(clause, &words) {
-            found.push(Learned { text: sentence_case(clause), about });
-        }
-    }
-    found
+    let tells = |clause| Some(Learned { about: tells(clause, &plain(clause))?, text: sentence_case(clause) });
+    clauses_of(said).filter_map(tells).take(MOST_STATEMENTS).collect()
+}
+
+/// What is stated in a message, so much of it, whether the rules learn from it or not.
+pub fn stated(said: &str) -> impl Iterator<Item = &str> {
+    clauses_of(said).take(MOST_STATED)
+}
+
+fn clauses_of(said: &str) -> impl Iterator<Item = &str> {
+    let clauses = sentences(said).filter(|sentence| is_stated(sentence)).flat_map(clauses);
+    clauses.map(trimmed).filter(|clause| clause.chars().count() <= MOST_CHARS)
+}
+
+fn trimmed(clause: &str) -> &str {
+    without_fillers(clause.trim().trim_matches(|c: char| matches!(c, ',' | '.' | '!' | ';' | '"' | ' ')))
 }
 
 /// Neither asked, nor quoted, nor imagined.

@@ -1,6 +1,6 @@
 //! What somebody wanted forgotten while turns still waited to be learned from: what these tell is held against it.
 
-use crate::domain::memory::learning::{about, is_denial, learned, plain};
+use crate::domain::memory::learning::{about, is_denial, learned, plain, stated};
 use crate::domain::memory::sameness::{is_nearly_the_same, sameness, words_told, words_told_at_least};
 use crate::domain::memory::statements::ADVERBS;
 use crate::domain::memory::words::{Term, terms};
@@ -39,49 +39,73 @@ impl Unwanted {
         let number = line.strip_prefix(SAME).and_then(|number| number.parse().ok());
         number.map_or_else(|| Self::Named(line.to_owned()), Self::SameAs)
     }
+}
 
-    /// Whether this text tells it.
-    #[must_use]
-    pub fn is_told_by(&self, text: &str) -> bool {
-        match self {
-            Self::SameAs(number) => sameness(text) == *number,
-            Self::Named(wanted) => is_meant(wanted, text),
+/// All that is not to be learned, worked out once for all that is held against it.
+struct All {
+    same: Vec<i64>,
+    named: Vec<Named>,
+}
+
+impl All {
+    fn of(unwanted: &[Unwanted]) -> Self {
+        let mut all = Self { same: Vec::new(), named: Vec::new() };
+        for one in unwanted {
+            match one {
+                Unwanted::SameAs(number) => all.same.push(*number),
+                Unwanted::Named(wanted) => all.named.push(Named::of(wanted)),
+            }
         }
+        all
+    }
+
+    /// Whether this text tells some of it.
+    fn is_told_by(&self, text: &str) -> bool {
+        !self.same.is_empty() && self.same.contains(&sameness(text))
+            || !self.named.is_empty() && is_meant_by_any(&self.named, text)
     }
 }
 
 /// What is not learned of a turn.
-pub struct Withheld<'a> {
-    unwanted: &'a [Unwanted],
-    /// The words of each statement in it, and whether it tells what is unwanted.
-    stated: Vec<(Vec<Term>, bool)>,
+pub struct Withheld {
+    unwanted: All,
+    /// What the rules learn from it, and all that is stated in it, which a model may learn from.
+    told: [Vec<Statement>; 2],
     /// Nothing else was said in it.
     is_all: bool,
 }
 
-impl<'a> Withheld<'a> {
+/// The words of a statement, and whether it tells what is unwanted.
+type Statement = (Vec<Term>, bool);
+
+impl Withheld {
     /// What is not learned of what was `said`.
     #[must_use]
-    pub fn of(unwanted: &'a [Unwanted], said: &str) -> Self {
-        let is_told = |text: &str| unwanted.iter().any(|unwanted| unwanted.is_told_by(text));
-        let stated: Vec<_> =
-            learned(said).iter().map(|stated| (terms(&stated.text), is_told(&stated.text))).collect();
+    pub fn of(unwanted: &[Unwanted], said: &str) -> Self {
+        let unwanted = All::of(unwanted);
+        let held = |text: &str| (terms(text), unwanted.is_told_by(text));
+        let learned = learned(said).iter().map(|learned| held(&learned.text)).collect();
+        let stated: Vec<_> = stated(said).map(held).collect();
         let in_it = |word: &Term| stated.iter().any(|(words, is_told)| *is_told && words.contains(word));
         let is_all = stated.iter().any(|(_, is_told)| *is_told) && terms(said).iter().all(in_it);
-        Self { unwanted, stated, is_all }
+        Self { unwanted, told: [learned, stated], is_all }
     }
 
     /// Whether this lesson is one of it: it says so itself, or is made of a statement that does, in whatever words.
     #[must_use]
     pub fn has(&self, lesson: &str) -> bool {
         let words = terms(lesson);
-        let shared = |stated: &[Term]| stated.iter().filter(|word| words.contains(word)).count();
-        let most = self.stated.iter().map(|(stated, _)| shared(stated)).max().unwrap_or_default();
-        let is_of_it = |(stated, is_told): &(Vec<Term>, bool)| *is_told && shared(stated) == most;
         self.is_all
-            || self.unwanted.iter().any(|unwanted| unwanted.is_told_by(lesson))
-            || most > 0 && self.stated.iter().any(is_of_it)
+            || self.unwanted.is_told_by(lesson)
+            || self.told.iter().any(|statements| is_made_of_it(&words, statements))
     }
+}
+
+/// Whether of these statements one that shares the most words tells what is unwanted.
+fn is_made_of_it(words: &[Term], statements: &[Statement]) -> bool {
+    let shared = |stated: &[Term]| stated.iter().filter(|word| words.contains(word)).count();
+    let most = statements.iter().map(|(stated, _)| shared(stated)).max().unwrap_or_default();
+    most > 0 && statements.iter().any(|(stated, is_told)| *is_told && shared(stated) == most)
 }
 
 /// Whose statement it is that begins so, and not the person's own.
@@ -318,10 +342,11 @@ mod tests {
         for unwanted in [Unwanted::same_as("I live in Porto"), Unwanted::Named("i live in porto".to_owned())]
         {
             assert_eq!(Unwanted::of_line(&unwanted.line()), unwanted);
+            let unwanted = All::of(&[unwanted]);
             assert!(unwanted.is_told_by("I live in PORTO!") && !unwanted.is_told_by("I live in Lisbon"));
         }
         for strange in ["", "=", "=x", "=-", "=99999999999999999999999"] {
-            assert!(!Unwanted::of_line(strange).is_told_by("I live in Porto"), "{strange}");
+            assert!(!All::of(&[Unwanted::of_line(strange)]).is_told_by("I live in Porto"), "{strange}");
         }
     }
 
@@ -341,6 +366,7 @@ mod tests {
                 vec!["My sister's home is in Porto"],
             ),
             ("My sister lives in Porto", vec![], vec!["My sister's home is in Porto"]),
+            ("I live in Porto. I found a flat there.", vec!["My home is in Porto"], vec!["I rent a flat"]),
             ("Porto it is", vec!["I live in Porto"], vec!["My home is in Porto"]),
         ] {
             let of_it = Withheld::of(&porto, said);
@@ -348,6 +374,11 @@ mod tests {
             assert!(!learned.iter().any(|lesson| of_it.has(lesson)), "{said}");
             assert!(!Withheld::of(&[], said).has("My home is in Porto"), "{said}");
         }
+        // No rule learns from it; a model does.
+        let nurse = [Unwanted::Named("i am a nurse".to_owned())];
+        let of_it = Withheld::of(&nurse, "I'm a nurse, and I sing in a choir.");
+        assert!(of_it.has("I work as a nurse") && !of_it.has("I sing in a choir"));
+        assert!(Withheld::of(&nurse, "I'm a nurse.").has("My work is in a hospital"));
     }
 
     /// What is named, what is meant by it, and what is not.
