@@ -353,6 +353,9 @@ mod tests {
             ("I'd like my name to be forgotten, please", &[&["my name"]]),
             ("Would you mind forgetting my name?", &[&["my name"]]),
             ("Forget my name, my sister and my dog", &[&["my name"], &["my sister"], &["my dog"]]),
+            ("Forget my name, please, and my sister", &[&["my name"], &["my sister"]]),
+            ("Forget my name, where I live, and my dog", &[&["my name"], &home, &["my dog"]]),
+            ("Forget that I live in Porto, that I like tea", &[&porto, &["i like tea"]]),
             ("Forget my name and where I live", &[&["my name"], &home]),
             ("Forget where I live and my name", &[&home, &["my name"]]),
             ("Forget that my dog's ill", &[&["my dog's ill", "my dog is ill"]]),
@@ -501,6 +504,14 @@ mod tests {
             "You forget about tea",
             "Delete that photo",
             "Never forget that",
+        ] {
+            assert_eq!(wishes(said), Wishes::default(), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_only_asked_or_said_of_others_forgets_nothing() {
+        for said in [
             "I like tea but my husband does not remember that day.",
             "I live in Porto and my parents do not keep that promise.",
             "I live in Porto. My grandmother doesn\u{2019}t remember that.",
@@ -597,7 +608,7 @@ mod tests {
             ("Forget what I told you about my mother or my father", ["my mother", "my father"]),
             ("Forget my cat and dog. Forget my cat and dog! Forget my name.", ["my cat and dog", "my name"]),
         ] {
-            let wanted = wanted.map(|text| forget(text));
+            let wanted = wanted.map(forget);
             assert_eq!(wishes(said).all, wanted, "{said}");
         }
         let both = [Wish::ForgetBefore, forget("i like tea")];

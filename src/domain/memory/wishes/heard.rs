@@ -141,7 +141,7 @@ fn without_notes<'a, 'b>(words: &'b [&'a str]) -> (&'b [&'a str], bool) {
 }
 
 /// Without what may stand behind a wish.
-fn without_behind<'a, 'b>(mut words: &'b [&'a str]) -> &'b [&'a str] {
+pub(super) fn without_behind<'a, 'b>(mut words: &'b [&'a str]) -> &'b [&'a str] {
     while let [rest @ .., last] = words {
         words = match (rest, *last) {
             ([rest @ .., "thank"], "you")
@@ -167,8 +167,10 @@ fn words_of(sentence: &str) -> Vec<String> {
     let sentence = sentence.to_lowercase().replace('\u{2019}', "'");
     let mut sentence = sentence.replace("doesn't", "does not").replace("doesnt", "does not");
     // "Forget my name, my sister and my dog", and not "forget that my dog, my best friend, is ill".
-    if !sentence.contains("that ") {
-        sentence = sentence.replace(", my ", " and my ").replace(", our ", " and our ");
+    let things: &[&str] = if sentence.contains("that ") { &[] } else { &["my", "our"] };
+    let listed = ["that i", "that we", "that my", "where i", "what i"].iter().chain(things);
+    for next in listed {
+        sentence = sentence.replace(&format!(", {next} "), &format!(" and {next} "));
     }
     let words = plain(&sentence);
     let is_do = |place: usize| words[place] == "do" && words.get(place + 1).is_some_and(|next| next == "not");

@@ -1,7 +1,7 @@
 //! By which names it is known what somebody wants forgotten.
 
 use super::Wish;
-use super::heard::{Heard, POINTING, forgotten};
+use super::heard::{Heard, POINTING, forgotten, without_behind};
 
 /// "What I think of my boss".
 pub(super) fn opinion(thing: &[&str]) -> Vec<Heard> {
@@ -86,6 +86,7 @@ pub(super) fn named(what: &[&str]) -> Vec<Heard> {
 
 /// "My dog's ill" may be noted as "my dog is ill".
 fn by_names(part: &[&str]) -> Option<Heard> {
+    let part = without_behind(part);
     let written_out = |word: &&str| match word.split_once('\'') {
         Some((word, "s")) => format!("{word} is"),
         Some((word, "re")) => format!("{word} are"),

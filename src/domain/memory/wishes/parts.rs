@@ -1,6 +1,7 @@
 //! Where a message with wishes in it is cut, and what its parts tell.
 
 use super::heard::{BEFORE, POINTING, THIS, heard, is_bare};
+use super::names::is_of_oneself;
 use crate::domain::memory::learning::{learned, plain};
 
 /// Whether something is told that "that" may be meant of.
@@ -116,8 +117,8 @@ fn is_speaker(piece: &str) -> bool {
     let (who, told) = words.split_at(words.iter().position(|word| SAYS.contains(word)).unwrap_or_default());
     let is_other =
         matches!(who, ["he" | "she" | "they"]) || matches!(who, [whose, _] if WHOSE.contains(whose));
-    is_other && matches!(told, [_] | [_, "to", ..] | [_, "me" | "us"])
-        || is_other && matches!(told, [_, other] if OTHERS.contains(other))
+    let Some((_, to)) = told.split_first() else { return false };
+    is_other && (matches!(to, [] | ["to", ..] | ["me" | "us"]) || to.len() == 1 && OTHERS.contains(&to[0]))
 }
 
 /// Whether somebody else says it: "you should forget my name, he said to her".
@@ -132,7 +133,9 @@ fn goes_on(piece: &str) -> bool {
 /// "Forget that I live in Porto, it is private" names no more than Porto.
 pub(super) fn without_asides(part: &str) -> &str {
     let pieces = pieces(part);
-    let is_aside = |piece: &&&str| told(piece) == Told::Nothing && heard(piece).is_empty();
+    // "Forget that I live in Porto, that I like tea" names both.
+    let names = |piece: &str| matches!(plain(piece).as_slice(), [that, who, ..] if that == "that" && is_of_oneself(who));
+    let is_aside = |piece: &&&str| told(piece) == Told::Nothing && heard(piece).is_empty() && !names(piece);
     let asides: usize = pieces[1..].iter().rev().take_while(is_aside).map(|piece| piece.len()).sum();
     &part[..part.len() - asides]
 }
