@@ -4,8 +4,8 @@ mod lists;
 
 pub(super) use lists::ADVERBS;
 use lists::{
-    ARTICLES, ASIDE, HAD, HELPS, HOW_JOBS_ARE, MANY, MONTHS, NAMING, NO_NAME, OF_RELATIVES, ONE_NAME,
-    POINTING, REASONS, RELATIVES, YOUNG,
+    ARTICLES, ASIDE, HAD, HELPS, HOW_JOBS_ARE, MANY, MONTHS, NAMING, NO_NAME, NO_PLACES, OF_RELATIVES,
+    ONE_NAME, POINTING, REASONS, RELATIVES, YOUNG,
 };
 
 const MOST_ABOUT_WORDS: usize = 6;
@@ -98,9 +98,7 @@ pub(super) fn tells(said: &str, words: &[String]) -> Option<Option<String>> {
     let words = without_adverbs(words);
     match states(said, &words) {
         Some(Some(about)) if about == "name" || about.starts_with("name of ") => of_name(said, about),
-        Some(Some(about)) if about == "home" || about.starts_with("home of ") => {
-            Some((!is_moved_elsewhere(said)).then_some(about))
-        }
+        Some(Some(about)) if about.starts_with("home") && is_moved_elsewhere(&words) => Some(None),
         // Of what is not so any number may be true.
         stated => stated.or_else(|| states(said, &affirmed(&words)?).map(|_| None)),
     }
@@ -216,9 +214,9 @@ fn of_name(said: &str, about: String) -> Option<Option<String>> {
     (!NO_NAME.contains(&first)).then_some(None)
 }
 
-/// "I moved to decaf": a place begins with a capital where its script has any.
-fn is_moved_elsewhere(said: &str) -> bool {
-    said.split_once(" moved to ").is_some_and(|(_, behind)| behind.starts_with(char::is_lowercase))
+/// "I moved to decaf". Many write places small as well.
+fn is_moved_elsewhere(words: &[&str]) -> bool {
+    words.windows(3).any(|at| at[..2] == ["moved", "to"] && NO_PLACES.contains(&at[2]))
 }
 
 /// "Call me later", "I live in fear", "I speak with her": what begins so and is none of it.
@@ -430,6 +428,7 @@ mod tests {
             ("My job is as a nurse", "work"),
             ("My new job is teaching", "work"),
             ("I moved to Porto", "home"),
+            ("i've just moved to porto", "home"),
             ("I've just moved to Porto", "home"),
             ("I have now finally moved to Porto", "home"),
             ("I recently moved to Porto", "home"),

@@ -19,6 +19,26 @@ pub(super) const POINTING: &[&str] = &[
     "where", "talking", "here", "there",
 ];
 pub(super) const ARTICLES: &[&str] = &["a", "an", "the", "my", "our", "his", "her", "their", "one"];
+pub(super) const NO_PLACES: &[&str] = &[
+    "accounting",
+    "decaf",
+    "development",
+    "engineering",
+    "finance",
+    "full",
+    "linux",
+    "logistics",
+    "management",
+    "marketing",
+    "nights",
+    "part",
+    "production",
+    "purchasing",
+    "research",
+    "sales",
+    "support",
+    "tea",
+];
 pub(super) const NO_NAME: &[&str] = &[
     "not",
     "no",
