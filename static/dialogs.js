@@ -50,6 +50,7 @@ function hostOfPerson(page) {
     signedIn: page.kept?.signed_in,
     onErased: page.leaveShown,
     onLeft: page.forget,
+    onLeftOver: page.askOwed,
     onUnanswered: page.settle,
   };
 }

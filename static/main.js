@@ -705,6 +705,7 @@ const page = {
   turnTo,
   leaveShown,
   settle: () => attempt(settle),
+  askOwed,
   find: () => attempt(openFind),
   keys: openKeys,
   /** Nothing is kept of the person any more, in no tab. */

@@ -6,14 +6,26 @@ import { deleted, owe, owed, settled } from "/static/interruption.js";
 import { oneAtATime } from "/static/one-at-a-time.js";
 
 const PAGE = 100;
+// What is not among so many is taken to be still there.
+const MOST_PAGES = 20;
+const MOST_SHOWN = 60;
 
 let isLeaving = false;
 let told;
 
 addEventListener("pagehide", () => (isLeaving = true));
 addEventListener("pageshow", () => (isLeaving = false));
-// Another page has seen to it.
-addEventListener("storage", () => owed().length === 0 && told?.remove());
+// Another page may have seen to it.
+addEventListener("storage", tidy);
+
+function tidy() {
+  if (owed().length === 0) told?.remove();
+}
+
+function settle(path) {
+  settled(path);
+  tidy();
+}
 
 const isSeen = () => !isLeaving && document.visibilityState === "visible";
 
@@ -30,33 +42,46 @@ export async function remove(path) {
   } catch (failure) {
     if (failure.status !== 404) return failed(path, failure);
   }
-  settled(path);
+  settle(path);
 }
 
 async function failed(path, failure) {
   if (!isSeen()) owe(path);
   const wasOwed = owed().includes(path);
   await seen();
-  // Another page has seen to it.
-  if (wasOwed && !owed().includes(path)) return;
-  settled(path);
+  // Another page has asked, and may have deleted it.
+  if (wasOwed && !owed().includes(path) && (await stillThere([path])).length === 0) return;
+  settle(path);
   throw failure;
 }
 
 const parts = (path) => /^\/(sessions|memories)\/([^?]+)/.exec(path).slice(1);
 
+/** Which of these are still there, as `{ path, name }`. */
+async function stillThere(paths) {
+  const left = [];
+  for (const kind of ["sessions", "memories"]) {
+    const wanted = new Map(paths.map((path) => [path, ...parts(path)]).filter(([, of]) => of === kind).map(([path, , id]) => [id, path]));
+    let cursor;
+    for (let page = 0; wanted.size > 0 && page < MOST_PAGES; page += 1) {
+      const answer = await api[kind](cursor ? { limit: PAGE, cursor } : { limit: PAGE });
+      for (const { id, title, text } of answer[kind].filter((each) => wanted.has(each.id))) {
+        left.push({ path: wanted.get(id), name: title || text || "a conversation" });
+        wanted.delete(id);
+      }
+      cursor = answer.next_cursor;
+      if (!cursor) wanted.clear();
+    }
+    for (const path of wanted.values()) left.push({ path, name: "something older" });
+  }
+  return left;
+}
+
 /** What is owed and still there, as `{ path, name }`. What is gone is owed no more. */
 export async function leftOver() {
-  const [lists, left] = [{}, []];
-  for (const path of owed()) {
-    const [kind, id] = parts(path);
-    lists[kind] ??= await api[kind]({ limit: PAGE });
-    const { [kind]: first, next_cursor: others } = lists[kind];
-    const found = first.find((each) => each.id === id);
-    if (found) left.push({ path, name: found.title || found.text || "a conversation" });
-    else if (others) left.push({ path, name: "something older" });
-    else settled(path);
-  }
+  const paths = owed();
+  const left = await stillThere(paths);
+  for (const path of paths) if (left.every((each) => each.path !== path)) settle(path);
   return left;
 }
 
@@ -64,7 +89,7 @@ async function removeNow(path) {
   await api.remove(path).catch((failure) => {
     if (failure.status !== 404) throw failure;
   });
-  settled(path);
+  settle(path);
   const [kind, id] = parts(path);
   if (kind === "sessions") deleted(id);
 }
@@ -74,22 +99,18 @@ export async function ask(notice) {
   const left = await leftOver();
   told?.remove();
   if (left.length === 0) return;
-  const names = left.map(({ name }) => `“${name.slice(0, 60)}”`).join(", ");
+  const names = left.map(({ name }) => `“${name.slice(0, MOST_SHOWN)}”`).join(", ");
   told = element("p", "lasting", `Still here, because it could not be deleted: ${names}.`);
   const problem = element("span");
-  const remove = oneAtATime(async () => {
+  const removeAll = oneAtATime(async () => {
     try {
       for (const { path } of left) await removeNow(path);
-      told.remove();
     } catch (failure) {
       if (!(failure instanceof api.Failure)) throw failure;
       problem.textContent = ` ${failure.message}`;
     }
   });
-  const keep = () => {
-    for (const { path } of left) settled(path);
-    told.remove();
-  };
-  told.append(button("Delete now", "", remove), button("Keep", "", keep), problem);
+  const keepAll = () => left.forEach(({ path }) => settle(path));
+  told.append(button("Delete now", "", removeAll), button("Keep", "", keepAll), problem);
   notice.append(told);
 }

@@ -26,9 +26,9 @@ function lost({ browsers, recovery_code: code }, signedIn) {
 
 /**
  * Opens the dialog. `onErased` is called when it closes after everything was erased, `onUnanswered` when it does and nobody knows
- * whether the token was replaced; `onLeft` when this browser is nobody any more, at once.
+ * whether the token was replaced; `onLeft` when this browser is nobody any more, at once; `onLeftOver` when something could not be deleted.
  */
-export async function open(dialog, { kept, signedIn, onErased, onLeft, onUnanswered }) {
+export async function open(dialog, { kept, signedIn, onErased, onLeft, onLeftOver, onUnanswered }) {
   const outcome = dialog.querySelector(".outcome");
   const part = (name) => dialog.querySelector(`.${name}`);
   let erased = false;
@@ -69,7 +69,9 @@ export async function open(dialog, { kept, signedIn, onErased, onLeft, onUnanswe
   async function nothingLeft() {
     const failed = (await carryOutAll()).find(Boolean);
     if (failed) throw failed;
-    if ((await leftOver()).length > 0) throw new api.Failure(409, "left_over", "Something that could not be deleted is still here: on the page it is asked what is to become of it.");
+    if ((await leftOver()).length === 0) return;
+    onLeftOver();
+    throw new api.Failure(409, "left_over", "Something that could not be deleted is still here: on the page it is asked what is to become of it.");
   }
 
   const replaced = askFirst(part("alone").querySelector(".start"), part("alone").querySelector(".question"), () =>

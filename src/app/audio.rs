@@ -108,7 +108,7 @@ impl App {
         );
         let delete =
             move |db: &rusqlite::Connection| ids.iter().try_for_each(|id| audio_store::delete_row(db, *id));
-        // Without its file a row only leads to a "not found"; the next `cleanup-audio` removes it.
+        // Without its file a row only leads to a "not found"; `cleanup-audio` removes it once it is past its age.
         if let Err(error) = self.database.write("forget audio", delete).await {
             tracing::warn!(error = %error, "The rows of deleted audio could not be removed");
         }

@@ -186,7 +186,7 @@ class Compose(Case):
 
     def test_running_turns_get_their_time(self):
         grace = int(self.ours["server"]["stop_grace_period"].removesuffix("s"))
-        self.assertGreaterEqual(grace, int(self.ours["server"]["environment"]["DRAIN_SECONDS"]) + 10)
+        self.assertGreaterEqual(grace, int(self.ours["server"]["environment"]["DRAIN_SECONDS"]) + 20)
 
     def test_the_proxys_settings_are_valid(self):
         caddyfile = DEPLOY / "Caddyfile"

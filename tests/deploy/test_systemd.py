@@ -118,7 +118,7 @@ class Units(Case):
         service = unit("companion.service")["Service"]
         self.assertEqual((service["Restart"], service["RestartPreventExitStatus"]), ("on-failure", "2"))
         drain = dict(line.split("=") for line in settings_lines())["DRAIN_SECONDS"]
-        self.assertGreaterEqual(seconds(service["TimeoutStopSec"]), int(drain) + 10)
+        self.assertGreaterEqual(seconds(service["TimeoutStopSec"]), int(drain) + 20)
 
     def test_every_timer_is_on_the_schedule_and_makes_up_for_what_was_missed(self):
         for job, cron in SCHEDULE.items():

@@ -267,6 +267,13 @@ mod tests {
             "My sister is ill and I don't want that remembered",
             "Don't remember this my sister is ill",
             "I love my sister don't remember this",
+            "My sister is ill, don't remember this at all.",
+            "I'm pregnant, don't save that anywhere",
+            "My boss is called Tom, but don't keep this on record",
+            "My boss is called Tom but don't keep this on record",
+            "My sister is ill, so don't store that information",
+            "My sister is ill, don't remember this okay?",
+            "My sister is ill and I'd like the app not to save this",
         ] {
             assert_eq!(wishes(said), Wishes { all: vec![Wish::NotThis], learn: false }, "{said}");
         }
@@ -287,6 +294,14 @@ mod tests {
             ("Remove my address from your memory", &["my address"][..]),
             ("I don't want my address saved", &["my address"]),
             ("Please don't save my address in your notes", &["my address"]),
+            ("Please don't save my address.", &["my address"]),
+            ("Don't keep my phone number", &["my phone number"]),
+            ("I don't want you to record my birthday", &["my birthday"]),
+            ("Forget my name ok?", &["my name"]),
+            (
+                "Forget that my sister lives in Porto, where I live.",
+                &["my sister lives in porto where i live"],
+            ),
             ("There's no need to remember that I live in Porto", &["i live in porto"]),
             ("Forget what you know about my sister", &["my sister"]),
             ("Forget where my sister lives", &["my sister's home", "my sister lives"]),
@@ -543,6 +558,8 @@ mod tests {
             ("You can forget that", Wish::ForgetBefore),
             ("Will you forget that?", Wish::ForgetBefore),
             ("I told you, forget that", Wish::ForgetBefore),
+            ("I said Porto, forget that.", Wish::ForgetBefore),
+            ("Forget my name, they said to keep it private", forget("my name")),
             ("I said something silly, forget that", Wish::ForgetBefore),
             ("Can you forget my name?", forget("my name")),
             ("Would you please forget my name?", forget("my name")),

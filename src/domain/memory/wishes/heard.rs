@@ -77,8 +77,10 @@ pub(super) fn is_bare(heard: &[Heard]) -> bool {
 pub(super) fn heard(part: &str) -> Vec<Heard> {
     let words = words_of(part);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let heard = worded(&words, part.ends_with('?') && !words.contains(&"please"));
-    if part.ends_with('?') && only_asks(&words, &heard) { Vec::new() } else { heard }
+    // "Forget that ok?" only wants to be answered.
+    let asks = part.ends_with('?') && !matches!(words.last(), Some(&("ok" | "okay" | "alright" | "thanks")));
+    let heard = worded(&words, asks && !words.contains(&"please"));
+    if asks && only_asks(&words, &heard) { Vec::new() } else { heard }
 }
 
 /// "Forget my name?" and "will you forget my birthday?" want to know something; "will you forget that?" has a wish.
@@ -168,8 +170,11 @@ fn words_of(sentence: &str) -> Vec<String> {
     let mut sentence = sentence.replace("doesn't", "does not").replace("doesnt", "does not");
     // "Forget my name, my sister and my dog", and not "forget that my dog, my best friend, is ill".
     let things: &[&str] = if sentence.contains("that ") { &[] } else { &["my", "our"] };
-    let listed = ["that i", "that we", "that my", "where i", "what i"].iter().chain(things);
-    for next in listed {
+    // "Forget my name, where I live and what I do", and not "forget that my sister lives in Porto, where I live".
+    let is_placed =
+        sentence.split([' ', ',']).any(|word| matches!(word, "in" | "at" | "to" | "from" | "near"));
+    let asked: &[&str] = if is_placed { &[] } else { &["where i", "what i"] };
+    for next in ["that i", "that we", "that my"].iter().chain(asked).chain(things) {
         sentence = sentence.replace(&format!(", {next} "), &format!(" and {next} "));
     }
     let words = plain(&sentence);

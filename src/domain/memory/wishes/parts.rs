@@ -1,6 +1,7 @@
 //! Where a message with wishes in it is cut, and what its parts tell.
 
-use super::heard::{BEFORE, POINTING, THIS, heard, is_bare};
+use super::Wish;
+use super::heard::{BEFORE, Heard, POINTING, THIS, heard, is_bare};
 use super::names::is_of_oneself;
 use crate::domain::memory::learning::{learned, plain};
 
@@ -89,7 +90,8 @@ pub(super) fn parts(sentence: &str) -> Vec<&str> {
 /// I live in Porto, I live in Lisbon now".
 fn is_seam(piece: &str, next: &str) -> bool {
     let (wished, wished_next) = (heard(piece), heard(next));
-    let begins = || is_bare(&wished_next) || !wished_next.is_empty() && told(piece) == Told::Nothing;
+    let is_whole = || is_bare(&wished_next) || wished_next == [Heard::Sure(Wish::NotThis)];
+    let begins = || is_whole() || !wished_next.is_empty() && told(piece) == Told::Nothing;
     let ends = || is_bare(&wished) || !wished.is_empty() && !goes_on(next) && !learned(next).is_empty();
     begins() && !is_told(piece) || ends() && !is_speaker(next)
 }
@@ -102,8 +104,10 @@ fn is_told(piece: &str) -> bool {
     let behind = &words[at + 1..];
     let is_named =
         || piece.split_whitespace().next_back().is_some_and(|last| last.starts_with(char::is_uppercase));
-    let is_to_others = match behind.strip_prefix(&["to"]).unwrap_or(behind) {
-        [other] => OTHERS.contains(other) || *other != "i" && is_named(),
+    let to = behind.strip_prefix(&["to"]);
+    let has_listener = || to.is_some() || matches!(words[at], "told" | "asked");
+    let is_to_others = match to.unwrap_or(behind) {
+        [other] => OTHERS.contains(other) || *other != "i" && has_listener() && is_named(),
         [whose, _] => WHOSE.contains(whose),
         _ => false,
     };
@@ -118,7 +122,13 @@ fn is_speaker(piece: &str) -> bool {
     let is_other =
         matches!(who, ["he" | "she" | "they"]) || matches!(who, [whose, _] if WHOSE.contains(whose));
     let Some((_, to)) = told.split_first() else { return false };
-    is_other && (matches!(to, [] | ["to", ..] | ["me" | "us"]) || to.len() == 1 && OTHERS.contains(&to[0]))
+    is_other
+        && match to.strip_prefix(&["to"]).unwrap_or(to) {
+            [] | ["me" | "us"] => true,
+            [other] => OTHERS.contains(other),
+            [whose, _] => WHOSE.contains(whose),
+            _ => false,
+        }
 }
 
 /// Whether somebody else says it: "you should forget my name, he said to her".

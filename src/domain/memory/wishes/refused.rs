@@ -31,6 +31,28 @@ const WANTING: &[&[&str]] = &[
     &["i'd", "rather", "you", "did"],
 ];
 
+/// What of mine may be noted, and is not a dog or a voice.
+const NOTED: &[&str] = &[
+    "name",
+    "names",
+    "address",
+    "birthday",
+    "birthplace",
+    "age",
+    "number",
+    "numbers",
+    "phone",
+    "email",
+    "mail",
+    "job",
+    "work",
+    "details",
+    "data",
+    "health",
+    "illness",
+    "password",
+];
+
 /// What there is no need to remember.
 pub(super) fn not_needed<'a, 'b>(words: &'b [&'a str], is_of_notes: bool) -> Option<&'b [&'a str]> {
     let begin =
@@ -43,7 +65,9 @@ pub(super) fn not_needed<'a, 'b>(words: &'b [&'a str], is_of_notes: bool) -> Opt
 
 /// "Do not keep my dog" and "do not record my voice" are about no note.
 fn may_be_noted(verb: &str, what: &[&str]) -> bool {
-    !matches!(verb, "keep" | "save" | "record") || !matches!(what, ["my" | "our", ..])
+    !matches!(verb, "keep" | "save" | "record")
+        || !matches!(what, ["my" | "our", ..])
+        || what.iter().any(|word| NOTED.contains(word))
 }
 
 /// What is not to be remembered: "this", "any of that", "anything I say now", "my name".
@@ -75,6 +99,14 @@ fn is_subject(before: &[&str]) -> bool {
         || matches!(before, [before @ .., "my" | "our" | "the", _] if begins(before))
 }
 
+/// "It hurts my mother", and not "I'd like the app".
+fn is_theirs(before: &[&str]) -> bool {
+    match before {
+        [.., verb, "my" | "our" | "the", _] => !matches!(*verb, "like" | "want" | "need"),
+        _ => false,
+    }
+}
+
 /// "Don't remember this", wherever it stands, unless somebody says that they do not.
 pub(super) fn not_remembered(words: &[&str], is_asked: bool, is_of_notes: bool) -> Vec<Heard> {
     let denies = |at: usize, word: &str| word == "not" || word == "never" && at == 0;
@@ -92,7 +124,7 @@ pub(super) fn not_remembered(words: &[&str], is_asked: bool, is_of_notes: bool) 
         let [verb, what @ ..] = &behind[wanted.map_or(0, |wanted| wanted.len())..] else { continue };
         let states = match wanted {
             None => before.last().is_some_and(|who| SUBJECTS.contains(who)) || is_subject(before),
-            Some(lead) => lead.len() == 1 && matches!(before, [.., "my" | "our" | "the", _]),
+            Some(lead) => lead.len() == 1 && is_theirs(before),
         };
         if states || !REMEMBER.contains(verb) || !is_of_notes && !may_be_noted(verb, what) {
             continue;
@@ -104,8 +136,10 @@ pub(super) fn not_remembered(words: &[&str], is_asked: bool, is_of_notes: bool) 
         if !heard.is_empty() && is_sure && (!is_asked || heard == [Heard::This]) {
             return heard;
         }
-        // "Do not remember this my sister is ill", as a recording is written down.
-        let is_order = WANTING.contains(&before) || before.last() == Some(&"please");
+        // "Do not remember this my sister is ill", as a recording is written down; "my boss is Tom but do not keep this on record".
+        let is_led =
+            before.last().is_some_and(|word| matches!(*word, "please" | "and" | "but" | "so" | "just"));
+        let is_order = is_led || WANTING.contains(&before);
         if heard == [Heard::This] || is_order && what.first().is_some_and(|first| THIS.contains(first)) {
             return vec![Heard::Sure(Wish::NotThis)];
         }
