@@ -98,9 +98,22 @@ export const states = [
       await list(guest).waitFor({ state: "hidden" });
       const told = { status: 503, json: { error: "unavailable", message: "Not now." } };
       await guest.page.route("**/api/v1/sessions/*", (route) => (route.request().method() === "DELETE" ? route.fulfill(told) : route.continue()));
-      // As whoever puts the page aside, which ends the time to undo it.
-      await guest.page.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide")));
+      // As whoever goes on from the page and comes back to it, which ends the time to undo it.
+      await guest.page.evaluate(() => {
+        dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
+        dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+      });
       await guest.page.locator("#notice").getByText("could not be deleted: Not now.").waitFor();
+    },
+  },
+  {
+    name: "one that could not be deleted as the page went is asked about",
+    async go(guest) {
+      await guest.isAnnounced();
+      await guest.say("W".repeat(40));
+      await guest.page.evaluate(() => localStorage.setItem("companion.owed", `/sessions/${localStorage.getItem("companion.session")}?keep_memories=false`));
+      await guest.page.reload();
+      await guest.page.getByRole("button", { name: "Delete now" }).waitFor();
     },
   },
 ];
