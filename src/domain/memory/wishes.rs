@@ -239,25 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_is_heard_in_other_ordinary_words() {
-        for said in [
-            "Forget the last thing I said",
-            "Remove that from your memory",
-            "Please erase that from your notes.",
-            "Please forget that for me",
-            "Don't remember any of that",
-            "I'd rather you forgot that",
-            "I would prefer it if you forgot this, please",
-            "I don't want that remembered",
-            "I don't want it to be saved.",
-            "No need to remember that",
-            "You don't have to remember this, thanks",
-            "Don't save this to your memory",
-            "Please don't save that to memory.",
-            "No need to keep it in your notes",
-        ] {
-            assert_eq!(wishes(said), Wishes { all: vec![Wish::ForgetBefore], learn: false }, "{said}");
-        }
+    fn what_is_not_to_be_noted_is_heard_in_ordinary_words() {
         for said in [
             "Don't save what I'm about to say. My sister is ill.",
             "Don't remember anything I say now. My sister is ill.",
@@ -280,6 +262,28 @@ mod tests {
         assert_eq!(wishes("Don't save what I'm about to say").all, [Wish::NotNext]);
         assert_eq!(wishes("I had a long day. Don't save what I'm about to say.").all, [Wish::NotNext]);
         assert_eq!(wishes("My sister is ill and please don't remember any of that").all, [Wish::NotThis]);
+    }
+
+    #[test]
+    fn a_wish_is_heard_in_other_ordinary_words() {
+        for said in [
+            "Forget the last thing I said",
+            "Remove that from your memory",
+            "Please erase that from your notes.",
+            "Please forget that for me",
+            "Don't remember any of that",
+            "I'd rather you forgot that",
+            "I would prefer it if you forgot this, please",
+            "I don't want that remembered",
+            "I don't want it to be saved.",
+            "No need to remember that",
+            "You don't have to remember this, thanks",
+            "Don't save this to your memory",
+            "Please don't save that to memory.",
+            "No need to keep it in your notes",
+        ] {
+            assert_eq!(wishes(said), Wishes { all: vec![Wish::ForgetBefore], learn: false }, "{said}");
+        }
         let wanted = forget("my brother works for me");
         assert_eq!(wishes("Forget that my brother works for me").all, [wanted]);
         for said in [
