@@ -194,9 +194,9 @@ describe("holding the button", () => {
     assert.equal(await guest.log.locator(".user").count(), 0);
     await guest.page.keyboard.down(" ");
     await phase("held");
-    await room.say("Good morning to you.");
+    await room.say("I would like to talk about my garden.");
     await guest.page.keyboard.up(" ");
-    await isUnderstood("Good morning to you.");
+    await isUnderstood("I would like to talk about my garden.");
     await phase("off");
     assert.equal((await kept()).length, 2);
   });
