@@ -105,12 +105,16 @@ export async function ask(notice) {
   const removeAll = oneAtATime(async () => {
     try {
       for (const { path } of left) await removeNow(path);
+      told.remove();
     } catch (failure) {
       if (!(failure instanceof api.Failure)) throw failure;
       problem.textContent = ` ${failure.message}`;
     }
   });
-  const keepAll = () => left.forEach(({ path }) => settle(path));
+  const keepAll = () => {
+    for (const { path } of left) settle(path);
+    told.remove();
+  };
   told.append(button("Delete now", "", removeAll), button("Keep", "", keepAll), problem);
   notice.append(told);
 }

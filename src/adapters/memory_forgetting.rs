@@ -155,16 +155,14 @@ pub fn expire(connection: &Connection, cutoff: Timestamp, limit: usize) -> rusql
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::sqlite::empty_for_testing as empty;
+    use crate::adapters::sqlite::with_session_for_testing as with_session;
 
     #[test]
     fn all_go_however_many_portions_there_are() {
-        let (_root, db) = empty();
+        let (_root, db) = with_session();
         let memories = "
-            INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
-                VALUES (1, zeroblob(16), zeroblob(32), 1, 1);
             INSERT INTO sessions (id, public_id, person_id, created_at, last_active_at)
-                VALUES (1, zeroblob(16), 1, 1, 1), (2, randomblob(16), 1, 1, 1);
+                VALUES (2, randomblob(16), 1, 1, 1);
             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
                 INSERT INTO memories (public_id, person_id, session_id, text, said_at, created_at, changed_at)
                 SELECT randomblob(16), 1, 1 + i % 2, 'tea', i, i, i FROM n";
@@ -184,10 +182,10 @@ mod tests {
 
     #[test]
     fn what_is_named_goes_in_portions_unless_it_says_something_else_meanwhile() {
-        let (_root, db) = empty();
+        let (_root, db) = with_session();
         let memories = "
             INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
-                VALUES (1, zeroblob(16), zeroblob(32), 1, 1), (2, randomblob(16), randomblob(32), 1, 1);
+                VALUES (2, randomblob(16), randomblob(32), 1, 1);
             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
                 INSERT INTO memories (public_id, person_id, text, said_at, created_at, changed_at, superseded_at)
                 SELECT randomblob(16), 1 + i % 2, 'I live in Porto', i, i, i, i FROM n";

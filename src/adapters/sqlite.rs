@@ -317,7 +317,7 @@ fn identify(connection: &Connection, path: &Path) -> Result<i64, DbError> {
 }
 
 #[cfg(test)]
-pub(crate) use tests::empty as empty_for_testing;
+pub(crate) use tests::{empty as empty_for_testing, with_session as with_session_for_testing};
 
 #[cfg(test)]
 mod tests {
@@ -337,6 +337,18 @@ mod tests {
         let dir = DataDir::create_or_open(&config.storage).unwrap();
         create(&dir).unwrap();
         let connection = open_current(dir.database(), Access::ReadWrite).unwrap();
+        (root, connection)
+    }
+
+    /// The same with a person and a session of theirs, both of row 1.
+    pub(crate) fn with_session() -> (tempfile::TempDir, Connection) {
+        let (root, connection) = empty();
+        let there = "
+            INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
+                VALUES (1, zeroblob(16), zeroblob(32), 1, 1);
+            INSERT INTO sessions (id, public_id, person_id, created_at, last_active_at)
+                VALUES (1, zeroblob(16), 1, 1, 1)";
+        connection.execute_batch(there).unwrap();
         (root, connection)
     }
 
@@ -366,12 +378,8 @@ mod tests {
 
     #[test]
     fn what_a_statement_may_have_to_undo_lies_in_no_file_elsewhere() {
-        let (_root, connection) = empty();
+        let (_root, connection) = with_session();
         let memories = "
-            INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
-                VALUES (1, zeroblob(16), zeroblob(32), 1, 1);
-            INSERT INTO sessions (id, public_id, person_id, created_at, last_active_at)
-                VALUES (1, zeroblob(16), 1, 1, 1);
             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
                 INSERT INTO memories (public_id, person_id, session_id, text, said_at, created_at, changed_at)
                 SELECT randomblob(16), 1, 1, hex(zeroblob(500)), i, i, i FROM n";

@@ -351,16 +351,12 @@ pub(crate) fn note_named(db: &Connection, heard: &Heard) -> rusqlite::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::sqlite::empty_for_testing;
+    use crate::adapters::sqlite::with_session_for_testing;
 
     #[test]
     fn what_waits_in_a_session_that_goes_is_learned_from_in_portions_to_the_last_turn() {
-        let (_root, db) = empty_for_testing();
+        let (_root, db) = with_session_for_testing();
         let waiting = "
-            INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
-                VALUES (1, zeroblob(16), zeroblob(32), 1, 1);
-            INSERT INTO sessions (id, public_id, person_id, created_at, last_active_at)
-                VALUES (1, zeroblob(16), 1, 1, 1);
             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 45)
                 INSERT INTO checkpoints (id, session_id, public_id, said, answered, said_at, answered_at)
                 SELECT i, 1, randomblob(16), iif(i < 45, 'I like tea', 'I live in Porto'), '', i, i FROM n;
@@ -379,12 +375,8 @@ mod tests {
 
     #[test]
     fn however_much_is_no_longer_true_makes_way_in_portions_before_what_is_told_is_kept() {
-        let (_root, db) = empty_for_testing();
+        let (_root, db) = with_session_for_testing();
         let many = "
-            INSERT INTO persons (id, public_id, token_hash, created_at, last_seen_at)
-                VALUES (1, zeroblob(16), zeroblob(32), 1, 1);
-            INSERT INTO sessions (id, public_id, person_id, created_at, last_active_at)
-                VALUES (1, zeroblob(16), 1, 1, 1);
             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450)
                 INSERT INTO memories (public_id, person_id, text, said_at, created_at, changed_at, about, sameness)
                 SELECT randomblob(16), 1, 'I live in Town' || i, i, i, i, 'home', i FROM n;

@@ -103,6 +103,17 @@ async function loseAnswers(guest) {
   });
 }
 
+/** Deletes the conversation of this title, which could still be undone, and leaves. */
+async function deleteAndLeave(guest, title) {
+  await guest.press("Conversations");
+  await guest.page.getByRole("button", { name: `Delete: ${title}` }).click();
+  await guest.page.getByRole("dialog", { name: "Conversations" }).getByRole("button", { name: "Delete", exact: true }).click();
+  await guest.page.locator("#notice").getByRole("button", { name: "Undo" }).waitFor();
+  await guest.press("Your data");
+  await guest.press("Leave this browser");
+  await guest.press("Leave for good");
+}
+
 async function isAtHome(guest) {
   await guest.page.waitForURL(new URL("/", server.origin).href);
   await guest.isAnnounced();
@@ -438,13 +449,7 @@ describe("the way back", () => {
     const guest = await somebody("Not to be found again.");
     const code = await makeCode(guest);
     await guest.page.keyboard.press("Escape");
-    await guest.press("Conversations");
-    await guest.page.getByRole("button", { name: "Delete: Not to be found again." }).click();
-    await guest.page.getByRole("dialog", { name: "Conversations" }).getByRole("button", { name: "Delete", exact: true }).click();
-    await guest.page.locator("#notice").getByRole("button", { name: "Undo" }).waitFor();
-    await guest.press("Your data");
-    await guest.press("Leave this browser");
-    await guest.press("Leave for good");
+    await deleteAndLeave(guest, "Not to be found again.");
     await guest.page.getByText("This browser is nobody now").waitFor();
     await enter(guest, code);
     await isAtHome(guest);
@@ -458,13 +463,7 @@ describe("the way back", () => {
     const guest = await somebody("Not to be left.");
     await guest.page.route("**/api/v1/sessions/*", (route) =>
       route.request().method() === "DELETE" ? route.fulfill({ status: 500, json: { error: "internal_error", message: "Not now." } }) : route.continue());
-    await guest.press("Conversations");
-    await guest.page.getByRole("button", { name: "Delete: Not to be left." }).click();
-    await guest.page.getByRole("dialog", { name: "Conversations" }).getByRole("button", { name: "Delete", exact: true }).click();
-    await guest.page.locator("#notice").getByRole("button", { name: "Undo" }).waitFor();
-    await guest.press("Your data");
-    await guest.press("Leave this browser");
-    await guest.press("Leave for good");
+    await deleteAndLeave(guest, "Not to be left.");
     await dialog(guest).getByText("Not now.").waitFor();
     assert.equal(new URL(guest.page.url()).pathname, "/");
     await guest.page.unrouteAll();
